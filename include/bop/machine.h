@@ -1,0 +1,159 @@
+/* bop/machine.h: the one door between bop and a replicated state machine.
+ *
+ * The machines that ship with bop come through this door exactly as a user's plugin does.
+ *
+ * Conventions
+ *  1. A machine is a deterministic function of its entries. Time, randomness and identity come from
+ *     the entry (time_ns, seed, session), never from the host. The same entries give the same
+ *     state, the same replies and the same state hash on every node.
+ *  2. Threads: bop calls every function of the table from one thread, the machine's shard, and never
+ *     two at once. What would block (store reads, syncs) goes through host->offload.
+ *  3. apply, query and sync answer at once (BOP_OK or an error) or later: they return BOP_PENDING
+ *     and the machine calls host->complete with the same token, on its shard's thread, once. While an
+ *     apply is pending bop calls no second apply; it may call query and sync.
+ *  4. Bytes passed in are valid during the call, or until the completion of a call that is pending.
+ *     Bytes passed out are valid until the machine is called again, or, given to host->complete,
+ *     until that returns.
+ *  5. Structs carry their size in bytes as first field; a field past the size is absent. A function
+ *     pointer of the table that is NULL says the machine has no such ability.
+ *  6. No exception crosses this interface. An error from apply that is not a reply (a broken store)
+ *     halts the replica: it is returned as a negative status and logged with its text.
+ */
+#ifndef BOP_MACHINE_H
+#define BOP_MACHINE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bop/error.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define BOP_MACHINE_ABI 1u
+
+typedef struct bop_bytes {
+  const uint8_t* data;
+  size_t size;
+} bop_bytes;
+
+/* A committed command. Index and term are Raft's; indexes given to apply rise but may have gaps
+ * (entries that are bop's own: no-ops, configurations). */
+typedef struct bop_entry {
+  uint32_t size;
+  uint32_t machine_version; /* of the machine that proposed it */
+  uint64_t index;
+  uint64_t term;
+  int64_t time_ns;   /* leader's clock, nanoseconds since 1970, never decreasing along the log */
+  uint64_t session;  /* 0: none */
+  uint64_t sequence; /* within the session */
+  uint64_t seed;     /* for the machine's random numbers: the same on every node */
+  bop_bytes command;
+} bop_entry;
+
+/* What a client gets back for one command or query: a status of its own (BOP_OK,
+ * BOP_E_CONDITION_FAILED, ...), equal on every node, and bytes. */
+typedef struct bop_reply {
+  uint32_t size;
+  int32_t status;
+  bop_bytes body;
+} bop_reply;
+
+/* A position in the log: 0, 0 before the first entry. */
+typedef struct bop_position {
+  uint64_t index;
+  uint64_t term;
+} bop_position;
+
+/* 128 bits that are equal on every replica that applied exactly the entries up to `index`. */
+typedef struct bop_state_hash {
+  uint64_t index;
+  uint64_t low;
+  uint64_t high;
+} bop_state_hash;
+
+/* What bop gives to a machine; valid from open to the return of close. */
+typedef struct bop_machine_host {
+  uint32_t size;
+  void* context; /* first argument of each function below */
+
+  /* Runs work(argument) on a worker thread and then done(argument) on the machine's thread. Jobs of
+   * one machine run one after the other, in order. Never fails; close waits for what is under way,
+   * so a machine bounds how many jobs it starts. */
+  void (*offload)(void* context, void (*work)(void*), void (*done)(void*), void* argument);
+
+  /* Completes a call that returned BOP_PENDING. For apply, `replies` has one reply an entry; for
+   * query one; for sync none. `status` is BOP_OK or the error that halts the replica. */
+  void (*complete)(void* context, uint64_t token, int32_t status, const bop_reply* replies,
+                   size_t reply_count);
+
+  /* Says a line in the node's log. level: 0 debug, 1 info, 2 warning, 3 error. Any thread. */
+  void (*log)(void* context, int32_t level, const char* text);
+
+  /* Where the machine may keep files; exists, is its alone, UTF-8. NULL: memory only. */
+  const char* directory;
+} bop_machine_host;
+
+typedef struct bop_machine_options {
+  uint32_t size;
+  const char* group;         /* its name */
+  uint64_t memory_bytes;     /* what the machine may keep in memory; 0: its own default */
+  const char* configuration; /* the machine's own, JSON text or NULL */
+} bop_machine_options;
+
+typedef struct bop_machine bop_machine; /* the machine's own */
+
+typedef struct bop_machine_table {
+  uint32_t size;
+  uint32_t abi;         /* BOP_MACHINE_ABI */
+  const char* kind;     /* "kv" */
+  uint32_t version;     /* of its commands and state; stamped into entries */
+
+  /* Opens the state in host->directory, or an empty one. May block (it runs before the shard
+   * serves). On failure `error` (capacity bytes) gets a text that names what is wrong. */
+  int32_t (*open)(const bop_machine_host* host, const bop_machine_options* options,
+                  bop_machine** machine, char* error, size_t error_capacity);
+
+  /* Applies entries in order and answers each in replies[i] (or completes later). */
+  int32_t (*apply)(bop_machine* machine, const bop_entry* entries, size_t count,
+                   bop_reply* replies, uint64_t token);
+
+  /* Reads the state as it is after what was applied so far; changes nothing. */
+  int32_t (*query)(bop_machine* machine, bop_bytes question, bop_reply* reply, uint64_t token);
+
+  /* Makes durable everything applied so far. */
+  int32_t (*sync)(bop_machine* machine, uint64_t token);
+
+  /* The last entry applied, and the last that the machine's own storage would still hold after a
+   * power loss. The log is released only below the durable one. What a machine makes durable by
+   * itself never passes what bop told it in `settled`. */
+  bop_position (*applied)(bop_machine* machine);
+  bop_position (*durable)(bop_machine* machine);
+
+  /* The log is durable on this node up to `index`: the machine may make that much permanent. */
+  void (*settled)(bop_machine* machine, uint64_t index);
+
+  /* The newest state hash that is ready. BOP_E_NOT_FOUND before the first. */
+  int32_t (*state_hash)(bop_machine* machine, bop_state_hash* hash);
+
+  /* Snapshots: a handle is open from begin to end. read returns the next bytes, none at the end.
+   * May be NULL until the machine has them. */
+  int32_t (*snapshot_begin)(bop_machine* machine, bop_position* position, uint64_t* handle);
+  int32_t (*snapshot_read)(bop_machine* machine, uint64_t handle, bop_bytes* chunk,
+                           uint64_t token);
+  void (*snapshot_end)(bop_machine* machine, uint64_t handle);
+  int32_t (*restore_begin)(bop_machine* machine, bop_position position);
+  int32_t (*restore_write)(bop_machine* machine, bop_bytes chunk, uint64_t token);
+  int32_t (*restore_end)(bop_machine* machine, int32_t keep, uint64_t token);
+
+  /* Stops, without a sync: what is not durable is replayed from the log. Blocks until the jobs of
+   * this machine are done. */
+  void (*close)(bop_machine* machine);
+} bop_machine_table;
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,24 @@
+// Checksums and hashes: CRC32C (ISA-L) for what crosses a disk or a wire, XXH3 for hashes that
+// must be equal on every node and version. Both are fixed functions of their bytes.
+#pragma once
+
+#include <cstdint>
+
+#include "base/bytes.h"
+
+namespace bop {
+
+// CRC-32C (Castagnoli, RFC 3720 appendix B.4) as the standard defines it, "123456789" gives
+// 0xE3069283. `seed` continues a checksum: crc32c(b, crc32c(a)) == crc32c(a + b).
+uint32_t crc32c(Bytes bytes, uint32_t seed = 0);
+
+struct Hash128 {
+  uint64_t low = 0;
+  uint64_t high = 0;
+  friend bool operator==(const Hash128&, const Hash128&) = default;
+};
+
+uint64_t hash64(Bytes bytes, uint64_t seed = 0);
+Hash128 hash128(Bytes bytes, uint64_t seed = 0);
+
+}  // namespace bop

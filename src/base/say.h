@@ -1,0 +1,49 @@
+// What the program says about itself (the diagnostic log, not the replicated one). The loop's
+// threads only format and enqueue; a thread of spdlog's writes, and under a flood the oldest lines
+// give way, so saying a line never blocks.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <string_view>
+
+namespace bop::say {
+
+enum class Level { debug, info, warning, error, off };
+
+struct Options {
+  Level level = Level::info;
+  bool json = false;          // one JSON object a line, else a console line
+  const char* path = nullptr; // nullptr: standard error
+};
+
+// Before the first line and once; without it lines of warning and above go to standard error.
+void start(const Options& options);
+// Writes what is queued; lines said later are lost.
+void stop();
+
+bool enabled(Level level);
+void write(Level level, std::string_view text);
+
+template <class... Args>
+void line(Level level, fmt::format_string<Args...> format, Args&&... args) {
+  if (enabled(level)) write(level, fmt::format(format, std::forward<Args>(args)...));
+}
+template <class... Args>
+void debug(fmt::format_string<Args...> format, Args&&... args) {
+  line(Level::debug, format, std::forward<Args>(args)...);
+}
+template <class... Args>
+void info(fmt::format_string<Args...> format, Args&&... args) {
+  line(Level::info, format, std::forward<Args>(args)...);
+}
+template <class... Args>
+void warning(fmt::format_string<Args...> format, Args&&... args) {
+  line(Level::warning, format, std::forward<Args>(args)...);
+}
+template <class... Args>
+void error(fmt::format_string<Args...> format, Args&&... args) {
+  line(Level::error, format, std::forward<Args>(args)...);
+}
+
+}  // namespace bop::say

@@ -1,0 +1,95 @@
+// What those who serve clients (serve, capi) see of a shard: propose, query, status. One Service a
+// shard; everything here is of its thread. Requests for groups of another shard cross by themselves.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "base/time.h"
+#include "mem/buffer.h"
+
+namespace bop::node {
+
+struct Answer {
+  // BOP_OK or what the machine answered (CONDITION_FAILED, ...), or bop's own: TIMEOUT and UNAVAILABLE
+  // (nothing was executed), OUTCOME_UNKNOWN, OVERLOADED, TOO_LARGE, LOG_FULL, SUSPECT, NO_GROUP.
+  bop_status status = BOP_OK;
+  Bytes body;            // valid during the call
+  Index index = 0;       // proposals: of the entry, 0 when it was not proposed
+  NodeId leader = 0;     // a hint, 0: unknown
+  std::string_view detail;  // words for people, may be empty
+};
+
+// Who asked. It must outlive its requests: every one is answered exactly once, never from within
+// propose or query, at the latest shortly after its deadline.
+class Caller {
+ public:
+  virtual ~Caller() = default;
+  virtual void answer(uint64_t token, const Answer& answer) = 0;
+};
+
+struct Request {
+  GroupId group = 0;
+  mem::Buffer payload;   // the machine's command or question
+  Instant deadline = 0;  // of this node's clock
+  Caller* caller = nullptr;
+  uint64_t token = 0;    // the caller's own
+};
+
+struct GroupStatus {
+  std::string name;
+  GroupId id = 0;
+  std::string machine;  // kind
+  std::string role;     // leader, follower, candidate, learner
+  Term term = 0;
+  NodeId leader = 0;    // 0: none known
+  Index commit = 0, applied = 0, last = 0, durable = 0, machine_durable = 0;
+  bool suspect = false;
+  std::string reason, file;  // of suspect
+  uint64_t offset = 0;
+  bool has_hash = false;
+  uint64_t hash_index = 0, hash_low = 0, hash_high = 0;
+};
+
+struct PeerStatus {
+  NodeId id = 0;
+  std::string address;
+  bool control_up = false, bulk_up = false;
+};
+
+struct NodeStatus {
+  std::string cluster;  // id, 32 hexadecimal digits
+  NodeId node = 0;
+  std::string version;
+  bool log_latched = false;
+  std::string log_error;
+  uint64_t log_used_bytes = 0;
+  std::vector<GroupStatus> groups;  // by id
+  std::vector<PeerStatus> peers;    // by id
+};
+
+class Service {
+ public:
+  virtual ~Service() = default;
+
+  virtual Result<GroupId> find_group(std::string_view name) const = 0;
+
+  // Proposes a command; forwarded to the leader by a follower (one hop, never sent twice).
+  virtual void propose(Request request) = 0;
+  // A linearizable read: confirmed by ReadIndex, answered from this node's own machine.
+  virtual void query(Request request) = 0;
+
+  // Of all shards; `done` is called later on this thread.
+  virtual void status(std::function<void(NodeStatus)> done) = 0;
+  // Every group has a leader that this node knows and this node has caught up to it: /readyz.
+  virtual bool ready() const = 0;
+
+  virtual Instant now() const = 0;
+};
+
+}  // namespace bop::node

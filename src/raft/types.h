@@ -1,0 +1,105 @@
+// The nouns of Raft, as its paper and Ongaro's dissertation name them. What `log` and `proto` may
+// see of this room.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/ids.h"
+#include "mem/buffer.h"
+
+namespace bop::raft {
+
+enum class EntryKind : uint8_t {
+  noop = 0,           // a new leader's first (§5.4.2, dissertation §6.4)
+  configuration = 1,  // payload: raft/configuration.h; takes effect when appended (§4.1)
+  command = 2,        // payload: the machine's
+};
+
+struct Entry {
+  Term term = 0;
+  Index index = 0;
+  int64_t time_ns = 0;  // leader's stamp, never decreasing along the log
+  uint64_t session = 0;
+  uint64_t sequence = 0;
+  uint32_t machine_version = 0;
+  EntryKind kind = EntryKind::noop;
+  uint8_t flags = 0;  // none defined; kept as it is
+  mem::Buffer payload;
+
+  // What this entry counts for in limits: its payload and about what its fields take.
+  size_t cost() const { return payload.size() + 64; }
+};
+
+// What a replica must never forget (paper, figure 2: persistent state).
+struct HardState {
+  Term term = 0;
+  NodeId vote = 0;  // 0: nobody yet in this term
+  friend bool operator==(const HardState&, const HardState&) = default;
+};
+
+struct EntryId {
+  Term term = 0;
+  Index index = 0;
+  friend bool operator==(const EntryId&, const EntryId&) = default;
+};
+
+// A run of entries of one term: the log's terms are kept as runs, whatever its length.
+struct TermRun {
+  Index first = 0;
+  Term term = 0;
+  friend bool operator==(const TermRun&, const TermRun&) = default;
+};
+
+enum class Role : uint8_t { follower, pre_candidate, candidate, leader, learner };
+
+enum class MessageKind : uint8_t {
+  pre_vote_request = 1,
+  pre_vote_reply = 2,
+  vote_request = 3,
+  vote_reply = 4,
+  append_request = 5,  // without entries: the heartbeat, the ReadIndex probe, the commit's news
+  append_reply = 6,
+  read_request = 7,      // a follower asks its leader for a read index
+  read_reply = 8,        // ok: `index`; else the leader cannot tell
+  stopped_leading = 9,   // a replica that stops leading says so, `term` is the one it led
+};
+
+// One flat struct for all kinds; a field that a kind does not name is zero. `entries` points into
+// the core's log, or into what a decoder holds, and is valid until the next step.
+struct Message {
+  MessageKind kind{};
+  NodeId from = 0;
+  NodeId to = 0;
+  Term term = 0;
+
+  // Requests for votes: the candidate's last entry. append_request: the entry before `entries`.
+  // append_reply when refused: the hint (term of the conflicting entry, first index of that term).
+  // read_reply: `index`.
+  Term log_term = 0;
+  Index index = 0;
+
+  // append_request: leader's commit. append_reply: follower's commit.
+  Index commit = 0;
+  // append_request: no voter's match is below it: what the log may be released up to.
+  Index release = 0;
+  // append_reply: min(match, durable).
+  Index match = 0;
+  // append_request: number of the read and check-quorum round; append_reply echoes it.
+  // read_request and read_reply: the follower's own token.
+  uint64_t round = 0;
+
+  bool ok = false;      // replies: granted, accepted
+  bool quiet = false;   // append_request: all is replicated and committed, go quiet; reply: did
+  std::span<const Entry> entries;
+};
+
+// Who decides. Static in this version, but an entry from the start.
+struct Configuration {
+  std::vector<NodeId> voters;    // sorted
+  std::vector<NodeId> learners;  // sorted
+  friend bool operator==(const Configuration&, const Configuration&) = default;
+};
+
+}  // namespace bop::raft
