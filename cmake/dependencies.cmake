@@ -1,0 +1,86 @@
+# Everything from outside, each as a target bop::<name>. Debian's packages for these are listed in
+# packaging/debian-packages.txt, the crates in third_party/.
+
+include(crates)
+
+# bop_package(NAME target...): bop::NAME stands for what a package's own CMake configuration defines.
+function(bop_package name)
+  add_library(bop::${name} INTERFACE IMPORTED GLOBAL)
+  target_link_libraries(bop::${name} INTERFACE ${ARGN})
+endfunction()
+
+# bop_library(NAME HEADER header LIBRARY library): for a library without one.
+function(bop_library name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "HEADER;LIBRARY" "")
+  find_path(BOP_${name}_INCLUDE "${arg_HEADER}" REQUIRED)
+  find_library(BOP_${name}_LIBRARY "${arg_LIBRARY}" REQUIRED)
+  mark_as_advanced(BOP_${name}_INCLUDE BOP_${name}_LIBRARY)
+  add_library(bop::${name} INTERFACE IMPORTED GLOBAL)
+  target_include_directories(bop::${name} INTERFACE "${BOP_${name}_INCLUDE}")
+  target_link_libraries(bop::${name} INTERFACE "${BOP_${name}_LIBRARY}")
+endfunction()
+
+# Sockets, files. Asio and Beast are compiled in one file each (boost/asio/impl/src.hpp in io,
+# boost/beast/src.hpp in net); a room that takes this target gets the declarations alone.
+find_package(Boost 1.81 REQUIRED)
+bop_package(asio Boost::headers Threads::Threads)
+target_compile_definitions(bop::asio INTERFACE
+  BOOST_ASIO_SEPARATE_COMPILATION BOOST_BEAST_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED)
+bop_library(uring HEADER liburing.h LIBRARY uring)
+
+# Data and text. spdlog's own target says SPDLOG_FMT_EXTERNAL: there is one fmt in a process.
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(absl REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(simdjson REQUIRED)
+find_package(tomlplusplus REQUIRED)
+find_package(CLI11 REQUIRED)
+bop_package(fmt fmt::fmt)
+bop_package(spdlog spdlog::spdlog fmt::fmt)
+bop_package(absl_btree absl::btree)
+bop_package(json nlohmann_json::nlohmann_json)
+bop_package(simdjson simdjson::simdjson)
+bop_package(toml tomlplusplus::tomlplusplus)
+bop_package(cli CLI11::CLI11)
+bop_library(isal HEADER isa-l/crc.h LIBRARY isal)
+bop_library(xxhash HEADER xxhash.h LIBRARY xxhash)
+
+if(BOP_TESTS)
+  find_package(GTest REQUIRED)
+  find_package(benchmark REQUIRED)
+  bop_package(gtest GTest::gmock GTest::gtest_main)
+  bop_package(benchmark benchmark::benchmark benchmark::benchmark_main)
+endif()
+
+# The crates. A packager says BOP_SYSTEM_MDBX=ON to link the distribution's own library.
+option(BOP_SYSTEM_MDBX "Link the system's libmdbx in place of the crate's" OFF)
+option(BOP_HARDENED_ALLOCATOR "Let snmalloc check its clients, for some speed" OFF)
+
+if(NOT BOP_SYSTEM_MDBX)
+  bop_crate(mdbx-sys BUILD DEFINITIONS MDBX_TXN_CHECKOWNER=0)
+endif()
+# Only its headers: a library of its own would be a second allocator.
+bop_crate(snmalloc-sys DEFINITIONS SNMALLOC_USE_WAIT_ON_ADDRESS=1)
+bop_build_crates()
+
+if(BOP_SYSTEM_MDBX)
+  bop_library(mdbx HEADER mdbx.h LIBRARY mdbx)
+else()
+  bop_crate_target(bop::mdbx mdbx-sys INCLUDE libmdbx)
+endif()
+
+# For mem's .cpp files and the executables' operator new. Under the sanitizers it has no headers to
+# give and BOP_SNMALLOC is 0: it would hide from them every use after free.
+if(BOP_SANITIZE)
+  add_library(bop::snmalloc INTERFACE IMPORTED GLOBAL)
+  target_compile_definitions(bop::snmalloc INTERFACE BOP_SNMALLOC=0)
+else()
+  bop_crate_target(bop::snmalloc snmalloc-sys INCLUDE upstream/src)
+  target_compile_definitions(bop::snmalloc INTERFACE BOP_SNMALLOC=1
+    $<$<BOOL:${BOP_HARDENED_ALLOCATOR}>:SNMALLOC_CHECK_CLIENT>)
+  target_link_libraries(bop::snmalloc INTERFACE atomic)
+  if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+    target_compile_options(bop::snmalloc INTERFACE -mcx16)
+  endif()
+endif()

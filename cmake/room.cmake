@@ -1,0 +1,156 @@
+# Rooms: one target each, with an include root of its own.
+#
+#   bop_room(NAME [SOURCES file...] [PUBLIC dependency...] [PRIVATE dependency...])
+#
+# makes the static library bop_<name>, known as bop::<name>, of src/<name>, whose headers are included
+# as "<name>/file.h". Without SOURCES it takes every .cpp file of the folder; a room without any is
+# header-only. bop::base and bop::headers come by themselves. PUBLIC is what the room's headers
+# include, PRIVATE what only its .cpp files do. A subfolder with a CMakeLists.txt of its own is a
+# nested room: bop_room(machine/kv) makes bop::machine_kv, included as "machine/kv/file.h", and
+# bop::machine does not show it.
+#
+# A shared -Isrc would enforce nothing: each root holds links to one room's headers only, so that an
+# include which its target does not name fails to build. What a target may name is the table below,
+# which docs/ARCHITECTURE.md explains.
+
+set(BOP_ROOMS base mem port io net raft log proto machine group node client serve capi)
+set(bop_room_base_may)
+set(bop_room_mem_may)
+set(bop_room_port_may mem)
+set(bop_room_io_may mem port)
+set(bop_room_net_may mem port io)
+set(bop_room_raft_may mem)
+set(bop_room_log_may mem port raft_types)
+set(bop_room_proto_may mem raft_types)
+set(bop_room_machine_may mem)
+set(bop_room_group_may mem port raft log proto machine)
+set(bop_room_node_may mem port group log proto machine)
+set(bop_room_client_may mem port io net proto)
+set(bop_room_serve_may mem port io net node proto)
+set(bop_room_capi_may mem port io net raft log proto machine machine_kv group node client serve)
+
+# The order matters to no one but the reader; a nested room follows its parent.
+list(TRANSFORM BOP_ROOMS REPLACE "^machine$" "machine;machine/kv")
+
+function(bop_add_subdirectory folder)
+  if(EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/${folder}/CMakeLists.txt")
+    add_subdirectory(${folder})
+  endif()
+endfunction()
+
+function(bop_link original link)
+  cmake_path(GET link PARENT_PATH parent)
+  file(MAKE_DIRECTORY "${parent}")
+  file(CREATE_LINK "${original}" "${link}" SYMBOLIC)
+endfunction()
+
+# ROOT/<room> becomes a link to FOLDER or, when it has nested rooms, a folder of links to all but those.
+function(bop_make_include_root room folder root)
+  file(GLOB entries CONFIGURE_DEPENDS RELATIVE "${folder}" "${folder}/*")
+  set(nested FALSE)
+  set(shown)
+  foreach(entry IN LISTS entries)
+    if(EXISTS "${folder}/${entry}/CMakeLists.txt")
+      set(nested TRUE)
+    elseif(IS_DIRECTORY "${folder}/${entry}" OR entry MATCHES "\\.h$")
+      list(APPEND shown "${entry}")
+    endif()
+  endforeach()
+
+  set(link "${root}/${room}")
+  if(IS_SYMLINK "${link}")
+    file(REMOVE "${link}")
+  elseif(IS_DIRECTORY "${link}")
+    file(GLOB stale "${link}/*")
+    file(REMOVE ${stale})
+    if(NOT nested)
+      file(REMOVE_RECURSE "${link}")
+    endif()
+  endif()
+  if(nested)
+    file(MAKE_DIRECTORY "${link}")
+    foreach(entry IN LISTS shown)
+      bop_link("${folder}/${entry}" "${link}/${entry}")
+    endforeach()
+  else()
+    bop_link("${folder}" "${link}")
+  endif()
+endfunction()
+
+# The files of a room that match PATTERN, below it but outside its nested rooms.
+function(bop_room_files result folder pattern)
+  file(GLOB_RECURSE files CONFIGURE_DEPENDS RELATIVE "${folder}" "${folder}/${pattern}")
+  file(GLOB nested RELATIVE "${folder}" "${folder}/*/CMakeLists.txt")
+  foreach(list IN LISTS nested)
+    cmake_path(GET list PARENT_PATH inner)
+    list(FILTER files EXCLUDE REGEX "^${inner}/")
+  endforeach()
+  set(${result} ${files} PARENT_SCOPE)
+endfunction()
+
+function(bop_check_dependencies room target)
+  cmake_path(GET room PARENT_PATH parent)
+  if(parent) # what a nested room may include is what its parent may, and the parent
+    set(allowed base headers ${bop_room_${parent}_may} ${parent})
+  else()
+    set(allowed base headers ${bop_room_${room}_may})
+  endif()
+  string(REPLACE "/" "_" all_rooms "${BOP_ROOMS};raft_types")
+  foreach(dependency IN LISTS ARGN)
+    string(REGEX REPLACE "^bop(::|_)" "" name "${dependency}")
+    if(name IN_LIST all_rooms AND NOT name IN_LIST allowed)
+      message(FATAL_ERROR
+        "Room ${room} may not include ${name}: see docs/ARCHITECTURE.md and cmake/room.cmake")
+    endif()
+  endforeach()
+endfunction()
+
+function(bop_room room)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;PUBLIC;PRIVATE")
+  set(sources ${arg_SOURCES} ${arg_UNPARSED_ARGUMENTS})
+  set(folder "${CMAKE_CURRENT_SOURCE_DIR}")
+  string(REPLACE "/" "_" name "${room}")
+  set(target bop_${name})
+  set(root "${CMAKE_BINARY_DIR}/rooms/${name}")
+
+  bop_check_dependencies(${room} ${target} ${arg_PUBLIC} ${arg_PRIVATE})
+  bop_make_include_root(${room} "${folder}" "${root}")
+  if(NOT sources)
+    bop_room_files(sources "${folder}" "*.cpp")
+  endif()
+
+  set(public_dependencies bop::headers)
+  if(NOT room STREQUAL "base")
+    list(APPEND public_dependencies bop::base)
+  endif()
+  list(APPEND public_dependencies ${arg_PUBLIC})
+
+  if(sources)
+    set(scope PUBLIC)
+    add_library(${target} STATIC ${sources})
+    target_link_libraries(${target} PRIVATE ${arg_PRIVATE})
+  else()
+    set(scope INTERFACE)
+    add_library(${target} INTERFACE)
+  endif()
+  add_library(bop::${name} ALIAS ${target})
+  target_include_directories(${target} ${scope} "${root}")
+  target_link_libraries(${target} ${scope} ${public_dependencies})
+
+  bop_room_files(headers "${folder}" "*.h")
+  list(TRANSFORM headers PREPEND "${room}/")
+  bop_check_headers(${name} HEADERS ${headers} DEPS ${target} ${arg_PRIVATE})
+endfunction()
+
+# raft/types.h alone, for those who speak of terms and indexes but not to the core.
+function(bop_raft_types)
+  set(root "${CMAKE_BINARY_DIR}/rooms/raft_types")
+  bop_link("${CMAKE_SOURCE_DIR}/src/raft/types.h" "${root}/raft/types.h")
+  add_library(bop_raft_types INTERFACE)
+  add_library(bop::raft_types ALIAS bop_raft_types)
+  target_include_directories(bop_raft_types INTERFACE "${root}")
+  target_link_libraries(bop_raft_types INTERFACE bop::base bop::headers bop::mem)
+  if(EXISTS "${CMAKE_SOURCE_DIR}/src/raft/types.h")
+    bop_check_headers(raft_types HEADERS raft/types.h DEPS bop_raft_types)
+  endif()
+endfunction()

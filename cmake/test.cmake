@@ -1,0 +1,115 @@
+# Tests, fuzz targets, benchmarks, and the check that every header compiles alone.
+
+if(BOP_TESTS)
+  include(GoogleTest)
+endif()
+
+# tests: every test program; tests_<room>: those of one folder of tests/; header_checks: see below.
+add_custom_target(tests)
+add_custom_target(header_checks)
+foreach(room IN LISTS BOP_ROOMS ITEMS e2e)
+  string(REPLACE "/" "_" name "${room}")
+  add_custom_target(tests_${name})
+endforeach()
+
+# bop_test(NAME source... [DEPS dependency...] [WHOLE] [TIMEOUT seconds] [ENVIRONMENT NAME=value...])
+#
+# A GoogleTest program, called from tests/<room>/CMakeLists.txt and labelled with that folder. Every
+# test case is a test of ctest, unless WHOLE: thousands of small cases are quicker in one process.
+function(bop_test name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "WHOLE" "TIMEOUT" "SOURCES;DEPS;ENVIRONMENT")
+  cmake_path(GET CMAKE_CURRENT_SOURCE_DIR FILENAME label)
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 300)
+  endif()
+  set(target test_${name})
+  add_executable(${target} ${arg_SOURCES} ${arg_UNPARSED_ARGUMENTS})
+  target_link_libraries(${target} PRIVATE ${arg_DEPS} bop::gtest)
+  set_target_properties(${target} PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests/${label}")
+  add_dependencies(tests ${target})
+  if(TARGET tests_${label})
+    add_dependencies(tests_${label} ${target})
+  endif()
+  if(arg_WHOLE)
+    add_test(NAME ${name} COMMAND ${target} --gtest_brief=1)
+    set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT ${arg_TIMEOUT})
+    if(arg_ENVIRONMENT)
+      set_tests_properties(${name} PROPERTIES ENVIRONMENT "${arg_ENVIRONMENT}")
+    endif()
+  else()
+    set(properties LABELS ${label} TIMEOUT ${arg_TIMEOUT})
+    if(arg_ENVIRONMENT)
+      list(APPEND properties ENVIRONMENT "${arg_ENVIRONMENT}")
+    endif()
+    gtest_discover_tests(${target} TEST_PREFIX "${name}." DISCOVERY_MODE PRE_TEST
+      DISCOVERY_TIMEOUT 60 EXTRA_ARGS --gtest_brief=1 PROPERTIES ${properties})
+  endif()
+endfunction()
+
+# bop_fuzz(NAME source... [DEPS dependency...])
+#
+# One LLVMFuzzerTestOneInput. In the fuzz preset a libFuzzer program, which scripts/fuzz runs;
+# elsewhere a test that replays fuzz/corpus/<name>/.
+function(bop_fuzz name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;DEPS")
+  set(target fuzz_${name})
+  set(corpus "${CMAKE_SOURCE_DIR}/fuzz/corpus/${name}")
+  add_executable(${target} ${arg_SOURCES} ${arg_UNPARSED_ARGUMENTS})
+  target_link_libraries(${target} PRIVATE ${arg_DEPS})
+  set_target_properties(${target} PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/fuzz" OUTPUT_NAME ${name})
+  if(BOP_FUZZ)
+    target_link_options(${target} PRIVATE -fsanitize=fuzzer)
+  else()
+    target_sources(${target} PRIVATE "${CMAKE_SOURCE_DIR}/fuzz/replay_main.cpp")
+    add_dependencies(tests ${target})
+    add_test(NAME fuzz.${name} COMMAND ${target} "${corpus}")
+    set_tests_properties(fuzz.${name} PROPERTIES LABELS fuzz TIMEOUT 300)
+  endif()
+endfunction()
+
+# bop_bench(NAME source... [DEPS dependency...]): a Google Benchmark program, bin/bench_<name>.
+function(bop_bench name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;DEPS")
+  add_executable(bench_${name} ${arg_SOURCES} ${arg_UNPARSED_ARGUMENTS})
+  target_link_libraries(bench_${name} PRIVATE ${arg_DEPS} bop::benchmark)
+endfunction()
+
+# One translation unit a header, in the language its name says: an include that the header forgot, or
+# took from a room it may not see, does not compile.
+function(bop_check_headers name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "C99" "" "HEADERS;DEPS")
+  if(NOT arg_HEADERS OR NOT BOP_TESTS OR BOP_SANITIZE)
+    return()
+  endif()
+  set(suffix cpp)
+  if(arg_C99)
+    set(suffix c)
+  endif()
+  set(sources)
+  foreach(header IN LISTS arg_HEADERS)
+    string(MAKE_C_IDENTIFIER "${header}" unit)
+    set(source "${CMAKE_BINARY_DIR}/header_checks/${name}/${unit}.${suffix}")
+    # Included twice: the guard is checked too. A C file may not be empty.
+    file(CONFIGURE OUTPUT "${source}" @ONLY CONTENT
+      "#include \"@header@\"\n#include \"@header@\"\nextern int bop_not_empty;\n")
+    list(APPEND sources "${source}")
+  endforeach()
+  set(target header_checks_${name})
+  add_library(${target} OBJECT EXCLUDE_FROM_ALL ${sources})
+  target_link_libraries(${target} PRIVATE ${arg_DEPS})
+  target_compile_options(${target} PRIVATE -O0 -g0 -U_FORTIFY_SOURCE)
+  if(arg_C99)
+    target_compile_options(${target} PRIVATE -pedantic-errors -Wstrict-prototypes)
+  endif()
+  add_dependencies(header_checks ${target})
+endfunction()
+
+# The public headers: alone, as C99 and as C++.
+function(bop_check_public_headers)
+  file(GLOB headers CONFIGURE_DEPENDS RELATIVE "${CMAKE_SOURCE_DIR}/include"
+    "${CMAKE_SOURCE_DIR}/include/bop/*.h")
+  bop_check_headers(public_c C99 HEADERS ${headers} DEPS bop_headers)
+  bop_check_headers(public_cxx HEADERS ${headers} DEPS bop_headers)
+endfunction()

@@ -1,0 +1,1 @@
+//! No code: this package exists to name dependencies.
