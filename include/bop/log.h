@@ -1,0 +1,65 @@
+/* bop/log.h: read-only inspection of a write-ahead log's directory.
+ *
+ * Reads the files as they lie, without a node, without taking the directory's lock and without
+ * writing: what a running node appends meanwhile may or may not be seen. docs/formats/log.md explains
+ * the words.
+ */
+#ifndef BOP_LOG_H
+#define BOP_LOG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bop/error.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct bop_log_reader bop_log_reader;
+
+typedef enum bop_log_item_kind {
+  BOP_LOG_SEGMENT = 1, /* a file begins */
+  BOP_LOG_FRAME = 2,   /* one write: its records follow */
+  BOP_LOG_RECORD = 3,  /* one group's hard state and entries */
+  BOP_LOG_SEAL = 4,    /* a frame that only proves how far the log was durable */
+  BOP_LOG_SUMMARY = 5, /* the end of a sealed segment */
+  BOP_LOG_PROBLEM = 6  /* a block that is not what it should be; `text` says what and the verdict */
+} bop_log_item_kind;
+
+/* One finding. Fields that a kind does not have are zero. */
+typedef struct bop_log_item {
+  uint32_t size;
+  int32_t kind;          /* bop_log_item_kind */
+  const char* file;      /* relative to the directory; valid until the next call */
+  uint64_t offset_bytes; /* in the file */
+  uint64_t length_bytes;
+  uint64_t epoch;           /* of the open that wrote it */
+  uint64_t frame;           /* its number */
+  uint64_t durable_through; /* how far its writer knew the log to be durable */
+  uint64_t group;
+  uint64_t term; /* the group's term and vote as the record says them */
+  uint64_t vote;
+  uint64_t first_index; /* entries: 0 when the record has none */
+  uint64_t last_index;
+  uint64_t entries;
+  const char* text; /* words for people, never NULL; valid until the next call */
+} bop_log_item;
+
+/* Opens the log in `directory` (a node's data directory, or a shard's log folder within it). Close
+ * it with bop_log_close. Blocks while it lists the files. Errors: NOT_FOUND, NEWER_FORMAT, IO.
+ * Since 0.1. */
+BOP_API int32_t bop_log_open(const char* directory, bop_log_reader** reader, char* error,
+                             size_t error_capacity);
+
+/* The next finding, in the order of the files. Blocks while it reads. NOT_FOUND at the end. Errors:
+ * IO. A reader is used by one thread at a time. Since 0.1. */
+BOP_API int32_t bop_log_next(bop_log_reader* reader, bop_log_item* item);
+
+BOP_API void bop_log_close(bop_log_reader* reader);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
