@@ -50,7 +50,9 @@ add_compile_definitions(
 add_compile_options($<$<CONFIG:Release>:-U_FORTIFY_SOURCE> $<$<CONFIG:Release>:-D_FORTIFY_SOURCE=2>)
 
 # Paths in asserts and debug information are those of the source tree, whoever built it and where.
-add_compile_options(-ffile-prefix-map=${CMAKE_SOURCE_DIR}/=)
+# ccache makes them relative to the build folder first, hence the second.
+cmake_path(RELATIVE_PATH CMAKE_SOURCE_DIR BASE_DIRECTORY "${CMAKE_BINARY_DIR}" OUTPUT_VARIABLE bop_up)
+add_compile_options(-ffile-prefix-map=${CMAKE_SOURCE_DIR}/= -fmacro-prefix-map=${bop_up}/=)
 
 if(BOP_SANITIZE STREQUAL "address")
   # fuzzer-no-link also where nothing is fuzzed: asan and fuzz then share their compilations in ccache.

@@ -31,20 +31,28 @@ function(bop_test name)
   if(TARGET tests_${label})
     add_dependencies(tests_${label} ${target})
   endif()
+  set(properties LABELS ${label} TIMEOUT ${arg_TIMEOUT})
+  if(arg_ENVIRONMENT)
+    list(APPEND properties ENVIRONMENT "${arg_ENVIRONMENT}")
+  endif()
   if(arg_WHOLE)
     add_test(NAME ${name} COMMAND ${target} --gtest_brief=1)
-    set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT ${arg_TIMEOUT})
-    if(arg_ENVIRONMENT)
-      set_tests_properties(${name} PROPERTIES ENVIRONMENT "${arg_ENVIRONMENT}")
-    endif()
+    set_tests_properties(${name} PROPERTIES ${properties})
   else()
-    set(properties LABELS ${label} TIMEOUT ${arg_TIMEOUT})
-    if(arg_ENVIRONMENT)
-      list(APPEND properties ENVIRONMENT "${arg_ENVIRONMENT}")
-    endif()
     gtest_discover_tests(${target} TEST_PREFIX "${name}." DISCOVERY_MODE PRE_TEST
       DISCOVERY_TIMEOUT 60 EXTRA_ARGS --gtest_brief=1 PROPERTIES ${properties})
   endif()
+endfunction()
+
+# bop_script_test(NAME script [argument...])
+#
+# A script of tests/<folder>/ that drives the built programs, found in $BOP_BIN. Alone on the machine:
+# what it measures are deadlines.
+function(bop_script_test name script)
+  cmake_path(GET CMAKE_CURRENT_SOURCE_DIR FILENAME label)
+  add_test(NAME ${name} COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/${script}" ${ARGN})
+  set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT 300 RUN_SERIAL TRUE
+    ENVIRONMENT "BOP_BIN=${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
 endfunction()
 
 # bop_fuzz(NAME source... [DEPS dependency...])
