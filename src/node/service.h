@@ -11,35 +11,13 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "base/time.h"
-#include "mem/buffer.h"
+#include "port/requests.h"
 
 namespace bop::node {
 
-struct Answer {
-  // BOP_OK or what the machine answered (CONDITION_FAILED, ...), or bop's own: TIMEOUT and UNAVAILABLE
-  // (nothing was executed), OUTCOME_UNKNOWN, OVERLOADED, TOO_LARGE, LOG_FULL, SUSPECT, NO_GROUP.
-  bop_status status = BOP_OK;
-  Bytes body;            // valid during the call
-  Index index = 0;       // proposals: of the entry, 0 when it was not proposed
-  NodeId leader = 0;     // a hint, 0: unknown
-  std::string_view detail;  // words for people, may be empty
-};
-
-// Who asked. It must outlive its requests: every one is answered exactly once, never from within
-// propose or query, at the latest shortly after its deadline.
-class Caller {
- public:
-  virtual ~Caller() = default;
-  virtual void answer(uint64_t token, const Answer& answer) = 0;
-};
-
-struct Request {
-  GroupId group = 0;
-  mem::Buffer payload;   // the machine's command or question
-  Instant deadline = 0;  // of this node's clock
-  Caller* caller = nullptr;
-  uint64_t token = 0;    // the caller's own
-};
+using port::Answer;
+using port::Caller;
+using port::Request;
 
 struct GroupStatus {
   std::string name;

@@ -1,0 +1,26 @@
+// Where a proposal came from and where its answer goes: a caller of this node, or the node that
+// forwarded it.
+#pragma once
+
+#include "port/requests.h"
+
+namespace bop::group {
+
+using port::Answer;
+using port::Caller;
+using port::Request;
+
+struct Origin {
+  Caller* caller = nullptr;  // nullptr: forwarded
+  uint64_t token = 0;        // the caller's, or the forwarding node's sequence
+  NodeId node = 0;
+  uint64_t incarnation = 0;  // of that node
+};
+
+struct Pending {
+  Term term = 0;  // of the entry; 0: the place is free
+  Instant deadline = never;
+  Origin origin;
+};
+
+}  // namespace bop::group

@@ -1,0 +1,57 @@
+#include "group/proposals.h"
+
+#include <algorithm>
+
+namespace bop::group {
+
+Proposals::Proposals(size_t capacity) : ring_(capacity) {
+  BOP_ASSERT_GT(capacity, 0u);
+  BOP_ASSERT_EQ(capacity & (capacity - 1), 0u);
+}
+
+bool Proposals::fits(Index index) const {
+  return size_ == 0 || (index < first_ + ring_.size() && index + ring_.size() >= end_);
+}
+
+Pending Proposals::put(Index index, const Pending& pending) {
+  BOP_ASSERT_NE(pending.term, 0u);
+  BOP_ASSERT(fits(index));
+  if (size_ == 0) first_ = end_ = index;
+  first_ = std::min(first_, index);
+  end_ = std::max(end_, index + 1);
+  Pending& place = ring_[index & (ring_.size() - 1)];
+  Pending before = place;
+  if (before.term == 0) ++size_;
+  place = pending;
+  return before;
+}
+
+Pending Proposals::take(Index index) {
+  if (size_ == 0 || index < first_ || index >= end_) return {};
+  first_ = index + 1;
+  Pending& place = ring_[index & (ring_.size() - 1)];
+  Pending taken = place;
+  if (taken.term != 0) --size_;
+  place = {};
+  return taken;
+}
+
+Instant Proposals::expire(Instant now,
+                          const std::function<void(Index, const Pending&)>& expired) {
+  Instant earliest = never;
+  for (Index index = first_; index < end_ && size_ > 0; ++index) {
+    Pending& place = ring_[index & (ring_.size() - 1)];
+    if (place.term == 0) continue;
+    if (place.deadline > now) {
+      earliest = std::min(earliest, place.deadline);
+      continue;
+    }
+    const Pending out = place;
+    place = {};
+    --size_;
+    expired(index, out);
+  }
+  return earliest;
+}
+
+}  // namespace bop::group

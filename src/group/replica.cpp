@@ -1,0 +1,753 @@
+#include "group/replica.h"
+
+#include <algorithm>
+
+#include "base/checksum.h"
+#include "base/say.h"
+#include "raft/configuration.h"
+
+namespace bop::group {
+
+namespace {
+
+constexpr size_t max_apply_entries = 1024;
+constexpr size_t max_load_bytes = 1 << 20;
+constexpr Duration expiry_grain = 20 * milliseconds;
+constexpr Duration ask_again_after = 500 * milliseconds;
+
+uint64_t seed_of(GroupId group, const raft::Entry& entry) {
+  uint8_t bytes[24];
+  store_le<uint64_t>(bytes, group);
+  store_le<uint64_t>(bytes + 8, entry.term);
+  store_le<uint64_t>(bytes + 16, entry.index);
+  return hash64(Bytes(bytes));
+}
+
+bop_entry machine_entry(GroupId group, const raft::Entry& entry) {
+  bop_entry out{};
+  out.size = sizeof out;
+  out.machine_version = entry.machine_version;
+  out.index = entry.index;
+  out.term = entry.term;
+  out.time_ns = entry.time_ns;
+  out.session = entry.session;
+  out.sequence = entry.sequence;
+  out.seed = seed_of(group, entry);
+  out.command = {entry.payload.data(), entry.payload.size()};
+  return out;
+}
+
+size_t bytes_of(std::span<const raft::Entry> entries) {
+  size_t bytes = 0;
+  for (const raft::Entry& entry : entries) bytes += entry.cost();
+  return bytes;
+}
+
+}  // namespace
+
+// ---- opening ----
+
+Replica::Replica(const ReplicaOptions& options, const ReplicaPorts& ports)
+    : options_(options), ports_(ports), proposals_(options.max_open_proposals) {
+  step_timer_ = ports_.timers.make_timer([this] {
+    step_armed_ = never;
+    touch();
+  });
+  expiry_timer_ = ports_.timers.make_timer([this] {
+    expiry_armed_ = never;
+    expire(false);
+    touch();
+  });
+}
+
+Replica::~Replica() = default;
+
+Result<std::unique_ptr<Replica>> Replica::open(const ReplicaOptions& options,
+                                               const ReplicaPorts& ports,
+                                               const log::RecoveredGroup* recovered) {
+  std::unique_ptr<Replica> replica(new Replica(options, ports));
+  ports.log.attach(options.id, replica.get());
+  if (recovered != nullptr && recovered->health == log::Health::suspect) {
+    // What it holds may lack entries it acknowledged: it must not vote, answer or serve.
+    replica->halted_ = Error{BOP_E_SUSPECT, recovered->reason};
+    replica->halted_file_ = recovered->place.file;
+    replica->halted_offset_ = recovered->place.offset;
+    replica->bootstrapped_ = true;
+    say::error("group {}: suspect, it stays out: {}", options.name, recovered->reason);
+    return replica;
+  }
+  BOP_TRY(replica->open_machine());
+  BOP_TRY(recovered != nullptr ? replica->restore(*recovered) : replica->bootstrap());
+  replica->bootstrapped_ = recovered != nullptr;
+  return replica;
+}
+
+bop::Status Replica::open_machine() {
+  machine::DriverOptions options;
+  options.group = options_.name;
+  options.directory = options_.machine_directory;
+  options.configuration = options_.machine_configuration;
+  options.memory_bytes = options_.machine_memory_bytes;
+  BOP_TRY_ASSIGN(driver_,
+                 machine::Driver::open(*options_.machine, options, ports_.offload, *this));
+  return {};
+}
+
+bop::Status Replica::restore(const log::RecoveredGroup& recovered) {
+  const bop_position machine = driver_->applied();
+  raft::Restored restored;
+  restored.configuration = options_.configuration;
+  restored.commit = machine.index;
+  restored.hard = recovered.hard;
+  restored.runs = recovered.runs;
+  restored.before_first = recovered.before_first;
+  restored.last = recovered.last;
+  restored.last_time_ns = recovered.last_time_ns;
+  if (machine.index > restored.last) {
+    // The machine is ahead of its log: what it holds is committed, so it stands for a snapshot.
+    restored.runs.clear();
+    restored.before_first = {machine.term, machine.index};
+    restored.last = machine.index;
+  }
+  if (machine.index < restored.before_first.index)
+    return fail(BOP_E_DAMAGED, "group " + options_.name + ": the machine holds entries up to " +
+                                   std::to_string(machine.index) + ", the log begins after " +
+                                   std::to_string(restored.before_first.index));
+  applied_ = machine.index;
+  released_ = restored.before_first.index;
+  core_ = std::make_unique<raft::Core>(options_.raft, restored, ports_.clock.now());
+  return {};
+}
+
+// Every replica of a new group begins with the same entry, so that the configuration is in the log
+// before there is a leader to append it.
+bop::Status Replica::bootstrap() {
+  if (driver_->applied().index > 0)
+    return fail(BOP_E_DAMAGED, "group " + options_.name + ": its machine holds entries, its log none");
+  raft::Entry entry;
+  entry.term = 1;
+  entry.index = 1;
+  entry.kind = raft::EntryKind::configuration;
+  entry.payload = raft::encode_configuration(options_.configuration);
+  const std::span<const raft::Entry> piece(&entry, 1);
+
+  log::Append append;
+  append.group = options_.id;
+  append.hard = {.term = 1, .vote = 0};
+  append.leader_term = 1;
+  append.entries = {&piece, 1};
+  append.number = 0;
+  BOP_TRY(ports_.log.append(append));
+
+  raft::Restored restored;
+  restored.configuration = options_.configuration;
+  restored.hard = append.hard;
+  restored.runs = {{.first = 1, .term = 1}};
+  restored.last = 1;
+  core_ = std::make_unique<raft::Core>(options_.raft, restored, ports_.clock.now());
+  return {};
+}
+
+void Replica::start() {
+  BOP_ASSERT(bootstrapped_);
+  started_ = true;
+  touch();
+}
+
+// ---- requests ----
+
+void Replica::touch() {
+  if (touched_) return;
+  touched_ = true;
+  ports_.host.touch(*this);
+}
+
+void Replica::propose(Request request) {
+  const Origin origin{.caller = request.caller, .token = request.token};
+  if (halted_) return defer(origin, halted_->code, halted_->detail);
+  if (request.payload.size() > options_.max_request_bytes) return defer(origin, BOP_E_TOO_LARGE);
+  if (!started_) return defer(origin, BOP_E_UNAVAILABLE, "the node is starting");
+  route(std::move(request));
+}
+
+void Replica::route(Request request) {
+  if (core_->role() == raft::Role::leader) {
+    stage({.caller = request.caller, .token = request.token}, request.deadline,
+          std::move(request.payload));
+  } else if (core_->leader() != 0) {
+    forward_to(core_->leader(), std::move(request));
+  } else {
+    wait_for_leader(std::move(request));
+  }
+}
+
+void Replica::stage(const Origin& origin, Instant deadline, mem::Buffer payload) {
+  if (auto room = ports_.log.room(payload.size() + 64); !room)
+    return defer(origin, room.error().code, room.error().detail);
+  if (staged_.size() + proposals_.size() >= options_.max_open_proposals)
+    return defer(origin, BOP_E_OVERLOADED, "too many proposals are open in this group");
+  staged_.push_back({origin, deadline, events_.size()});
+  events_.push_back(raft::Propose{.token = staged_.size() - 1,
+                                  .machine_version = options_.machine->version,
+                                  .payload = std::move(payload)});
+  touch();
+}
+
+void Replica::forward_to(NodeId leader, Request request) {
+  const Origin origin{.caller = request.caller, .token = request.token};
+  const Duration left = request.deadline - ports_.clock.now();
+  if (left <= 0) return defer(origin, BOP_E_TIMEOUT);
+  if (forwarded_.size() >= options_.max_waiting)
+    return defer(origin, BOP_E_OVERLOADED, "too many requests wait for the leader");
+  const Forward forward{.origin = options_.raft.self,
+                        .incarnation = options_.epoch,
+                        .sequence = ++forward_sequence_,
+                        .term = core_->term(),
+                        .time_left = left,
+                        .payload = request.payload};
+  if (!ports_.host.forward(leader, options_.id, forward))
+    return wait_for_leader(std::move(request));
+  forwarded_.emplace(forward.sequence, Forwarded{leader, std::move(request)});
+  arm();
+}
+
+void Replica::wait_for_leader(Request request) {
+  const Origin origin{.caller = request.caller, .token = request.token};
+  if (waiting_.size() >= options_.max_waiting)
+    return defer(origin, BOP_E_OVERLOADED, "too many requests wait for a leader");
+  waiting_.push_back(std::move(request));
+  arm();
+}
+
+void Replica::route_waiting() {
+  if (waiting_.empty() || core_->leader() == 0) return;
+  std::deque<Request> requests;
+  requests.swap(waiting_);
+  for (Request& request : requests) route(std::move(request));
+}
+
+void Replica::query(Request request) {
+  const Origin origin{.caller = request.caller, .token = request.token};
+  if (halted_) return defer(origin, halted_->code, halted_->detail);
+  if (request.payload.size() > options_.max_request_bytes) return defer(origin, BOP_E_TOO_LARGE);
+  if (!started_) return defer(origin, BOP_E_UNAVAILABLE, "the node is starting");
+  if (free_reads_.empty()) {
+    if (reads_.size() >= options_.max_waiting)
+      return defer(origin, BOP_E_OVERLOADED, "too many reads are open in this group");
+    free_reads_.push_back(static_cast<uint32_t>(reads_.size()));
+    reads_.emplace_back();
+  }
+  const uint32_t slot = free_reads_.back();
+  free_reads_.pop_back();
+  reads_[slot].request = std::move(request);
+  ask_read(slot);
+}
+
+// A read may be asked for again: only the answer to its latest generation counts.
+void Replica::ask_read(size_t slot) {
+  ReadSlot& read = reads_[slot];
+  read.stage = ReadSlot::Stage::asked;
+  read.asked_at = ports_.clock.now();
+  ++read.generation;
+  events_.push_back(raft::Read{(uint64_t{read.generation} << 32) | slot});
+  touch();
+}
+
+// ---- what peers send ----
+
+void Replica::receive(const raft::Message& message) {
+  if (halted_ || !started_) return;
+  raft::Message own = message;
+  if (!own.entries.empty()) {
+    // Without room in the log the entries are as good as lost: the leader sends them again, and what
+    // remains of the message still says that it leads.
+    if (!ports_.log.room(bytes_of(own.entries))) {
+      own.entries = {};
+    } else {
+      received_.emplace_back(own.entries.begin(), own.entries.end());
+      own.entries = received_.back();
+    }
+  }
+  events_.push_back(raft::Receive{own});
+  touch();
+}
+
+void Replica::receive_forward(NodeId from, Forward forward) {
+  const Origin origin{.token = forward.sequence, .node = from, .incarnation = forward.incarnation};
+  if (halted_) return defer(origin, BOP_E_NOT_LEADER);
+  if (!started_ || core_->role() != raft::Role::leader || core_->term() != forward.term)
+    return defer(origin, BOP_E_NOT_LEADER);
+  if (duplicates_term_ != forward.term) {
+    duplicates_.clear();
+    duplicates_term_ = forward.term;
+  }
+  if (!duplicates_.first_time(from, forward.incarnation, forward.sequence)) return;
+  if (forward.payload.size() > options_.max_request_bytes) return defer(origin, BOP_E_TOO_LARGE);
+  stage(origin, ports_.clock.now() + forward.time_left, std::move(forward.payload));
+}
+
+void Replica::receive_forward_reply(NodeId from, const ForwardReply& reply) {
+  if (reply.incarnation != options_.epoch) return;
+  auto found = forwarded_.find(reply.sequence);
+  if (found == forwarded_.end() || found->second.to != from) return;
+  const Forwarded request = found->second;
+  forwarded_.erase(found);
+  if (reply.answer.status == BOP_E_NOT_LEADER) return wait_for_leader(request.request);
+  request.request.caller->answer(request.request.token, reply.answer);
+}
+
+void Replica::node_lost(NodeId node) {
+  if (halted_ || !started_) return;
+  events_.push_back(raft::NodeLost{node});
+  touch();
+}
+
+void Replica::lane_lost(NodeId node) {
+  for (auto it = forwarded_.begin(); it != forwarded_.end();) {
+    if (it->second.to != node) {
+      ++it;
+      continue;
+    }
+    defer({it->second.request.caller, it->second.request.token}, BOP_E_OUTCOME_UNKNOWN,
+          "the connection to the leader broke before it answered");
+    it = forwarded_.erase(it);
+  }
+}
+
+void Replica::set_healthy(bool healthy) {
+  if (halted_ || !started_) return;
+  events_.push_back(raft::Health{healthy});
+  touch();
+}
+
+void Replica::resign() {
+  if (halted_ || !started_) return;
+  events_.push_back(raft::Resign{});
+  touch();
+}
+
+// ---- the turn ----
+
+void Replica::turn() {
+  touched_ = false;
+  if (started_ && !halted_) step();
+  answer_deferred();
+}
+
+void Replica::step() {
+  core_->step(ports_.clock.now(), ports_.clock.wall_ns(), events_, update_);
+  settle_staged();
+  persist();
+  if (!halted_) {
+    for (const raft::Message& message : update_.messages) ports_.host.send(options_.id, message);
+    load_for_peers();
+  }
+  // Payloads that the log and the core took over are released before the next turn needs memory.
+  events_.clear();
+  received_.clear();
+  staged_.clear();
+  if (halted_) return;
+  driver_->settled(core_->durable());
+  apply_more();
+  serve_reads();
+  if (update_.role_changed) {
+    say::info("group {}: {} in term {}, leader {}", options_.name,
+              core_->role() == raft::Role::leader ? "leader" : "not leader", core_->term(),
+              core_->leader());
+  }
+  if (update_.role_changed) route_waiting();
+  release_log();
+  arm();
+}
+
+void Replica::settle_staged() {
+  for (const raft::Update::Proposed& proposed : update_.proposed) {
+    const Staged& staged = staged_[proposed.token];
+    if (!proposals_.fits(proposed.id.index)) {
+      defer(staged.origin, BOP_E_OUTCOME_UNKNOWN, "too many proposals are open");
+      continue;
+    }
+    const Pending before =
+        proposals_.put(proposed.id.index, {proposed.id.term, staged.deadline, staged.origin});
+    // Ours was replaced by a newer leader's entry, but may still win elsewhere.
+    if (before.term != 0) defer(before.origin, BOP_E_OUTCOME_UNKNOWN);
+  }
+  for (const raft::Update::Refused& refused : update_.refused) {
+    if (!refused.read) {
+      refuse_staged(staged_[refused.token], refused.error);
+      continue;
+    }
+    ReadSlot& read = reads_[refused.token & 0xffffffffu];
+    if (read.generation != refused.token >> 32 || read.stage != ReadSlot::Stage::asked) continue;
+    if (refused.error == BOP_E_OVERLOADED) {
+      defer({.caller = read.request.caller, .token = read.request.token}, refused.error);
+      read.stage = ReadSlot::Stage::free;
+      read.request = {};
+      free_reads_.push_back(static_cast<uint32_t>(refused.token));
+    }
+    // Else there is no leader: expire() asks again until the deadline.
+  }
+}
+
+void Replica::refuse_staged(const Staged& staged, bop_status error) {
+  const Origin& origin = staged.origin;
+  if (origin.caller == nullptr || error != BOP_E_NOT_LEADER)
+    return defer(origin, error);
+  Request request;
+  request.group = options_.id;
+  request.payload = std::get<raft::Propose>(events_[staged.event]).payload;
+  request.deadline = staged.deadline;
+  request.caller = origin.caller;
+  request.token = origin.token;
+  wait_for_leader(std::move(request));
+}
+
+void Replica::persist() {
+  if (update_.mark.number == 0) return;
+  unpersisted_.push_back(update_.mark);
+  const Index first = update_.entries.empty() ? 0 : update_.entries.front().front().index;
+  if (held_back_.number != 0) {
+    // Behind what waits for room: one record later stands for both.
+    held_back_ = update_.mark;
+    if (first != 0 && (held_back_first_ == 0 || first < held_back_first_)) held_back_first_ = first;
+    return;
+  }
+  write(update_.mark, first);
+}
+
+// Writes the hard state of `mark` and, from `first` on, the entries as they are now.
+void Replica::write(const raft::PersistMark& mark, Index first) {
+  std::vector<std::span<const raft::Entry>>& pieces = update_.entries;
+  if (first != 0 && (pieces.empty() || pieces.front().front().index != first)) {
+    pieces.clear();
+    for (Index next = first; next <= core_->last();) {
+      pieces.push_back(core_->entries(next, core_->last()));
+      next += pieces.back().size();
+    }
+  }
+  log::Append append;
+  append.group = options_.id;
+  append.hard = mark.hard;
+  append.leader_term = mark.leader_term;
+  append.entries = pieces;
+  append.number = mark.number;
+  auto written = ports_.log.append(append);
+  if (written) return;
+  if (written.error().code == BOP_E_LATCHED) return halt(written.error());
+  // No room: nothing was written, so writing it later is no retry of a failed write.
+  held_back_ = mark;
+  held_back_first_ = first;
+  say::warning("group {}: {}", options_.name, written.error().to_string());
+  arm();
+}
+
+void Replica::write_held_back() {
+  if (held_back_.number == 0 || halted_) return;
+  const raft::PersistMark mark = held_back_;
+  const Index first = std::min(held_back_first_, core_->last());
+  held_back_ = {};
+  held_back_first_ = 0;
+  update_.entries.clear();
+  write(mark, first);
+}
+
+void Replica::durable(uint64_t number) {
+  if (number == 0) {
+    bootstrapped_ = true;
+    return;
+  }
+  if (halted_) return;
+  while (!unpersisted_.empty() && unpersisted_.front().number <= number) {
+    events_.push_back(raft::Persisted{unpersisted_.front()});
+    unpersisted_.pop_front();
+  }
+  touch();
+}
+
+void Replica::latched(const Error& error) { halt(error); }
+
+void Replica::load_for_peers() {
+  for (const raft::Update::Load& load : update_.loads) {
+    ports_.log.read(options_.id, load.first, load.max_bytes,
+                    [this, load](Result<std::vector<raft::Entry>> entries) {
+                      if (halted_) return;
+                      if (!entries)
+                        say::warning("group {}: reading entry {} for node {}: {}", options_.name,
+                                     load.first, load.peer, entries.error().to_string());
+                      raft::Loaded loaded{load.peer, load.first, {}};
+                      if (entries) loaded.entries = std::move(*entries);
+                      events_.push_back(std::move(loaded));
+                      touch();
+                    });
+  }
+}
+
+// ---- apply ----
+
+void Replica::apply_more() {
+  while (!applying_ && !loading_ && !halted_ && applied_ < core_->commit()) {
+    if (!loaded_.empty() && loaded_.back().index > applied_) {
+      const size_t skip = static_cast<size_t>(applied_ + 1 - loaded_.front().index);
+      const size_t left = std::min<Index>(loaded_.back().index, core_->commit()) - applied_;
+      apply_entries(std::span(loaded_).subspan(skip, left));
+    } else if (core_->entry(applied_ + 1) != nullptr) {
+      loaded_.clear();
+      apply_entries(core_->entries(applied_ + 1, core_->commit()));
+    } else {
+      read_committed();
+    }
+  }
+}
+
+void Replica::apply_entries(std::span<const raft::Entry> entries) {
+  batch_.clear();
+  size_t taken = 0;
+  while (taken < entries.size() && batch_.size() < max_apply_entries) {
+    const raft::Entry& entry = entries[taken++];
+    if (entry.kind == raft::EntryKind::command)
+      batch_.push_back(machine_entry(options_.id, entry));
+  }
+  batch_last_ = entries[taken - 1].index;
+  applying_ = true;
+  if (batch_.empty()) return applied({});
+  driver_->apply(batch_);
+}
+
+void Replica::applied(std::span<const bop_reply> replies) {
+  BOP_ASSERT_EQ(replies.size(), batch_.size());
+  size_t next = 0;
+  for (Index index = applied_ + 1; index <= batch_last_; ++index) {
+    Answer answer;
+    Term term = 0;
+    if (next < batch_.size() && batch_[next].index == index) {
+      const bop_reply& reply = replies[next];
+      answer.status = static_cast<bop_status>(reply.status);
+      answer.body = Bytes(reply.body.data, reply.body.size);
+      term = batch_[next].term;
+      ++next;
+    }
+    finish_entry(index, term, answer);
+  }
+  applied_ = batch_last_;
+  applying_ = false;
+  core_->applied(applied_);
+  // Inside step() its caller goes on; a later completion needs a turn of its own.
+  touch();
+}
+
+void Replica::finish_entry(Index index, Term term, const Answer& machine_answer) {
+  const Pending pending = proposals_.take(index);
+  if (pending.term == 0) return;
+  Answer out = machine_answer;
+  out.index = index;
+  if (pending.term != term) {
+    // Another entry was committed at its index: this one never will be.
+    out = {};
+    out.status = BOP_E_UNAVAILABLE;
+    out.detail = "the leader changed before the entry was committed, nothing was executed";
+  }
+  answer(pending.origin, out);
+}
+
+// After a restart the committed entries that the machine lacks are only in the log's files.
+void Replica::read_committed() {
+  loading_ = true;
+  ports_.log.read(options_.id, applied_ + 1, max_load_bytes,
+                  [this](Result<std::vector<raft::Entry>> entries) {
+                    loading_ = false;
+                    if (halted_) return;
+                    if (!entries) return halt(entries.error());
+                    loaded_ = std::move(*entries);
+                    touch();
+                  });
+}
+
+// ---- reads ----
+
+void Replica::serve_reads() {
+  for (const raft::Update::ReadReady& ready : update_.reads) {
+    const uint32_t slot = static_cast<uint32_t>(ready.token);
+    ReadSlot& read = reads_[slot];
+    if (read.generation != ready.token >> 32 || read.stage != ReadSlot::Stage::asked) continue;
+    read.stage = ReadSlot::Stage::waiting;
+    read.index = ready.index;
+    waiting_reads_.push_back(slot);
+  }
+  update_.reads.clear();
+  while (!waiting_reads_.empty()) {
+    const uint32_t slot = waiting_reads_.front();
+    ReadSlot& read = reads_[slot];
+    if (read.stage == ReadSlot::Stage::waiting) {
+      if (read.index > applied_) break;
+      read.stage = ReadSlot::Stage::with_machine;
+      ++reads_with_machine_;
+      waiting_reads_.pop_front();
+      driver_->query(read.request.payload.bytes(), slot);
+    } else {
+      waiting_reads_.pop_front();  // expired meanwhile
+      free_reads_.push_back(slot);
+    }
+  }
+}
+
+void Replica::answered(uint64_t token, const bop_reply& reply) {
+  const uint32_t slot = static_cast<uint32_t>(token);
+  ReadSlot& read = reads_[slot];
+  BOP_ASSERT(read.stage == ReadSlot::Stage::with_machine);
+  --reads_with_machine_;
+  const Request request = std::move(read.request);
+  read.request = {};
+  read.stage = ReadSlot::Stage::free;
+  free_reads_.push_back(slot);
+  Answer answer;
+  answer.status = static_cast<bop_status>(reply.status);
+  answer.body = Bytes(reply.body.data, reply.body.size);
+  answer.leader = core_->leader();
+  request.caller->answer(request.token, answer);
+}
+
+// ---- upkeep ----
+
+void Replica::sync_machine() {
+  if (!halted_ && driver_ != nullptr) driver_->sync();
+}
+
+void Replica::release_log() {
+  const Index through = std::min<Index>(update_.release, driver_->durable().index);
+  if (through <= released_) return;
+  const Term term = core_->term_at(through);
+  if (term == 0) return;
+  released_ = through;
+  ports_.log.release(options_.id, {term, through});
+}
+
+// Answers what is past its deadline; `all`: everything, because the replica stops.
+void Replica::expire(bool all) {
+  const Instant now = all ? never : ports_.clock.now();
+  proposals_.expire(now, [this](Index, const Pending& pending) {
+    defer(pending.origin, BOP_E_OUTCOME_UNKNOWN,
+          "the deadline passed before the entry was committed");
+  });
+  for (auto it = forwarded_.begin(); it != forwarded_.end();) {
+    if (it->second.request.deadline > now) {
+      ++it;
+      continue;
+    }
+    defer({it->second.request.caller, it->second.request.token}, BOP_E_OUTCOME_UNKNOWN,
+          "the leader did not answer before the deadline");
+    it = forwarded_.erase(it);
+  }
+  std::erase_if(waiting_, [&](const Request& request) {
+    if (request.deadline > now) return false;
+    defer({.caller = request.caller, .token = request.token}, BOP_E_UNAVAILABLE,
+          "no leader was known before the deadline");
+    return true;
+  });
+  for (uint32_t slot = 0; slot < reads_.size(); ++slot) {
+    ReadSlot& read = reads_[slot];
+    if (read.stage == ReadSlot::Stage::free || read.stage == ReadSlot::Stage::with_machine) continue;
+    if (read.request.deadline <= now) {
+      defer({.caller = read.request.caller, .token = read.request.token}, BOP_E_TIMEOUT,
+            "no leader confirmed the read before the deadline");
+      read.request = {};
+      // Its place in waiting_reads_ is skipped when it comes up; until then the slot is not reused.
+      if (read.stage == ReadSlot::Stage::asked) free_reads_.push_back(slot);
+      read.stage = ReadSlot::Stage::free;
+    } else if (read.stage == ReadSlot::Stage::asked && now - read.asked_at >= ask_again_after) {
+      ask_read(slot);
+    }
+  }
+  if (all) return;
+  route_waiting();
+  write_held_back();
+}
+
+bool Replica::idle() const {
+  return proposals_.size() == 0 && waiting_.empty() && forwarded_.empty() &&
+         reads_.size() == free_reads_.size() && deferred_.empty();
+}
+
+void Replica::arm() {
+  // A timer that fires early costs a step; one that is armed anew with every step costs a heap
+  // operation each. So it is only ever armed to be earlier.
+  if (update_.deadline < step_armed_) {
+    step_armed_ = update_.deadline;
+    step_timer_->arm(step_armed_);
+  }
+  const bool open = proposals_.size() > 0 || !waiting_.empty() || !forwarded_.empty() ||
+                    reads_.size() > free_reads_.size() || held_back_.number != 0;
+  if (open && expiry_armed_ == never) {
+    expiry_armed_ = ports_.clock.now() + expiry_grain;
+    expiry_timer_->arm(expiry_armed_);
+  }
+}
+
+bool Replica::ready() const {
+  if (halted_ || !started_ || core_->leader() == 0) return false;
+  return applied_ >= core_->commit() && core_->term_at(core_->commit()) == core_->term();
+}
+
+Replica::Status Replica::status() const {
+  Status status;
+  status.halted = halted_;
+  status.file = halted_file_;
+  status.offset = halted_offset_;
+  status.applied = applied_;
+  if (core_ != nullptr) {
+    status.role = halted_ ? raft::Role::follower : core_->role();
+    status.term = core_->term();
+    status.leader = halted_ ? 0 : core_->leader();
+    status.commit = core_->commit();
+    status.last = core_->last();
+    status.durable = core_->durable();
+  }
+  if (driver_ != nullptr) {
+    status.machine_durable = driver_->durable().index;
+    status.hash = driver_->state_hash();
+  }
+  return status;
+}
+
+// ---- answers ----
+
+void Replica::defer(const Origin& origin, bop_status status, std::string detail) {
+  deferred_.push_back({origin, status, core_ != nullptr ? core_->leader() : 0, std::move(detail)});
+  touch();
+}
+
+void Replica::answer_deferred() {
+  std::vector<Deferred> answers;
+  answers.swap(deferred_);
+  for (const Deferred& deferred : answers) {
+    Answer out;
+    out.status = deferred.status;
+    out.leader = deferred.leader;
+    out.detail = deferred.detail;
+    answer(deferred.origin, out);
+  }
+}
+
+void Replica::answer(const Origin& origin, const Answer& answer) {
+  if (origin.caller != nullptr) return origin.caller->answer(origin.token, answer);
+  ports_.host.reply_forward(origin.node, options_.id,
+                            {origin.incarnation, origin.token, answer});
+}
+
+void Replica::failed(const Error& error) { halt(error); }
+
+void Replica::halt(const Error& error) {
+  if (halted_) return;
+  say::error("group {}: halted: {}", options_.name, error.to_string());
+  if (started_ && core_ != nullptr && core_->role() == raft::Role::leader) {
+    // Its last word: the others need not wait for a timeout.
+    const raft::Event unhealthy = raft::Health{false};
+    raft::Update last_words;
+    core_->step(ports_.clock.now(), ports_.clock.wall_ns(), {&unhealthy, 1}, last_words);
+    for (const raft::Message& message : last_words.messages) ports_.host.send(options_.id, message);
+  }
+  halted_ = error;
+  step_timer_->cancel();
+  expire(true);
+}
+
+}  // namespace bop::group
