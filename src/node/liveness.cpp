@@ -31,6 +31,7 @@ void Liveness::heard(NodeId from, const Heartbeat& heartbeat) {
   auto found = peers_.find(from);
   if (found == peers_.end()) return;
   Peer& peer = found->second;
+  if (heartbeat.epoch < peer.last.epoch) return;  // delayed from before its restart
   const bool restarted = peer.last.epoch != 0 && heartbeat.epoch != peer.last.epoch;
   const bool fell_ill = (peer.last.healthy_shards & ~heartbeat.healthy_shards) != 0;
   peer.alive = true;
