@@ -1,0 +1,344 @@
+#include "proto/peer.h"
+
+#include <gtest/gtest.h>
+
+#include "base/checksum.h"
+#include "base/random.h"
+#include "bytes.h"
+
+namespace bop::proto {
+namespace {
+
+PeerHeader header() {
+  PeerHeader header;
+  header.cluster[0] = 7;
+  header.from = 1;
+  header.to = 2;
+  header.incarnation = 11;
+  header.boot = 5;
+  header.configuration = 3;
+  return header;
+}
+
+raft::Entry entry(Index index, std::string_view payload) {
+  raft::Entry entry;
+  entry.term = 4;
+  entry.index = index;
+  entry.time_ns = 1'700'000'000'000'000'000 + static_cast<int64_t>(index);
+  entry.session = 21;
+  entry.sequence = index * 2;
+  entry.machine_version = 1;
+  entry.kind = raft::EntryKind::command;
+  entry.flags = 0x5a;
+  entry.payload = buffer(payload);
+  return entry;
+}
+
+void expect_same(const raft::Entry& a, const raft::Entry& b) {
+  EXPECT_EQ(a.term, b.term);
+  EXPECT_EQ(a.index, b.index);
+  EXPECT_EQ(a.time_ns, b.time_ns);
+  EXPECT_EQ(a.session, b.session);
+  EXPECT_EQ(a.sequence, b.sequence);
+  EXPECT_EQ(a.machine_version, b.machine_version);
+  EXPECT_EQ(a.kind, b.kind);
+  EXPECT_EQ(a.flags, b.flags);
+  EXPECT_EQ(text(a.payload), text(b.payload));
+}
+
+raft::Message append(std::span<const raft::Entry> entries) {
+  raft::Message message;
+  message.kind = raft::MessageKind::append_request;
+  message.from = 1;
+  message.to = 2;
+  message.term = 4;
+  message.log_term = 3;
+  message.index = entries.empty() ? 9 : entries.front().index - 1;
+  message.commit = 8;
+  message.release = 6;
+  message.round = 99;
+  message.quiet = true;
+  message.entries = entries;
+  return message;
+}
+
+// A whole, correctly sealed frame with other bytes after its prefix.
+mem::Buffer reseal(std::string frame) {
+  auto* bytes = reinterpret_cast<uint8_t*>(frame.data());
+  store_le<uint32_t>(bytes + 4, static_cast<uint32_t>(frame.size()));
+  store_le<uint32_t>(bytes + 8, crc32c(as_bytes(frame).subspan(12)));
+  return buffer(frame);
+}
+
+TEST(PeerFrame, carries_an_append_with_its_entries_whole) {
+  const std::vector<raft::Entry> entries{entry(10, "small"), entry(11, std::string(5000, 'x')),
+                                         entry(12, "")};
+  PeerFrameWriter writer;
+  writer.begin(header());
+  ASSERT_TRUE(writer.add(RaftItem{42, 3, append(entries)}));
+  const mem::Buffer frame = join(writer.finish());
+
+  PeerDecoder decoder;
+  const auto decoded = decoder.decode(frame);
+  ASSERT_TRUE(decoded) << decoded.error().to_string();
+  EXPECT_EQ(decoded->header.cluster, header().cluster);
+  EXPECT_EQ(decoded->header.from, 1u);
+  EXPECT_EQ(decoded->header.to, 2u);
+  EXPECT_EQ(decoded->header.incarnation, 11u);
+  EXPECT_EQ(decoded->header.boot, 5u);
+  EXPECT_EQ(decoded->header.configuration, 3u);
+  ASSERT_EQ(decoded->items.size(), 1u);
+  const auto& item = std::get<RaftItem>(decoded->items[0]);
+  EXPECT_EQ(item.group, 42u);
+  EXPECT_EQ(item.generation, 3u);
+  const raft::Message& message = item.message;
+  EXPECT_EQ(message.kind, raft::MessageKind::append_request);
+  EXPECT_EQ(message.from, 1u);
+  EXPECT_EQ(message.to, 2u);
+  EXPECT_EQ(message.term, 4u);
+  EXPECT_EQ(message.log_term, 3u);
+  EXPECT_EQ(message.index, 9u);
+  EXPECT_EQ(message.commit, 8u);
+  EXPECT_EQ(message.release, 6u);
+  EXPECT_EQ(message.round, 99u);
+  EXPECT_FALSE(message.ok);
+  EXPECT_TRUE(message.quiet);
+  ASSERT_EQ(message.entries.size(), 3u);
+  for (size_t i = 0; i < 3; ++i) expect_same(message.entries[i], entries[i]);
+}
+
+TEST(PeerFrame, copies_no_payload_when_it_is_decoded) {
+  const std::vector<raft::Entry> entries{entry(10, std::string(300, 'p'))};
+  PeerFrameWriter writer;
+  writer.begin(header());
+  ASSERT_TRUE(writer.add(RaftItem{1, 0, append(entries)}));
+  const mem::Buffer frame = join(writer.finish());
+  PeerDecoder decoder;
+  const auto decoded = decoder.decode(frame);
+  ASSERT_TRUE(decoded);
+  const uint8_t* payload = std::get<RaftItem>(decoded->items[0]).message.entries[0].payload.data();
+  EXPECT_GE(payload, frame.data());
+  EXPECT_LT(payload, frame.data() + frame.size());
+}
+
+TEST(PeerFrame, shares_large_payloads_when_it_is_written) {
+  const std::vector<raft::Entry> entries{entry(10, std::string(4000, 'p'))};
+  PeerFrameWriter writer;
+  writer.begin(header());
+  ASSERT_TRUE(writer.add(RaftItem{1, 0, append(entries)}));
+  const auto parts = writer.finish();
+  ASSERT_EQ(parts.size(), 2u);
+  EXPECT_EQ(parts[1].data(), entries[0].payload.data());
+}
+
+TEST(PeerFrame, carries_every_kind_of_item_in_order) {
+  PeerHeader with_trace = header();
+  with_trace.trace = as_bytes("00-trace-context");
+  PeerFrameWriter writer;
+  writer.begin(with_trace);
+  EXPECT_TRUE(writer.empty());
+  ASSERT_TRUE(writer.add(HelloItem{1, 1, 2, 77}));
+  ASSERT_TRUE(writer.add(HelloAckItem{1, 1, BOP_E_WRONG_CLUSTER, 78, "another cluster"}));
+  HeartbeatItem heartbeat{5, 6, 7, 8, 9, 12, {}};
+  const std::vector<uint8_t> unhealthy{0b00000010, 0b00001000};
+  heartbeat.unhealthy = unhealthy;
+  ASSERT_TRUE(writer.add(heartbeat));
+  ASSERT_TRUE(writer.add(ForwardItem{42, 1, 1000, 4, 2 * seconds, 31, 32, buffer("command")}));
+  ASSERT_TRUE(writer.add(
+      ForwardReplyItem{42, 1, 5, 1000, BOP_E_NOT_LEADER, 17, 3, buffer("body"), "ask node 3"}));
+  ASSERT_TRUE(writer.add(RaftItem{42, 1, append({})}));
+  const mem::Buffer frame = join(writer.finish());
+
+  PeerDecoder decoder;
+  const auto decoded = decoder.decode(frame);
+  ASSERT_TRUE(decoded) << decoded.error().to_string();
+  EXPECT_EQ(text(decoded->header.trace), "00-trace-context");
+  ASSERT_EQ(decoded->items.size(), 6u);
+
+  const auto& hello = std::get<HelloItem>(decoded->items[0]);
+  EXPECT_EQ(hello.lane, 1);
+  EXPECT_EQ(hello.version_low, 1);
+  EXPECT_EQ(hello.version_high, 2);
+  EXPECT_EQ(hello.bootstrap, 77u);
+  const auto& ack = std::get<HelloAckItem>(decoded->items[1]);
+  EXPECT_EQ(ack.status, BOP_E_WRONG_CLUSTER);
+  EXPECT_EQ(ack.bootstrap, 78u);
+  EXPECT_EQ(ack.detail, "another cluster");
+  const auto& beat = std::get<HeartbeatItem>(decoded->items[2]);
+  EXPECT_EQ(beat.sequence, 5u);
+  EXPECT_EQ(beat.sent_at, 6);
+  EXPECT_EQ(beat.echo_sequence, 7u);
+  EXPECT_EQ(beat.echo_sent_at, 8);
+  EXPECT_EQ(beat.echo_held, 9);
+  EXPECT_EQ(beat.shards, 12);
+  for (uint32_t shard = 0; shard < 20; ++shard) {
+    EXPECT_EQ(shard_unhealthy(beat.unhealthy, shard), shard == 1 || shard == 11) << shard;
+  }
+  const auto& forward = std::get<ForwardItem>(decoded->items[3]);
+  EXPECT_EQ(forward.sequence, 1000u);
+  EXPECT_EQ(forward.leader_term, 4u);
+  EXPECT_EQ(forward.deadline_left, 2 * seconds);
+  EXPECT_EQ(forward.session, 31u);
+  EXPECT_EQ(forward.session_sequence, 32u);
+  EXPECT_EQ(text(forward.payload), "command");
+  const auto& reply = std::get<ForwardReplyItem>(decoded->items[4]);
+  EXPECT_EQ(reply.group, 42u);
+  EXPECT_EQ(reply.generation, 1u);
+  EXPECT_EQ(reply.origin_boot, 5u);
+  EXPECT_EQ(reply.sequence, 1000u);
+  EXPECT_EQ(reply.status, BOP_E_NOT_LEADER);
+  EXPECT_EQ(reply.index, 17u);
+  EXPECT_EQ(reply.leader, 3u);
+  EXPECT_EQ(text(reply.body), "body");
+  EXPECT_EQ(reply.detail, "ask node 3");
+  EXPECT_TRUE(std::get<RaftItem>(decoded->items[5]).message.entries.empty());
+}
+
+TEST(PeerFrame, is_the_same_whether_a_run_was_encoded_before_for_another_peer_or_not) {
+  std::vector<raft::Entry> entries;
+  for (Index i = 10; i < 60; ++i) entries.push_back(entry(i, std::string(i * 40, 'e')));
+  EntriesCache cache;
+  std::vector<std::string> frames;
+  for (EntriesCache* used : {static_cast<EntriesCache*>(nullptr), &cache, &cache}) {
+    PeerFrameWriter writer;
+    writer.begin(header());
+    ASSERT_TRUE(writer.add(RaftItem{1, 0, append(entries)}, used));
+    frames.push_back(text(join(writer.finish())));
+  }
+  EXPECT_EQ(frames[0], frames[1]);
+  EXPECT_EQ(frames[0], frames[2]);
+}
+
+TEST(EntriesCache, encodes_again_for_another_group_and_for_another_run) {
+  const std::vector<raft::Entry> one{entry(10, "one")};
+  const std::vector<raft::Entry> two{entry(10, "two"), entry(11, "three")};
+  std::vector<raft::Entry> later = one;
+  later[0].term = 5;
+  EntriesCache cache;
+  const auto encoded = [&](GroupId group, const std::vector<raft::Entry>& entries) {
+    return text(join(cache.encode(group, entries).parts));
+  };
+  const std::string first = encoded(1, one);
+  EXPECT_EQ(encoded(1, one), first);
+  EXPECT_NE(encoded(1, two), first);
+  EXPECT_NE(encoded(1, later), first);
+  const std::vector<raft::Entry> other{entry(10, "of another group")};
+  EXPECT_NE(encoded(2, other), first);
+  cache.clear();
+  EXPECT_EQ(encoded(1, one), first);
+}
+
+TEST(PeerFrameWriter, says_when_an_item_does_not_fit_and_keeps_the_frame_as_it_was) {
+  PeerFrameWriter writer(1000);
+  writer.begin(header());
+  ASSERT_TRUE(writer.add(ForwardItem{1, 0, 1, 1, 0, 0, 0, buffer(std::string(500, 'a'))}));
+  const size_t before = writer.size();
+  EXPECT_FALSE(writer.add(ForwardItem{1, 0, 2, 1, 0, 0, 0, buffer(std::string(500, 'b'))}));
+  EXPECT_EQ(writer.size(), before);
+  PeerDecoder decoder;
+  const auto decoded = decoder.decode(join(writer.finish()));
+  ASSERT_TRUE(decoded);
+  EXPECT_EQ(decoded->items.size(), 1u);
+}
+
+TEST(PeerFrameWriter, refuses_an_append_that_is_larger_than_any_frame) {
+  const std::vector<raft::Entry> entries{entry(10, std::string(2000, 'x'))};
+  PeerFrameWriter writer(1000);
+  EntriesCache cache;
+  writer.begin(header());
+  EXPECT_FALSE(writer.add(RaftItem{1, 0, append(entries)}));
+  EXPECT_FALSE(writer.add(RaftItem{1, 0, append(entries)}, &cache));
+  EXPECT_TRUE(writer.empty());
+}
+
+TEST(PeerDecoder, keeps_entries_of_several_frames_until_it_is_cleared) {
+  PeerDecoder decoder;
+  std::vector<raft::Message> messages;
+  for (Index i = 1; i <= 200; ++i) {
+    PeerFrameWriter writer;
+    writer.begin(header());
+    const std::vector<raft::Entry> entries{entry(i, "payload " + std::to_string(i))};
+    ASSERT_TRUE(writer.add(RaftItem{1, 0, append(entries)}));
+    const auto decoded = decoder.decode(join(writer.finish()));
+    ASSERT_TRUE(decoded);
+    messages.push_back(std::get<RaftItem>(decoded->items[0]).message);
+  }
+  for (Index i = 1; i <= 200; ++i) {
+    ASSERT_EQ(messages[i - 1].entries.size(), 1u);
+    EXPECT_EQ(messages[i - 1].entries[0].index, i);
+    EXPECT_EQ(text(messages[i - 1].entries[0].payload), "payload " + std::to_string(i));
+  }
+  decoder.clear();
+}
+
+TEST(PeerDecoder, refuses_other_versions_and_unknown_kinds_by_name) {
+  PeerFrameWriter writer;
+  writer.begin(header());
+  ASSERT_TRUE(writer.add(RaftItem{1, 0, append({})}));
+  const std::string frame = text(join(writer.finish()));
+  PeerDecoder decoder;
+  const auto altered = [&](size_t at, char value) {
+    std::string copy = frame;
+    copy[at] = value;
+    return decoder.decode(reseal(copy));
+  };
+  EXPECT_EQ(altered(12, 2).error().code, BOP_E_VERSION_MISMATCH);
+  EXPECT_EQ(altered(peer_header_bytes, 99).error().code, BOP_E_VERSION_MISMATCH);
+  EXPECT_EQ(altered(peer_header_bytes + 1, 99).error().code, BOP_E_VERSION_MISMATCH);
+  EXPECT_NE(altered(peer_header_bytes, 99).error().detail.find("item 0"), std::string::npos);
+}
+
+TEST(PeerDecoder, refuses_entries_that_do_not_follow_the_index_of_their_append) {
+  const std::vector<raft::Entry> entries{entry(10, "x")};
+  raft::Message message = append(entries);
+  message.index = 5;
+  PeerFrameWriter writer;
+  writer.begin(header());
+  ASSERT_TRUE(writer.add(RaftItem{1, 0, message}));
+  PeerDecoder decoder;
+  EXPECT_EQ(decoder.decode(join(writer.finish())).error().code, BOP_E_PROTOCOL);
+}
+
+TEST(PeerDecoder, refuses_entries_on_a_message_that_is_not_an_append) {
+  const std::vector<raft::Entry> entries{entry(10, "x")};
+  raft::Message message = append(entries);
+  message.kind = raft::MessageKind::append_reply;
+  PeerFrameWriter writer;
+  writer.begin(header());
+  ASSERT_TRUE(writer.add(RaftItem{1, 0, message}));
+  PeerDecoder decoder;
+  EXPECT_EQ(decoder.decode(join(writer.finish())).error().code, BOP_E_PROTOCOL);
+}
+
+// Correct checksums around wrong content: what only a broken or hostile peer sends.
+TEST(PeerDecoder, survives_every_truncation_and_random_damage_under_a_correct_checksum) {
+  const std::vector<raft::Entry> entries{entry(10, "first"), entry(11, "second")};
+  PeerFrameWriter writer;
+  writer.begin(header());
+  ASSERT_TRUE(writer.add(RaftItem{42, 3, append(entries)}));
+  ASSERT_TRUE(writer.add(ForwardItem{42, 1, 1000, 4, 0, 0, 0, buffer("command")}));
+  ASSERT_TRUE(writer.add(ForwardReplyItem{42, 1, 5, 1000, 0, 17, 3, buffer("body"), "detail"}));
+  ASSERT_TRUE(writer.add(HeartbeatItem{5, 6, 7, 8, 9, 8, as_bytes("\x01")}));
+  ASSERT_TRUE(writer.add(HelloItem{}));
+  const std::string frame = text(join(writer.finish()));
+  PeerDecoder decoder;
+  ASSERT_TRUE(decoder.decode(reseal(frame)));
+  for (size_t size = 12; size < frame.size(); ++size) {
+    EXPECT_FALSE(decoder.decode(reseal(frame.substr(0, size)))) << size;
+  }
+  Random random(2);
+  for (int i = 0; i < 20'000; ++i) {
+    std::string damaged = frame;
+    for (uint64_t n = 1 + random.below(4); n > 0; --n) {
+      damaged[12 + random.below(damaged.size() - 12)] = static_cast<char>(random.next());
+    }
+    const auto decoded = decoder.decode(reseal(damaged));
+    if (!decoded) {
+      EXPECT_FALSE(decoded.error().detail.empty());
+    }
+    decoder.clear();
+  }
+}
+
+}  // namespace
+}  // namespace bop::proto
