@@ -13,7 +13,7 @@ constexpr size_t item_head_bytes = 24;
 constexpr size_t raft_bytes = 56;
 constexpr size_t forward_bytes = 44;
 constexpr size_t forward_reply_bytes = 44;
-constexpr size_t heartbeat_bytes = 44;
+constexpr size_t heartbeat_bytes = 48;
 constexpr size_t hello_bytes = 16;
 constexpr size_t hello_ack_bytes = 20;
 constexpr size_t max_trace_bytes = 64;
@@ -51,7 +51,7 @@ void PeerFrameWriter::begin(const PeerHeader& header) {
   store_le<uint64_t>(front_ + 32, header.from);
   store_le<uint64_t>(front_ + 40, header.to);
   store_le<uint64_t>(front_ + 48, header.incarnation);
-  store_le<uint64_t>(front_ + 56, header.boot);
+  store_le<uint64_t>(front_ + 56, header.epoch);
   store_le<uint64_t>(front_ + 64, header.configuration);
   store_le<uint16_t>(front_ + 76, static_cast<uint16_t>(header.trace.size()));
   if (!header.trace.empty()) {
@@ -127,7 +127,7 @@ bool PeerFrameWriter::add(const ForwardReplyItem& item) {
   uint8_t* to = this->item(PeerItemKind::forward_reply, 0, 0, item.group, item.generation,
                            forward_reply_bytes, detail.size() + item.body.size());
   if (to == nullptr) return false;
-  store_le<uint64_t>(to, item.origin_boot);
+  store_le<uint64_t>(to, item.origin_epoch);
   store_le<uint64_t>(to + 8, item.sequence);
   store_le<uint64_t>(to + 16, item.index);
   store_le<uint64_t>(to + 24, item.leader);
@@ -141,19 +141,14 @@ bool PeerFrameWriter::add(const ForwardReplyItem& item) {
 }
 
 bool PeerFrameWriter::add(const HeartbeatItem& item) {
-  BOP_ASSERT_LE(item.shards, max_shards);
-  BOP_ASSERT_LE(item.unhealthy.size(), max_shards / 8);
-  uint8_t* to =
-      this->item(PeerItemKind::heartbeat, 0, 0, 0, 0, heartbeat_bytes, item.unhealthy.size());
+  uint8_t* to = this->item(PeerItemKind::heartbeat, 0, 0, 0, 0, heartbeat_bytes, 0);
   if (to == nullptr) return false;
   store_le<uint64_t>(to, item.sequence);
   store_le<int64_t>(to + 8, item.sent_at);
   store_le<uint64_t>(to + 16, item.echo_sequence);
   store_le<int64_t>(to + 24, item.echo_sent_at);
   store_le<int64_t>(to + 32, item.echo_held);
-  store_le<uint16_t>(to + 40, item.shards);
-  store_le<uint16_t>(to + 42, static_cast<uint16_t>(item.unhealthy.size()));
-  parts_.bytes(item.unhealthy);
+  store_le<uint64_t>(to + 40, item.healthy_shards);
   return true;
 }
 
@@ -204,7 +199,7 @@ Status decode_header(Reader& reader, PeerHeader& header, uint32_t& items) {
   header.from = reader.u64();
   header.to = reader.u64();
   header.incarnation = reader.u64();
-  header.boot = reader.u64();
+  header.epoch = reader.u64();
   header.configuration = reader.u64();
   items = reader.u32();
   const uint16_t extension_bytes = reader.u16();
@@ -237,7 +232,7 @@ Result<ForwardItem> decode_forward(const mem::Buffer& frame, Reader body) {
 
 Result<ForwardReplyItem> decode_forward_reply(const mem::Buffer& frame, Reader body) {
   ForwardReplyItem item;
-  item.origin_boot = body.u64();
+  item.origin_epoch = body.u64();
   item.sequence = body.u64();
   item.index = body.u64();
   item.leader = body.u64();
@@ -260,11 +255,8 @@ Result<HeartbeatItem> decode_heartbeat(Reader body) {
   item.echo_sequence = body.u64();
   item.echo_sent_at = body.i64();
   item.echo_held = body.i64();
-  item.shards = body.u16();
-  item.unhealthy = body.bytes(body.u16());
-  if (!body.complete() || item.shards > max_shards || item.unhealthy.size() > max_shards / 8) {
-    return std::unexpected(malformed("heartbeat"));
-  }
+  item.healthy_shards = body.u64();
+  if (!body.complete()) return std::unexpected(malformed("heartbeat"));
   return item;
 }
 

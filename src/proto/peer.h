@@ -32,7 +32,6 @@ inline constexpr uint32_t max_peer_items = 65536;
 inline constexpr size_t peer_header_bytes = 80;
 inline constexpr size_t max_peer_extension_bytes = 1024;
 inline constexpr size_t max_detail_bytes = 1024;
-inline constexpr size_t max_shards = 1024;
 inline constexpr FrameFormat peer_format{peer_magic, peer_header_bytes, max_peer_frame_bytes};
 
 struct PeerHeader {
@@ -40,7 +39,7 @@ struct PeerHeader {
   NodeId from = 0;
   NodeId to = 0;
   uint64_t incarnation = 0;    // of the sender's data directory
-  uint64_t boot = 0;           // rises with every start of the sender on that directory
+  uint64_t epoch = 0;          // rises with every start of the sender on that directory
   uint64_t configuration = 0;  // epoch of the catalogue the sender goes by; 0: none
   Bytes trace;                 // trace context of the turn, may be empty; opaque, at most 64 bytes
 };
@@ -55,11 +54,11 @@ struct RaftItem {
 };
 
 // A proposal that a follower got and hands to its leader: one hop. Its origin, with incarnation and
-// boot, is the frame's sender.
+// epoch, is the frame's sender.
 struct ForwardItem {
   GroupId group = 0;
   uint32_t generation = 0;
-  uint64_t sequence = 0;       // the origin's own, never used twice within a boot
+  uint64_t sequence = 0;       // the origin's own, never used twice within an epoch
   Term leader_term = 0;        // a receiver that does not lead in this term refuses
   Duration deadline_left = 0;  // when it was sent
   uint64_t session = 0;
@@ -70,7 +69,7 @@ struct ForwardItem {
 struct ForwardReplyItem {
   GroupId group = 0;
   uint32_t generation = 0;
-  uint64_t origin_boot = 0;  // of the frame that brought the proposal: an older life's is dropped
+  uint64_t origin_epoch = 0;  // of the frame that brought the proposal: an older life's is dropped
   uint64_t sequence = 0;
   int32_t status = 0;
   Index index = 0;    // of the entry, 0: provably not proposed
@@ -81,18 +80,13 @@ struct ForwardReplyItem {
 
 // Liveness is between nodes: one heartbeat a node pair, whatever the number of groups.
 struct HeartbeatItem {
-  uint64_t sequence = 0;       // the sender's, rising
-  Instant sent_at = 0;         // on the sender's clock
-  uint64_t echo_sequence = 0;  // of the last heartbeat got from the receiver, 0: none
-  Instant echo_sent_at = 0;    // that one's sent_at
-  Duration echo_held = 0;      // how long it lay here: round trip = now - echo_sent_at - echo_held
-  uint16_t shards = 0;
-  Bytes unhealthy;  // one bit a shard, lowest bit first: its log is latched or stalls
+  uint64_t sequence = 0;        // the sender's, rising
+  Instant sent_at = 0;          // on the sender's clock
+  uint64_t echo_sequence = 0;   // of the last heartbeat got from the receiver, 0: none
+  Instant echo_sent_at = 0;     // that one's sent_at
+  Duration echo_held = 0;       // how long it lay here: round trip = now - echo_sent_at - echo_held
+  uint64_t healthy_shards = 0;  // a bit a shard; 0: its log is latched or stalls
 };
-
-inline bool shard_unhealthy(Bytes unhealthy, uint32_t shard) {
-  return shard / 8 < unhealthy.size() && (unhealthy[shard / 8] >> (shard % 8) & 1) != 0;
-}
 
 // The first item of a connection, from who connected; and the answer, from who accepted.
 struct HelloItem {
