@@ -29,17 +29,17 @@ template <class A, class B>
 
 }  // namespace bop
 
-#define BOP_ASSERT(condition)                                                   \
-  do {                                                                          \
-    if (!(condition)) [[unlikely]]                                              \
-      ::bop::assert_failed(__FILE__, __LINE__, #condition, std::string());      \
+#define BOP_ASSERT(condition)                                              \
+  do {                                                                     \
+    if (!(condition)) [[unlikely]]                                         \
+      ::bop::assert_failed(__FILE__, __LINE__, #condition, std::string()); \
   } while (0)
 
-#define BOP_ASSERT_COMPARE(a, op, b)                                            \
-  do {                                                                          \
-    const auto& bop_a = (a);                                                    \
-    const auto& bop_b = (b);                                                    \
-    if (!(bop_a op bop_b)) [[unlikely]]                                         \
+#define BOP_ASSERT_COMPARE(a, op, b)                                              \
+  do {                                                                            \
+    const auto& bop_a = (a);                                                      \
+    const auto& bop_b = (b);                                                      \
+    if (!(bop_a op bop_b)) [[unlikely]]                                           \
       ::bop::compare_failed(__FILE__, __LINE__, #a " " #op " " #b, bop_a, bop_b); \
   } while (0)
 

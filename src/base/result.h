@@ -33,10 +33,10 @@ inline std::unexpected<Error> fail(bop_status code, std::string detail = {}) {
 }  // namespace bop
 
 // Returns the error of an expression from the enclosing function; g++ 12 has no monadic expected.
-#define BOP_TRY(expression)                                                 \
-  do {                                                                      \
-    if (auto bop_try_result = (expression); !bop_try_result)                \
-      return std::unexpected(std::move(bop_try_result).error());            \
+#define BOP_TRY(expression)                                      \
+  do {                                                           \
+    if (auto bop_try_result = (expression); !bop_try_result)     \
+      return std::unexpected(std::move(bop_try_result).error()); \
   } while (0)
 
 #define BOP_CONCAT_INNER(a, b) a##b
@@ -45,7 +45,7 @@ inline std::unexpected<Error> fail(bop_status code, std::string detail = {}) {
 // BOP_TRY_ASSIGN(auto file, open(path)): declares `file`, or returns the error.
 #define BOP_TRY_ASSIGN(declaration, expression) \
   BOP_TRY_ASSIGN_INNER(BOP_CONCAT(bop_try_, __LINE__), declaration, expression)
-#define BOP_TRY_ASSIGN_INNER(name, declaration, expression)       \
-  auto name = (expression);                                       \
-  if (!name) return std::unexpected(std::move(name).error());     \
+#define BOP_TRY_ASSIGN_INNER(name, declaration, expression)   \
+  auto name = (expression);                                   \
+  if (!name) return std::unexpected(std::move(name).error()); \
   declaration = std::move(*name)

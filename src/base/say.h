@@ -7,19 +7,22 @@
 
 #include <string_view>
 
+#include "base/result.h"
+
 namespace bop::say {
 
 enum class Level { debug, info, warning, error, off };
 
 struct Options {
   Level level = Level::info;
-  bool json = false;          // one JSON object a line, else a console line
-  const char* path = nullptr; // nullptr: standard error
+  bool json = false;           // one JSON object a line, else a console line
+  const char* path = nullptr;  // nullptr: standard error
 };
 
-// Before the first line and once; without it lines of warning and above go to standard error.
-void start(const Options& options);
-// Writes what is queued; lines said later are lost.
+// Before the first line; without it lines of warning and above go to standard error. IO when the
+// path cannot be opened, INVALID_ARGUMENT when it was started already.
+Status start(const Options& options);
+// Writes what is queued, when the threads that say lines are gone; then all is as before start().
 void stop();
 
 bool enabled(Level level);

@@ -1,0 +1,83 @@
+// Metrics: counters, gauges and histograms, and their exposition as Prometheus text (version 0.0.4).
+//
+// A metric has one writing thread (a shard's, say, with the shard in its labels) and any number of
+// readers: its updates are relaxed loads and stores, without locks or bus-locked instructions.
+// Metrics are made when a room opens, not on the hot path, and live as long as their Registry. There is
+// no global one: whoever wires a node makes it and passes it on.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/histogram.h"
+
+namespace bop::metrics {
+
+class Counter {
+ public:
+  void add(uint64_t by = 1) {
+    value_.store(value_.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
+  }
+  // For a count that is kept elsewhere and only shown here; it never falls.
+  void follow(uint64_t value) { value_.store(value, std::memory_order_relaxed); }
+  uint64_t value() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<uint64_t> value_ = 0;
+};
+
+class Gauge {
+ public:
+  void set(int64_t value) { value_.store(value, std::memory_order_relaxed); }
+  void add(int64_t by) { set(value() + by); }
+  int64_t value() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<int64_t> value_ = 0;
+};
+
+// Of a histogram: what its recorded integers are, and which buckets are shown.
+struct Scale {
+  double unit = 1;       // shown value = recorded * unit
+  int first_octave = 0;  // one bucket a power of two is shown, from 2^first ...
+  int last_octave = 30;  // ... to 2^last
+};
+// Durations recorded in nanoseconds and shown in seconds, from 1 µs to 17 s.
+inline constexpr Scale seconds_of_ns{1e-9, 10, 34};
+inline constexpr Scale sizes_in_bytes{1, 6, 24};
+
+using Labels = std::vector<std::pair<std::string, std::string>>;
+
+class Registry {
+ public:
+  Registry();
+  ~Registry();
+  Registry(const Registry&) = delete;
+  Registry& operator=(const Registry&) = delete;
+
+  // The metric of that name and labels: a new one, or the one made before. A name stands for one kind
+  // and one help text. Names are [a-zA-Z_:][a-zA-Z0-9_:]*. Any thread.
+  Counter& counter(const std::string& name, const std::string& help, Labels labels = {});
+  Gauge& gauge(const std::string& name, const std::string& help, Labels labels = {});
+  Histogram& histogram(const std::string& name, const std::string& help, Scale scale,
+                       Labels labels = {});
+
+  // All of them, by name, then in the order they were made. Any thread.
+  std::string text() const;
+
+ private:
+  struct Family;
+  Family& family(const std::string& name, const std::string& help, std::string_view type);
+
+  mutable std::mutex mutex_;  // of the families, not of the metrics
+  std::map<std::string, std::unique_ptr<Family>> families_;
+};
+
+}  // namespace bop::metrics

@@ -1,0 +1,126 @@
+#include "base/say.h"
+
+#include <spdlog/async_logger.h>
+#include <spdlog/details/thread_pool.h>
+#include <spdlog/pattern_formatter.h>
+#include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/stdout_sinks.h>
+
+#include <atomic>
+#include <cstdio>
+#include <memory>
+
+namespace bop::say {
+namespace {
+
+constexpr size_t queue_lines = 8192;  // beyond, the oldest give way
+
+struct Sayer {
+  std::shared_ptr<spdlog::details::thread_pool> writer;
+  std::shared_ptr<spdlog::async_logger> logger;
+  bool json = false;
+};
+
+// The process's diagnostic lines are one stream whoever says them, so this is the process's, as
+// standard error is.
+std::atomic<Sayer*> sayer = nullptr;
+std::atomic<Level> threshold = Level::warning;
+
+spdlog::level::level_enum to_spdlog(Level level) {
+  switch (level) {
+    case Level::debug: return spdlog::level::debug;
+    case Level::info: return spdlog::level::info;
+    case Level::warning: return spdlog::level::warn;
+    case Level::error: return spdlog::level::err;
+    case Level::off: break;
+  }
+  return spdlog::level::off;
+}
+
+const char* name_of(Level level) {
+  switch (level) {
+    case Level::debug: return "debug";
+    case Level::info: return "info";
+    case Level::warning: return "warning";
+    case Level::error: return "error";
+    case Level::off: break;
+  }
+  return "off";
+}
+
+// A JSON string (RFC 8259 §7). Bytes above 0x7f pass as they are: what is said is UTF-8.
+std::string json_string(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (static_cast<unsigned char>(c) < 0x20) {
+      out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+    } else {
+      out += c;
+    }
+  }
+  return out += '"';
+}
+
+spdlog::sink_ptr make_sink(const char* path) {
+  if (path == nullptr) return std::make_shared<spdlog::sinks::stderr_sink_mt>();
+  return std::make_shared<spdlog::sinks::basic_file_sink_mt>(path);
+}
+
+std::unique_ptr<spdlog::formatter> make_formatter(bool json) {
+  // %v of a JSON line is a JSON string already.
+  const char* pattern = json ? R"({"time":"%Y-%m-%dT%H:%M:%S.%fZ","level":"%l","text":%v})"
+                             : "%Y-%m-%dT%H:%M:%S.%fZ %-7l %v";
+  return std::make_unique<spdlog::pattern_formatter>(pattern, spdlog::pattern_time_type::utc);
+}
+
+}  // namespace
+
+Status start(const Options& options) {
+  if (sayer.load() != nullptr) return fail(BOP_E_INVALID_ARGUMENT, "logging is started already");
+  auto started = std::make_unique<Sayer>();
+  try {
+    spdlog::sink_ptr sink = make_sink(options.path);
+    sink->set_formatter(make_formatter(options.json));
+    started->writer = std::make_shared<spdlog::details::thread_pool>(queue_lines, 1);
+    started->logger = std::make_shared<spdlog::async_logger>(
+        "bop", std::move(sink), started->writer, spdlog::async_overflow_policy::overrun_oldest);
+    started->logger->set_level(to_spdlog(options.level));
+    started->logger->flush_on(spdlog::level::debug);
+  } catch (const spdlog::spdlog_ex& error) {
+    return fail(BOP_E_IO, error.what());
+  }
+  started->json = options.json;
+  threshold = options.level;
+  sayer = started.release();
+  return {};
+}
+
+void stop() {
+  const std::unique_ptr<Sayer> stopped(sayer.exchange(nullptr));
+  threshold = Level::warning;
+  // Sayer's members die in reverse order: the writer last, which first writes what is queued.
+}
+
+bool enabled(Level level) {
+  return level >= threshold.load(std::memory_order_relaxed) && level != Level::off;
+}
+
+void write(Level level, std::string_view text) {
+  const Sayer* to = sayer.load(std::memory_order_acquire);
+  if (to == nullptr) {
+    std::fprintf(stderr, "bop: %s: %.*s\n", name_of(level), static_cast<int>(text.size()),
+                 text.data());
+    return;
+  }
+  if (to->json) {
+    const std::string quoted = json_string(text);
+    to->logger->log(to_spdlog(level), spdlog::string_view_t(quoted.data(), quoted.size()));
+  } else {
+    to->logger->log(to_spdlog(level), spdlog::string_view_t(text.data(), text.size()));
+  }
+}
+
+}  // namespace bop::say
