@@ -261,12 +261,7 @@ void Replica::receive(const raft::Message& message) {
   if (!own.entries.empty()) {
     // Without room in the log the entries are as good as lost: the leader sends them again, and what
     // remains of the message still says that it leads.
-    if (!ports_.log.room(bytes_of(own.entries))) {
-      own.entries = {};
-    } else {
-      received_.emplace_back(own.entries.begin(), own.entries.end());
-      own.entries = received_.back();
-    }
+    if (!ports_.log.room(bytes_of(own.entries))) own.entries = {};
   }
   events_.push_back(raft::Receive{own});
   touch();
@@ -344,7 +339,6 @@ void Replica::step() {
   }
   // Payloads that the log and the core took over are released before the next turn needs memory.
   events_.clear();
-  received_.clear();
   staged_.clear();
   if (halted_) return;
   driver_->settled(core_->durable());

@@ -71,6 +71,7 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   void propose(Request request);
   void query(Request request);
 
+  // Its entries stay where they are until turn() returned.
   void receive(const raft::Message& message);
   void receive_forward(NodeId from, Forward forward);
   void receive_forward_reply(NodeId from, const ForwardReply& reply);
@@ -188,7 +189,6 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   uint64_t halted_offset_ = 0;
 
   std::vector<raft::Event> events_;  // of the turn
-  std::vector<std::vector<raft::Entry>> received_;  // what the events' entries point into
   std::vector<Staged> staged_;
   raft::Update update_;
 

@@ -1,0 +1,433 @@
+#include "node/hosted_shard.h"
+
+#include <algorithm>
+
+#include "base/checksum.h"
+#include "base/say.h"
+#include "raft/configuration.h"
+
+namespace bop::node {
+
+namespace {
+
+// A machine's jobs on the shard's workers: short reads never wait behind a long fold.
+class WorkerOffload final : public machine::Offload {
+ public:
+  explicit WorkerOffload(const std::function<std::unique_ptr<port::Worker>()>& make) {
+    for (auto& worker : workers_) worker = make();
+  }
+  void submit(Lane lane, std::function<void()> work, std::function<void()> done) override {
+    workers_[static_cast<size_t>(lane)]->submit(std::move(work), std::move(done));
+  }
+
+ private:
+  std::array<std::unique_ptr<port::Worker>, 2> workers_;
+};
+
+std::vector<NodeId> sorted(std::vector<NodeId> nodes) {
+  std::sort(nodes.begin(), nodes.end());
+  return nodes;
+}
+
+raft::Configuration configuration_of(const GroupSpec& spec, const ShardOptions& options) {
+  raft::Configuration out{sorted(spec.voters), sorted(spec.learners)};
+  if (out.voters.empty()) {
+    out.voters.push_back(options.self);
+    for (const PeerSpec& peer : options.peers) out.voters.push_back(peer.id);
+    std::sort(out.voters.begin(), out.voters.end());
+  }
+  return out;
+}
+
+proto::PeerHeader header_of(const ShardOptions& options, uint64_t boot) {
+  proto::PeerHeader header;
+  header.cluster = options.cluster;
+  header.from = options.self;
+  header.incarnation = options.incarnation;
+  header.boot = boot;
+  return header;
+}
+
+const char* role_name(raft::Role role) {
+  switch (role) {
+    case raft::Role::leader: return "leader";
+    case raft::Role::pre_candidate:
+    case raft::Role::candidate: return "candidate";
+    case raft::Role::learner: return "learner";
+    case raft::Role::follower: break;
+  }
+  return "follower";
+}
+
+GroupStatus status_of(const group::Replica& replica, const std::string& machine) {
+  const group::Replica::Status from = replica.status();
+  GroupStatus out;
+  out.name = replica.name();
+  out.id = replica.id();
+  out.machine = machine;
+  out.role = role_name(from.role);
+  out.term = from.term;
+  out.leader = from.leader;
+  out.commit = from.commit;
+  out.applied = from.applied;
+  out.last = from.last;
+  out.durable = from.durable;
+  out.machine_durable = from.machine_durable;
+  out.suspect = from.halted && from.halted->code == BOP_E_SUSPECT;
+  if (from.halted) out.reason = from.halted->to_string();
+  out.file = from.file;
+  out.offset = from.offset;
+  out.has_hash = from.hash.has_value();
+  if (from.hash) {
+    out.hash_index = from.hash->index;
+    out.hash_low = from.hash->low;
+    out.hash_high = from.hash->high;
+  }
+  return out;
+}
+
+}  // namespace
+
+// ---- opening ----
+
+Result<std::unique_ptr<Shard>> Shard::open(const ShardOptions& options, const ShardPorts& ports) {
+  BOP_TRY_ASSIGN(std::unique_ptr<HostedShard> shard, HostedShard::open(options, ports));
+  return shard;
+}
+
+HostedShard::HostedShard(const ShardOptions& options, const ShardPorts& ports)
+    : options_(options), ports_(ports) {
+  health_timer_ = ports_.timers.make_timer([this] { check_health(); });
+  stop_timer_ = ports_.timers.make_timer([this] { check_stopped(); });
+}
+
+HostedShard::~HostedShard() = default;
+
+Result<std::unique_ptr<HostedShard>> HostedShard::open(const ShardOptions& options,
+                                                       const ShardPorts& ports) {
+  std::unique_ptr<HostedShard> shard(new HostedShard(options, ports));
+  BOP_TRY(shard->open_log());
+  shard->outbox_ = std::make_unique<Outbox>(header_of(options, shard->epoch()), ports.transport);
+  BOP_TRY(shard->open_replicas());
+  shard->request_turn();
+  return shard;
+}
+
+Status HostedShard::open_log() {
+  log::Options options;
+  options.segment_bytes = options_.log_segment_bytes;
+  options.max_bytes = options_.log_max_bytes;
+  options.direct = options_.log_direct;
+  options.log_id = options_.log_id + options_.shard;
+  const std::string directory = "shard" + std::to_string(options_.shard);
+  BOP_TRY(ports_.files.make_directory_now(directory));
+  BOP_TRY_ASSIGN(log_, log::Log::open(ports_.files, directory, options, ports_.clock,
+                                      ports_.timers, ports_.post, options_.fresh));
+  const log::Recovery& recovery = log_->recovery();
+  say::info("shard {}: log epoch {}, {} frames, {} bytes", options_.shard, recovery.epoch,
+            recovery.frames, recovery.bytes);
+  if (recovery.torn)
+    say::info("shard {}: cut an unacknowledged end at {} of {}", options_.shard,
+              recovery.cut.offset, recovery.cut.file);
+  return {};
+}
+
+Status HostedShard::open_replicas() {
+  for (const GroupSpec& spec : options_.groups)
+    if (spec.shard == options_.shard) BOP_TRY(open_replica(spec));
+  return {};
+}
+
+const log::RecoveredGroup* HostedShard::recovered(GroupId group) const {
+  for (const log::RecoveredGroup& found : log_->recovery().groups)
+    if (found.group == group) return &found;
+  return nullptr;
+}
+
+Status HostedShard::open_replica(const GroupSpec& spec) {
+  group::ReplicaOptions options;
+  options.id = spec.id;
+  options.name = spec.name;
+  options.configuration = configuration_of(spec, options_);
+  options.raft.self = options_.self;
+  options.raft.seed = hash64(as_bytes(spec.name), options_.seed + options_.self);
+  options.raft.election_timeout = options_.election_timeout;
+  options.raft.heartbeat_interval = options_.heartbeat_interval;
+  options.machine = ports_.find_machine(spec.machine);
+  if (options.machine == nullptr)
+    return fail(BOP_E_BAD_CONFIG, "group " + spec.name + ": no machine of kind " + spec.machine);
+  const std::string directory =
+      "shard" + std::to_string(options_.shard) + "/group-" + std::to_string(spec.id);
+  BOP_TRY(ports_.files.make_directory_now(directory));
+  options.machine_directory = ports_.files.describe(directory);
+  options.machine_configuration = spec.machine_configuration;
+  options.machine_memory_bytes = spec.machine_memory_bytes;
+  options.epoch = epoch();
+
+  const log::RecoveredGroup* found = recovered(spec.id);
+  if (found == nullptr && !options_.fresh) {
+    // The log has served and does not know the group: what it acknowledged is gone.
+    lost_.group = spec.id;
+    lost_.health = log::Health::suspect;
+    lost_.reason = "the log of a directory that has served holds nothing of this group";
+    lost_.place = {.file = "shard" + std::to_string(options_.shard), .offset = 0};
+    found = &lost_;
+  }
+  Hosted hosted;
+  hosted.offload = std::make_unique<WorkerOffload>(ports_.make_worker);
+  const group::ReplicaPorts ports{.clock = ports_.clock,
+                                  .timers = ports_.timers,
+                                  .log = *log_,
+                                  .host = *this,
+                                  .offload = *hosted.offload};
+  BOP_TRY_ASSIGN(hosted.replica, group::Replica::open(options, ports, found));
+  replicas_.emplace(spec.id, std::move(hosted));
+  return {};
+}
+
+void HostedShard::when_bootstrapped(std::function<void()> done) {
+  bootstrapped_ = std::move(done);
+  request_turn();
+}
+
+void HostedShard::check_bootstrapped() {
+  if (!bootstrapped_) return;
+  for (const auto& [id, hosted] : replicas_)
+    if (!hosted.replica->bootstrapped()) return;
+  auto done = std::move(bootstrapped_);
+  bootstrapped_ = nullptr;
+  done();
+}
+
+void HostedShard::start() {
+  for (auto& [id, hosted] : replicas_) hosted.replica->start();
+  check_health();
+}
+
+// ---- stopping ----
+
+void HostedShard::stop(Duration grace, std::function<void()> done) {
+  stopped_ = std::move(done);
+  stop_deadline_ = ports_.clock.now() + grace;
+  for (auto& [id, hosted] : replicas_) {
+    hosted.replica->resign();
+    hosted.replica->sync_machine();
+  }
+  check_stopped();
+}
+
+void HostedShard::check_stopped() {
+  if (!stopped_) return;
+  const bool open = std::any_of(replicas_.begin(), replicas_.end(), [](const auto& entry) {
+    return !entry.second.replica->idle();
+  });
+  if ((open || !log_->idle()) && ports_.clock.now() < stop_deadline_) {
+    stop_timer_->arm(ports_.clock.now() + 10 * milliseconds);
+    return;
+  }
+  auto done = std::move(stopped_);
+  stopped_ = nullptr;
+  done();
+}
+
+// ---- the turn ----
+
+void HostedShard::request_turn() {
+  if (turn_requested_) return;
+  turn_requested_ = true;
+  ports_.post.at_end_of_turn([this] { end_turn(); });
+}
+
+void HostedShard::touch(group::Replica& replica) {
+  touched_.push_back(&replica);
+  request_turn();
+}
+
+void HostedShard::end_turn() {
+  // A step may touch its replica again (a read that waits no more); the next round takes it.
+  std::vector<group::Replica*> round;
+  while (!touched_.empty()) {
+    round.clear();
+    round.swap(touched_);
+    for (group::Replica* replica : round) replica->turn();
+  }
+  log_->flush();
+  outbox_->flush();
+  decoder_.clear();
+  for (const Request& request : std::exchange(refused_, {})) refuse(request);
+  check_bootstrapped();
+  turn_requested_ = false;
+  if (!touched_.empty()) request_turn();
+}
+
+// ---- requests ----
+
+group::Replica* HostedShard::find(GroupId group) const {
+  auto found = replicas_.find(group);
+  return found == replicas_.end() ? nullptr : found->second.replica.get();
+}
+
+const group::Replica* HostedShard::replica(GroupId group) const { return find(group); }
+
+Result<GroupId> HostedShard::find_group(std::string_view name) const {
+  for (const GroupSpec& spec : options_.groups)
+    if (spec.name == name) return spec.id;
+  return fail(BOP_E_NO_GROUP, "no group is called " + std::string(name));
+}
+
+void HostedShard::propose(Request request) {
+  if (group::Replica* replica = find(request.group)) return replica->propose(std::move(request));
+  refused_.push_back(std::move(request));
+  request_turn();
+}
+
+void HostedShard::query(Request request) {
+  if (group::Replica* replica = find(request.group)) return replica->query(std::move(request));
+  refused_.push_back(std::move(request));
+  request_turn();
+}
+
+void HostedShard::refuse(const Request& request) {
+  Answer answer;
+  answer.status = BOP_E_NO_GROUP;
+  request.caller->answer(request.token, answer);
+}
+
+// ---- status ----
+
+void HostedShard::status(std::function<void(NodeStatus)> done) {
+  ports_.post.post([this, done = std::move(done)] { done(own_status()); });
+}
+
+NodeStatus HostedShard::own_status() const {
+  NodeStatus out;
+  out.cluster = proto::to_hex(options_.cluster);
+  out.node = options_.self;
+  out.version = options_.version;
+  out.log_used_bytes = log_->used_bytes();
+  for (const GroupSpec& spec : options_.groups)
+    if (const group::Replica* replica = find(spec.id))
+      out.groups.push_back(status_of(*replica, spec.machine));
+  std::sort(out.groups.begin(), out.groups.end(),
+            [](const GroupStatus& a, const GroupStatus& b) { return a.id < b.id; });
+  for (const PeerSpec& peer : options_.peers) {
+    out.peers.push_back({.id = peer.id,
+                         .address = peer.address,
+                         .control_up = outbox_->up(peer.id, port::Lane::control),
+                         .bulk_up = outbox_->up(peer.id, port::Lane::bulk)});
+  }
+  return out;
+}
+
+bool HostedShard::own_ready() const {
+  return std::all_of(replicas_.begin(), replicas_.end(),
+                     [](const auto& entry) { return entry.second.replica->ready(); });
+}
+
+// ---- health and liveness ----
+
+// A stalled disk loses leadership: half an election timeout with a write outstanding is too long.
+void HostedShard::check_health() {
+  const Instant now = ports_.clock.now();
+  const bool healthy = log_->healthy(now, options_.election_timeout / 2);
+  if (healthy != healthy_) {
+    healthy_ = healthy;
+    say::warning("shard {}: its log {}", options_.shard,
+                 healthy ? "keeps up again" : "does not keep up, it gives up leading");
+    for (auto& [id, hosted] : replicas_) hosted.replica->set_healthy(healthy);
+    if (health_changed_) health_changed_(healthy);
+  }
+  health_timer_->arm(now + options_.election_timeout / 8);
+}
+
+void HostedShard::node_lost(NodeId node) {
+  for (auto& [id, hosted] : replicas_) hosted.replica->node_lost(node);
+}
+
+// ---- peers ----
+
+void HostedShard::on_lane(NodeId node, port::Lane lane, bool up) {
+  outbox_->set_lane(node, lane, up);
+  if (up || lane != port::Lane::bulk) return;
+  for (auto& [id, hosted] : replicas_) hosted.replica->lane_lost(node);
+}
+
+void HostedShard::on_frame(NodeId from, mem::Buffer frame) {
+  auto decoded = decoder_.decode(frame);
+  if (!decoded) {
+    say::warning("node {} sent a bad frame: {}", from, decoded.error().to_string());
+    return;
+  }
+  const proto::PeerHeader& header = decoded->header;
+  if (header.cluster != options_.cluster || header.from != from || header.to != options_.self) {
+    say::warning("node {} sent a frame that is not for this node of this cluster", from);
+    return;
+  }
+  for (const proto::PeerItem& item : decoded->items) deliver(from, header, item);
+  request_turn();
+}
+
+void HostedShard::deliver(NodeId from, const proto::PeerHeader& header,
+                          const proto::PeerItem& item) {
+  if (const auto* raft = std::get_if<proto::RaftItem>(&item)) {
+    if (group::Replica* replica = find(raft->group)) replica->receive(raft->message);
+  } else if (const auto* forward = std::get_if<proto::ForwardItem>(&item)) {
+    if (group::Replica* replica = find(forward->group))
+      replica->receive_forward(from, {.origin = from,
+                                      .incarnation = header.boot,
+                                      .sequence = forward->sequence,
+                                      .term = forward->leader_term,
+                                      .time_left = forward->deadline_left,
+                                      .payload = forward->payload});
+  } else if (const auto* reply = std::get_if<proto::ForwardReplyItem>(&item)) {
+    group::Replica* replica = find(reply->group);
+    if (replica == nullptr) return;
+    group::ForwardReply out;
+    out.incarnation = reply->origin_boot;
+    out.sequence = reply->sequence;
+    out.answer.status = static_cast<bop_status>(reply->status);
+    out.answer.body = reply->body.bytes();
+    out.answer.index = reply->index;
+    out.answer.leader = reply->leader;
+    out.answer.detail = reply->detail;
+    replica->receive_forward_reply(from, out);
+  }
+  // Hellos are the transport's, heartbeats the Node's.
+}
+
+// Entries, forwarded commands and their answers travel apart from what a leadership hangs on.
+void HostedShard::send(GroupId group, const raft::Message& message) {
+  const proto::RaftItem item{.group = group, .message = message};
+  if (message.entries.empty())
+    outbox_->add(message.to, port::Lane::control, item);
+  else
+    outbox_->add_append(message.to, item);
+  request_turn();
+}
+
+bool HostedShard::forward(NodeId to, GroupId group, const group::Forward& forward) {
+  if (!outbox_->open(to, port::Lane::bulk)) return false;
+  outbox_->add(to, port::Lane::bulk,
+               proto::ForwardItem{.group = group,
+                                  .sequence = forward.sequence,
+                                  .leader_term = forward.term,
+                                  .deadline_left = forward.time_left,
+                                  .payload = forward.payload});
+  request_turn();
+  return true;
+}
+
+void HostedShard::reply_forward(NodeId to, GroupId group, const group::ForwardReply& reply) {
+  outbox_->add(to, port::Lane::bulk,
+               proto::ForwardReplyItem{.group = group,
+                                       .origin_boot = reply.incarnation,
+                                       .sequence = reply.sequence,
+                                       .status = reply.answer.status,
+                                       .index = reply.answer.index,
+                                       .leader = reply.answer.leader,
+                                       .body = mem::Buffer::copy(reply.answer.body),
+                                       .detail = reply.answer.detail});
+  request_turn();
+}
+
+}  // namespace bop::node

@@ -1,0 +1,95 @@
+// The Shard that Shard::open makes.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "group/replica.h"
+#include "log/log.h"
+#include "node/outbox.h"
+#include "node/shard.h"
+#include "proto/peer.h"
+
+namespace bop::node {
+
+class HostedShard final : public Shard, public group::Host {
+ public:
+  static Result<std::unique_ptr<HostedShard>> open(const ShardOptions& options,
+                                                   const ShardPorts& ports);
+  ~HostedShard() override;
+
+  // Service
+  Result<GroupId> find_group(std::string_view name) const override;
+  void propose(Request request) override;
+  void query(Request request) override;
+  void status(std::function<void(NodeStatus)> done) override;
+  bool ready() const override { return own_ready(); }
+  Instant now() const override { return ports_.clock.now(); }
+
+  // Shard
+  void when_bootstrapped(std::function<void()> done) override;
+  void start() override;
+  void stop(Duration grace, std::function<void()> done) override;
+  uint64_t epoch() const override { return log_->recovery().epoch; }
+  bool healthy() const override { return healthy_; }
+  void on_health(std::function<void(bool)> changed) override { health_changed_ = std::move(changed); }
+  void node_lost(NodeId node) override;
+  bool hosts(GroupId group) const override { return replicas_.contains(group); }
+  NodeStatus own_status() const override;
+  bool own_ready() const override;
+  const group::Replica* replica(GroupId group) const override;
+
+  // port::TransportReceiver
+  void on_frame(NodeId from, mem::Buffer frame) override;
+  void on_lane(NodeId node, port::Lane lane, bool up) override;
+
+  // group::Host
+  void touch(group::Replica& replica) override;
+  void send(GroupId group, const raft::Message& message) override;
+  bool forward(NodeId to, GroupId group, const group::Forward& forward) override;
+  void reply_forward(NodeId to, GroupId group, const group::ForwardReply& reply) override;
+
+ private:
+  // A replica with what it stands on; destroyed in the reverse order.
+  struct Hosted {
+    std::unique_ptr<machine::Offload> offload;
+    std::unique_ptr<group::Replica> replica;
+  };
+
+  HostedShard(const ShardOptions& options, const ShardPorts& ports);
+  Status open_log();
+  Status open_replicas();
+  Status open_replica(const GroupSpec& spec);
+  const log::RecoveredGroup* recovered(GroupId group) const;
+
+  void end_turn();
+  void request_turn();
+  void deliver(NodeId from, const proto::PeerHeader& header, const proto::PeerItem& item);
+  group::Replica* find(GroupId group) const;
+  void refuse(const Request& request);
+  void check_health();
+  void check_bootstrapped();
+  void check_stopped();
+
+  const ShardOptions options_;
+  const ShardPorts ports_;
+  std::unique_ptr<log::Log> log_;
+  std::unique_ptr<Outbox> outbox_;
+  log::RecoveredGroup lost_;  // stands for a group that recovery should have found
+  std::map<GroupId, Hosted> replicas_;
+  std::unique_ptr<port::Timer> health_timer_;
+  std::unique_ptr<port::Timer> stop_timer_;
+
+  proto::PeerDecoder decoder_;
+  std::vector<group::Replica*> touched_;
+  std::vector<Request> refused_;  // for groups that are not here
+  bool turn_requested_ = false;
+  bool healthy_ = true;
+  std::function<void(bool)> health_changed_;
+  std::function<void()> bootstrapped_;
+  std::function<void()> stopped_;
+  Instant stop_deadline_ = never;
+};
+
+}  // namespace bop::node

@@ -1,0 +1,39 @@
+#include "node/outbox.h"
+
+namespace bop::node {
+
+bool Outbox::up(NodeId to, port::Lane lane) const {
+  auto found = slots_.find({to, lane});
+  return found != slots_.end() && found->second.up;
+}
+
+bool Outbox::open(NodeId to, port::Lane lane) {
+  return slot(to, lane).up && transport_.queued_bytes(to, lane) < max_queued_bytes;
+}
+
+void Outbox::add_append(NodeId to, const proto::RaftItem& item) {
+  add_with(to, port::Lane::bulk,
+           [&](proto::PeerFrameWriter& writer) { return writer.add(item, &entries_); });
+}
+
+void Outbox::begin(NodeId to, Slot& slot) {
+  proto::PeerHeader header = header_;
+  header.to = to;
+  slot.writer.begin(header);
+  slot.begun = true;
+}
+
+void Outbox::send(const Key& key, Slot& slot) {
+  slot.begun = false;
+  if (slot.writer.empty()) return;
+  // A full queue drops the frame; Raft sends again what matters.
+  (void)transport_.send(key.first, key.second, slot.writer.finish());
+}
+
+void Outbox::flush() {
+  for (auto& [key, slot] : slots_)
+    if (slot.begun) send(key, slot);
+  entries_.clear();
+}
+
+}  // namespace bop::node

@@ -1,0 +1,69 @@
+// What a turn has for each peer, as frames: one a lane, however many groups and messages.
+#pragma once
+
+#include <map>
+#include <memory>
+
+#include "base/say.h"
+#include "port/transport.h"
+#include "proto/peer.h"
+
+namespace bop::node {
+
+class Outbox {
+ public:
+  Outbox(const proto::PeerHeader& header, port::Transport& transport)
+      : header_(header), transport_(transport) {}
+
+  void set_lane(NodeId to, port::Lane lane, bool up) { slot(to, lane).up = up; }
+  bool up(NodeId to, port::Lane lane) const;
+  // Whether what is added now has a chance to leave.
+  bool open(NodeId to, port::Lane lane);
+
+  // Puts an item into the frame for `to`. What does not fit starts the next one.
+  template <class Item>
+  void add(NodeId to, port::Lane lane, const Item& item);
+  void add_append(NodeId to, const proto::RaftItem& item);
+
+  // Sends all frames begun; at the end of a turn.
+  void flush();
+
+ private:
+  static constexpr uint64_t max_queued_bytes = 32u << 20;  // of one lane: then it is not open
+  struct Slot {
+    proto::PeerFrameWriter writer;
+    bool begun = false;
+    bool up = false;
+  };
+  using Key = std::pair<NodeId, port::Lane>;
+
+  Slot& slot(NodeId to, port::Lane lane) { return slots_[{to, lane}]; }
+  template <class Add>
+  void add_with(NodeId to, port::Lane lane, Add add);
+  void begin(NodeId to, Slot& slot);
+  void send(const Key& key, Slot& slot);
+
+  const proto::PeerHeader header_;
+  port::Transport& transport_;
+  std::map<Key, Slot> slots_;  // bounded by the nodes of the cluster
+  proto::EntriesCache entries_;
+};
+
+template <class Add>
+void Outbox::add_with(NodeId to, port::Lane lane, Add add) {
+  Slot& to_slot = slot(to, lane);
+  if (!to_slot.up) return;
+  if (!to_slot.begun) begin(to, to_slot);
+  if (add(to_slot.writer)) return;
+  send({to, lane}, to_slot);
+  begin(to, to_slot);
+  // A frame holds more than any one item may (docs/formats/peer.md).
+  if (!add(to_slot.writer)) say::error("an item for node {} is larger than a frame", to);
+}
+
+template <class Item>
+void Outbox::add(NodeId to, port::Lane lane, const Item& item) {
+  add_with(to, lane, [&](proto::PeerFrameWriter& writer) { return writer.add(item); });
+}
+
+}  // namespace bop::node

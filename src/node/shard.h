@@ -1,0 +1,104 @@
+// A shard: one thread's event loop, write-ahead log and replicas. Built from ports alone, so that the
+// simulator runs the same code as bopd.
+//
+// A turn: everything that is ready gathers in the replicas; at the end each touched replica steps
+// once, then the log gets one write and each peer one frame a lane.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bop/machine.h"
+#include "node/service.h"
+#include "port/clock.h"
+#include "port/file.h"
+#include "port/post.h"
+#include "port/timer.h"
+#include "port/transport.h"
+
+namespace bop::group {
+class Replica;
+}
+
+namespace bop::node {
+
+struct GroupSpec {
+  std::string name;
+  GroupId id = 0;
+  std::string machine = "kv";
+  uint32_t shard = 0;
+  std::vector<NodeId> voters;    // empty: all nodes
+  std::vector<NodeId> learners;
+  std::string machine_configuration;  // JSON or empty
+  uint64_t machine_memory_bytes = 0;  // 0: the machine's default
+};
+
+struct PeerSpec {
+  NodeId id = 0;
+  std::string address;  // for people
+};
+
+// Equal on all shards of a node but for `shard`.
+struct ShardOptions {
+  std::array<uint8_t, 16> cluster{};
+  NodeId self = 0;
+  uint64_t incarnation = 0;  // of the data directory
+  std::string version;
+  uint32_t shard = 0;
+  uint32_t shards = 1;
+  std::vector<PeerSpec> peers;   // without this node
+  std::vector<GroupSpec> groups;  // of the node, on whatever shard
+
+  // The directory was formatted and never served: its log and groups are made now. When it has served,
+  // a log or group that is missing is lost, and its replica stays out.
+  bool fresh = false;
+
+  Duration election_timeout = 1 * seconds;
+  Duration heartbeat_interval = 100 * milliseconds;
+  uint64_t log_id = 0;
+  uint64_t log_segment_bytes = 64u << 20;
+  uint64_t log_max_bytes = 8ull << 30;
+  bool log_direct = true;
+  uint64_t seed = 0;  // of election jitter
+};
+
+struct ShardPorts {
+  const port::Clock& clock;
+  port::Timers& timers;
+  port::Post& post;
+  port::FileSystem& files;     // rooted at the data directory
+  port::Transport& transport;  // the shard becomes its receiver only by way of its Node
+  std::function<std::unique_ptr<port::Worker>()> make_worker;
+  std::function<const bop_machine_table*(std::string_view kind)> find_machine;
+};
+
+class Shard : public Service, public port::TransportReceiver {
+ public:
+  // Opens log and machines, blocking.
+  static Result<std::unique_ptr<Shard>> open(const ShardOptions& options, const ShardPorts& ports);
+
+  // Calls `done` once the first entries of new groups are durable (at once, later in this turn, when
+  // there are none): then the directory has served and must say so before start().
+  virtual void when_bootstrapped(std::function<void()> done) = 0;
+  virtual void start() = 0;
+  // Gives up leading, lets what is open be answered for at most `grace`, syncs the machines.
+  virtual void stop(Duration grace, std::function<void()> done) = 0;
+
+  virtual uint64_t epoch() const = 0;  // of the log: rises at each start
+  virtual bool healthy() const = 0;
+  // Called when healthy() changed.
+  virtual void on_health(std::function<void(bool)> changed) = 0;
+  virtual void node_lost(NodeId node) = 0;
+
+  virtual bool hosts(GroupId group) const = 0;
+  // Of this shard alone; Service::status gathers from all.
+  virtual NodeStatus own_status() const = 0;
+  virtual bool own_ready() const = 0;
+  virtual const group::Replica* replica(GroupId group) const = 0;  // for checkers and tests
+};
+
+}  // namespace bop::node
