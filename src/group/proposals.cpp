@@ -36,8 +36,7 @@ Pending Proposals::take(Index index) {
   return taken;
 }
 
-Instant Proposals::expire(Instant now,
-                          const std::function<void(Index, const Pending&)>& expired) {
+Instant Proposals::expire(Instant now, const std::function<void(Index, const Pending&)>& expired) {
   Instant earliest = never;
   for (Index index = first_; index < end_ && size_ > 0; ++index) {
     Pending& place = ring_[index & (ring_.size() - 1)];

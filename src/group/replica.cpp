@@ -88,8 +88,7 @@ bop::Status Replica::open_machine() {
   options.directory = options_.machine_directory;
   options.configuration = options_.machine_configuration;
   options.memory_bytes = options_.machine_memory_bytes;
-  BOP_TRY_ASSIGN(driver_,
-                 machine::Driver::open(*options_.machine, options, ports_.offload, *this));
+  BOP_TRY_ASSIGN(driver_, machine::Driver::open(*options_.machine, options, ports_.offload, *this));
   return {};
 }
 
@@ -123,7 +122,8 @@ bop::Status Replica::restore(const log::RecoveredGroup& recovered) {
 // before there is a leader to append it.
 bop::Status Replica::bootstrap() {
   if (driver_->applied().index > 0)
-    return fail(BOP_E_DAMAGED, "group " + options_.name + ": its machine holds entries, its log none");
+    return fail(BOP_E_DAMAGED,
+                "group " + options_.name + ": its machine holds entries, its log none");
   raft::Entry entry;
   entry.term = 1;
   entry.index = 1;
@@ -385,8 +385,7 @@ void Replica::settle_staged() {
 
 void Replica::refuse_staged(const Staged& staged, bop_status error) {
   const Origin& origin = staged.origin;
-  if (origin.caller == nullptr || error != BOP_E_NOT_LEADER)
-    return defer(origin, error);
+  if (origin.caller == nullptr || error != BOP_E_NOT_LEADER) return defer(origin, error);
   Request request;
   request.group = options_.id;
   request.payload = std::get<raft::Propose>(events_[staged.event]).payload;
@@ -498,8 +497,7 @@ void Replica::apply_entries(std::span<const raft::Entry> entries) {
   size_t taken = 0;
   while (taken < entries.size() && batch_.size() < max_apply_entries) {
     const raft::Entry& entry = entries[taken++];
-    if (entry.kind == raft::EntryKind::command)
-      batch_.push_back(machine_entry(options_.id, entry));
+    if (entry.kind == raft::EntryKind::command) batch_.push_back(machine_entry(options_.id, entry));
   }
   batch_last_ = entries[taken - 1].index;
   applying_ = true;
@@ -639,7 +637,8 @@ void Replica::expire(bool all) {
   });
   for (uint32_t slot = 0; slot < reads_.size(); ++slot) {
     ReadSlot& read = reads_[slot];
-    if (read.stage == ReadSlot::Stage::free || read.stage == ReadSlot::Stage::with_machine) continue;
+    if (read.stage == ReadSlot::Stage::free || read.stage == ReadSlot::Stage::with_machine)
+      continue;
     if (read.request.deadline <= now) {
       defer({.caller = read.request.caller, .token = read.request.token}, BOP_E_TIMEOUT,
             "no leader confirmed the read before the deadline");
@@ -723,8 +722,7 @@ void Replica::answer_deferred() {
 
 void Replica::answer(const Origin& origin, const Answer& answer) {
   if (origin.caller != nullptr) return origin.caller->answer(origin.token, answer);
-  ports_.host.reply_forward(origin.node, options_.id,
-                            {origin.incarnation, origin.token, answer});
+  ports_.host.reply_forward(origin.node, options_.id, {origin.incarnation, origin.token, answer});
 }
 
 void Replica::failed(const Error& error) { halt(error); }

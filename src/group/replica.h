@@ -38,7 +38,7 @@ struct ReplicaOptions {
   std::string machine_directory;      // empty: memory only
   std::string machine_configuration;  // JSON or empty
   uint64_t machine_memory_bytes = 0;
-  uint64_t epoch = 0;                 // of the log: rises at each start of this node
+  uint64_t epoch = 0;                   // of the log: rises at each start of this node
   size_t max_open_proposals = 1 << 16;  // a power of two
   size_t max_waiting = 1 << 16;         // requests that wait for a leader; reads
   size_t max_request_bytes = 2 << 20;
@@ -75,8 +75,8 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   void receive(const raft::Message& message);
   void receive_forward(NodeId from, Forward forward);
   void receive_forward_reply(NodeId from, const ForwardReply& reply);
-  void node_lost(NodeId node);   // its leaderships end
-  void lane_lost(NodeId node);   // what was forwarded to it and not answered is unknown
+  void node_lost(NodeId node);  // its leaderships end
+  void lane_lost(NodeId node);  // what was forwarded to it and not answered is unknown
   void set_healthy(bool healthy);
   void resign();
   // Has the machine make durable what it applied; the answer is machine durable() rising.
@@ -144,7 +144,7 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   bop::Status bootstrap();
 
   void touch();
-  void route(Request request);          // to the core, to the leader, or to wait
+  void route(Request request);  // to the core, to the leader, or to wait
   void stage(const Origin& origin, Instant deadline, mem::Buffer payload);
   void forward_to(NodeId leader, Request request);
   void wait_for_leader(Request request);
@@ -212,8 +212,8 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   Index applied_ = 0;
   bool applying_ = false;
   bool loading_ = false;
-  std::vector<raft::Entry> loaded_;      // read back after a restart, being applied
-  std::vector<bop_entry> batch_;         // with the machine
+  std::vector<raft::Entry> loaded_;  // read back after a restart, being applied
+  std::vector<bop_entry> batch_;     // with the machine
   Index batch_last_ = 0;
   Index released_ = 0;
 };

@@ -121,8 +121,8 @@ Status HostedShard::open_log() {
   options.log_id = options_.log_id + options_.shard;
   const std::string directory = "shard" + std::to_string(options_.shard);
   BOP_TRY(ports_.files.make_directory_now(directory));
-  BOP_TRY_ASSIGN(log_, log::Log::open(ports_.files, directory, options, ports_.clock,
-                                      ports_.timers, ports_.post, options_.fresh));
+  BOP_TRY_ASSIGN(log_, log::Log::open(ports_.files, directory, options, ports_.clock, ports_.timers,
+                                      ports_.post, options_.fresh));
   const log::Recovery& recovery = log_->recovery();
   say::info("shard {}: log epoch {}, {} frames, {} bytes", options_.shard, recovery.epoch,
             recovery.frames, recovery.bytes);
@@ -218,9 +218,8 @@ void HostedShard::stop(Duration grace, std::function<void()> done) {
 
 void HostedShard::check_stopped() {
   if (!stopped_) return;
-  const bool open = std::any_of(replicas_.begin(), replicas_.end(), [](const auto& entry) {
-    return !entry.second.replica->idle();
-  });
+  const bool open = std::any_of(replicas_.begin(), replicas_.end(),
+                                [](const auto& entry) { return !entry.second.replica->idle(); });
   if ((open || !log_->idle()) && ports_.clock.now() < stop_deadline_) {
     stop_timer_->arm(ports_.clock.now() + 10 * milliseconds);
     return;

@@ -33,7 +33,9 @@ class HostedShard final : public Shard, public group::Host {
   void stop(Duration grace, std::function<void()> done) override;
   uint64_t epoch() const override { return log_->recovery().epoch; }
   bool healthy() const override { return healthy_; }
-  void on_health(std::function<void(bool)> changed) override { health_changed_ = std::move(changed); }
+  void on_health(std::function<void(bool)> changed) override {
+    health_changed_ = std::move(changed);
+  }
   void node_lost(NodeId node) override;
   bool hosts(GroupId group) const override { return replicas_.contains(group); }
   NodeStatus own_status() const override;

@@ -25,7 +25,7 @@ struct GroupStatus {
   std::string machine;  // kind
   std::string role;     // leader, follower, candidate, learner
   Term term = 0;
-  NodeId leader = 0;    // 0: none known
+  NodeId leader = 0;  // 0: none known
   Index commit = 0, applied = 0, last = 0, durable = 0, machine_durable = 0;
   bool suspect = false;
   std::string reason, file;  // of suspect

@@ -31,7 +31,7 @@ struct GroupSpec {
   GroupId id = 0;
   std::string machine = "kv";
   uint32_t shard = 0;
-  std::vector<NodeId> voters;    // empty: all nodes
+  std::vector<NodeId> voters;  // empty: all nodes
   std::vector<NodeId> learners;
   std::string machine_configuration;  // JSON or empty
   uint64_t machine_memory_bytes = 0;  // 0: the machine's default
@@ -50,7 +50,7 @@ struct ShardOptions {
   std::string version;
   uint32_t shard = 0;
   uint32_t shards = 1;
-  std::vector<PeerSpec> peers;   // without this node
+  std::vector<PeerSpec> peers;    // without this node
   std::vector<GroupSpec> groups;  // of the node, on whatever shard
 
   // The directory was formatted and never served: its log and groups are made now. When it has served,

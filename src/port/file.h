@@ -37,7 +37,7 @@ class Completion {
 };
 
 struct FileOptions {
-  bool create = false;       // it must not exist yet; else it must
+  bool create = false;  // it must not exist yet; else it must
   bool read_only = false;
   bool direct = false;       // bypass the page cache; falls back to cached where it cannot be had
   bool synchronous = false;  // each write is on the device when it completes

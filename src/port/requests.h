@@ -36,7 +36,7 @@ struct Request {
   mem::Buffer payload;   // the machine's command or question
   Instant deadline = 0;  // of this node's clock
   Caller* caller = nullptr;
-  uint64_t token = 0;    // the caller's own
+  uint64_t token = 0;  // the caller's own
 };
 
 }  // namespace bop::port
