@@ -1,0 +1,544 @@
+#include "sim/disk.h"
+
+#include <algorithm>
+#include <cstring>
+#include <set>
+#include <utility>
+
+#include "base/assert.h"
+
+namespace bop::sim {
+
+// ---- what a file is ----
+
+struct Disk::Unsynced {
+  uint64_t offset;
+  std::vector<uint8_t> bytes;
+};
+
+struct Disk::Inode {
+  std::vector<uint8_t> device;
+  std::vector<Unsynced> cache;    // completed and not synced, in order
+  std::set<uint64_t> unreadable;  // offsets of sectors
+  uint64_t size = 0;              // of what a process sees
+
+  void put(uint64_t offset, Bytes bytes) {
+    if (device.size() < offset + bytes.size()) device.resize(offset + bytes.size());
+    std::memcpy(device.data() + offset, bytes.data(), bytes.size());
+    size = std::max<uint64_t>(size, device.size());
+  }
+};
+
+struct Disk::DirectoryChange {
+  std::string name;
+  std::shared_ptr<Inode> inode;  // what the name stands for from now on; nullptr: removed
+  std::string also_removed;      // of a rename: the old name, in the same change
+};
+
+struct Disk::Operation {
+  DiskOperation kind{};
+  port::Completion* done = nullptr;
+  std::shared_ptr<Inode> inode;
+  uint64_t offset = 0;
+  std::span<uint8_t> into;
+  std::vector<uint8_t> bytes;
+  bool synchronous = false;
+  std::string name;
+  std::string to;
+  port::FileOptions options;
+  std::unique_ptr<port::File>* file = nullptr;
+};
+
+class DiskFile : public port::File {
+ public:
+  DiskFile(Disk& disk, std::shared_ptr<Disk::Inode> inode, port::FileOptions options)
+      : disk_(disk), inode_(std::move(inode)), options_(options), alive_(disk.incarnation_) {}
+
+  void read(uint64_t offset, std::span<uint8_t> into, port::Completion& done) override {
+    check(offset, into.size(), into.data());
+    auto operation = begin(DiskOperation::read, done);
+    operation->offset = offset;
+    operation->into = into;
+    disk_.start(std::move(operation));
+  }
+
+  void write(uint64_t offset, std::span<const Bytes> parts, port::Completion& done) override {
+    auto operation = begin(DiskOperation::write, done);
+    operation->offset = offset;
+    operation->synchronous = options_.synchronous;
+    for (const Bytes part : parts) {
+      check(offset, part.size(), part.data());
+      operation->bytes.insert(operation->bytes.end(), part.begin(), part.end());
+    }
+    disk_.start(std::move(operation));
+  }
+
+  void sync(port::Completion& done) override { disk_.start(begin(DiskOperation::sync, done)); }
+
+  Result<size_t> read_now(uint64_t offset, std::span<uint8_t> into) override {
+    check(offset, into.size(), into.data());
+    if (const bop_status error = disk_.injected(DiskOperation::read))
+      return bop::fail(error, "injected");
+    return disk_.read(*inode_, offset, into);
+  }
+  Status write_now(uint64_t offset, Bytes bytes) override {
+    check(offset, bytes.size(), bytes.data());
+    if (const bop_status error = disk_.injected(DiskOperation::write)) {
+      disk_.tear(*inode_, offset, bytes);
+      return bop::fail(error, "injected");
+    }
+    return disk_.write(*inode_, offset, bytes, options_.synchronous);
+  }
+  Status sync_now() override {
+    if (const bop_status error = disk_.injected(DiskOperation::sync))
+      return bop::fail(error, "injected");
+    return disk_.sync(*inode_);
+  }
+
+  Result<uint64_t> size() const override { return inode_->size; }
+  size_t alignment() const override { return options_.direct ? 4096 : 1; }
+  bool direct() const override { return options_.direct; }
+
+ private:
+  void check(uint64_t offset, size_t size, const void* memory) const {
+    BOP_ASSERT_EQ(alive_, disk_.incarnation_);
+    BOP_ASSERT_EQ(offset % alignment(), 0u);
+    BOP_ASSERT_EQ(size % alignment(), 0u);
+    BOP_ASSERT_EQ(reinterpret_cast<uintptr_t>(memory) % alignment(), 0u);
+  }
+  std::unique_ptr<Disk::Operation> begin(DiskOperation kind, port::Completion& done) {
+    BOP_ASSERT_EQ(alive_, disk_.incarnation_);
+    BOP_ASSERT(!options_.read_only || kind == DiskOperation::read);
+    auto operation = std::make_unique<Disk::Operation>();
+    operation->kind = kind;
+    operation->done = &done;
+    operation->inode = inode_;
+    return operation;
+  }
+
+  Disk& disk_;
+  const std::shared_ptr<Disk::Inode> inode_;
+  const port::FileOptions options_;
+  const uint64_t alive_;
+};
+
+namespace {
+
+std::string directory_of(const std::string& name) {
+  const size_t slash = name.rfind('/');
+  return slash == std::string::npos ? std::string() : name.substr(0, slash);
+}
+
+bool is_in(const std::string& name, const std::string& directory) {
+  return directory_of(name) == (directory == "." ? std::string() : directory);
+}
+
+}  // namespace
+
+Disk::Disk(uint64_t seed, Delay delay)
+    : random_(seed), delay_(std::move(delay)), self_(std::make_shared<Disk*>(this)) {}
+
+Disk::~Disk() { *self_ = nullptr; }
+
+// ---- operations ----
+
+void Disk::open(std::string name, port::FileOptions options, std::unique_ptr<port::File>& file,
+                port::Completion& done) {
+  auto operation = std::make_unique<Operation>();
+  operation->kind = DiskOperation::open;
+  operation->name = std::move(name);
+  operation->options = options;
+  operation->file = &file;
+  operation->done = &done;
+  start(std::move(operation));
+}
+
+void Disk::remove(std::string name, port::Completion& done) {
+  auto operation = std::make_unique<Operation>();
+  operation->kind = DiskOperation::remove;
+  operation->name = std::move(name);
+  operation->done = &done;
+  start(std::move(operation));
+}
+
+void Disk::rename(std::string from, std::string to, port::Completion& done) {
+  auto operation = std::make_unique<Operation>();
+  operation->kind = DiskOperation::rename;
+  operation->name = std::move(from);
+  operation->to = std::move(to);
+  operation->done = &done;
+  start(std::move(operation));
+}
+
+void Disk::sync_directory(std::string name, port::Completion& done) {
+  auto operation = std::make_unique<Operation>();
+  operation->kind = DiskOperation::sync_directory;
+  operation->name = std::move(name);
+  operation->done = &done;
+  start(std::move(operation));
+}
+
+void Disk::start(std::unique_ptr<Operation> operation) {
+  const uint64_t size = operation->into.size() + operation->bytes.size();
+  const uint64_t id = next_id_++;
+  operations_.emplace(id, std::move(operation));
+  if (!delay_) return;
+  const Duration drawn = random_.between(latency_.least, latency_.most);
+  const Duration transfer = static_cast<Duration>(size) * latency_.per_mebibyte / (1 << 20);
+  delay_(drawn + transfer, [self = self_, id] {
+    if (*self != nullptr) (*self)->complete(id);
+  });
+}
+
+void Disk::complete(uint64_t id) {
+  const auto found = operations_.find(id);
+  if (found == operations_.end()) return;  // a crash took it
+  if (stalled_) {
+    overdue_.push_back(id);
+    return;
+  }
+  const std::unique_ptr<Operation> operation = std::move(found->second);
+  operations_.erase(found);
+  operation->done->complete(perform(*operation));
+}
+
+bool Disk::step() {
+  if (stalled_ || operations_.empty()) return false;
+  auto next = operations_.begin();
+  if (faults_.shuffle) std::advance(next, static_cast<long>(random_.below(operations_.size())));
+  complete(next->first);
+  return true;
+}
+
+void Disk::run() {
+  while (step()) {
+  }
+}
+
+void Disk::stall(bool stalled) {
+  stalled_ = stalled;
+  if (stalled) return;
+  for (const uint64_t id : std::exchange(overdue_, {})) {
+    delay_(0, [self = self_, id] {
+      if (*self != nullptr) (*self)->complete(id);
+    });
+  }
+}
+
+Result<size_t> Disk::perform(Operation& operation) {
+  if (const bop_status error = injected(operation.kind)) {
+    if (operation.kind == DiskOperation::write) {
+      tear(*operation.inode, operation.offset, operation.bytes);
+    }
+    return bop::fail(error, "injected");
+  }
+  switch (operation.kind) {
+    case DiskOperation::read: return read(*operation.inode, operation.offset, operation.into);
+    case DiskOperation::write:
+      BOP_TRY(write(*operation.inode, operation.offset, operation.bytes, operation.synchronous));
+      return operation.bytes.size();
+    case DiskOperation::sync: BOP_TRY(sync(*operation.inode)); break;
+    case DiskOperation::open: {
+      BOP_TRY_ASSIGN(auto inode, find_or_create(operation.name, operation.options));
+      *operation.file = std::make_unique<DiskFile>(*this, inode, operation.options);
+      break;
+    }
+    case DiskOperation::remove: BOP_TRY(remove_name(operation.name)); break;
+    case DiskOperation::rename: BOP_TRY(rename_name(operation.name, operation.to)); break;
+    case DiskOperation::sync_directory: BOP_TRY(sync_names(operation.name)); break;
+  }
+  return size_t{0};
+}
+
+bop_status Disk::injected(DiskOperation kind) {
+  for (auto i = injected_.begin(); i != injected_.end(); ++i) {
+    if (i->kind != kind) continue;
+    if (i->skip > 0) {
+      --i->skip;
+      continue;
+    }
+    const bop_status error = i->error;
+    if (--i->times == 0) injected_.erase(i);
+    return error;
+  }
+  return BOP_OK;
+}
+
+void Disk::fail(DiskOperation kind, bop_status error, uint64_t nth, uint64_t times) {
+  BOP_ASSERT(nth >= 1 && times >= 1);
+  injected_.push_back({kind, error, nth - 1, times});
+}
+
+void Disk::heal() { injected_.clear(); }
+
+// ---- blocking calls ----
+
+Result<std::unique_ptr<port::File>> Disk::open_now(const std::string& name,
+                                                   port::FileOptions options) {
+  if (const bop_status error = injected(DiskOperation::open)) return bop::fail(error, "injected");
+  BOP_TRY_ASSIGN(auto inode, find_or_create(name, options));
+  return std::make_unique<DiskFile>(*this, inode, options);
+}
+
+Result<std::vector<std::string>> Disk::list_now(const std::string& directory) {
+  std::vector<std::string> names;
+  for (const auto& [name, inode] : names_) {
+    if (is_in(name, directory)) names.push_back(name.substr(name.rfind('/') + 1));
+  }
+  const bool known = std::ranges::find(directories_, directory) != directories_.end();
+  if (names.empty() && !known && !directory.empty() && directory != ".") {
+    return bop::fail(BOP_E_NOT_FOUND, describe(directory));
+  }
+  return names;  // sorted, as the map is
+}
+
+Status Disk::make_directory_now(const std::string& name) {
+  if (std::ranges::find(directories_, name) == directories_.end()) directories_.push_back(name);
+  return {};
+}
+
+Status Disk::remove_now(const std::string& name) {
+  if (const bop_status error = injected(DiskOperation::remove)) return bop::fail(error, "injected");
+  return remove_name(name);
+}
+
+Status Disk::rename_now(const std::string& from, const std::string& to) {
+  if (const bop_status error = injected(DiskOperation::rename)) return bop::fail(error, "injected");
+  return rename_name(from, to);
+}
+
+Status Disk::sync_directory_now(const std::string& name) {
+  if (const bop_status error = injected(DiskOperation::sync_directory)) {
+    return bop::fail(error, "injected");
+  }
+  return sync_names(name);
+}
+
+Result<uint64_t> Disk::free_bytes() const {
+  if (capacity_ == 0) return uint64_t{1} << 50;
+  const uint64_t used = used_bytes();
+  return used < capacity_ ? capacity_ - used : 0;
+}
+
+std::string Disk::describe(const std::string& name) const { return "disk/" + name; }
+
+uint64_t Disk::used_bytes() const {
+  uint64_t used = 0;
+  for (const auto& [name, inode] : names_) used += inode->size;
+  return used;
+}
+
+// ---- effects ----
+
+Result<std::shared_ptr<Disk::Inode>> Disk::find_or_create(const std::string& name,
+                                                          port::FileOptions options) {
+  const auto found = names_.find(name);
+  if (options.create) {
+    if (found != names_.end()) return bop::fail(BOP_E_IO, describe(name) + ": exists");
+    auto inode = std::make_shared<Inode>();
+    change({name, inode, {}});
+    return inode;
+  }
+  if (found == names_.end()) return bop::fail(BOP_E_NOT_FOUND, describe(name));
+  return found->second;
+}
+
+Result<size_t> Disk::read(Inode& inode, uint64_t offset, std::span<uint8_t> into) {
+  if (offset >= inode.size) return size_t{0};
+  const size_t size = std::min<uint64_t>(into.size(), inode.size - offset);
+  const auto lost = inode.unreadable.lower_bound(offset / 512 * 512);
+  if (lost != inode.unreadable.end() && *lost < offset + size) {
+    return bop::fail(BOP_E_IO, "sector cannot be read");
+  }
+  std::memset(into.data(), 0, size);
+  if (offset < inode.device.size()) {
+    std::memcpy(into.data(), inode.device.data() + offset,
+                std::min<uint64_t>(size, inode.device.size() - offset));
+  }
+  for (const Unsynced& write : inode.cache) {
+    const uint64_t from = std::max(offset, write.offset);
+    const uint64_t to = std::min(offset + size, write.offset + write.bytes.size());
+    if (from < to) {
+      std::memcpy(into.data() + (from - offset), write.bytes.data() + (from - write.offset),
+                  to - from);
+    }
+  }
+  return size;
+}
+
+Status Disk::write(Inode& inode, uint64_t offset, Bytes bytes, bool synchronous) {
+  const uint64_t end = offset + bytes.size();
+  if (capacity_ > 0 && end > inode.size && used_bytes() + (end - inode.size) > capacity_) {
+    return bop::fail(BOP_E_DISK_FULL, "the simulated disk is full");
+  }
+  inode.unreadable.erase(inode.unreadable.lower_bound(offset), inode.unreadable.lower_bound(end));
+  if (synchronous) {
+    // A synchronous write also overtakes what is cached of the same bytes.
+    BOP_TRY(sync(inode));
+    inode.put(offset, bytes);
+  } else {
+    inode.cache.push_back({offset, {bytes.begin(), bytes.end()}});
+    inode.size = std::max(inode.size, end);
+  }
+  return {};
+}
+
+Status Disk::sync(Inode& inode) {
+  for (const Unsynced& write : inode.cache) inode.put(write.offset, write.bytes);
+  inode.cache.clear();
+  return {};
+}
+
+void Disk::change(DirectoryChange change) {
+  if (!change.also_removed.empty()) names_.erase(change.also_removed);
+  if (change.inode == nullptr) {
+    names_.erase(change.name);
+  } else {
+    names_[change.name] = change.inode;
+  }
+  changes_.push_back(std::move(change));
+}
+
+Status Disk::remove_name(const std::string& name) {
+  if (!names_.contains(name)) return bop::fail(BOP_E_NOT_FOUND, describe(name));
+  change({name, nullptr, {}});
+  return {};
+}
+
+Status Disk::rename_name(const std::string& from, const std::string& to) {
+  const auto found = names_.find(from);
+  if (found == names_.end()) return bop::fail(BOP_E_NOT_FOUND, describe(from));
+  change({to, found->second, from});
+  return {};
+}
+
+namespace {
+
+template <class Names, class Change>
+void make_durable(Names& names, const Change& change) {
+  if (!change.also_removed.empty()) names.erase(change.also_removed);
+  if (change.inode == nullptr) {
+    names.erase(change.name);
+  } else {
+    names[change.name] = change.inode;
+  }
+}
+
+}  // namespace
+
+Status Disk::sync_names(const std::string& directory) {
+  std::vector<DirectoryChange> others;
+  for (DirectoryChange& change : changes_) {
+    if (is_in(change.name, directory)) {
+      make_durable(durable_names_, change);
+    } else {
+      others.push_back(std::move(change));
+    }
+  }
+  changes_ = std::move(others);
+  return {};
+}
+
+// ---- crashes ----
+
+void Disk::tear(Inode& inode, uint64_t offset, Bytes bytes) {
+  const uint32_t sector = faults_.sector_bytes;
+  const uint64_t used = capacity_ > 0 ? used_bytes() : 0;
+  if (capacity_ > 0 && offset + bytes.size() > inode.size && used >= capacity_) return;
+  for (size_t at = 0; at < bytes.size();) {
+    const size_t size = std::min<size_t>(sector - (offset + at) % sector, bytes.size() - at);
+    if (random_.chance(1, 2)) {
+      inode.put(offset + at, bytes.subspan(at, size));
+      inode.unreadable.erase(offset + at);
+    }
+    at += size;
+  }
+}
+
+void Disk::tear_operations() {
+  for (auto& [id, operation] : operations_) {
+    if (operation->kind == DiskOperation::write) {
+      tear(*operation->inode, operation->offset, operation->bytes);
+    }
+  }
+  operations_.clear();
+  overdue_.clear();
+  stalled_ = false;
+  ++incarnation_;
+}
+
+void Disk::process_crash() { tear_operations(); }
+
+void Disk::lose_page_cache() {
+  std::set<Inode*> seen;
+  std::vector<Inode*> inodes;  // in the order of the names, not of their addresses
+  for (const Names* names : {&names_, &durable_names_}) {
+    for (const auto& [name, inode] : *names) {
+      if (seen.insert(inode.get()).second) inodes.push_back(inode.get());
+    }
+  }
+  for (Inode* inode : inodes) {
+    for (const Unsynced& write : std::exchange(inode->cache, {})) {
+      tear(*inode, write.offset, write.bytes);
+    }
+    inode->size = inode->device.size();
+  }
+}
+
+void Disk::lose_directory_changes() {
+  const uint64_t kept = random_.below(changes_.size() + 1);
+  for (uint64_t i = 0; i < kept; ++i) make_durable(durable_names_, changes_[i]);
+  changes_.clear();
+  names_ = durable_names_;
+}
+
+void Disk::power_loss() {
+  tear_operations();
+  lose_page_cache();
+  lose_directory_changes();
+}
+
+// ---- looking and altering ----
+
+std::vector<uint8_t>& Disk::bytes(const std::string& name) {
+  const auto found = names_.find(name);
+  BOP_ASSERT(found != names_.end());
+  BOP_ASSERT(found->second->cache.empty());
+  return found->second->device;
+}
+
+void Disk::flip_bit(const std::string& name, uint64_t offset, int bit) {
+  bytes(name).at(offset) ^= static_cast<uint8_t>(1u << bit);
+}
+
+void Disk::lose_sector(const std::string& name, uint64_t offset) {
+  const auto found = names_.find(name);
+  BOP_ASSERT(found != names_.end());
+  found->second->unreadable.insert(offset / 512 * 512);
+}
+
+Disk::Image Disk::image() const {
+  BOP_ASSERT(operations_.empty());
+  Image image;
+  for (const auto& [name, inode] : names_) {
+    BOP_ASSERT(inode->cache.empty());
+    image[name] = inode->device;
+  }
+  return image;
+}
+
+void Disk::load(const Image& image) {
+  BOP_ASSERT(operations_.empty());
+  ++incarnation_;
+  names_.clear();
+  for (const auto& [name, bytes] : image) {
+    auto inode = std::make_shared<Inode>();
+    inode->device = bytes;
+    inode->size = bytes.size();
+    names_[name] = std::move(inode);
+  }
+  durable_names_ = names_;
+  changes_.clear();
+}
+
+}  // namespace bop::sim

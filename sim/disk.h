@@ -1,0 +1,160 @@
+// A simulated disk with a file system on it, behind port/file.h.
+//
+// Every operation is queued when it is started and takes effect when it completes. Completions are
+// pumped by hand with step(), or, when the disk was given a Delay, by whoever runs its tasks.
+//
+// What a completed operation is worth:
+//   direct and synchronous write     on the device
+//   another write                    in the page cache: read back, on the device after a sync
+//   create, rename, remove           in the directory: on the device after a sync of the directory
+//
+//                    process_crash()                power_loss()
+//   completed        kept                           kept when on the device; else each sector of a
+//                                                   write kept or lost, of the directory changes
+//                                                   the first so many kept
+//   under way        each sector written or not     each sector written or not
+//
+// A sector (Faults::sector_bytes) is never torn. Everything is a function of the seed and of the calls.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "base/time.h"
+#include "port/file.h"
+
+namespace bop::sim {
+
+enum class DiskOperation : uint8_t { read, write, sync, open, remove, rename, sync_directory };
+
+class Disk : public port::FileSystem {
+ public:
+  // Runs a task after a simulated time. The disk's tasks may run late, and after the disk is gone.
+  using Delay = std::function<void(Duration, std::function<void()>)>;
+
+  struct Latency {
+    Duration least = 50 * microseconds;  // uniform between the two
+    Duration most = 200 * microseconds;
+    Duration per_mebibyte = 1 * milliseconds;
+  };
+  struct Faults {
+    uint32_t sector_bytes = 512;
+    bool shuffle = false;  // step(): a random operation completes next, not the oldest
+  };
+
+  explicit Disk(uint64_t seed, Delay delay = nullptr);
+  Disk(const Disk&) = delete;
+  Disk& operator=(const Disk&) = delete;
+  ~Disk() override;
+
+  // ---- port::FileSystem ----
+  void open(std::string name, port::FileOptions options, std::unique_ptr<port::File>& file,
+            port::Completion& done) override;
+  void remove(std::string name, port::Completion& done) override;
+  void rename(std::string from, std::string to, port::Completion& done) override;
+  void sync_directory(std::string name, port::Completion& done) override;
+  Result<std::unique_ptr<port::File>> open_now(const std::string& name,
+                                               port::FileOptions options) override;
+  Result<std::vector<std::string>> list_now(const std::string& directory) override;
+  Status make_directory_now(const std::string& name) override;
+  Status remove_now(const std::string& name) override;
+  Status rename_now(const std::string& from, const std::string& to) override;
+  Status sync_directory_now(const std::string& name) override;
+  Result<uint64_t> free_bytes() const override;
+  std::string describe(const std::string& name) const override;
+
+  // ---- pumping ----
+  // Completes one operation. False: none is under way, or the disk is stalled.
+  bool step();
+  void run();  // until step() is false
+  size_t under_way() const { return operations_.size(); }
+  // A stalled disk completes nothing until it is released.
+  void stall(bool stalled);
+
+  // ---- crashes: operations under way never complete; files that are open are dead ----
+  // The owners of the files are destroyed after it, before the disk is used again.
+  void process_crash();
+  void power_loss();
+
+  // ---- faults ----
+  void set_latency(const Latency& latency) { latency_ = latency; }
+  void set_faults(const Faults& faults) { faults_ = faults; }
+  // Writes that would make the files larger than this fail with DISK_FULL. 0: no limit.
+  void set_capacity(uint64_t bytes) { capacity_ = bytes; }
+  // The `nth` operation of that kind from now on (1: the next one) fails with `error`, and the
+  // `times - 1` after it. A failed write leaves each sector written or not.
+  void fail(DiskOperation kind, bop_status error, uint64_t nth = 1, uint64_t times = 1);
+  void heal();  // no injected failure is left
+  // Reads of that sector fail with IO until it is written again.
+  void lose_sector(const std::string& name, uint64_t offset);
+  void flip_bit(const std::string& name, uint64_t offset, int bit);
+
+  // ---- looking and altering, for tests ----
+  bool exists(const std::string& name) const { return names_.contains(name); }
+  // What a reader sees and what the device has. Nothing of that file may be unsynced.
+  std::vector<uint8_t>& bytes(const std::string& name);
+  // All files as they are, to try many ends of one beginning. No operation may be under way.
+  using Image = std::map<std::string, std::vector<uint8_t>>;
+  Image image() const;
+  void load(const Image& image);
+  uint64_t used_bytes() const;
+
+ private:
+  friend class DiskFile;
+  struct Unsynced;
+  struct Inode;
+  struct Operation;
+  struct DirectoryChange;
+  struct Injected {
+    DiskOperation kind;
+    bop_status error;
+    uint64_t skip;
+    uint64_t times;
+  };
+  using Names = std::map<std::string, std::shared_ptr<Inode>>;
+
+  void start(std::unique_ptr<Operation> operation);
+  void complete(uint64_t id);
+  Result<size_t> perform(Operation& operation);
+  // What an injected failure says of this operation; OK when there is none.
+  bop_status injected(DiskOperation kind);
+
+  Result<std::shared_ptr<Inode>> find_or_create(const std::string& name, port::FileOptions options);
+  Result<size_t> read(Inode& inode, uint64_t offset, std::span<uint8_t> into);
+  Status write(Inode& inode, uint64_t offset, Bytes bytes, bool synchronous);
+  Status sync(Inode& inode);
+  Status remove_name(const std::string& name);
+  Status rename_name(const std::string& from, const std::string& to);
+  Status sync_names(const std::string& directory);
+  void change(DirectoryChange change);
+
+  // Each sector of the write reaches the device or not.
+  void tear(Inode& inode, uint64_t offset, Bytes bytes);
+  void tear_operations();
+  void lose_page_cache();
+  void lose_directory_changes();
+
+  Random random_;
+  Delay delay_;
+  std::shared_ptr<Disk*> self_;  // nulled when the disk goes: its tasks outlive it
+  Latency latency_;
+  Faults faults_;
+  uint64_t capacity_ = 0;
+  bool stalled_ = false;
+  uint64_t next_id_ = 1;
+  uint64_t incarnation_ = 1;  // of the process: files of an earlier one are dead
+  std::map<uint64_t, std::unique_ptr<Operation>> operations_;
+  std::vector<uint64_t> overdue_;  // due while the disk was stalled
+  std::vector<Injected> injected_;
+  Names names_;                           // as a process sees them
+  Names durable_names_;                   // as the device has them
+  std::vector<DirectoryChange> changes_;  // between the two, in order
+  std::vector<std::string> directories_;
+};
+
+}  // namespace bop::sim
