@@ -58,6 +58,14 @@ void seal_frame(uint32_t magic, uint8_t* front, std::span<const mem::Buffer> par
   store_le<uint32_t>(front + 8, checksum);
 }
 
+void seal_frame(uint32_t magic, std::span<uint8_t> head, Bytes tail) {
+  BOP_ASSERT_GE(head.size(), frame_prefix_bytes);
+  const uint32_t checksum = crc32c(tail, crc32c(Bytes(head).subspan(checksum_start)));
+  store_le<uint32_t>(head.data(), magic);
+  store_le<uint32_t>(head.data() + 4, static_cast<uint32_t>(head.size() + tail.size()));
+  store_le<uint32_t>(head.data() + 8, checksum);
+}
+
 Result<Bytes> open_frame(const FrameFormat& format, Bytes frame) {
   if (frame.size() < format.min_bytes) {
     return fail(BOP_E_PROTOCOL, fmt::format("a frame of {} bytes is too short", frame.size()));

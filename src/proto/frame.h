@@ -37,6 +37,9 @@ struct FrameFormat {
 // `front` points at that part's bytes.
 void seal_frame(uint32_t magic, uint8_t* front, std::span<const mem::Buffer> parts);
 
+// The same for a frame of two pieces, the first of which is still being written.
+void seal_frame(uint32_t magic, std::span<uint8_t> head, Bytes tail);
+
 // What follows the prefix, once magic, size and checksum hold. PROTOCOL or TOO_LARGE.
 Result<Bytes> open_frame(const FrameFormat& format, Bytes frame);
 
