@@ -150,7 +150,8 @@ mem::Buffer encode_kv_count(mem::Arena& arena) {
 KvItems::KvItems(Bytes body) : reader_(body) {
   position_ = reader_.u64();
   count_ = reader_.u16();
-  ok_ = reader_.ok() && count_ <= reader_.remaining() / item_head_bytes;
+  ok_ = reader_.ok() && count_ <= reader_.remaining() / item_head_bytes &&
+        (count_ != 0 || reader_.remaining() == 0);
 }
 
 bool KvItems::next(KvItem& item) {
@@ -164,7 +165,8 @@ KvRecords::KvRecords(Bytes body) : reader_(body) {
   applied_ = reader_.u64();
   more_ = reader_.u8() != 0;
   count_ = reader_.u32();
-  ok_ = reader_.ok() && count_ <= reader_.remaining() / (2 + item_head_bytes);
+  ok_ = reader_.ok() && count_ <= reader_.remaining() / (2 + item_head_bytes) &&
+        (count_ != 0 || reader_.remaining() == 0);
 }
 
 bool KvRecords::next(Bytes& key, KvItem& item) {
