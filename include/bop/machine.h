@@ -73,18 +73,27 @@ typedef struct bop_state_hash {
   uint64_t high;
 } bop_state_hash;
 
+/* Which of a machine's two workers runs a job, so that no read waits behind a long write. */
+typedef enum bop_lane {
+  BOP_LANE_READS = 0, /* short */
+  BOP_LANE_WRITES = 1 /* may take long */
+} bop_lane;
+
 /* What bop gives to a machine; valid from open to the return of close. */
 typedef struct bop_machine_host {
   uint32_t size;
   void* context; /* first argument of each function below */
 
-  /* Runs work(argument) on a worker thread and then done(argument) on the machine's thread. Jobs of
-   * one machine run one after the other, in order. Never fails; close waits for what is under way,
-   * so a machine bounds how many jobs it starts. */
-  void (*offload)(void* context, void (*work)(void*), void (*done)(void*), void* argument);
+  /* Runs work(argument) on a worker thread and then done(argument) on the machine's thread, never
+   * from within this call. Jobs of one lane run one after the other, in order; the two lanes run at
+   * the same time. Never fails: a machine bounds how many jobs it starts. */
+  void (*offload)(void* context, bop_lane lane, void (*work)(void*), void (*done)(void*),
+                  void* argument);
 
-  /* Completes a call that returned BOP_PENDING. For apply, `replies` has one reply an entry; for
-   * query one; for sync none. `status` is BOP_OK or the error that halts the replica. */
+  /* Completes a call that returned BOP_PENDING, from within the done of a job and never from within
+   * a call of the table. bop may call the machine again before it returns. For apply, `replies` has
+   * one reply an entry; for query one; for sync none. `status` is BOP_OK or the error that halts the
+   * replica. */
   void (*complete)(void* context, uint64_t token, int32_t status, const bop_reply* replies,
                    size_t reply_count);
 
@@ -104,16 +113,20 @@ typedef struct bop_machine_options {
 
 typedef struct bop_machine bop_machine; /* the machine's own */
 
-typedef struct bop_machine_table {
+typedef struct bop_machine_table bop_machine_table;
+struct bop_machine_table {
   uint32_t size;
   uint32_t abi;         /* BOP_MACHINE_ABI */
   const char* kind;     /* "kv" */
   uint32_t version;     /* of its commands and state; stamped into entries */
 
   /* Opens the state in host->directory, or an empty one. May block (it runs before the shard
-   * serves). On failure `error` (capacity bytes) gets a text that names what is wrong. */
-  int32_t (*open)(const bop_machine_host* host, const bop_machine_options* options,
-                  bop_machine** machine, char* error, size_t error_capacity);
+   * serves). `self` is the table this was called from, so that a library may have several made at
+   * run time, each with data of its own behind it. On failure `error` (capacity bytes) gets a text
+   * that names what is wrong. */
+  int32_t (*open)(const bop_machine_table* self, const bop_machine_host* host,
+                  const bop_machine_options* options, bop_machine** machine, char* error,
+                  size_t error_capacity);
 
   /* Applies entries in order and answers each in replies[i] (or completes later). */
   int32_t (*apply)(bop_machine* machine, const bop_entry* entries, size_t count,
@@ -134,7 +147,8 @@ typedef struct bop_machine_table {
   /* The log is durable on this node up to `index`: the machine may make that much permanent. */
   void (*settled)(bop_machine* machine, uint64_t index);
 
-  /* The newest state hash that is ready. BOP_E_NOT_FOUND before the first. */
+  /* The newest state hash that is ready; asking may start what makes the current one ready.
+   * BOP_E_NOT_FOUND before the first. */
   int32_t (*state_hash)(bop_machine* machine, bop_state_hash* hash);
 
   /* Snapshots: a handle is open from begin to end. read returns the next bytes, none at the end.
@@ -147,10 +161,11 @@ typedef struct bop_machine_table {
   int32_t (*restore_write)(bop_machine* machine, bop_bytes chunk, uint64_t token);
   int32_t (*restore_end)(bop_machine* machine, int32_t keep, uint64_t token);
 
-  /* Stops, without a sync: what is not durable is replayed from the log. Blocks until the jobs of
-   * this machine are done. */
+  /* Stops, without a sync: what is not durable is replayed from the log. bop calls it when no job of
+   * this machine runs or will run: the argument of a job whose done was not called is the machine's
+   * to free. Calls that are pending are never completed. */
   void (*close)(bop_machine* machine);
-} bop_machine_table;
+};
 
 #ifdef __cplusplus
 }
