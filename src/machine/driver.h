@@ -1,0 +1,100 @@
+// Driver: a machine behind the C table of bop/machine.h, as its group sees it.
+//
+//            open()                  apply → PENDING
+//  (none) ──────────► ready ───────────────────────────► applying
+//                       ▲ ◄──────────────────────────────   │
+//                       │      host->complete               │
+//                       │                                   │
+//       the machine returned or did what its table forbids, or said that it is broken
+//                       │                                   │
+//                       └──────────► failed ◄───────────────┘   only a new open() leaves it
+//
+// The driver trusts a machine with nothing it can check: the table's version and size, the statuses
+// it returns, how often it completes a token and with how many replies. Whatever is wrong fails the
+// machine, never the process. All of a Driver is used on its shard's thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "bop/machine.h"
+
+namespace bop::machine {
+
+// The workers of one machine; the group passes its own. Must outlive the driver.
+class Offload {
+ public:
+  enum class Lane : uint8_t { reads = BOP_LANE_READS, writes = BOP_LANE_WRITES };
+  virtual ~Offload() = default;
+  // Runs work() on the lane's worker and then done() on the shard's thread, never from within this
+  // call. Jobs of a lane run in order, the lanes at the same time.
+  virtual void submit(Lane lane, std::function<void()> work, std::function<void()> done) = 0;
+};
+
+struct DriverOptions {
+  std::string group;             // its name, for messages
+  std::string directory;         // exists; empty: memory only
+  std::string configuration;     // the machine's own, JSON or empty
+  uint64_t memory_bytes = 0;     // 0: the machine's default
+  size_t max_queries = 1 << 16;  // asked and not answered; beyond: OVERLOADED
+};
+
+// Bytes in replies are valid during the call.
+class DriverEvents {
+ public:
+  virtual ~DriverEvents() = default;
+  // The batch given to apply: one reply an entry, in order. Also called from within apply.
+  virtual void applied(std::span<const bop_reply> replies) = 0;
+  // Also called from within query. Every query is answered once, also when the machine fails.
+  virtual void answered(uint64_t token, const bop_reply& reply) = 0;
+  // Once; nothing is applied any more, and every query is answered with BOP_E_MACHINE.
+  virtual void failed(const Error& error) = 0;
+};
+
+class Driver {
+ public:
+  // Blocking. The table may be destroyed after the driver, not before.
+  static Result<std::unique_ptr<Driver>> open(const bop_machine_table& table,
+                                              const DriverOptions& options, Offload& offload,
+                                              DriverEvents& events);
+  // Waits for a job under way; no other runs.
+  ~Driver();
+  Driver(const Driver&) = delete;
+  Driver& operator=(const Driver&) = delete;
+
+  // Entries in rising order of index. The array, and the commands it points at, stay as they are
+  // until applied(). The next batch only after that; may be given from within applied().
+  void apply(std::span<const bop_entry> entries);
+  bool applying() const;
+
+  // `question` stays as it is until answered().
+  void query(Bytes question, uint64_t token);
+
+  // Makes durable what is applied: durable() rises. Calls while one is under way are joined into one
+  // more. Needs settled() to pass what is applied.
+  void sync();
+  bool syncing() const;
+
+  // The log is durable on this node up to `index`.
+  void settled(uint64_t index);
+
+  bop_position applied() const;
+  bop_position durable() const;
+  std::optional<bop_state_hash> state_hash();
+  uint32_t version() const;  // to stamp into entries
+  const char* kind() const;
+  bool has_failed() const;
+
+ private:
+  struct State;
+  explicit Driver(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace bop::machine

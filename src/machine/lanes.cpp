@@ -1,0 +1,50 @@
+#include "machine/lanes.h"
+
+#include <condition_variable>
+#include <mutex>
+
+namespace bop::machine {
+
+struct Lanes::Gate {
+  std::mutex mutex;
+  std::condition_variable idle;
+  unsigned running = 0;  // at most one a lane
+  bool closed = false;
+
+  bool enter() {
+    std::lock_guard lock(mutex);
+    if (closed) return false;
+    ++running;
+    return true;
+  }
+  void leave() {
+    std::lock_guard lock(mutex);
+    if (--running == 0) idle.notify_all();
+  }
+};
+
+Lanes::Lanes(Offload& offload) : offload_(offload), gate_(std::make_shared<Gate>()) {}
+
+Lanes::~Lanes() { close(); }
+
+void Lanes::submit(bop_lane lane, void (*work)(void*), void (*done)(void*), void* argument) {
+  offload_.submit(
+      static_cast<Offload::Lane>(lane),
+      [gate = gate_, work, argument] {
+        if (!gate->enter()) return;
+        work(argument);
+        gate->leave();
+      },
+      [gate = gate_, done, argument] {
+        // Closing happens on this thread: what is open here stays open for the call.
+        if (!gate->closed) done(argument);
+      });
+}
+
+void Lanes::close() {
+  std::unique_lock lock(gate_->mutex);
+  gate_->closed = true;
+  gate_->idle.wait(lock, [this] { return gate_->running == 0; });
+}
+
+}  // namespace bop::machine

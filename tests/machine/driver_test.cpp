@@ -1,0 +1,342 @@
+#include "machine/driver.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "manual_offload.h"
+
+namespace bop::machine {
+namespace {
+
+// What the machine under test does next, and what it saw.
+struct Script {
+  int32_t open_status = BOP_OK;
+  int32_t apply_status = BOP_OK;
+  int32_t query_status = BOP_OK;
+  int32_t sync_status = BOP_OK;
+  int32_t reply_status = BOP_OK;
+  bool complete_within_call = false;
+  const bop_machine_host* host = nullptr;
+  std::vector<uint64_t> applied;
+  std::vector<uint64_t> tokens;
+  std::vector<std::string> questions;
+  uint64_t settled = 0;
+  int syncs = 0;
+  int closed = 0;
+};
+
+}  // namespace
+}  // namespace bop::machine
+
+struct bop_machine {
+  bop::machine::Script* script;
+};
+
+namespace bop::machine {
+namespace {
+
+struct ScriptedTable : bop_machine_table {
+  Script script;
+  bop_machine machine{&script};
+
+  ScriptedTable() : bop_machine_table{} {
+    size = sizeof(bop_machine_table);
+    abi = BOP_MACHINE_ABI;
+    kind = "scripted";
+    version = 7;
+    bop_machine_table::open = [](const bop_machine_table* self, const bop_machine_host* host,
+                                 const bop_machine_options*, bop_machine** out, char* error,
+                                 size_t capacity) -> int32_t {
+      auto* table = const_cast<ScriptedTable*>(static_cast<const ScriptedTable*>(self));
+      table->script.host = host;
+      *out = &table->machine;
+      if (table->script.open_status != BOP_OK) std::snprintf(error, capacity, "no such disk");
+      return table->script.open_status;
+    };
+    apply = [](bop_machine* machine, const bop_entry* entries, size_t count, bop_reply* replies,
+               uint64_t token) -> int32_t {
+      Script& script = *machine->script;
+      script.tokens.push_back(token);
+      for (size_t i = 0; i < count; ++i) {
+        script.applied.push_back(entries[i].index);
+        replies[i].status = script.reply_status;
+        replies[i].body = entries[i].command;
+      }
+      if (script.complete_within_call)
+        script.host->complete(script.host->context, token, BOP_OK, replies, count);
+      return script.apply_status;
+    };
+    query = [](bop_machine* machine, bop_bytes question, bop_reply* reply,
+               uint64_t token) -> int32_t {
+      Script& script = *machine->script;
+      script.tokens.push_back(token);
+      script.questions.emplace_back(reinterpret_cast<const char*>(question.data), question.size);
+      reply->status = script.reply_status;
+      reply->body = question;
+      return script.query_status;
+    };
+    sync = [](bop_machine* machine, uint64_t token) -> int32_t {
+      machine->script->tokens.push_back(token);
+      ++machine->script->syncs;
+      return machine->script->sync_status;
+    };
+    applied = [](bop_machine* machine) -> bop_position {
+      const auto& indexes = machine->script->applied;
+      return {indexes.empty() ? 0 : indexes.back(), 1};
+    };
+    durable = [](bop_machine*) -> bop_position { return {0, 0}; };
+    settled = [](bop_machine* machine, uint64_t index) { machine->script->settled = index; };
+    state_hash = [](bop_machine*, bop_state_hash*) -> int32_t { return BOP_E_NOT_FOUND; };
+    close = [](bop_machine* machine) { ++machine->script->closed; };
+  }
+};
+
+struct Events final : DriverEvents {
+  std::vector<std::string> replies;
+  std::vector<std::pair<uint64_t, int32_t>> answers;
+  std::vector<std::string> failures;
+
+  void applied(std::span<const bop_reply> given) override {
+    for (const bop_reply& reply : given)
+      replies.emplace_back(reinterpret_cast<const char*>(reply.body.data), reply.body.size);
+  }
+  void answered(uint64_t token, const bop_reply& reply) override {
+    answers.emplace_back(token, reply.status);
+  }
+  void failed(const Error& error) override { failures.push_back(error.to_string()); }
+};
+
+class DriverTest : public testing::Test {
+ protected:
+  ScriptedTable table_;
+  Script& script_ = table_.script;
+  ManualOffload offload_;
+  Events events_;
+  std::unique_ptr<Driver> driver_;
+  std::vector<bop_entry> entries_;
+
+  Result<std::unique_ptr<Driver>> open() {
+    DriverOptions options;
+    options.group = "g";
+    options.max_queries = 2;
+    return Driver::open(table_, options, offload_, events_);
+  }
+  void must_open() {
+    auto driver = open();
+    ASSERT_TRUE(driver) << driver.error().to_string();
+    driver_ = std::move(*driver);
+  }
+  void apply(std::vector<uint64_t> indexes) {
+    static const std::string command = "command";
+    entries_.clear();
+    for (uint64_t index : indexes) {
+      bop_entry entry{};
+      entry.size = sizeof entry;
+      entry.index = index;
+      entry.term = 1;
+      entry.command = {as_bytes(command).data(), command.size()};
+      entries_.push_back(entry);
+    }
+    driver_->apply(entries_);
+  }
+  void complete(uint64_t token, int32_t status, std::vector<bop_reply> replies = {}) {
+    script_.host->complete(script_.host->context, token, status, replies.data(), replies.size());
+  }
+  static bop_reply reply(int32_t status = BOP_OK) { return {sizeof(bop_reply), status, {}}; }
+};
+
+TEST_F(DriverTest, a_batch_that_the_machine_answers_at_once_is_replied_to_within_the_call) {
+  must_open();
+  apply({1, 2, 5});
+  EXPECT_EQ(events_.replies, (std::vector<std::string>{"command", "command", "command"}));
+  EXPECT_FALSE(driver_->applying());
+  EXPECT_EQ(driver_->applied().index, 5u);
+}
+
+TEST_F(DriverTest, a_pending_batch_is_replied_to_when_the_machine_completes_its_token) {
+  must_open();
+  script_.apply_status = BOP_PENDING;
+  apply({1, 2});
+  EXPECT_TRUE(driver_->applying());
+  EXPECT_TRUE(events_.replies.empty());
+  complete(script_.tokens.back(), BOP_OK, {reply(), reply()});
+  EXPECT_EQ(events_.replies.size(), 2u);
+  EXPECT_FALSE(driver_->applying());
+}
+
+TEST_F(DriverTest, a_machine_that_completes_a_token_twice_is_failed) {
+  must_open();
+  script_.apply_status = BOP_PENDING;
+  apply({1});
+  const uint64_t token = script_.tokens.back();
+  complete(token, BOP_OK, {reply()});
+  complete(token, BOP_OK, {reply()});
+  ASSERT_EQ(events_.failures.size(), 1u);
+  EXPECT_EQ(events_.replies.size(), 1u);
+  EXPECT_TRUE(driver_->has_failed());
+}
+
+TEST_F(DriverTest, a_machine_that_completes_with_too_few_replies_is_failed) {
+  must_open();
+  script_.apply_status = BOP_PENDING;
+  apply({1, 2});
+  complete(script_.tokens.back(), BOP_OK, {reply()});
+  EXPECT_EQ(events_.failures.size(), 1u);
+  EXPECT_TRUE(events_.replies.empty());
+}
+
+TEST_F(DriverTest, a_machine_that_completes_from_within_a_call_is_failed) {
+  must_open();
+  script_.complete_within_call = true;
+  script_.apply_status = BOP_PENDING;
+  apply({1});
+  EXPECT_EQ(events_.failures.size(), 1u);
+  EXPECT_TRUE(events_.replies.empty());
+}
+
+TEST_F(DriverTest, a_status_that_is_not_in_the_list_fails_the_machine) {
+  must_open();
+  script_.apply_status = -12345;
+  apply({1});
+  ASSERT_EQ(events_.failures.size(), 1u);
+  EXPECT_NE(events_.failures[0].find("-12345"), std::string::npos);
+  EXPECT_NE(events_.failures[0].find("BOP_E_MACHINE"), std::string::npos);
+}
+
+TEST_F(DriverTest, a_reply_with_a_status_that_is_not_in_the_list_fails_the_machine) {
+  must_open();
+  script_.reply_status = 2;
+  apply({1});
+  EXPECT_EQ(events_.failures.size(), 1u);
+  EXPECT_TRUE(events_.replies.empty());
+}
+
+TEST_F(DriverTest, a_reply_of_pending_is_no_reply) {
+  must_open();
+  script_.reply_status = BOP_PENDING;
+  driver_->query(as_bytes("q"), 1);
+  EXPECT_EQ(events_.failures.size(), 1u);
+  EXPECT_EQ(events_.answers, (std::vector<std::pair<uint64_t, int32_t>>{{1, BOP_E_MACHINE}}));
+}
+
+TEST_F(DriverTest, an_error_of_apply_halts_and_answers_every_open_query) {
+  must_open();
+  script_.query_status = BOP_PENDING;
+  driver_->query(as_bytes("q"), 11);
+  script_.apply_status = BOP_E_IO;
+  apply({1});
+  EXPECT_EQ(events_.failures.size(), 1u);
+  driver_->query(as_bytes("q"), 12);
+  EXPECT_EQ(events_.answers,
+            (std::vector<std::pair<uint64_t, int32_t>>{{11, BOP_E_MACHINE}, {12, BOP_E_MACHINE}}));
+  // Nothing reaches a failed machine any more.
+  const size_t calls = script_.applied.size();
+  apply({2});
+  EXPECT_EQ(script_.applied.size(), calls);
+}
+
+TEST_F(DriverTest, queries_complete_in_any_order_while_an_apply_is_pending) {
+  must_open();
+  script_.apply_status = BOP_PENDING;
+  script_.query_status = BOP_PENDING;
+  apply({1});
+  driver_->query(as_bytes("a"), 1);
+  driver_->query(as_bytes("b"), 2);
+  complete(script_.tokens[2], BOP_OK, {reply()});
+  complete(script_.tokens[1], BOP_OK, {reply(BOP_E_PROTOCOL)});
+  EXPECT_EQ(events_.answers,
+            (std::vector<std::pair<uint64_t, int32_t>>{{2, BOP_OK}, {1, BOP_E_PROTOCOL}}));
+  EXPECT_TRUE(driver_->applying());
+}
+
+TEST_F(DriverTest, queries_beyond_the_bound_are_refused_and_the_machine_does_not_see_them) {
+  must_open();
+  script_.query_status = BOP_PENDING;
+  for (uint64_t token : {1, 2, 3}) driver_->query(as_bytes("q"), token);
+  EXPECT_EQ(script_.questions.size(), 2u);
+  EXPECT_EQ(events_.answers, (std::vector<std::pair<uint64_t, int32_t>>{{3, BOP_E_OVERLOADED}}));
+  complete(script_.tokens[0], BOP_OK, {reply()});
+  driver_->query(as_bytes("q"), 4);
+  EXPECT_EQ(script_.questions.size(), 3u);
+}
+
+TEST_F(DriverTest, an_answered_query_s_token_is_not_taken_for_a_newer_one) {
+  must_open();
+  script_.query_status = BOP_PENDING;
+  driver_->query(as_bytes("q"), 1);
+  complete(script_.tokens[0], BOP_OK, {reply()});
+  driver_->query(as_bytes("q"), 2);
+  complete(script_.tokens[0], BOP_OK, {reply()});
+  EXPECT_EQ(events_.failures.size(), 1u);
+  EXPECT_EQ(events_.answers,
+            (std::vector<std::pair<uint64_t, int32_t>>{{1, BOP_OK}, {2, BOP_E_MACHINE}}));
+}
+
+TEST_F(DriverTest, syncs_asked_for_during_a_sync_are_joined_into_one_more) {
+  must_open();
+  script_.sync_status = BOP_PENDING;
+  for (int i = 0; i < 4; ++i) driver_->sync();
+  EXPECT_EQ(script_.syncs, 1);
+  complete(script_.tokens.back(), BOP_OK);
+  EXPECT_EQ(script_.syncs, 2);
+  EXPECT_TRUE(driver_->syncing());
+  complete(script_.tokens.back(), BOP_OK);
+  EXPECT_EQ(script_.syncs, 2);
+  EXPECT_FALSE(driver_->syncing());
+}
+
+TEST_F(DriverTest, settled_only_rises) {
+  must_open();
+  driver_->settled(5);
+  driver_->settled(3);
+  EXPECT_EQ(script_.settled, 5u);
+}
+
+TEST_F(DriverTest, open_says_what_the_machine_says_is_wrong) {
+  script_.open_status = BOP_E_IO;
+  const auto driver = open();
+  ASSERT_FALSE(driver);
+  EXPECT_EQ(driver.error().code, BOP_E_IO);
+  EXPECT_NE(driver.error().detail.find("no such disk"), std::string::npos);
+  EXPECT_EQ(script_.closed, 0);
+}
+
+TEST_F(DriverTest, a_table_of_another_interface_version_is_refused) {
+  table_.abi = BOP_MACHINE_ABI + 1;
+  EXPECT_EQ(open().error().code, BOP_E_VERSION_MISMATCH);
+}
+
+TEST_F(DriverTest, a_table_that_ends_before_a_needed_function_is_refused) {
+  table_.bop_machine_table::size = offsetof(bop_machine_table, sync);
+  const auto driver = open();
+  ASSERT_FALSE(driver);
+  EXPECT_NE(driver.error().detail.find("lacks sync"), std::string::npos);
+}
+
+TEST_F(DriverTest, jobs_run_on_their_lane_and_none_after_the_machine_closed) {
+  must_open();
+  struct Job {
+    int worked = 0, done = 0;
+  } job;
+  const auto offload = [&](bop_lane lane) {
+    script_.host->offload(
+        script_.host->context, lane, [](void* argument) { ++static_cast<Job*>(argument)->worked; },
+        [](void* argument) { ++static_cast<Job*>(argument)->done; }, &job);
+  };
+  offload(BOP_LANE_WRITES);
+  offload(BOP_LANE_READS);
+  EXPECT_EQ(offload_.waiting(Offload::Lane::reads), 1u);
+  EXPECT_TRUE(offload_.step(Offload::Lane::reads));
+  EXPECT_EQ(job.worked, 1);
+  EXPECT_EQ(job.done, 0);
+  driver_.reset();
+  EXPECT_EQ(script_.closed, 1);
+  offload_.run();
+  EXPECT_EQ(job.worked, 1);
+  EXPECT_EQ(job.done, 0);
+}
+
+}  // namespace
+}  // namespace bop::machine

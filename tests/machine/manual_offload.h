@@ -1,0 +1,54 @@
+// Workers that run when a test says so: each step is one work or one done, of the lane it names, so
+// that a test can stop between any two.
+#pragma once
+
+#include <array>
+#include <deque>
+#include <functional>
+
+#include "machine/driver.h"
+
+namespace bop::machine {
+
+class ManualOffload final : public Offload {
+ public:
+  void submit(Lane lane, std::function<void()> work, std::function<void()> done) override {
+    lanes_[static_cast<size_t>(lane)].jobs.push_back({std::move(work), std::move(done)});
+  }
+
+  size_t waiting(Lane lane) const { return lanes_[static_cast<size_t>(lane)].jobs.size(); }
+  bool idle() const { return lanes_[0].jobs.empty() && lanes_[1].jobs.empty(); }
+
+  // The next step of a lane: the work of its first job, or the done of the one that worked.
+  // False: there is none.
+  bool step(Lane lane) {
+    State& state = lanes_[static_cast<size_t>(lane)];
+    if (state.jobs.empty()) return false;
+    if (!state.worked) {
+      state.worked = true;
+      state.jobs.front().work();
+      return true;
+    }
+    const auto done = std::move(state.jobs.front().done);
+    state.jobs.pop_front();
+    state.worked = false;
+    done();
+    return true;
+  }
+  void run() {
+    while (step(Lane::reads) || step(Lane::writes)) {
+    }
+  }
+
+ private:
+  struct Job {
+    std::function<void()> work, done;
+  };
+  struct State {
+    std::deque<Job> jobs;
+    bool worked = false;
+  };
+  std::array<State, 2> lanes_;
+};
+
+}  // namespace bop::machine
