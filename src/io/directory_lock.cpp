@@ -1,0 +1,47 @@
+#include "io/directory_lock.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <string>
+
+#include "io/file/os_error.h"
+
+namespace bop::io {
+
+namespace {
+
+std::string read_holder(int file) {
+  char text[32];
+  const ssize_t size = pread(file, text, sizeof text, 0);
+  std::string holder(text, size > 0 ? static_cast<size_t>(size) : 0);
+  while (holder.ends_with('\n')) holder.pop_back();
+  return holder;
+}
+
+// Only for the other's message: a full disk must not keep a node from starting.
+void write_holder(int file) {
+  const std::string holder = std::to_string(getpid()) + "\n";
+  if (ftruncate(file, 0) != 0) return;
+  [[maybe_unused]] const ssize_t written = pwrite(file, holder.data(), holder.size(), 0);
+}
+
+}  // namespace
+
+Result<DirectoryLock> DirectoryLock::take(const std::string& directory) {
+  const std::string path = directory + "/lock";
+  Descriptor file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!file) return os_failure(errno, "open", path);
+  if (flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) return os_failure(errno, "lock", path);
+    const std::string holder = read_holder(file.get());
+    return fail(BOP_E_DIRECTORY_IN_USE,
+                directory + (holder.empty() ? "" : ", held by process " + holder));
+  }
+  write_holder(file.get());
+  return DirectoryLock(std::move(file));
+}
+
+}  // namespace bop::io

@@ -1,0 +1,23 @@
+// Holds a data directory against a second process: flock on DIRECTORY/lock, which the system lets go
+// of when the process ends, however it ends.
+#pragma once
+
+#include <string>
+#include <utility>
+
+#include "base/result.h"
+#include "io/file/descriptor.h"
+
+namespace bop::io {
+
+class DirectoryLock {
+ public:
+  // DIRECTORY_IN_USE, with the process id of the holder; NOT_FOUND; IO.
+  static Result<DirectoryLock> take(const std::string& directory);
+
+ private:
+  explicit DirectoryLock(Descriptor file) : file_(std::move(file)) {}
+  Descriptor file_;
+};
+
+}  // namespace bop::io

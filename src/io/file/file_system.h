@@ -1,0 +1,36 @@
+// The host's file system, below one directory.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "io/loop.h"
+#include "port/file.h"
+
+namespace bop::io {
+
+enum class FileBackend : uint8_t {
+  automatic,  // uring where it can be had, else pool, and the log says why
+  uring,      // or nothing: UNSUPPORTED with the reason
+  pool,
+};
+
+struct FileSystemOptions {
+  FileBackend backend = FileBackend::automatic;
+  unsigned uring_entries = 128;  // operations in the kernel at a time; more wait their turn
+  unsigned pool_threads = 2;
+};
+
+class FileSystem : public port::FileSystem {
+ public:
+  // "uring" or "pool".
+  virtual const char* backend() const = 0;
+};
+
+// Opens `root`, which must exist. Names that the result takes are below it: an absolute one, or one
+// with "..", is an INVALID_ARGUMENT. The loop must outlive it, and it its files.
+Result<std::unique_ptr<FileSystem>> open_file_system(Loop& loop, const std::string& root,
+                                                     const FileSystemOptions& options = {});
+
+}  // namespace bop::io

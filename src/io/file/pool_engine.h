@@ -1,0 +1,39 @@
+// The backend that works everywhere: a few threads that block in pread, pwrite and fdatasync.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "io/file/operation.h"
+#include "io/loop.h"
+
+namespace bop::io {
+
+class PoolEngine final : public Engine {
+ public:
+  PoolEngine(Loop& loop, unsigned threads);
+  // Waits for the operations under way; nobody hears of them any more.
+  ~PoolEngine() override;
+
+  const char* name() const override { return "pool"; }
+  void start(Operation& operation) override;
+
+ private:
+  void run();
+  void finish(Operation& operation);
+  void deliver();
+
+  std::vector<Operation*> delivering_;  // of the loop's thread
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<Operation*> waiting_;
+  std::vector<Operation*> finished_;
+  bool stopping_ = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace bop::io

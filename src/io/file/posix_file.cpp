@@ -1,0 +1,175 @@
+#include "io/file/posix_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "base/assert.h"
+#include "io/file/os_error.h"
+
+namespace bop::io {
+
+namespace {
+
+// A multiple of every sector size in use, and the log's block size.
+constexpr size_t direct_alignment = 4096;
+
+// For operations refused before they reach the system; no errno of the system's is that high.
+constexpr int misaligned = 1 << 20;
+
+const char* action_of(Operation::Kind kind) {
+  switch (kind) {
+    case Operation::Kind::read: return "read";
+    case Operation::Kind::write: return "write";
+    case Operation::Kind::sync: return "sync";
+  }
+  return "?";
+}
+
+Error misaligned_error(const char* action, const std::string& name) {
+  return {BOP_E_INVALID_ARGUMENT,
+          std::string(action) + " of " + name + ": not aligned for direct I/O"};
+}
+
+int open_flags(port::FileOptions options) {
+  int flags = O_CLOEXEC | (options.read_only ? O_RDONLY : O_RDWR);
+  if (options.create) flags |= O_CREAT | O_EXCL;
+  // Also of a cached file each write is then on the device when it returns, as if fdatasync followed.
+  if (options.synchronous) flags |= O_DSYNC;
+  return flags;
+}
+
+}  // namespace
+
+Result<OpenFile> open_file(int directory, const std::string& name, port::FileOptions options) {
+  const int flags = open_flags(options);
+  int descriptor = -1;
+  if (options.direct) {
+    descriptor = openat(directory, name.c_str(), flags | O_DIRECT, 0600);
+    if (descriptor >= 0) return OpenFile{descriptor, true};
+    // EINVAL: this file system has no direct I/O. Linux may have created the file all the same.
+    if (errno != EINVAL) return os_failure(errno, "open", name);
+    if (options.create) unlinkat(directory, name.c_str(), 0);
+  }
+  descriptor = openat(directory, name.c_str(), flags, 0600);
+  if (descriptor < 0) return os_failure(errno, "open", name);
+  return OpenFile{descriptor, false};
+}
+
+PosixFile::PosixFile(OpenFile open, std::string name, Engine& engine, OperationPool& operations)
+    : open_(open), name_(std::move(name)), engine_(engine), operations_(operations) {}
+
+PosixFile::~PosixFile() {
+  BOP_ASSERT_EQ(under_way_, 0u);
+  close(open_.descriptor);
+}
+
+void PosixFile::read(uint64_t offset, std::span<uint8_t> into, port::Completion& done) {
+  Operation& operation = make(Operation::Kind::read, offset, done);
+  operation.parts.push_back({into.data(), into.size()});
+  if (!aligned(offset, into.data(), into.size())) operation.error_number = misaligned;
+  start(operation);
+}
+
+void PosixFile::write(uint64_t offset, std::span<const Bytes> parts, port::Completion& done) {
+  Operation& operation = make(Operation::Kind::write, offset, done);
+  for (const Bytes part : parts) {
+    operation.parts.push_back({const_cast<uint8_t*>(part.data()), part.size()});
+    if (!aligned(offset, part.data(), part.size())) operation.error_number = misaligned;
+  }
+  start(operation);
+}
+
+void PosixFile::sync(port::Completion& done) { start(make(Operation::Kind::sync, 0, done)); }
+
+Operation& PosixFile::make(Operation::Kind kind, uint64_t offset, port::Completion& done) {
+  Operation& operation = operations_.take();
+  operation.kind = kind;
+  operation.descriptor = open_.descriptor;
+  operation.offset = offset;
+  operation.file = this;
+  operation.completion = &done;
+  return operation;
+}
+
+void PosixFile::start(Operation& operation) {
+  ++under_way_;
+  if (operation.error_number != 0) {
+    engine_.refuse(operation);
+  } else {
+    engine_.start(operation);
+  }
+}
+
+void PosixFile::finish(Operation& operation) {
+  PosixFile& file = *operation.file;
+  port::Completion& completion = *operation.completion;
+  Result<size_t> result = operation.transferred;
+  if (operation.error_number == misaligned) {
+    result = std::unexpected(misaligned_error(action_of(operation.kind), file.name_));
+  } else if (operation.error_number != 0) {
+    result = os_failure(operation.error_number, action_of(operation.kind), file.name_);
+  }
+  file.operations_.give_back(operation);
+  --file.under_way_;
+  // Last: the file may be gone when it returns.
+  completion.complete(std::move(result));
+}
+
+bool PosixFile::aligned(uint64_t offset, const void* memory, size_t size) const {
+  if (!open_.direct) return true;
+  const auto address = reinterpret_cast<uintptr_t>(memory);
+  return (offset | size | address) % direct_alignment == 0;
+}
+
+Result<size_t> PosixFile::read_now(uint64_t offset, std::span<uint8_t> into) {
+  if (!aligned(offset, into.data(), into.size())) {
+    return std::unexpected(misaligned_error("read", name_));
+  }
+  size_t done = 0;
+  while (done < into.size()) {
+    const ssize_t n = pread(open_.descriptor, into.data() + done, into.size() - done,
+                            static_cast<off_t>(offset + done));
+    if (n == 0) break;
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return os_failure(errno, "read", name_);
+    done += static_cast<size_t>(n);
+  }
+  return done;
+}
+
+Status PosixFile::write_now(uint64_t offset, Bytes bytes) {
+  if (!aligned(offset, bytes.data(), bytes.size())) {
+    return std::unexpected(misaligned_error("write", name_));
+  }
+  size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t n = pwrite(open_.descriptor, bytes.data() + done, bytes.size() - done,
+                             static_cast<off_t>(offset + done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return os_failure(n < 0 ? errno : EIO, "write", name_);
+    done += static_cast<size_t>(n);
+  }
+  return {};
+}
+
+Status PosixFile::sync_now() {
+  while (fdatasync(open_.descriptor) != 0) {
+    // Interrupted before it began; any other failure is final.
+    if (errno != EINTR) return os_failure(errno, "sync", name_);
+  }
+  return {};
+}
+
+Result<uint64_t> PosixFile::size() const {
+  struct stat status;
+  if (fstat(open_.descriptor, &status) != 0) return os_failure(errno, "stat", name_);
+  return static_cast<uint64_t>(status.st_size);
+}
+
+size_t PosixFile::alignment() const { return open_.direct ? direct_alignment : 1; }
+
+}  // namespace bop::io

@@ -1,0 +1,53 @@
+// A file: blocking calls of its own, asynchronous ones through an engine.
+#pragma once
+
+#include <string>
+
+#include "io/file/operation.h"
+#include "port/file.h"
+
+namespace bop::io {
+
+// An open descriptor and what was had when it was opened.
+struct OpenFile {
+  int descriptor = -1;
+  bool direct = false;
+};
+
+// `name` is below `directory`, a descriptor. Any thread.
+Result<OpenFile> open_file(int directory, const std::string& name, port::FileOptions options);
+
+class PosixFile final : public port::File {
+ public:
+  // Takes over the descriptor.
+  PosixFile(OpenFile open, std::string name, Engine& engine, OperationPool& operations);
+  ~PosixFile() override;
+
+  void read(uint64_t offset, std::span<uint8_t> into, port::Completion& done) override;
+  void write(uint64_t offset, std::span<const Bytes> parts, port::Completion& done) override;
+  void sync(port::Completion& done) override;
+
+  Result<size_t> read_now(uint64_t offset, std::span<uint8_t> into) override;
+  Status write_now(uint64_t offset, Bytes bytes) override;
+  Status sync_now() override;
+
+  Result<uint64_t> size() const override;
+  size_t alignment() const override;
+  bool direct() const override { return open_.direct; }
+
+  // For engines: the operation is over; its result goes to whoever waits for it.
+  static void finish(Operation& operation);
+
+ private:
+  Operation& make(Operation::Kind kind, uint64_t offset, port::Completion& done);
+  void start(Operation& operation);
+  bool aligned(uint64_t offset, const void* memory, size_t size) const;
+
+  const OpenFile open_;
+  const std::string name_;
+  Engine& engine_;
+  OperationPool& operations_;
+  size_t under_way_ = 0;
+};
+
+}  // namespace bop::io

@@ -1,0 +1,81 @@
+#include "io/worker.h"
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "io/thread.h"
+
+namespace bop::io {
+
+namespace {
+
+class ThreadWorker final : public port::Worker {
+ public:
+  ThreadWorker(Loop& loop, const char* name)
+      : loop_(loop), thread_(start_thread(name, [this] { run(); })) {}
+
+  ~ThreadWorker() override {
+    {
+      std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
+    wake_.notify_one();
+    thread_.join();
+    *alive_ = false;
+  }
+
+  void submit(std::function<void()> work, std::function<void()> done) override {
+    {
+      std::lock_guard lock(mutex_);
+      jobs_.push_back({std::move(work), std::move(done)});
+    }
+    wake_.notify_one();
+  }
+
+ private:
+  struct Job {
+    std::function<void()> work;
+    std::function<void()> done;
+  };
+
+  void run() {
+    std::unique_lock lock(mutex_);
+    while (true) {
+      wake_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
+      if (stopping_) return;
+      Job job = std::move(jobs_.front());
+      jobs_.pop_front();
+      lock.unlock();
+      job.work();
+      finish(std::move(job));
+      lock.lock();
+    }
+  }
+
+  // A job that ends after its worker is gone has nobody to tell. alive_ is read and written on the
+  // loop's thread alone.
+  void finish(Job job) {
+    loop_.post([alive = alive_, job = std::move(job)] {
+      if (*alive) job.done();
+    });
+  }
+
+  Loop& loop_;
+  const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<Job> jobs_;
+  bool stopping_ = false;
+  std::thread thread_;  // last: it uses all of the above
+};
+
+}  // namespace
+
+std::unique_ptr<port::Worker> make_worker(Loop& loop, const char* name) {
+  return std::make_unique<ThreadWorker>(loop, name);
+}
+
+}  // namespace bop::io

@@ -1,0 +1,154 @@
+// The host's file system, with each backend, held to the contract; then what only a host can do.
+#include "file_contract.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "io/file/file_system.h"
+#include "io/loop.h"
+#include "temporary_directory.h"
+
+namespace bop::tests {
+
+namespace {
+
+class HostRig final : public FileRig {
+ public:
+  explicit HostRig(io::FileBackend backend, const std::string& root = {}) {
+    auto opened = io::open_file_system(loop, root.empty() ? directory.path() : root,
+                                       {.backend = backend, .uring_entries = 16});
+    EXPECT_TRUE(opened.has_value()) << opened.error().to_string();
+    if (opened) files_ = std::move(*opened);
+  }
+  port::FileSystem& files() override { return *files_; }
+  bool run_until(const std::function<bool()>& done) override {
+    return loop.run_until(done, 60 * seconds);
+  }
+
+  TemporaryDirectory directory;
+  io::Loop loop;
+  std::unique_ptr<io::FileSystem> files_;
+};
+
+bool has_uring() {
+  TemporaryDirectory directory;
+  io::Loop loop;
+  return io::open_file_system(loop, directory.path(), {.backend = io::FileBackend::uring})
+      .has_value();
+}
+
+std::vector<FileRigMaker> host_backends() {
+  std::vector<FileRigMaker> makers;
+  auto add = [&](const char* name, io::FileBackend backend) {
+    makers.push_back({name, [backend] { return std::make_unique<HostRig>(backend); }});
+  };
+  add("pool", io::FileBackend::pool);
+  if (has_uring()) add("uring", io::FileBackend::uring);
+  return makers;
+}
+
+// Lets no file of this process grow over `bytes`, until it goes out of scope.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t bytes) {
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit limit{bytes, before_.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~FileSizeLimit() { setrlimit(RLIMIT_FSIZE, &before_); }
+
+ private:
+  rlimit before_;
+};
+
+}  // namespace
+
+INSTANTIATE_TEST_SUITE_P(Host, FileContract, testing::ValuesIn(host_backends()),
+                         [](const auto& info) { return std::string(info.param.name); });
+
+class HostFiles : public testing::TestWithParam<FileRigMaker> {};
+INSTANTIATE_TEST_SUITE_P(Host, HostFiles, testing::ValuesIn(host_backends()),
+                         [](const auto& info) { return std::string(info.param.name); });
+
+TEST_P(HostFiles, a_write_over_the_size_limit_is_a_full_disk_and_names_the_file) {
+  auto rig = GetParam().make();
+  auto file = rig->files().open_now("a", {.create = true}).value();
+  const std::vector<uint8_t> content(8192, 'x');
+  FileSizeLimit limit(4096);
+  Heard heard;
+  const Bytes parts[] = {content};
+  file->write(0, parts, heard);
+  ASSERT_TRUE(rig->run_until([&] { return heard.times > 0; }));
+  // The part that fits is written, the rest fails: the whole write fails.
+  ASSERT_FALSE(heard.result->has_value());
+  EXPECT_EQ(heard.result->error().code, BOP_E_DISK_FULL);
+  EXPECT_EQ(heard.result->error().detail.find("write of a: "), 0u) << heard.result->error().detail;
+  EXPECT_EQ(file->write_now(4096, as_bytes("x")).error().code, BOP_E_DISK_FULL);
+}
+
+TEST_P(HostFiles, a_device_without_room_is_a_full_disk) {
+  if (access("/dev/full", W_OK) != 0) GTEST_SKIP() << "no /dev/full here";
+  auto backend =
+      std::string(GetParam().name) == "pool" ? io::FileBackend::pool : io::FileBackend::uring;
+  HostRig rig(backend, "/dev");
+  auto file = rig.files().open_now("full", {}).value();
+  Heard heard;
+  const Bytes parts[] = {as_bytes("x")};
+  file->write(0, parts, heard);
+  ASSERT_TRUE(rig.run_until([&] { return heard.times > 0; }));
+  EXPECT_EQ(heard.result->error().code, BOP_E_DISK_FULL);
+}
+
+TEST_P(HostFiles, a_file_system_without_direct_io_falls_back_to_cached) {
+  auto backend =
+      std::string(GetParam().name) == "pool" ? io::FileBackend::pool : io::FileBackend::uring;
+  HostRig rig(backend, "/proc/self");
+  auto file = rig.files().open_now("status", {.read_only = true, .direct = true});
+  ASSERT_TRUE(file.has_value()) << file.error().to_string();
+  EXPECT_FALSE((*file)->direct());
+  EXPECT_EQ((*file)->alignment(), 1u);
+  std::vector<uint8_t> into(100);
+  Heard heard;
+  (*file)->read(0, into, heard);
+  ASSERT_TRUE(rig.run_until([&] { return heard.times > 0; }));
+  EXPECT_EQ(text_of(std::span(into).first(5)), "Name:");
+}
+
+TEST_P(HostFiles, operations_under_way_when_it_closes_are_waited_for_and_not_told) {
+  Heard heard;
+  const std::vector<uint8_t> content(1 << 20, 'x');
+  {
+    io::Loop loop;
+    TemporaryDirectory directory;
+    auto backend =
+        std::string(GetParam().name) == "pool" ? io::FileBackend::pool : io::FileBackend::uring;
+    auto files = io::open_file_system(loop, directory.path(), {.backend = backend}).value();
+    // Of an end in a hurry: the file is never closed, as a latched log's would not be.
+    auto* file = files->open_now("a", {.create = true}).value().release();
+    const Bytes parts[] = {content};
+    file->write(0, parts, heard);
+    loop.run_turn(loop.now());
+    files.reset();
+    loop.run_turn(loop.now());
+  }
+  EXPECT_EQ(heard.times, 0);
+}
+
+TEST(FileSystem, a_root_that_is_not_there_is_an_error) {
+  io::Loop loop;
+  auto files = io::open_file_system(loop, "/nonexistent/directory");
+  ASSERT_FALSE(files.has_value());
+  EXPECT_EQ(files.error().code, BOP_E_NOT_FOUND);
+}
+
+TEST(FileSystem, the_backend_can_be_forced) {
+  io::Loop loop;
+  TemporaryDirectory directory;
+  auto files = io::open_file_system(loop, directory.path(), {.backend = io::FileBackend::pool});
+  EXPECT_STREQ((*files)->backend(), "pool");
+}
+
+}  // namespace bop::tests
