@@ -39,12 +39,12 @@ raft::Configuration configuration_of(const GroupSpec& spec, const ShardOptions& 
   return out;
 }
 
-proto::PeerHeader header_of(const ShardOptions& options, uint64_t boot) {
+proto::PeerHeader header_of(const ShardOptions& options, uint64_t epoch) {
   proto::PeerHeader header;
   header.cluster = options.cluster;
   header.from = options.self;
   header.incarnation = options.incarnation;
-  header.boot = boot;
+  header.epoch = epoch;
   return header;
 }
 
@@ -83,6 +83,18 @@ GroupStatus status_of(const group::Replica& replica, const std::string& machine)
     out.hash_low = from.hash->low;
     out.hash_high = from.hash->high;
   }
+  return out;
+}
+
+group::ForwardReply reply_of(const proto::ForwardReplyItem& item) {
+  group::ForwardReply out;
+  out.incarnation = item.origin_epoch;
+  out.sequence = item.sequence;
+  out.answer.status = static_cast<bop_status>(item.status);
+  out.answer.body = item.body.bytes();
+  out.answer.index = item.index;
+  out.answer.leader = item.leader;
+  out.answer.detail = item.detail;
   return out;
 }
 
@@ -149,6 +161,7 @@ Status HostedShard::open_replica(const GroupSpec& spec) {
   options.id = spec.id;
   options.name = spec.name;
   options.configuration = configuration_of(spec, options_);
+  BOP_TRY(raft::check_configuration(options.configuration));
   options.raft.self = options_.self;
   options.raft.seed = hash64(as_bytes(spec.name), options_.seed + options_.self);
   options.raft.election_timeout = options_.election_timeout;
@@ -362,36 +375,42 @@ void HostedShard::on_frame(NodeId from, mem::Buffer frame) {
     say::warning("node {} sent a frame that is not for this node of this cluster", from);
     return;
   }
-  for (const proto::PeerItem& item : decoded->items) deliver(from, header, item);
+  uint64_t elsewhere = 0;  // a bit a shard that the frame has items for, too
+  for (const proto::PeerItem& item : decoded->items) elsewhere |= deliver(from, header, item);
+  for (uint32_t shard = 0; ports_.pass_on && shard < options_.shards; ++shard)
+    if (elsewhere >> shard & 1) ports_.pass_on(shard, from, frame);
   request_turn();
 }
 
-void HostedShard::deliver(NodeId from, const proto::PeerHeader& header,
-                          const proto::PeerItem& item) {
+// The replica an item is for. With a group of another shard, its bit.
+group::Replica* HostedShard::find(GroupId group, uint64_t& elsewhere) const {
+  if (group::Replica* replica = find(group)) return replica;
+  for (const GroupSpec& spec : options_.groups)
+    if (spec.id == group && spec.shard != options_.shard) elsewhere = uint64_t{1} << spec.shard;
+  return nullptr;
+}
+
+uint64_t HostedShard::deliver(NodeId from, const proto::PeerHeader& header,
+                              const proto::PeerItem& item) {
+  uint64_t elsewhere = 0;
   if (const auto* raft = std::get_if<proto::RaftItem>(&item)) {
-    if (group::Replica* replica = find(raft->group)) replica->receive(raft->message);
+    if (group::Replica* replica = find(raft->group, elsewhere)) replica->receive(raft->message);
   } else if (const auto* forward = std::get_if<proto::ForwardItem>(&item)) {
-    if (group::Replica* replica = find(forward->group))
+    if (group::Replica* replica = find(forward->group, elsewhere))
       replica->receive_forward(from, {.origin = from,
-                                      .incarnation = header.boot,
+                                      .incarnation = header.epoch,
                                       .sequence = forward->sequence,
                                       .term = forward->leader_term,
                                       .time_left = forward->deadline_left,
                                       .payload = forward->payload});
   } else if (const auto* reply = std::get_if<proto::ForwardReplyItem>(&item)) {
-    group::Replica* replica = find(reply->group);
-    if (replica == nullptr) return;
-    group::ForwardReply out;
-    out.incarnation = reply->origin_boot;
-    out.sequence = reply->sequence;
-    out.answer.status = static_cast<bop_status>(reply->status);
-    out.answer.body = reply->body.bytes();
-    out.answer.index = reply->index;
-    out.answer.leader = reply->leader;
-    out.answer.detail = reply->detail;
-    replica->receive_forward_reply(from, out);
+    if (group::Replica* replica = find(reply->group, elsewhere))
+      replica->receive_forward_reply(from, reply_of(*reply));
+  } else if (const auto* heartbeat = std::get_if<proto::HeartbeatItem>(&item)) {
+    if (ports_.on_heartbeat) ports_.on_heartbeat(from, header.epoch, *heartbeat);
   }
-  // Hellos are the transport's, heartbeats the Node's.
+  // Hellos are the transport's.
+  return elsewhere;
 }
 
 // Entries, forwarded commands and their answers travel apart from what a leadership hangs on.
@@ -419,7 +438,7 @@ bool HostedShard::forward(NodeId to, GroupId group, const group::Forward& forwar
 void HostedShard::reply_forward(NodeId to, GroupId group, const group::ForwardReply& reply) {
   outbox_->add(to, port::Lane::bulk,
                proto::ForwardReplyItem{.group = group,
-                                       .origin_boot = reply.incarnation,
+                                       .origin_epoch = reply.incarnation,
                                        .sequence = reply.sequence,
                                        .status = reply.answer.status,
                                        .index = reply.answer.index,

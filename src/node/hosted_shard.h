@@ -67,8 +67,9 @@ class HostedShard final : public Shard, public group::Host {
 
   void end_turn();
   void request_turn();
-  void deliver(NodeId from, const proto::PeerHeader& header, const proto::PeerItem& item);
+  uint64_t deliver(NodeId from, const proto::PeerHeader& header, const proto::PeerItem& item);
   group::Replica* find(GroupId group) const;
+  group::Replica* find(GroupId group, uint64_t& elsewhere) const;
   void refuse(const Request& request);
   void check_health();
   void check_bootstrapped();

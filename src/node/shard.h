@@ -24,6 +24,9 @@ namespace bop::group {
 class Replica;
 }
 
+namespace bop::proto {
+struct HeartbeatItem;
+}
 namespace bop::node {
 
 struct GroupSpec {
@@ -74,6 +77,11 @@ struct ShardPorts {
   port::Transport& transport;  // the shard becomes its receiver only by way of its Node
   std::function<std::unique_ptr<port::Worker>()> make_worker;
   std::function<const bop_machine_table*(std::string_view kind)> find_machine;
+
+  // For the shard that frames come to first. Heartbeats are the node's.
+  std::function<void(NodeId from, uint64_t epoch, const proto::HeartbeatItem&)> on_heartbeat;
+  // A frame holds items for groups of that other shard; called once a frame and shard.
+  std::function<void(uint32_t shard, NodeId from, const mem::Buffer& frame)> pass_on;
 };
 
 class Shard : public Service, public port::TransportReceiver {

@@ -1,0 +1,230 @@
+#include "node/crossing.h"
+
+#include <algorithm>
+
+namespace bop::node {
+
+namespace {
+
+constexpr Duration ready_every = 100 * milliseconds;
+
+CrossingAnswer copy_of(uint64_t token, const Answer& answer) {
+  return {.token = token,
+          .status = answer.status,
+          .body = {answer.body.begin(), answer.body.end()},
+          .index = answer.index,
+          .leader = answer.leader,
+          .detail = std::string(answer.detail)};
+}
+
+}  // namespace
+
+class CrossingService::Answerer final : public Caller {
+ public:
+  Answerer(CrossingService& service, uint32_t asker) : service_(service), asker_(asker) {}
+
+  void answer(uint64_t token, const Answer& answer) override {
+    answers_.push_back(copy_of(token, answer));
+    service_.request_flush();
+  }
+
+  void flush() {
+    if (answers_.empty()) return;
+    CrossingService* to = service_.node_.services_[asker_].get();
+    service_.node_.seats_[asker_].post.post(
+        [to, answers = std::exchange(answers_, {})] { to->take_answers(answers); });
+  }
+
+ private:
+  CrossingService& service_;
+  const uint32_t asker_;
+  std::vector<CrossingAnswer> answers_;
+};
+
+CrossingService::CrossingService(Node& node, uint32_t seat)
+    : node_(node),
+      seat_(seat),
+      shard_(*node.shards_[seat]),
+      requests_(node.seats_.size()),
+      answerers_(node.seats_.size()) {
+  for (uint32_t asker = 0; asker < answerers_.size(); ++asker)
+    answerers_[asker] = std::make_unique<Answerer>(*this, asker);
+}
+
+CrossingService::~CrossingService() = default;
+
+void CrossingService::start() {
+  const Seat& seat = node_.seats_[seat_];
+  ready_timer_ = seat.timers.make_timer([this, &seat] {
+    ready_.store(shard_.own_ready(), std::memory_order_relaxed);
+    ready_timer_->arm(seat.clock.now() + ready_every);
+  });
+  if (node_.seats_.size() > 1) ready_timer_->arm(seat.clock.now());
+}
+
+Result<GroupId> CrossingService::find_group(std::string_view name) const {
+  return shard_.find_group(name);
+}
+
+Instant CrossingService::now() const { return shard_.now(); }
+
+bool CrossingService::ready() const {
+  for (const auto& other : node_.services_) {
+    const bool ready =
+        other.get() == this ? shard_.own_ready() : other->ready_.load(std::memory_order_relaxed);
+    if (!ready) return false;
+  }
+  return true;
+}
+
+// ---- the asking side ----
+
+void CrossingService::route(Request request, bool read) {
+  const uint32_t seat = node_.seat_of(request.group);
+  if (seat != seat_ && seat < node_.seats_.size()) return cross(seat, std::move(request), read);
+  // Ours, or nobody's, which the shard says.
+  if (read)
+    shard_.query(std::move(request));
+  else
+    shard_.propose(std::move(request));
+}
+
+void CrossingService::cross(uint32_t seat, Request request, bool read) {
+  if (free_calls_.empty()) {
+    free_calls_.push_back(calls_.size());
+    calls_.emplace_back();
+  }
+  const uint64_t call = free_calls_.back();
+  free_calls_.pop_back();
+  calls_[call] = {request.caller, request.token};
+  request_flush();
+  if (calls_.size() - free_calls_.size() > max_open_calls) {
+    refused_.emplace_back();
+    refused_.back().token = call;
+    refused_.back().status = BOP_E_OVERLOADED;
+    return;
+  }
+  requests_[seat].push_back(
+      {.read = read,
+       .group = request.group,
+       .payload = {request.payload.data(), request.payload.data() + request.payload.size()},
+       .time_left = request.deadline - now(),
+       .token = call});
+}
+
+void CrossingService::take_answers(std::vector<CrossingAnswer> answers) {
+  for (const CrossingAnswer& from : answers) {
+    const Call call = calls_[from.token];
+    free_calls_.push_back(from.token);
+    Answer out;
+    out.status = from.status;
+    out.body = from.body;
+    out.index = from.index;
+    out.leader = from.leader;
+    out.detail = from.detail;
+    call.caller->answer(call.token, out);
+  }
+}
+
+void CrossingService::request_flush() {
+  if (flush_requested_) return;
+  flush_requested_ = true;
+  node_.seats_[seat_].post.at_end_of_turn([this] { flush(); });
+}
+
+void CrossingService::flush() {
+  flush_requested_ = false;
+  for (uint32_t seat = 0; seat < requests_.size(); ++seat) {
+    if (requests_[seat].empty()) continue;
+    CrossingService* to = node_.services_[seat].get();
+    node_.seats_[seat].post.post(
+        [to, from = seat_, requests = std::exchange(requests_[seat], {})]() mutable {
+          to->take_requests(from, std::move(requests));
+        });
+  }
+  for (auto& answerer : answerers_) answerer->flush();
+  take_answers(std::exchange(refused_, {}));
+}
+
+// ---- the answering side ----
+
+void CrossingService::take_requests(uint32_t from, std::vector<CrossingRequest> requests) {
+  for (const CrossingRequest& crossed : requests) {
+    Request request;
+    request.group = crossed.group;
+    request.payload = mem::Buffer::copy(crossed.payload);
+    request.deadline = now() + crossed.time_left;
+    request.caller = answerers_[from].get();
+    request.token = crossed.token;
+    if (crossed.read)
+      shard_.query(std::move(request));
+    else
+      shard_.propose(std::move(request));
+  }
+}
+
+// ---- status ----
+
+void CrossingService::status(std::function<void(NodeStatus)> done) {
+  struct Gathering {
+    NodeStatus status;
+    size_t left;
+    std::function<void(NodeStatus)> done;
+  };
+  // Only ever touched on this seat's thread; the others carry the handle along.
+  auto gathering = std::make_shared<Gathering>();
+  gathering->left = node_.seats_.size();
+  gathering->done = std::move(done);
+  for (uint32_t seat = 0; seat < node_.seats_.size(); ++seat) {
+    node_.seats_[seat].post.post([this, seat, gathering] {
+      NodeStatus of_seat = node_.shards_[seat]->own_status();
+      node_.seats_[seat_].post.post([seat, gathering, of_seat = std::move(of_seat)] {
+        NodeStatus& all = gathering->status;
+        if (seat == 0) {
+          std::vector<GroupStatus> groups = std::move(all.groups);
+          const uint64_t log_bytes = all.log_used_bytes;
+          const bool latched = all.log_latched;
+          const std::string error = all.log_error;
+          all = of_seat;
+          all.groups.insert(all.groups.end(), groups.begin(), groups.end());
+          all.log_used_bytes += log_bytes;
+          if (latched) all.log_latched = true, all.log_error = error;
+        } else {
+          all.groups.insert(all.groups.end(), of_seat.groups.begin(), of_seat.groups.end());
+          all.log_used_bytes += of_seat.log_used_bytes;
+          if (of_seat.log_latched) all.log_latched = true, all.log_error = of_seat.log_error;
+        }
+        if (--gathering->left > 0) return;
+        std::sort(all.groups.begin(), all.groups.end(),
+                  [](const GroupStatus& a, const GroupStatus& b) { return a.id < b.id; });
+        gathering->done(std::move(all));
+      });
+    });
+  }
+}
+
+// ---- frames ----
+
+bool CrossingTransport::send(NodeId to, port::Lane lane, std::span<const mem::Buffer> parts) {
+  if (queued_bytes_ > max_queued_bytes) return false;
+  Frame frame{to, lane, {}};
+  for (const mem::Buffer& part : parts)
+    frame.bytes.insert(frame.bytes.end(), part.data(), part.data() + part.size());
+  queued_bytes_ += frame.bytes.size();
+  if (frames_.empty()) {
+    // One batch a turn: what is sent until the turn ends joins it.
+    node_.seats_[seat_].post.at_end_of_turn([this] {
+      node_.seats_[0].post.post([this, frames = std::exchange(frames_, {})] {
+        for (const Frame& crossed : frames) {
+          queued_bytes_ -= crossed.bytes.size();
+          const mem::Buffer part = mem::Buffer::copy(crossed.bytes);
+          (void)node_.transport_.send(crossed.to, crossed.lane, {&part, 1});
+        }
+      });
+    });
+  }
+  frames_.push_back(std::move(frame));
+  return true;
+}
+
+}  // namespace bop::node

@@ -1,0 +1,91 @@
+// A node: its shards, each on a loop of its own, and what they share by messages: the connections to
+// peers, liveness, and requests for a group that lives on another shard.
+//
+//                    ┌─ shard 0 ─ transport, liveness
+//   serve ─ Service ─┼─ shard 1 ─┐ frames to and from peers cross to shard 0,
+//                    └─ shard n ─┘ requests to whoever hosts the group, in one batch a turn
+//
+// With one shard nothing crosses.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "node/liveness.h"
+#include "node/shard.h"
+#include "proto/peer.h"
+
+namespace bop::node {
+
+// Where a shard sits: its loop and what belongs to it.
+struct Seat {
+  const port::Clock& clock;
+  port::Timers& timers;
+  port::Post& post;
+  port::FileSystem& files;
+  std::function<std::unique_ptr<port::Worker>()> make_worker;
+};
+
+class CrossingService;
+class CrossingTransport;
+
+class Node final : public port::TransportReceiver, public Liveness::Listener {
+ public:
+  // `transport` is used on the first seat's thread. `options.shard` is ignored; shards are as many as
+  // seats.
+  Node(ShardOptions options, std::vector<Seat> seats, port::Transport& transport,
+       std::function<const bop_machine_table*(std::string_view kind)> find_machine);
+  // After every loop has stopped.
+  ~Node() override;
+
+  // Opens every shard on its loop, blocking that, and waits until new groups are bootstrapped. `done`
+  // is called on the first seat's loop, with the first error. Any thread.
+  void open(std::function<void(Status)> done);
+  // Takes part. First seat's thread, after open.
+  void start();
+  // Gives up leading, lets open requests end for at most `grace`, syncs the machines; `done` is
+  // called on the first seat's loop. First seat's thread.
+  void stop(Duration grace, std::function<void()> done);
+
+  // Of that seat's thread.
+  Service& service(uint32_t seat);
+  Shard& shard(uint32_t seat) { return *shards_[seat]; }
+  uint64_t epoch() const { return shards_[0]->epoch(); }
+
+  // port::TransportReceiver, Liveness::Listener: on the first seat's thread.
+  void on_frame(NodeId from, mem::Buffer frame) override;
+  void on_lane(NodeId node, port::Lane lane, bool up) override;
+  void send_heartbeat(NodeId to, const Heartbeat& heartbeat) override;
+  void node_lost(NodeId node) override;
+
+ private:
+  friend class CrossingService;
+  friend class CrossingTransport;
+
+  void open_shard(uint32_t seat);
+  void shard_opened(uint32_t seat, Status status);
+  void heard(NodeId from, uint64_t epoch, const proto::HeartbeatItem& item);
+  void pass_on(uint32_t seat, NodeId from, const mem::Buffer& frame);
+  void set_health(uint32_t seat, bool healthy);
+  uint32_t seat_of(GroupId group) const;  // seats_.size() when no shard hosts it
+
+  const ShardOptions options_;
+  const std::vector<Seat> seats_;
+  port::Transport& transport_;
+  const std::function<const bop_machine_table*(std::string_view)> find_machine_;
+  std::vector<std::unique_ptr<CrossingTransport>> transports_;  // of seats from the second on
+  std::vector<std::unique_ptr<Shard>> shards_;
+  std::vector<std::unique_ptr<CrossingService>> services_;
+  std::unique_ptr<Liveness> liveness_;
+  proto::PeerFrameWriter heartbeat_frame_;
+  uint64_t heartbeat_sequence_ = 0;
+  uint64_t healthy_shards_ = 0;
+
+  std::function<void(Status)> opened_;
+  uint32_t opening_ = 0;
+  Status open_status_;
+};
+
+}  // namespace bop::node
