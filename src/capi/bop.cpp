@@ -1,0 +1,46 @@
+// bop/bop.h but for the queue: versions and diagnostics.
+#include "bop/bop.h"
+
+#include "base/assert.h"
+#include "base/say.h"
+#include "capi/shell.h"
+
+#define BOP_STRING_OF(x) #x
+#define BOP_STRING(x) BOP_STRING_OF(x)
+
+const char* bop_version(void) {
+  return BOP_STRING(BOP_VERSION_MAJOR) "." BOP_STRING(BOP_VERSION_MINOR) "." BOP_STRING(
+      BOP_VERSION_PATCH);
+}
+
+uint32_t bop_version_number(void) { return BOP_VERSION_NUMBER; }
+
+int32_t bop_logging_start(const bop_logging* logging, char* error, size_t error_capacity) {
+  const bop_logging given = bop::capi::known(logging);
+  if (logging == nullptr || given.level < BOP_LOG_DEBUG || given.level > BOP_LOG_OFF) {
+    return BOP_E_INVALID_ARGUMENT;
+  }
+  return bop::capi::guarded([&] {
+    return bop::capi::give(
+        bop::say::start({static_cast<bop::say::Level>(given.level), given.json != 0, given.path}),
+        error, error_capacity);
+  });
+}
+
+void bop_logging_stop(void) {
+  (void)bop::capi::guarded([] {
+    bop::say::stop();
+    return BOP_OK;
+  });
+}
+
+void bop_say(int32_t level, const char* text) {
+  if (level < BOP_LOG_DEBUG || level >= BOP_LOG_OFF || text == nullptr) return;
+  (void)bop::capi::guarded([&] {
+    const auto said = static_cast<bop::say::Level>(level);
+    if (bop::say::enabled(said)) bop::say::write(said, text);
+    return BOP_OK;
+  });
+}
+
+void bop_set_assert_handler(bop_assert_handler handler) { bop::set_assert_handler(handler); }

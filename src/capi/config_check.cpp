@@ -1,0 +1,195 @@
+// What no single key can say, and Settings.
+#include <algorithm>
+#include <set>
+
+#include "base/assert.h"
+#include "capi/config.h"
+
+namespace bop::capi {
+namespace {
+
+// Reads values by key and says where they came from when they do not fit.
+class Checker {
+ public:
+  explicit Checker(const Config& config) : config_(config) {}
+
+  template <class T>
+  const T& get(std::string_view name) const {
+    return std::get<T>(config_.value(index(name)));
+  }
+  const std::string& text(std::string_view name) const { return get<std::string>(name); }
+  int64_t number(std::string_view name) const { return get<int64_t>(name); }
+  uint64_t bytes(std::string_view name) const { return static_cast<uint64_t>(number(name)); }
+  uint32_t count(std::string_view name) const { return static_cast<uint32_t>(number(name)); }
+
+  std::unexpected<Error> bad(std::string_view name, const std::string& what) const {
+    return fail(BOP_E_BAD_CONFIG,
+                config_.source(index(name)) + ": " + std::string(name) + ": " + what);
+  }
+
+ private:
+  static size_t index(std::string_view name) {
+    const Key* key = find_key(name);
+    BOP_ASSERT(key != nullptr);
+    return static_cast<size_t>(key - config_keys().data());
+  }
+
+  const Config& config_;
+};
+
+Status check_loopback(const Checker& keys, std::string_view name, const std::string& text) {
+  if (text.empty() || keys.get<bool>("insecure")) return {};
+  const Result<Address> address = parse_address(text);
+  BOP_ASSERT(address.has_value());  // the key's kind saw to it
+  if (is_loopback(*address)) return {};
+  return keys.bad(name, text +
+                            " is not on loopback: nothing would be encrypted or authenticated; "
+                            "set `insecure = true` if that is what you want");
+}
+
+Status check_listeners(const Checker& keys) {
+  std::set<std::string> used;
+  for (const char* name : {"listen.native", "listen.resp", "listen.http", "listen.peer"}) {
+    const std::string& address = keys.text(name);
+    BOP_TRY(check_loopback(keys, name, address));
+    if (address.empty() || address.ends_with(":0")) continue;
+    if (!used.insert(address).second) return keys.bad(name, address + " is listened on already");
+  }
+  return {};
+}
+
+Result<std::vector<Peer>> checked_peers(const Checker& keys) {
+  const auto self = static_cast<NodeId>(keys.number("node_id"));
+  std::vector<Peer> peers = keys.get<std::vector<Peer>>("peers");
+  if (peers.empty()) return std::vector<Peer>{{self, keys.text("listen.peer")}};
+
+  std::sort(peers.begin(), peers.end(), [](const Peer& a, const Peer& b) { return a.id < b.id; });
+  std::set<std::string> addresses;
+  for (size_t i = 0; i < peers.size(); ++i) {
+    const std::string id = std::to_string(peers[i].id);
+    if (peers[i].id == 0) return keys.bad("peers", "a peer has no id");
+    if (i > 0 && peers[i].id == peers[i - 1].id) return keys.bad("peers", "id " + id + " is twice");
+    if (peers[i].address.empty()) return keys.bad("peers", "peer " + id + " has no address");
+    BOP_TRY(check_loopback(keys, "peers", peers[i].address));
+    if (!addresses.insert(peers[i].address).second) {
+      return keys.bad("peers", "address " + peers[i].address + " is twice");
+    }
+  }
+  if (std::ranges::none_of(peers, [&](const Peer& peer) { return peer.id == self; })) {
+    return keys.bad("peers", "node_id " + std::to_string(self) + " is not among them");
+  }
+  if (peers.size() > 1 && keys.text("listen.peer").empty()) {
+    return keys.bad("listen.peer", "must be set where there are other nodes");
+  }
+  return peers;
+}
+
+bool is_group_name(std::string_view name) {
+  if (name.empty() || name.size() > 64) return false;
+  return std::ranges::all_of(name, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-' || c == '.';
+  });
+}
+
+Status fill_voters(const Checker& keys, GroupSpec& group, const std::vector<Peer>& peers) {
+  if (group.voters.empty()) {
+    for (const Peer& peer : peers) group.voters.push_back(peer.id);
+  }
+  for (const NodeId voter : group.voters) {
+    if (std::ranges::none_of(peers, [&](const Peer& peer) { return peer.id == voter; })) {
+      return keys.bad("groups", "voter " + std::to_string(voter) + " of group " + group.name +
+                                    " is not among the peers");
+    }
+  }
+  return {};
+}
+
+Result<std::vector<GroupSpec>> checked_groups(const Checker& keys, const std::vector<Peer>& peers) {
+  std::vector<GroupSpec> groups = keys.get<std::vector<GroupSpec>>("groups");
+  if (groups.empty()) return keys.bad("groups", "a node needs at least one group");
+  std::sort(groups.begin(), groups.end(),
+            [](const GroupSpec& a, const GroupSpec& b) { return a.id < b.id; });
+  std::set<std::string> names;
+  for (size_t i = 0; i < groups.size(); ++i) {
+    GroupSpec& group = groups[i];
+    if (!is_group_name(group.name)) {
+      return keys.bad("groups", "a name has 1 to 64 letters, digits, '.', '_' or '-', not \"" +
+                                    group.name + "\"");
+    }
+    if (!names.insert(group.name).second) return keys.bad("groups", group.name + " is twice");
+    if (group.id == 0) return keys.bad("groups", "group " + group.name + " has no id");
+    if (i > 0 && group.id == groups[i - 1].id) {
+      return keys.bad("groups", "id " + std::to_string(group.id) + " is twice");
+    }
+    if (group.machine.empty()) return keys.bad("groups", group.name + " has no machine");
+    if (group.shard >= keys.number("shards")) {
+      return keys.bad("groups", group.name + " is on shard " + std::to_string(group.shard) +
+                                    " of " + std::to_string(keys.number("shards")));
+    }
+    BOP_TRY(fill_voters(keys, group, peers));
+  }
+  return groups;
+}
+
+Status check_numbers(const Checker& keys) {
+  if (keys.number("raft.heartbeat_ms") * 3 > keys.number("raft.election_timeout_ms")) {
+    return keys.bad("raft.heartbeat_ms", "must be at most a third of raft.election_timeout_ms");
+  }
+  if (keys.bytes("log.segment_bytes") % 4096 != 0) {
+    return keys.bad("log.segment_bytes", "must be a multiple of 4096");
+  }
+  if (keys.bytes("log.max_bytes") < 4 * keys.bytes("log.segment_bytes")) {
+    return keys.bad("log.max_bytes", "must hold at least four segments");
+  }
+  return {};
+}
+
+void fill_limits(const Checker& keys, Settings& settings) {
+  settings.max_connections = keys.count("limits.connections");
+  settings.max_in_flight = keys.count("limits.in_flight");
+  settings.max_key_bytes = keys.count("limits.key_bytes");
+  settings.max_value_bytes = keys.count("limits.value_bytes");
+  settings.max_output_bytes = keys.bytes("limits.output_bytes");
+  settings.max_peer_queue_bytes = keys.bytes("limits.peer_queue_bytes");
+}
+
+void fill_rest(const Checker& keys, Settings& settings) {
+  settings.data_directory = keys.text("data_directory");
+  settings.cluster_id = keys.text("cluster_id");
+  settings.node_id = static_cast<NodeId>(keys.number("node_id"));
+  settings.insecure = keys.get<bool>("insecure");
+  settings.shards = keys.count("shards");
+  settings.listen_native = keys.text("listen.native");
+  settings.listen_resp = keys.text("listen.resp");
+  settings.listen_http = keys.text("listen.http");
+  settings.listen_peer = keys.text("listen.peer");
+  settings.log_segment_bytes = keys.bytes("log.segment_bytes");
+  settings.log_max_bytes = keys.bytes("log.max_bytes");
+  settings.log_direct = keys.get<bool>("log.direct");
+  settings.io_backend = keys.text("io.backend");
+  settings.election_timeout_ms = keys.number("raft.election_timeout_ms");
+  settings.heartbeat_ms = keys.number("raft.heartbeat_ms");
+  settings.logging_level = keys.text("logging.level");
+  settings.logging_format = keys.text("logging.format");
+  settings.logging_file = keys.text("logging.file");
+  settings.kv_memory_bytes = keys.bytes("kv.memory_bytes");
+}
+
+}  // namespace
+
+Result<Settings> Config::settings() const {
+  const Checker keys(*this);
+  if (keys.text("data_directory").empty()) return keys.bad("data_directory", "must be set");
+  if (keys.text("cluster_id").empty()) return keys.bad("cluster_id", "must be set");
+  BOP_TRY(check_listeners(keys));
+  BOP_TRY(check_numbers(keys));
+  Settings settings;
+  fill_rest(keys, settings);
+  fill_limits(keys, settings);
+  BOP_TRY_ASSIGN(settings.peers, checked_peers(keys));
+  BOP_TRY_ASSIGN(settings.groups, checked_groups(keys, settings.peers));
+  return settings;
+}
+
+}  // namespace bop::capi

@@ -1,0 +1,100 @@
+#include <algorithm>
+
+#include "capi/config.h"
+
+namespace bop::capi {
+namespace {
+
+constexpr int64_t kib = 1024;
+constexpr int64_t mib = 1024 * kib;
+constexpr int64_t gib = 1024 * mib;
+
+const Key keys[] = {
+    {"data_directory", Kind::path, "\"\"",
+     "Where the node keeps everything; made by `bopd format`, held by one process."},
+    {"cluster_id", Kind::cluster_id, "\"\"",
+     "32 hexadecimal digits, the same on every node; peers and clients of another are refused."},
+    {"node_id", Kind::integer, "1", "This node's number among the peers; never reused.", 1,
+     INT64_MAX},
+    {"shards", Kind::integer, "1",
+     "Threads of this node; each has an event loop, a log and groups of its own.", 1, 64},
+    {"insecure", Kind::boolean, "false",
+     "Allows addresses beyond loopback although nothing is encrypted or authenticated."},
+    {"peers", Kind::peers, "[]",
+     "All nodes of the cluster, this one among them: id and address (HOST:PORT of listen.peer). "
+     "Empty: this node alone."},
+    {"groups", Kind::groups, "[{name = \"kv\", id = 1, machine = \"kv\"}]",
+     "The replicated groups: name, id, machine (default kv), voters (node ids; default all peers), "
+     "shard (default 0)."},
+
+    {"listen.native", Kind::address, "\"127.0.0.1:7100\"",
+     "HOST:PORT for native clients (`bop`, client libraries). Empty: not served."},
+    {"listen.resp", Kind::address, "\"127.0.0.1:7101\"",
+     "HOST:PORT for Redis clients. Empty: not served."},
+    {"listen.http", Kind::address, "\"127.0.0.1:7102\"",
+     "HOST:PORT for HTTP: API, status, metrics, health. Empty: not served."},
+    {"listen.peer", Kind::address, "\"127.0.0.1:7103\"",
+     "HOST:PORT for the other nodes. Empty: only where this node is alone."},
+
+    {"log.segment_bytes", Kind::integer, "67108864",
+     "Bytes of one segment file of the log, preallocated and pre-written.", 1 * mib, 1 * gib},
+    {"log.max_bytes", Kind::integer, "8589934592",
+     "Bytes of all segments of a shard; beyond, writes are refused as BOP_E_LOG_FULL.", 4 * mib,
+     1024 * gib},
+    {"log.direct", Kind::boolean, "true",
+     "Bypasses the page cache for the log where the file system can."},
+
+    {"io.backend", Kind::choice, "\"auto\"",
+     "How files are read and written: io_uring, a pool of threads, or whichever works.", 0, 0,
+     "auto|uring|pool"},
+
+    {"raft.election_timeout_ms", Kind::integer, "1000",
+     "A follower that hears nothing for one to two times this long starts an election.", 50, 60000},
+    {"raft.heartbeat_ms", Kind::integer, "100",
+     "How often a node says that it lives; at most a third of the election timeout.", 5, 20000},
+
+    {"limits.connections", Kind::integer, "4096",
+     "Open connections of each listener for clients; one more is refused.", 1, 1000000},
+    {"limits.in_flight", Kind::integer, "1024",
+     "Requests of one connection under way; beyond, the connection is not read.", 1, 65536},
+    {"limits.key_bytes", Kind::integer, "1024", "The longest key.", 1, 1024},
+    {"limits.value_bytes", Kind::integer, "1048576", "The longest value.", 1, 1 * mib},
+    {"limits.output_bytes", Kind::integer, "16777216",
+     "Replies that a connection's client has not read; beyond, the connection is not read.",
+     64 * kib, 1 * gib},
+    {"limits.peer_queue_bytes", Kind::integer, "67108864",
+     "Bytes that wait for one peer on one lane; beyond, frames are dropped and sent again later.",
+     1 * mib, 4 * gib},
+
+    {"logging.level", Kind::choice, "\"info\"", "Diagnostic lines below it are not said.", 0, 0,
+     "debug|info|warning|error|off"},
+    {"logging.format", Kind::choice, "\"console\"", "Console lines, or one JSON object a line.", 0,
+     0, "console|json"},
+    {"logging.file", Kind::path, "\"\"", "Where lines are appended. Empty: standard error."},
+
+    {"kv.memory_bytes", Kind::integer, "0",
+     "What a kv machine may keep in memory before it folds into its store. 0: its own default.", 0,
+     1024 * gib},
+};
+
+}  // namespace
+
+std::span<const Key> config_keys() { return keys; }
+
+const Key* find_key(std::string_view name) {
+  for (const Key& key : keys) {
+    if (name == key.name) return &key;
+  }
+  return nullptr;
+}
+
+std::string environment_name(const Key& key) {
+  std::string name = std::string("BOP_") + key.name;
+  for (char& c : name) {
+    if (c == '.') c = '_';
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+  }
+  return name;
+}
+
+}  // namespace bop::capi
