@@ -1,0 +1,117 @@
+// The Redis protocol, RESP2 and RESP3: requests in (arrays of bulk strings, and inline commands for
+// people with a terminal), replies out. Bounds and error texts are Redis's own where it has them.
+// What is spoken: docs/formats/resp.md.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "mem/buffer.h"
+#include "proto/part_writer.h"
+
+namespace bop::proto {
+
+struct RespLimits {
+  uint32_t max_arguments = 65536;
+  uint32_t max_bulk_bytes = (1u << 20) + (64u << 10);  // some more than any value: see the session
+  uint32_t max_line_bytes = 64u << 10;                 // of a length, and of an inline command
+  uint32_t max_command_bytes = 8u << 20;               // all arguments of a command together
+};
+
+// Incremental. A command that arrived within one buffer is parsed in place; one that spans several
+// is put together in a buffer that grows with what really arrived.
+//
+//   push(received); while (next() == command) use arguments(); ... push(more) ...
+class RespParser {
+ public:
+  enum class Step { command, more, error };
+
+  explicit RespParser(const RespLimits& limits = {}) : limits_(limits) {}
+
+  // Only after next() said `more`, or at the start.
+  void push(mem::Buffer received);
+  Step next();
+
+  // Of the command that next() found; valid until the next call of next().
+  std::span<const Bytes> arguments() const { return arguments_; }
+  // After Step::error, which is final: "Protocol error: invalid bulk length".
+  const std::string& error() const { return error_; }
+
+  // What an unfinished command takes.
+  size_t held_bytes() const { return held_.capacity(); }
+
+ private:
+  struct Span {
+    uint32_t offset, size;  // relative to the command's start: the bytes may move
+  };
+
+  Step parse();
+  Step parse_inline();
+  Step parse_length(char kind, std::string_view too_long, int64_t& length, bool& ok);
+  Step fail(std::string text);
+  bool split_inline(std::string_view line);
+  void unit_done();
+  bool extend();
+  void stash();
+  size_t command_bytes() const { return at_ - start_; }
+
+  const RespLimits limits_;
+  mem::Buffer received_;
+  size_t taken_ = 0;           // of received_, appended to held_
+  bool joining_ = false;       // the window is held_, else received_
+  std::vector<uint8_t> held_;  // an unfinished command
+
+  const uint8_t* base_ = nullptr;  // the window
+  size_t size_ = 0;
+  size_t start_ = 0;  // of the command that is being parsed
+  size_t at_ = 0;
+  bool found_ = false;  // next() gave a command that is still in use
+  size_t wanted_ = 0;   // bytes known to be missing
+
+  uint32_t remaining_ = 0;   // arguments still to come
+  int64_t bulk_bytes_ = -1;  // of the argument that is being read; -1: its length comes first
+  std::vector<Span> spans_;
+  std::vector<Bytes> arguments_;
+  std::vector<std::string> unquoted_;  // of an inline command
+  std::string error_;
+};
+
+// Appends replies to `out` in the protocol version the client chose.
+class RespWriter {
+ public:
+  RespWriter(PartWriter& out, int version) : out_(out), version_(version) {}
+
+  void simple(std::string_view text);
+  // `text` begins with a code in capitals. Line ends in it become spaces.
+  void error(std::string_view text);
+  void integer(int64_t value);
+  void bulk(Bytes value);
+  void bulk(std::string_view value) { bulk(as_bytes(value)); }
+  // Text for people, RESP3's verbatim string.
+  void text(std::string_view value);
+  void null();
+  void array(size_t count);
+  // `count` pairs follow; in RESP2 an array of twice as many.
+  void map(size_t count);
+  // RESP2: an array.
+  void set(size_t count);
+  // What was written by another writer of the same version.
+  void raw(Bytes reply) { out_.bytes(reply); }
+
+  int version() const { return version_; }
+
+ private:
+  void head(char kind, int64_t number);
+
+  PartWriter& out_;
+  int version_;
+};
+
+// An integer as Redis takes it: optional '-', no leading zeros, no spaces, within 64 bits.
+bool parse_redis_integer(std::string_view text, int64_t& value);
+
+}  // namespace bop::proto
