@@ -12,9 +12,7 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <memory>
-#include <optional>
 #include <span>
 #include <variant>
 #include <vector>
@@ -27,16 +25,21 @@ namespace bop::raft {
 
 struct Settings {
   NodeId self = 0;
-  uint64_t seed = 0;  // of this replica's election jitter
+  // Of the election jitter and of the numbers under which reads are asked for. It must be another one
+  // at each start (say, of node, group and the log's epoch): an answer to an earlier life's question
+  // must not pass for one of this life's.
+  uint64_t seed = 0;
   Duration election_timeout = 1 * seconds;  // drawn from [timeout, 2 * timeout)
   Duration heartbeat_interval = 100 * milliseconds;
-  size_t max_append_bytes = 1 << 20;        // of one append_request
+  size_t max_append_bytes = 1 << 20;  // of one append_request
   size_t max_append_entries = 4096;
-  size_t max_inflight_bytes = 8 << 20;      // sent to one peer and not acknowledged
+  size_t max_inflight_bytes = 8 << 20;  // sent to one peer and not acknowledged
   size_t max_inflight_appends = 64;
-  size_t max_uncommitted_bytes = 64 << 20;  // proposals beyond are refused: OVERLOADED
+  size_t max_uncommitted_bytes = 64 << 20;  // not committed or not applied; proposals beyond are
+                                            // refused: OVERLOADED
   size_t max_pending_reads = 65536;
-  size_t cache_bytes = 32 << 20;            // committed entries kept in memory for slow peers
+  size_t cache_bytes = 32 << 20;  // applied entries kept in memory for slow peers
+  bool quiet = true;              // a group without work sends no heartbeats
 };
 
 // What recovery found. The log's entries stay on disk; those that peers or the machine need are
@@ -94,7 +97,7 @@ struct NodeLost {
 struct Health {
   bool healthy = true;
 };
-// The host gives up leading (a clean stop).
+// The host gives up leading (a clean stop), and does not campaign for two election timeouts.
 struct Resign {};
 
 using Event = std::variant<Propose, Receive, Persisted, Read, Loaded, NodeLost, Health, Resign>;
@@ -118,7 +121,7 @@ struct Update {
   };
   struct Refused {  // provably not proposed, or a read that cannot be served
     uint64_t token;
-    bop_status error;  // NOT_LEADER, OVERLOADED, UNAVAILABLE, SUSPECT
+    bop_status error;  // NOT_LEADER, OVERLOADED, UNAVAILABLE; UNSUPPORTED: a configuration change
     bool read;
   };
   struct ReadReady {
@@ -131,7 +134,7 @@ struct Update {
     size_t max_bytes;
   };
 
-  PersistMark mark;                       // number 0: nothing to persist
+  PersistMark mark;                             // number 0: nothing to persist
   std::vector<std::span<const Entry>> entries;  // consecutive pieces; may be empty with a mark
   std::vector<Message> messages;
   std::vector<Load> loads;
@@ -139,14 +142,13 @@ struct Update {
   std::vector<Refused> refused;
   std::vector<ReadReady> reads;
   Index commit = 0;
-  Index release = 0;        // every voter has it: the log may be released up to it
+  Index release = 0;          // every voter has it: the log may be released up to it
   bool role_changed = false;  // role, term or leader
   Instant deadline = never;
 
   void clear();
 };
 
-class Log;
 struct State;
 
 class Core {

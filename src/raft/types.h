@@ -29,7 +29,8 @@ struct Entry {
   mem::Buffer payload;
 
   // What this entry counts for in limits: its payload and about what its fields take.
-  size_t cost() const { return payload.size() + 64; }
+  size_t cost() const { return cost_of(payload.size()); }
+  static size_t cost_of(size_t payload_bytes) { return payload_bytes + 64; }
 };
 
 // What a replica must never forget (paper, figure 2: persistent state).
@@ -61,9 +62,9 @@ enum class MessageKind : uint8_t {
   vote_reply = 4,
   append_request = 5,  // without entries: the heartbeat, the ReadIndex probe, the commit's news
   append_reply = 6,
-  read_request = 7,      // a follower asks its leader for a read index
-  read_reply = 8,        // ok: `index`; else the leader cannot tell
-  stopped_leading = 9,   // a replica that stops leading says so, `term` is the one it led
+  read_request = 7,     // a follower asks its leader for a read index
+  read_reply = 8,       // ok: `index`; else the leader cannot tell
+  stopped_leading = 9,  // a replica that stops leading says so, `term` is the one it led
 };
 
 // One flat struct for all kinds; a field that a kind does not name is zero. `entries` points into
@@ -90,8 +91,9 @@ struct Message {
   // read_request and read_reply: the follower's own token.
   uint64_t round = 0;
 
-  bool ok = false;      // replies: granted, accepted
-  bool quiet = false;   // append_request: all is replicated and committed, go quiet; reply: did
+  bool ok = false;     // replies: granted, accepted. stopped_leading: the receiver is the one that
+                       // should campaign, at once
+  bool quiet = false;  // append_request: all is replicated and committed, go quiet; reply: did
   std::span<const Entry> entries;
 };
 

@@ -1,0 +1,148 @@
+#include "raft/become.h"
+
+#include "raft/election.h"
+#include "raft/propose.h"
+#include "raft/reads.h"
+#include "raft/replicate.h"
+
+namespace bop::raft {
+
+namespace {
+
+// The drawing in core.h. A learner stays one while the configuration is static.
+bool is_legal(Role from, Role to) {
+  switch (from) {
+    case Role::follower: return to == Role::follower || to == Role::pre_candidate;
+    case Role::pre_candidate:
+      return to == Role::follower || to == Role::pre_candidate || to == Role::candidate;
+    case Role::candidate:
+      return to == Role::follower || to == Role::pre_candidate || to == Role::leader;
+    case Role::leader: return to == Role::follower;
+    case Role::learner: return to == Role::learner;
+  }
+  return false;
+}
+
+void change_role(State& s, Role to) {
+  BOP_ASSERT(is_legal(s.role, to));
+  BOP_ASSERT(s.voter || to == Role::learner);
+  if (s.role != to) s.update->role_changed = true;
+  s.role = to;
+}
+
+void set_leader(State& s, NodeId leader) {
+  if (s.leader == leader) return;
+  s.leader = leader;
+  s.quiet = false;
+  s.reply = {};
+  refuse_reads(s);
+  s.update->role_changed = true;
+}
+
+// Everything that is known of a term ends with it.
+void enter_term(State& s, Term term, NodeId vote) {
+  BOP_ASSERT_GT(term, s.hard.term);
+  s.hard = {term, vote};
+  s.match = 0;
+  s.reply = {};
+  s.owed_vote = 0;
+  s.granted_by_self = false;
+  for (Peer& peer : s.peers) peer.granted = false;
+  s.update->role_changed = true;
+}
+
+// The voter with the longest log, who can win at once.
+NodeId best_successor(const State& s) {
+  const Peer* best = nullptr;
+  for (const Peer& peer : s.peers) {
+    if (!peer.voter) continue;
+    if (best == nullptr || peer.match > best->match ||
+        (peer.match == best->match && peer.round > best->round))
+      best = &peer;
+  }
+  return best != nullptr ? best->id : 0;
+}
+
+void stop_leading(State& s, NodeId successor) {
+  for (const Peer& peer : s.peers)
+    send(s, peer.id, MessageKind::stopped_leading).ok = peer.id == successor;
+  refuse_reads(s);
+  for (Peer& peer : s.peers) {
+    start_probing(s, peer, s.last() + 1);
+    peer.quiet = false;
+  }
+  s.heartbeat_at = s.news_at = s.quorum_check_at = never;
+  s.heartbeat_due = s.round_due = s.news_due = false;
+  s.quiet_round = 0;
+  s.asleep = false;
+}
+
+void start_leading(State& s) {
+  // Heartbeats and rounds of this term are those from here on.
+  ++s.round;
+  s.quorum_check_round = s.round;
+  s.quorum_check_at = s.now + s.settings.election_timeout;
+  s.heartbeat_at = s.now + s.settings.heartbeat_interval;
+  s.election_at = never;
+  s.leader_term = s.hard.term;
+  for (Peer& peer : s.peers) {
+    start_probing(s, peer, s.last() + 1);
+    peer.matched = false;
+    peer.match = peer.commit = peer.told_commit = 0;
+    peer.round = 0;
+    peer.quiet = peer.load_failed = false;
+    peer.window_bytes = s.settings.max_append_bytes;
+  }
+}
+
+}  // namespace
+
+void become_follower(State& s, Term term, NodeId leader) {
+  BOP_ASSERT_GE(term, s.hard.term);
+  if (s.leads()) stop_leading(s, 0);
+  if (term > s.hard.term) enter_term(s, term, 0);
+  change_role(s, s.voter ? Role::follower : Role::learner);
+  set_leader(s, leader);
+  arm_election(s);
+}
+
+void become_pre_candidate(State& s) {
+  change_role(s, Role::pre_candidate);
+  set_leader(s, 0);
+  for (Peer& peer : s.peers) peer.granted = false;
+  s.granted_by_self = true;  // nothing is promised yet, so nothing has to be durable
+  arm_election(s);
+}
+
+// Paper §5.2: "increments its current term [...] votes for itself".
+void become_candidate(State& s) {
+  change_role(s, Role::candidate);
+  enter_term(s, s.hard.term + 1, s.settings.self);
+  arm_election(s);
+}
+
+void become_leader(State& s) {
+  change_role(s, Role::leader);
+  set_leader(s, s.settings.self);
+  start_leading(s);
+  // Entries of earlier terms are committed through it (§5.4.2, §8).
+  Propose noop;
+  noop.kind = EntryKind::noop;
+  append_own(s, noop);
+}
+
+void step_down(State& s, bool wish) {
+  BOP_ASSERT(s.leads());
+  stop_leading(s, wish ? best_successor(s) : 0);
+  change_role(s, Role::follower);
+  set_leader(s, 0);
+  arm_election(s);
+}
+
+void forget_leader(State& s) {
+  BOP_ASSERT(!s.leads());
+  set_leader(s, 0);
+  arm_election_soon(s);
+}
+
+}  // namespace bop::raft

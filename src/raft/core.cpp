@@ -1,0 +1,243 @@
+#include "raft/core.h"
+
+#include "raft/become.h"
+#include "raft/configuration.h"
+#include "raft/election.h"
+#include "raft/invariants.h"
+#include "raft/persist.h"
+#include "raft/propose.h"
+#include "raft/quiet.h"
+#include "raft/quorum.h"
+#include "raft/reads.h"
+#include "raft/receive.h"
+#include "raft/replicate.h"
+#include "raft/state.h"
+
+namespace bop::raft {
+
+namespace {
+
+bool contains(const std::vector<NodeId>& ids, NodeId id) {
+  return std::ranges::find(ids, id) != ids.end();
+}
+
+std::vector<Peer> peers_of(const Configuration& configuration, NodeId self) {
+  std::vector<Peer> peers;
+  for (NodeId id : configuration.voters)
+    if (id != self) peers.emplace_back().id = id, peers.back().voter = true;
+  for (NodeId id : configuration.learners)
+    if (id != self) peers.emplace_back().id = id;
+  std::ranges::sort(peers, {}, &Peer::id);
+  return peers;
+}
+
+// A machine that is ahead of its log stands for a snapshot, whose term the log may never have seen.
+HardState at_least(HardState hard, Term term) {
+  return hard.term >= term ? hard : HardState{term, 0};
+}
+
+// ---- events ----
+
+void on(State& s, const Propose& event) { propose(s, event); }
+void on(State& s, const Receive& event) { receive(s, event.message); }
+void on(State& s, const Persisted& event) { persisted(s, event.mark); }
+void on(State& s, const Read& event) { read(s, event.token); }
+void on(State& s, const Loaded& event) { loaded(s, event); }
+
+void on(State& s, const NodeLost& event) {
+  Peer* peer = s.find_peer(event.node);
+  if (peer == nullptr) return;
+  if (s.leader == event.node) return forget_leader(s);
+  if (!s.leads()) return;
+  start_probing(s, *peer, peer->match + 1);
+  peer->paused = true;  // heartbeats ask whether it is back
+  wake(s);
+}
+
+void on(State& s, const Health& event) {
+  s.healthy = event.healthy;
+  if (!s.healthy && s.leads()) step_down(s, true);
+  const bool campaigns = s.role == Role::pre_candidate || s.role == Role::candidate;
+  if (!s.healthy && campaigns) become_follower(s, s.hard.term, 0);
+  if (s.healthy && s.voter && s.election_at == never && !s.leads() && !s.quiet) arm_election(s);
+}
+
+void on(State& s, const Resign&) {
+  s.campaign_after = s.now + 2 * s.settings.election_timeout;
+  if (s.leads()) return step_down(s, true);
+  const bool campaigns = s.role == Role::pre_candidate || s.role == Role::candidate;
+  if (campaigns) become_follower(s, s.hard.term, 0);
+}
+
+// ---- time ----
+
+// Dissertation §6.2: "a leader steps down if an election timeout elapses without a successful round
+// of heartbeats to a majority of its cluster".
+void check_quorum(State& s) {
+  if (!quorum_answered(s, s.quorum_check_round)) return step_down(s, false);
+  s.quorum_check_at = s.now + s.settings.election_timeout;
+  s.quorum_check_round = s.round + 1;
+}
+
+void beat(State& s) {
+  ++s.round;
+  s.heartbeat_due = true;
+  s.heartbeat_at = s.now + s.settings.heartbeat_interval;
+  for (Peer& peer : s.peers) peer.load_failed = false;
+}
+
+void run_timers(State& s) {
+  if (!s.leads()) {
+    if (s.now >= s.election_at) election_timed_out(s);
+    return;
+  }
+  if (s.asleep) return;
+  if (s.now >= s.quorum_check_at) check_quorum(s);
+  if (!s.leads()) return;
+  if (s.now >= s.heartbeat_at) beat(s);
+  if (s.now >= s.news_at) s.news_due = true;
+}
+
+Instant next_deadline(const State& s) {
+  Instant deadline = s.reads.ask_again_at;
+  if (!s.leads()) return std::min(deadline, s.election_at);
+  if (s.asleep) return deadline;
+  deadline = std::min({deadline, s.heartbeat_at, s.quorum_check_at});
+  return std::min(deadline, s.news_at);
+}
+
+// ---- a step ----
+
+void begin(State& s, Instant now, int64_t wall_ns, Update& update) {
+  update.clear();
+  s.update = &update;
+  s.now = std::max(s.now, now);
+  s.wall_ns = wall_ns;
+  s.heartbeat_due = s.round_due = s.news_due = false;
+  for (Peer& peer : s.peers) peer.loaded.clear();
+  // Only now: until this step the host could still look at them.
+  s.log.settle(std::min(s.applied, s.commit));
+  s.log.evict(s.persists.durable, s.settings.cache_bytes);
+}
+
+void lead(State& s) {
+  advance_commit(s);
+  s.round_due = advance_reads(s);
+  quiet_down(s);
+  broadcast(s);
+}
+
+void finish(State& s) {
+  ask_for_votes(s);
+  if (s.leads()) lead(s);
+  answer_owed_vote(s);
+  reply_to_leader(s);
+  ask_leader(s);
+  hand_out(s);
+  update_sleep(s);
+  s.update->commit = s.commit;
+  s.update->release = s.release;
+  s.update->deadline = next_deadline(s);
+  s.update = nullptr;
+}
+
+}  // namespace
+
+State::State(const Settings& settings, const Restored& restored, Instant now)
+    : settings(settings),
+      configuration(restored.configuration),
+      voter(contains(configuration.voters, settings.self)),
+      peers(peers_of(configuration, settings.self)),
+      random(settings.seed),
+      hard(restored.hard),
+      role(voter ? Role::follower : Role::learner),
+      log(restored),
+      commit(std::max(restored.commit, restored.before_first.index)),
+      applied(commit),
+      leader_term(log.last_term()),
+      now(now) {
+  BOP_ASSERT(check_configuration(configuration).has_value());
+  BOP_ASSERT_NE(settings.self, 0u);
+  BOP_ASSERT_GT(settings.heartbeat_interval, 0);
+  // A lost heartbeat alone must not start an election.
+  BOP_ASSERT_LE(2 * settings.heartbeat_interval, settings.election_timeout);
+  BOP_ASSERT_GT(settings.max_append_bytes, 0u);
+  BOP_ASSERT_GT(settings.max_append_entries, 0u);
+  BOP_ASSERT_GT(settings.max_inflight_appends, 0u);
+  BOP_ASSERT_LE(settings.max_append_bytes, settings.max_inflight_bytes);
+  BOP_ASSERT_LE(commit, log.last());
+  hard = at_least(hard, log.last_term());
+  reads.question = random.next() >> 3;
+  persists.written = persists.durable_hard = hard;
+  persists.written_index = persists.durable = log.last();
+  // At a start nobody leads yet, or whoever does refuses our pre-vote: there is no need to wait long.
+  if (voter)
+    election_at =
+        now + static_cast<Duration>(random.below(static_cast<uint64_t>(settings.election_timeout)));
+  if (voter && peers.empty()) election_at = now;
+}
+
+Message& send(State& s, NodeId to, MessageKind kind) {
+  Message& message = s.update->messages.emplace_back();
+  message.kind = kind;
+  message.from = s.settings.self;
+  message.to = to;
+  message.term = s.hard.term;
+  return message;
+}
+
+void Update::clear() {
+  mark = {};
+  entries.clear();
+  messages.clear();
+  loads.clear();
+  proposed.clear();
+  refused.clear();
+  reads.clear();
+  commit = release = 0;
+  role_changed = false;
+  deadline = never;
+}
+
+Core::Core(const Settings& settings, const Restored& restored, Instant now)
+    : state_(std::make_unique<State>(settings, restored, now)) {}
+
+Core::~Core() = default;
+
+void Core::step(Instant now, int64_t wall_ns, std::span<const Event> events, Update& update) {
+  State& s = *state_;
+  begin(s, now, wall_ns, update);
+  for (const Event& event : events) std::visit([&s](const auto& e) { on(s, e); }, event);
+  run_timers(s);
+  finish(s);
+#if defined(BOP_SLOW_ASSERTS)
+  check_invariants(s);
+#endif
+}
+
+Role Core::role() const { return state_->role; }
+Term Core::term() const { return state_->hard.term; }
+NodeId Core::leader() const { return state_->leader; }
+Index Core::commit() const { return state_->commit; }
+Index Core::last() const { return state_->last(); }
+Index Core::durable() const { return state_->persists.durable; }
+Index Core::first_cached() const { return state_->log.first_cached(); }
+bool Core::quiet() const { return state_->quiet || state_->asleep; }
+const Configuration& Core::configuration() const { return state_->configuration; }
+const Entry* Core::entry(Index index) const { return state_->log.find(index); }
+std::span<const Entry> Core::entries(Index first, Index last) const {
+  return state_->log.span(first, last);
+}
+Term Core::term_at(Index index) const { return state_->log.term_at(index); }
+
+void Core::applied(Index index) {
+  BOP_ASSERT_LE(index, state_->commit);
+  state_->applied = std::max(state_->applied, index);
+}
+
+void Core::check() const {
+  check_invariants(*state_);
+  check_log(*state_);
+}
+
+}  // namespace bop::raft

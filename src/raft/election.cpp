@@ -1,0 +1,99 @@
+#include "raft/election.h"
+
+#include "raft/become.h"
+#include "raft/persist.h"
+#include "raft/seeded_bugs.h"
+
+namespace bop::raft {
+
+namespace {
+
+bool may_campaign(const State& s) { return s.voter && s.healthy && s.now >= s.campaign_after; }
+
+void request_votes(State& s, MessageKind kind, Term term) {
+  for (const Peer& peer : s.peers) {
+    if (!peer.voter) continue;
+    Message& request = send(s, peer.id, kind);
+    request.term = term;
+    request.log_term = s.log.last_term();
+    request.index = s.last();
+  }
+}
+
+size_t grants(const State& s) {
+  size_t count = s.granted_by_self ? 1 : 0;
+  for (const Peer& peer : s.peers)
+    if (peer.voter && peer.granted) ++count;
+  return count;
+}
+
+void move_on_with_quorum(State& s) {
+  if (grants(s) < s.quorum()) return;
+  if (s.role == Role::pre_candidate)
+    become_candidate(s);
+  else
+    become_leader(s);
+}
+
+}  // namespace
+
+void arm_election(State& s) {
+  const auto timeout = static_cast<uint64_t>(s.settings.election_timeout);
+  s.election_at =
+      s.now + s.settings.election_timeout + static_cast<Duration>(s.random.below(timeout));
+}
+
+void arm_election_soon(State& s) {
+  const auto span = static_cast<uint64_t>(s.settings.election_timeout) / 4 + 1;
+  s.election_at = s.now + static_cast<Duration>(s.random.below(span));
+}
+
+void election_timed_out(State& s) {
+  if (may_campaign(s)) return campaign(s);
+  // It may not lead, but it knows that nobody does.
+  become_follower(s, s.hard.term, 0);
+  const bool later = s.voter && s.healthy;
+  s.election_at = later ? s.campaign_after : never;
+}
+
+void campaign(State& s) {
+  if (!may_campaign(s)) return;
+  become_pre_candidate(s);
+  request_votes(s, MessageKind::pre_vote_request, s.hard.term + 1);
+  move_on_with_quorum(s);
+}
+
+void count_grant(State& s, Peer& peer) {
+  BOP_ASSERT(s.role == Role::pre_candidate || s.role == Role::candidate);
+  if (!peer.voter) return;
+  peer.granted = true;
+  move_on_with_quorum(s);
+}
+
+void ask_for_votes(State& s) {
+  if (s.role != Role::candidate || s.granted_by_self || !hard_is_durable(s)) return;
+  s.granted_by_self = true;
+  request_votes(s, MessageKind::vote_request, s.hard.term);
+  move_on_with_quorum(s);
+}
+
+void answer_owed_vote(State& s) {
+  if (s.owed_vote == 0) return;
+  if (!hard_is_durable(s) && !seeded(Bug::vote_before_durable)) return;
+  send(s, s.owed_vote, MessageKind::vote_reply).ok = true;
+  s.owed_vote = 0;
+}
+
+bool believes_in_leader(const State& s) {
+  if (s.leads()) return true;
+  if (s.leader == 0) return false;
+  return s.quiet || s.now - s.heard_at < s.settings.election_timeout;
+}
+
+bool is_up_to_date(const State& s, EntryId candidate_last) {
+  if (seeded(Bug::vote_for_any_log)) return true;
+  if (candidate_last.term != s.log.last_term()) return candidate_last.term > s.log.last_term();
+  return candidate_last.index >= s.last();
+}
+
+}  // namespace bop::raft

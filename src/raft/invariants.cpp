@@ -1,0 +1,115 @@
+#include "raft/invariants.h"
+
+#include "raft/quiet.h"
+#include "raft/reads.h"
+
+namespace bop::raft {
+
+namespace {
+
+void check_monotonic(State& s) {
+  BOP_ASSERT_GE(s.hard.term, s.checked_term);
+  BOP_ASSERT_GE(s.commit, s.checked_commit);
+  s.checked_term = s.hard.term;
+  s.checked_commit = s.commit;
+}
+
+void check_indexes(const State& s) {
+  BOP_ASSERT_LE(s.commit, s.last());
+  BOP_ASSERT_LE(s.match, s.last());
+  BOP_ASSERT_LE(s.applied, s.commit);
+  BOP_ASSERT_LE(s.release, s.commit);
+  BOP_ASSERT_LE(s.log.settled(), s.commit);
+  BOP_ASSERT_LE(s.log.first_cached(), s.last() + 1);
+  BOP_ASSERT_GE(s.log.first_cached(), s.log.terms().before_first().index + 1);
+  BOP_ASSERT_LE(s.log.last_term(), s.hard.term);
+  BOP_ASSERT_LE(s.leader_term, s.hard.term);
+}
+
+void check_persists(const State& s) {
+  const Persists& p = s.persists;
+  BOP_ASSERT_LE(p.durable, p.written_index);
+  BOP_ASSERT_EQ(p.written_index, s.last());  // a step hands out all it has
+  BOP_ASSERT(p.written == s.hard);
+  BOP_ASSERT_LE(p.durable_hard.term, s.hard.term);
+  BOP_ASSERT_LE(s.log.first_cached(), p.durable + 1);
+  uint64_t number = p.number + 1;
+  for (size_t i = p.outstanding.size(); i-- > 0;) {
+    BOP_ASSERT_LT(p.outstanding[i].number, number);
+    BOP_ASSERT_LE(p.outstanding[i].index, s.last());
+    number = p.outstanding[i].number;
+  }
+  if (p.outstanding.empty()) {
+    BOP_ASSERT(p.durable_hard == s.hard);
+    BOP_ASSERT_EQ(p.durable, s.last());
+  }
+}
+
+void check_leader(const State& s) {
+  BOP_ASSERT(s.voter);
+  BOP_ASSERT_EQ(s.leader, s.settings.self);
+  BOP_ASSERT_EQ(s.hard.vote, s.settings.self);
+  BOP_ASSERT_EQ(s.log.last_term(), s.hard.term);
+  BOP_ASSERT_EQ(s.election_at, never);
+  BOP_ASSERT(s.reads.asked.empty() && s.reads.to_ask.empty());
+  BOP_ASSERT(!s.quiet);
+  if (s.asleep) BOP_ASSERT(is_calm(s) && s.reads.underway.empty() && s.reads.gathering.empty());
+  for (const Peer& peer : s.peers) {
+    BOP_ASSERT_LE(peer.match, s.last());
+    BOP_ASSERT_LT(peer.match, peer.next);
+    BOP_ASSERT_LE(peer.next, s.last() + 1);
+    BOP_ASSERT_LE(peer.round, s.round);
+    BOP_ASSERT_LE(peer.inflight.size(), s.settings.max_inflight_appends + 1);
+    if (peer.inflight.empty()) BOP_ASSERT_EQ(peer.inflight_bytes, 0u);
+  }
+}
+
+void check_others(const State& s) {
+  BOP_ASSERT_NE(s.leader, s.settings.self);
+  BOP_ASSERT(s.reads.gathering.empty() && s.reads.underway.empty());
+  BOP_ASSERT(!s.asleep);
+  BOP_ASSERT_EQ(s.quiet_round, 0u);
+  if (s.leader == 0) BOP_ASSERT(s.reads.asked.empty() && s.reads.to_ask.empty());
+  if (s.quiet) {
+    BOP_ASSERT_NE(s.leader, 0u);
+    BOP_ASSERT_EQ(s.commit, s.last());
+    BOP_ASSERT_EQ(s.election_at, never);
+  }
+}
+
+void check_role(const State& s) {
+  BOP_ASSERT_EQ(s.role == Role::learner, !s.voter);
+  if (s.leads()) return check_leader(s);
+  check_others(s);
+  if (s.role == Role::candidate) BOP_ASSERT_EQ(s.hard.vote, s.settings.self);
+  if (s.role == Role::candidate || s.role == Role::pre_candidate) BOP_ASSERT_EQ(s.leader, 0u);
+}
+
+}  // namespace
+
+void check_invariants(State& s) {
+  check_monotonic(s);
+  check_indexes(s);
+  check_persists(s);
+  check_role(s);
+  BOP_ASSERT_LE(reads_waiting(s), s.settings.max_pending_reads);
+}
+
+void check_log(const State& s) {
+  size_t cached = 0;
+  size_t open = 0;
+  int64_t time_ns = 0;
+  for (Index i = s.log.first_cached(); i <= s.last(); ++i) {
+    const Entry* entry = s.log.find(i);
+    BOP_ASSERT(entry != nullptr);
+    BOP_ASSERT_EQ(entry->index, i);
+    BOP_ASSERT_EQ(entry->term, s.log.term_at(i));
+    BOP_ASSERT_GE(entry->time_ns, time_ns);
+    time_ns = entry->time_ns;
+    (i <= s.log.settled() ? cached : open) += entry->cost();
+  }
+  BOP_ASSERT_EQ(cached, s.log.cached_bytes());
+  BOP_ASSERT_EQ(open, s.log.open_bytes());
+}
+
+}  // namespace bop::raft

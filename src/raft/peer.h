@@ -1,0 +1,54 @@
+// What a replica knows of another one. All but the id and the votes matters to a leader only.
+//
+//                 accepted
+//      probing ─────────────► replicating
+//         ▲                        │
+//         └────────────────────────┘
+//            refused, or node lost
+//
+// Probing finds out where the logs agree, one append at a time. Replicating sends without waiting,
+// up to a window in bytes and appends.
+#pragma once
+
+#include <vector>
+
+#include "base/time.h"
+#include "raft/core.h"
+#include "raft/queue.h"
+#include "raft/types.h"
+
+namespace bop::raft {
+
+struct Peer {
+  enum class Stage : uint8_t { probing, replicating };
+  struct Inflight {
+    Index last = 0;
+    size_t bytes = 0;
+  };
+
+  NodeId id = 0;
+  bool voter = false;
+  bool granted = false;  // its (pre-)vote in the campaign under way
+
+  Stage stage = Stage::probing;
+  bool paused = false;   // probing: the probe is under way
+  bool matched = false;  // answered in this term: `match` is known, not assumed
+  Index match = 0;       // has it durably
+  Index commit = 0;      // knows it committed
+  Index next = 1;        // to send: match < next
+  Index probe = 0;       // probing: the entry before what was last sent
+  Queue<Inflight> inflight;
+  size_t inflight_bytes = 0;
+  size_t window_bytes = 0;  // what may be in flight; halves when appends are lost, grows with acks
+  Instant moved_at = 0;     // when match rose, or the first append went out
+
+  Index told_commit = 0;  // sent along
+  uint64_t round = 0;     // highest it answered in this term
+  bool quiet = false;     // it went quiet
+
+  bool loading = false;       // entries from `next` on are being read from the log's files
+  bool load_failed = false;   // not again before the next heartbeat
+  std::vector<Entry> loaded;  // what the messages of this step point into
+};
+
+}  // namespace bop::raft

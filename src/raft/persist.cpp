@@ -1,0 +1,53 @@
+#include "raft/persist.h"
+
+#include "raft/seeded_bugs.h"
+
+namespace bop::raft {
+
+void truncate_log(State& s, Index from) {
+  BOP_ASSERT_GT(from, s.commit);  // Leader Completeness (paper, figure 3)
+  if (!seeded(Bug::keep_conflicting)) BOP_ASSERT_GT(from, s.match);
+  s.log.truncate(from);
+  Persists& p = s.persists;
+  p.written_index = std::min(p.written_index, from - 1);
+  p.durable = std::min(p.durable, from - 1);
+  if (seeded(Bug::no_truncate_clamp)) return;
+  // Writes under way still hold the entries that are now gone: they prove nothing of what comes in
+  // their place.
+  for (size_t i = 0; i < p.outstanding.size(); ++i)
+    p.outstanding[i].index = std::min(p.outstanding[i].index, from - 1);
+}
+
+void hand_out(State& s) {
+  Persists& p = s.persists;
+  if (p.written == s.hard && p.written_index == s.last()) return;
+  for (Index next = p.written_index + 1; next <= s.last();) {
+    const std::span<const Entry> piece = s.log.span(next, s.last());
+    BOP_ASSERT(!piece.empty());
+    s.update->entries.push_back(piece);
+    next += piece.size();
+  }
+  s.update->mark = {++p.number, s.hard, s.leader_term, s.last()};
+  p.outstanding.push(s.update->mark);
+  p.written = s.hard;
+  p.written_index = s.last();
+}
+
+void persisted(State& s, const PersistMark& mark) {
+  Persists& p = s.persists;
+  BOP_ASSERT(!p.outstanding.empty());
+  BOP_ASSERT_LE(p.outstanding.front().number, mark.number);
+  BOP_ASSERT_LE(mark.number, p.number);
+  while (!p.outstanding.empty() && p.outstanding.front().number <= mark.number) {
+    p.durable_hard = p.outstanding.front().hard;
+    p.durable = std::max(p.durable, p.outstanding.front().index);
+    p.outstanding.pop();
+  }
+  if (std::min(s.match, p.durable) > s.reply.acknowledged) s.reply.accepted = true;
+}
+
+bool hard_is_durable(const State& s) { return s.persists.durable_hard == s.hard; }
+
+bool term_is_durable(const State& s) { return s.persists.durable_hard.term == s.hard.term; }
+
+}  // namespace bop::raft

@@ -1,0 +1,57 @@
+#include "raft/propose.h"
+
+#include "raft/configuration.h"
+#include "raft/election.h"
+
+namespace bop::raft {
+
+namespace {
+
+// Membership is static: the log may only repeat the configuration that is in force.
+bool changes_configuration(const State& s, const Propose& event) {
+  if (event.kind != EntryKind::configuration) return false;
+  const Result<Configuration> proposed = decode_configuration(event.payload.bytes());
+  return !proposed || *proposed != s.configuration;
+}
+
+bop_status judge(const State& s, const Propose& event) {
+  if (!s.leads()) return BOP_E_NOT_LEADER;
+  if (changes_configuration(s, event)) return BOP_E_UNSUPPORTED;
+  const size_t cost = Entry::cost_of(event.payload.size());
+  if (s.log.open_bytes() + cost > s.settings.max_uncommitted_bytes) return BOP_E_OVERLOADED;
+  return BOP_OK;
+}
+
+}  // namespace
+
+EntryId append_own(State& s, const Propose& event) {
+  BOP_ASSERT(s.leads());
+  Entry entry;
+  entry.term = s.hard.term;
+  entry.index = s.last() + 1;
+  entry.time_ns = std::max(s.wall_ns, s.log.last_time_ns());
+  entry.session = event.session;
+  entry.sequence = event.sequence;
+  entry.machine_version = event.machine_version;
+  entry.kind = event.kind;
+  entry.payload = event.payload;
+  const EntryId id{entry.term, entry.index};
+  s.log.append(std::move(entry));
+  return id;
+}
+
+void propose(State& s, const Propose& event) {
+  const bop_status verdict = judge(s, event);
+  if (verdict == BOP_OK) {
+    s.update->proposed.push_back({event.token, append_own(s, event)});
+    return;
+  }
+  s.update->refused.push_back({event.token, verdict, false});
+  // Somebody expects work of this group: see whether its leader still lives.
+  if (s.quiet) {
+    s.quiet = false;
+    arm_election(s);
+  }
+}
+
+}  // namespace bop::raft

@@ -1,0 +1,110 @@
+#include "raft/reads.h"
+
+#include "raft/election.h"
+#include "raft/quorum.h"
+#include "raft/seeded_bugs.h"
+
+namespace bop::raft {
+
+namespace {
+
+void refuse(State& s, uint64_t token, bop_status error) {
+  s.update->refused.push_back({token, error, true});
+}
+
+void answer(State& s, const Reads::Waiting& waiting, Index index) {
+  if (waiting.from == s.settings.self) {
+    s.update->reads.push_back({waiting.token, index});
+    return;
+  }
+  Message& reply = send(s, waiting.from, MessageKind::read_reply);
+  reply.round = waiting.token;
+  reply.index = index;
+  reply.ok = true;
+}
+
+void deny(State& s, const Reads::Waiting& waiting) {
+  if (waiting.from == s.settings.self)
+    refuse(s, waiting.token, BOP_E_UNAVAILABLE);
+  else
+    send(s, waiting.from, MessageKind::read_reply).round = waiting.token;
+}
+
+void answer_underway(State& s) {
+  for (const Reads::Waiting& waiting : s.reads.underway) answer(s, waiting, s.reads.index);
+  s.reads.underway.clear();
+}
+
+// Until an entry of its own term is committed, a leader does not know what is (dissertation §6.4).
+bool knows_commit(const State& s) {
+  return s.log.term_at(s.commit) == s.hard.term || seeded(Bug::read_before_noop);
+}
+
+void ask(State& s) {
+  send(s, s.leader, MessageKind::read_request).round = s.reads.question;
+  s.reads.ask_again_at = s.now + s.settings.heartbeat_interval;
+}
+
+}  // namespace
+
+size_t reads_waiting(const State& s) {
+  const Reads& r = s.reads;
+  return r.gathering.size() + r.underway.size() + r.to_ask.size() + r.asked.size();
+}
+
+void read(State& s, uint64_t token) {
+  if (s.leader == 0) return refuse(s, token, BOP_E_UNAVAILABLE);
+  if (reads_waiting(s) >= s.settings.max_pending_reads) return refuse(s, token, BOP_E_OVERLOADED);
+  if (s.leads()) {
+    s.reads.gathering.push_back({s.settings.self, token});
+    return;
+  }
+  s.reads.to_ask.push_back(token);
+  if (s.quiet) {
+    s.quiet = false;
+    arm_election(s);
+  }
+}
+
+bool advance_reads(State& s) {
+  BOP_ASSERT(s.leads());
+  Reads& r = s.reads;
+  if (!r.underway.empty() && quorum_answered(s, r.round)) answer_underway(s);
+  if (!r.underway.empty() || r.gathering.empty() || !knows_commit(s)) return false;
+  r.underway.swap(r.gathering);
+  // Each of them arrived before this moment: what was committed then is covered by what is now.
+  r.index = s.commit;
+  if (s.quorum() == 1 || seeded(Bug::read_without_quorum)) {
+    answer_underway(s);
+    return false;
+  }
+  r.round = ++s.round;
+  return true;
+}
+
+void ask_leader(State& s) {
+  Reads& r = s.reads;
+  if (s.leads() || s.leader == 0) return;
+  if (r.asked.empty() && !r.to_ask.empty()) {
+    r.asked.swap(r.to_ask);
+    ++r.question;
+    ask(s);
+  } else if (!r.asked.empty() && s.now >= r.ask_again_at) {
+    ask(s);
+  }
+}
+
+void refuse_reads(State& s) {
+  Reads& r = s.reads;
+  for (const Reads::Waiting& waiting : r.underway) deny(s, waiting);
+  for (const Reads::Waiting& waiting : r.gathering) deny(s, waiting);
+  for (uint64_t token : r.asked) refuse(s, token, BOP_E_UNAVAILABLE);
+  for (uint64_t token : r.to_ask) refuse(s, token, BOP_E_UNAVAILABLE);
+  r.underway.clear();
+  r.gathering.clear();
+  r.asked.clear();
+  r.to_ask.clear();
+  r.ask_again_at = never;
+}
+
+}  // namespace bop::raft

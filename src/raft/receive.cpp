@@ -1,0 +1,111 @@
+#include "raft/receive.h"
+
+#include "raft/become.h"
+#include "raft/configuration.h"
+#include "raft/election.h"
+
+namespace bop::raft {
+
+namespace {
+
+// No cluster ever gets there, and term + 1 must not overflow.
+constexpr uint64_t highest_number = uint64_t{1} << 62;
+
+bool numbers_are_plausible(const Message& m) {
+  return m.term > 0 && m.term < highest_number && m.log_term < highest_number &&
+         m.index < highest_number && m.commit < highest_number && m.match < highest_number &&
+         m.release < highest_number && m.round < highest_number;
+}
+
+// An entry before the first has neither index nor term, all others have both.
+bool names_an_entry(const Message& m) { return (m.index == 0) == (m.log_term == 0); }
+
+bool entry_is_plausible(const State& s, const Entry& entry) {
+  switch (entry.kind) {
+    case EntryKind::noop:
+    case EntryKind::command: return true;
+    case EntryKind::configuration: {
+      const Result<Configuration> decoded = decode_configuration(entry.payload.bytes());
+      return decoded && *decoded == s.configuration;  // static in this version
+    }
+  }
+  return false;
+}
+
+bool entries_are_plausible(const State& s, const Message& m) {
+  EntryId before{m.log_term, m.index};
+  for (const Entry& entry : m.entries) {
+    if (entry.index != before.index + 1 || entry.term < before.term || entry.term > m.term)
+      return false;
+    if (entry.term == 0 || !entry_is_plausible(s, entry)) return false;
+    before = {entry.term, entry.index};
+  }
+  return true;
+}
+
+bool is_plausible(const State& s, const Peer& from, const Message& m) {
+  if (!numbers_are_plausible(m)) return false;
+  switch (m.kind) {
+    case MessageKind::pre_vote_request:
+    case MessageKind::vote_request: return from.voter && names_an_entry(m) && m.log_term < m.term;
+    case MessageKind::append_request:
+      return from.voter && names_an_entry(m) && m.log_term <= m.term && m.release <= m.commit &&
+             entries_are_plausible(s, m);
+    case MessageKind::pre_vote_reply:
+    case MessageKind::vote_reply:
+    case MessageKind::append_reply:
+    case MessageKind::read_request:
+    case MessageKind::read_reply:
+    case MessageKind::stopped_leading: return true;
+  }
+  return false;
+}
+
+// A pre-vote speaks of a term that nobody may ever enter.
+bool is_of_a_real_term(const Message& m) {
+  if (m.kind == MessageKind::pre_vote_request) return false;
+  return m.kind != MessageKind::pre_vote_reply || !m.ok;
+}
+
+// Paper §5.1: "If a server receives a request with a stale term number, it rejects the request."
+// The answer carries our term, so that a stale leader or candidate learns of it.
+void refuse_stale(State& s, const Message& m) {
+  switch (m.kind) {
+    case MessageKind::vote_request: send(s, m.from, MessageKind::vote_reply); break;
+    case MessageKind::append_request: send(s, m.from, MessageKind::append_reply); break;
+    case MessageKind::read_request: send(s, m.from, MessageKind::read_reply).round = m.round; break;
+    default: break;
+  }
+}
+
+void dispatch(State& s, Peer& from, const Message& m) {
+  switch (m.kind) {
+    case MessageKind::pre_vote_request: return receive_pre_vote_request(s, m);
+    case MessageKind::pre_vote_reply: return receive_pre_vote_reply(s, from, m);
+    case MessageKind::vote_request: return receive_vote_request(s, m);
+    case MessageKind::vote_reply: return receive_vote_reply(s, from, m);
+    case MessageKind::append_request: return receive_append_request(s, m);
+    case MessageKind::append_reply: return receive_append_reply(s, from, m);
+    case MessageKind::read_request: return receive_read_request(s, m);
+    case MessageKind::read_reply: return receive_read_reply(s, m);
+    case MessageKind::stopped_leading: return receive_stopped_leading(s, m);
+  }
+}
+
+}  // namespace
+
+void receive(State& s, const Message& m) {
+  Peer* from = s.find_peer(m.from);
+  if (from == nullptr || m.to != s.settings.self || !is_plausible(s, *from, m)) return;
+  if (is_of_a_real_term(m)) {
+    if (m.term < s.hard.term) return refuse_stale(s, m);
+    if (m.term > s.hard.term) {
+      // Dissertation §4.2.3: who hears its leader does not follow who disturbs it.
+      if (m.kind == MessageKind::vote_request && believes_in_leader(s)) return;
+      become_follower(s, m.term, 0);
+    }
+  }
+  dispatch(s, *from, m);
+}
+
+}  // namespace bop::raft

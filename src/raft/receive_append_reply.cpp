@@ -1,0 +1,19 @@
+#include "raft/receive.h"
+#include "raft/replicate.h"
+
+namespace bop::raft {
+
+void receive_append_reply(State& s, Peer& from, const Message& m) {
+  if (!s.leads()) return;
+  // It cannot have what we did not send, nor answer what we did not ask.
+  if (m.match > s.last() || m.commit > s.last() || m.round > s.round) return;
+  from.round = std::max(from.round, m.round);
+  from.commit = std::max(from.commit, m.commit);
+  if (m.ok)
+    accepted(s, from, m);
+  else
+    refused(s, from, m);
+  if (s.quiet_round != 0 && m.round >= s.quiet_round) from.quiet = m.ok && m.quiet;
+}
+
+}  // namespace bop::raft

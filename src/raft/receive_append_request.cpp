@@ -1,0 +1,108 @@
+#include <optional>
+
+#include "raft/become.h"
+#include "raft/election.h"
+#include "raft/persist.h"
+#include "raft/receive.h"
+#include "raft/seeded_bugs.h"
+
+namespace bop::raft {
+
+namespace {
+
+enum class Fit {
+  agrees,   // we have the entry before, and it is the leader's
+  lacks,    // we do not have it, or another one
+  is_a_lie  // it contradicts what is committed
+};
+
+Fit fit(const State& s, EntryId before) {
+  // What was released is committed, so it agrees.
+  if (before.index < s.log.terms().before_first().index) return Fit::agrees;
+  if (before.index > s.last()) return Fit::lacks;
+  if (s.log.term_at(before.index) == before.term || seeded(Bug::keep_conflicting))
+    return Fit::agrees;
+  return before.index <= s.commit ? Fit::is_a_lie : Fit::lacks;
+}
+
+// How many of the entries we have already; 0 and more, or nothing for a lie.
+std::optional<size_t> count_known(const State& s, std::span<const Entry> entries) {
+  const Index released = s.log.terms().before_first().index;
+  size_t known = 0;
+  for (const Entry& entry : entries) {
+    if (entry.index > s.last()) break;
+    if (entry.index > released && s.log.term_at(entry.index) != entry.term) {
+      if (entry.index <= s.commit) return std::nullopt;
+      break;
+    }
+    ++known;
+  }
+  return known;
+}
+
+// A machine that cannot keep up stops the flow here: what is not taken is sent again.
+bool has_room(const State& s) { return s.log.open_bytes() < 2 * s.settings.max_uncommitted_bytes; }
+
+// Paper, figure 2: "If an existing entry conflicts with a new one (same index but different terms),
+// delete the existing entry and all that follow it [...] Append any new entries not already in the
+// log". Returns how many it took.
+size_t take(State& s, std::span<const Entry> entries) {
+  size_t taken = 0;
+  for (const Entry& entry : entries) {
+    if (!has_room(s)) break;
+    if (entry.index <= s.last()) truncate_log(s, entry.index);
+    s.log.append(entry);
+    ++taken;
+  }
+  return taken;
+}
+
+void follow(State& s, const Message& m) {
+  const bool following = s.role == Role::follower || s.role == Role::learner;
+  if (!following || s.leader != m.from) become_follower(s, s.hard.term, m.from);
+  s.heard_at = s.now;
+  s.quiet = false;
+  arm_election(s);
+  s.reply.round = std::max(s.reply.round, m.round);
+}
+
+// Paper, figure 2: "set commitIndex = min(leaderCommit, index of last new entry)". All up to
+// `match` was found to agree with this leader's log.
+void learn_commit(State& s, const Message& m) {
+  const Index known = seeded(Bug::commit_beyond_match) ? s.last() : s.match;
+  s.commit = std::max(s.commit, std::min(m.commit, known));
+  s.release = std::max(s.release, std::min(m.release, s.commit));
+}
+
+void go_quiet(State& s, const Message& m) {
+  const Index last = s.last();
+  if (!m.quiet || m.commit != last || s.commit != last || s.persists.durable != last) return;
+  s.quiet = true;
+  s.election_at = never;
+}
+
+}  // namespace
+
+void receive_append_request(State& s, const Message& m) {
+  // Two leaders in one term: it lies, or a vote was counted that was never given.
+  if (s.leads() || (s.leader != 0 && s.leader != m.from)) return;
+  follow(s, m);
+  const Fit before = fit(s, {m.log_term, m.index});
+  if (before == Fit::is_a_lie) return;
+  if (before == Fit::lacks) {
+    s.reply.refused = true;
+    s.reply.missing = {m.log_term, m.index};
+    return;
+  }
+  const std::optional<size_t> known = count_known(s, m.entries);
+  if (!known) return;
+  const size_t taken = take(s, m.entries.subspan(*known));
+  s.match = std::max(s.match, m.index + *known + taken);
+  if (s.match == s.last()) s.leader_term = s.hard.term;
+  learn_commit(s, m);
+  go_quiet(s, m);
+  // New entries are acknowledged when they are durable, but a round does not wait for the disk.
+  if (taken == 0 || m.round > s.reply.answered_round) s.reply.accepted = true;
+}
+
+}  // namespace bop::raft

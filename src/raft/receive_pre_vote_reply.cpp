@@ -1,0 +1,11 @@
+#include "raft/election.h"
+#include "raft/receive.h"
+
+namespace bop::raft {
+
+void receive_pre_vote_reply(State& s, Peer& from, const Message& m) {
+  if (s.role != Role::pre_candidate || !m.ok || m.term != s.hard.term + 1) return;
+  count_grant(s, from);
+}
+
+}  // namespace bop::raft

@@ -1,0 +1,16 @@
+#include "raft/become.h"
+#include "raft/receive.h"
+
+namespace bop::raft {
+
+void receive_read_reply(State& s, const Message& m) {
+  Reads& r = s.reads;
+  if (s.leads() || s.leader != m.from) return;
+  if (m.round != r.question || r.asked.empty()) return;  // of an earlier question
+  if (!m.ok) return forget_leader(s);                    // it does not lead; refuses all
+  for (uint64_t token : r.asked) s.update->reads.push_back({token, m.index});
+  r.asked.clear();
+  r.ask_again_at = never;
+}
+
+}  // namespace bop::raft

@@ -1,0 +1,16 @@
+#include "raft/reads.h"
+#include "raft/receive.h"
+
+namespace bop::raft {
+
+void receive_read_request(State& s, const Message& m) {
+  if (!s.leads()) {
+    send(s, m.from, MessageKind::read_reply).round = m.round;
+    return;
+  }
+  // Dropped rather than denied: it asks again.
+  if (reads_waiting(s) >= s.settings.max_pending_reads) return;
+  s.reads.gathering.push_back({m.from, m.round});
+}
+
+}  // namespace bop::raft

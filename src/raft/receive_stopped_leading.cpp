@@ -1,0 +1,14 @@
+#include "raft/become.h"
+#include "raft/election.h"
+#include "raft/receive.h"
+
+namespace bop::raft {
+
+void receive_stopped_leading(State& s, const Message& m) {
+  if (s.leads() || (s.leader != 0 && s.leader != m.from)) return;
+  if (s.leader == m.from) forget_leader(s);
+  const bool idle = s.role == Role::follower;
+  if (m.ok && idle) campaign(s);
+}
+
+}  // namespace bop::raft

@@ -1,0 +1,239 @@
+#include "raft/replicate.h"
+
+#include "raft/quorum.h"
+#include "raft/seeded_bugs.h"
+
+namespace bop::raft {
+
+namespace {
+
+// Below it a window would send entries one by one.
+size_t smallest_window(const State& s) {
+  return std::min<size_t>(s.settings.max_append_bytes, 64 << 10);
+}
+
+void narrow_window(State& s, Peer& peer) {
+  peer.window_bytes = std::max(peer.window_bytes / 2, smallest_window(s));
+}
+
+void widen_window(State& s, Peer& peer, size_t acknowledged_bytes) {
+  peer.window_bytes =
+      std::min(peer.window_bytes + acknowledged_bytes, s.settings.max_inflight_bytes);
+}
+
+bool window_is_full(const State& s, const Peer& peer) {
+  return peer.inflight.size() >= s.settings.max_inflight_appends ||
+         peer.inflight_bytes >= peer.window_bytes;
+}
+
+Message& send_append(State& s, Peer& peer, Index before, std::span<const Entry> entries) {
+  Message& append = send(s, peer.id, MessageKind::append_request);
+  append.index = before;
+  append.log_term = s.log.term_at(before);
+  append.commit = s.commit;
+  append.release = s.release;
+  append.round = s.round;
+  append.quiet = s.quiet_round != 0;
+  append.entries = entries;
+  peer.told_commit = s.commit;
+  return append;
+}
+
+void send_entries_in(State& s, Peer& peer, std::span<const Entry> entries) {
+  BOP_ASSERT(!entries.empty());
+  BOP_ASSERT_EQ(entries.front().index, peer.next);
+  send_append(s, peer, peer.next - 1, entries);
+  size_t bytes = 0;
+  for (const Entry& entry : entries) bytes += entry.cost();
+  if (peer.inflight.empty()) peer.moved_at = s.now;
+  peer.inflight.push({entries.back().index, bytes});
+  peer.inflight_bytes += bytes;
+  peer.next = entries.back().index + 1;
+}
+
+// What one append takes of the entries from `first` on: at least one.
+std::span<const Entry> one_append(const State& s, const Peer& peer, Index first) {
+  std::span<const Entry> entries = s.log.span(first, s.last());
+  const size_t limit = std::min(s.settings.max_append_bytes, peer.window_bytes);
+  size_t bytes = 0;
+  size_t count = 0;
+  while (count < entries.size() && count < s.settings.max_append_entries) {
+    bytes += entries[count].cost();
+    if (count > 0 && bytes > limit) break;
+    ++count;
+  }
+  return entries.first(count);
+}
+
+void ask_load(State& s, Peer& peer) {
+  if (peer.loading || peer.load_failed || window_is_full(s, peer)) return;
+  peer.loading = true;
+  s.update->loads.push_back(
+      {peer.id, peer.next, std::min(s.settings.max_append_bytes, peer.window_bytes)});
+}
+
+// The first question of a probe brings entries along, as most often the logs agree.
+bool send_probe(State& s, Peer& peer) {
+  if (peer.paused) return false;
+  peer.paused = true;
+  peer.probe = peer.next - 1;
+  if (peer.next >= s.log.first_cached() && peer.next <= s.last())
+    send_entries_in(s, peer, one_append(s, peer, peer.next));
+  else
+    send_append(s, peer, peer.probe, {});
+  return true;
+}
+
+bool send_window(State& s, Peer& peer) {
+  bool sent = false;
+  while (peer.next <= s.last()) {
+    if (peer.next < s.log.first_cached()) {
+      ask_load(s, peer);
+      break;
+    }
+    if (window_is_full(s, peer)) break;
+    send_entries_in(s, peer, one_append(s, peer, peer.next));
+    sent = true;
+  }
+  return sent;
+}
+
+// Appends that nobody answers for two heartbeats may be lost. Nothing is sent again on suspicion: an
+// empty append after the last of them is refused if they are.
+bool suspects_loss(const State& s, const Peer& peer) {
+  return !peer.inflight.empty() && s.now - peer.moved_at >= 2 * s.settings.heartbeat_interval;
+}
+
+void repeat_probe(State& s, Peer& peer) {
+  peer.next = peer.probe + 1;
+  peer.inflight.clear();
+  peer.inflight_bytes = 0;
+  send_append(s, peer, peer.probe, {});
+}
+
+void send_heartbeat(State& s, Peer& peer) {
+  if (peer.stage == Peer::Stage::probing) return repeat_probe(s, peer);
+  if (suspects_loss(s, peer)) {
+    narrow_window(s, peer);
+    peer.moved_at = s.now;
+    send_append(s, peer, peer.next - 1, {});
+    return;
+  }
+  // After an entry that it is known to have: an append overtaken by this one is not taken for lost.
+  send_append(s, peer, std::max(peer.match, s.log.terms().before_first().index), {});
+}
+
+void send_news(State& s, Peer& peer) {
+  const Index known = std::max(peer.match, s.log.terms().before_first().index);
+  send_append(s, peer, peer.stage == Peer::Stage::probing ? peer.probe : known, {});
+}
+
+Index lowest_match(const State& s) {
+  Index lowest = s.voter ? s.persists.durable : s.last();
+  for (const Peer& peer : s.peers)
+    if (peer.voter) lowest = std::min(lowest, peer.match);
+  return lowest;
+}
+
+// Where to ask next, after it refused an append behind entry `asked`. The hint names its term there
+// and the first entry it has of that term (0: it has no entry there, but all before `index`).
+Index next_after_refusal(const State& s, const Message& reply, Index asked) {
+  if (reply.log_term == 0) return reply.index;
+  const Index ours = s.log.terms().last_at_most(reply.log_term, asked);
+  const bool same_term = s.log.term_at(ours) == reply.log_term;
+  return same_term && ours >= reply.index ? ours + 1 : reply.index;
+}
+
+}  // namespace
+
+void start_probing(State& s, Peer& peer, Index next) {
+  peer.stage = Peer::Stage::probing;
+  peer.paused = false;
+  peer.next = std::max(next, s.log.terms().before_first().index + 1);
+  peer.probe = peer.next - 1;
+  peer.inflight.clear();
+  peer.inflight_bytes = 0;
+}
+
+void broadcast(State& s) {
+  bool all_told = true;
+  for (Peer& peer : s.peers) {
+    const bool sent =
+        peer.stage == Peer::Stage::probing ? send_probe(s, peer) : send_window(s, peer);
+    if (!sent) {
+      if (s.heartbeat_due)
+        send_heartbeat(s, peer);
+      else if (s.round_due || (s.news_due && peer.told_commit < s.commit))
+        send_news(s, peer);
+    }
+    all_told = all_told && peer.told_commit >= s.commit;
+  }
+  if (all_told) s.news_at = never;
+}
+
+void loaded(State& s, const Loaded& event) {
+  Peer* peer = s.find_peer(event.peer);
+  if (peer == nullptr || !peer->loading) return;
+  peer->loading = false;
+  if (!s.leads() || peer->stage != Peer::Stage::replicating || event.first != peer->next) return;
+  peer->loaded.clear();
+  for (const Entry& entry : event.entries) {
+    const bool ours = entry.index == peer->next + peer->loaded.size() && entry.index <= s.last() &&
+                      entry.term == s.log.term_at(entry.index);
+    if (!ours || peer->loaded.size() == s.settings.max_append_entries) break;
+    peer->loaded.push_back(entry);
+  }
+  if (peer->loaded.empty()) {
+    peer->load_failed = true;
+    return;
+  }
+  send_entries_in(s, *peer, peer->loaded);
+}
+
+void accepted(State& s, Peer& peer, const Message& reply) {
+  peer.matched = true;
+  if (reply.match > peer.match) {
+    peer.match = reply.match;
+    peer.moved_at = s.now;
+  }
+  size_t acknowledged = 0;
+  while (!peer.inflight.empty() && peer.inflight.front().last <= peer.match) {
+    acknowledged += peer.inflight.front().bytes;
+    peer.inflight.pop();
+  }
+  peer.inflight_bytes -= acknowledged;
+  widen_window(s, peer, acknowledged);
+  peer.next = std::max(peer.next, peer.match + 1);
+  peer.stage = Peer::Stage::replicating;
+  peer.paused = false;
+}
+
+void refused(State& s, Peer& peer, const Message& reply) {
+  const bool probing = peer.stage == Peer::Stage::probing;
+  const Index asked = probing ? peer.probe : peer.next - 1;
+  // What it lacked then, it has by now.
+  if (reply.log_term == 0 && (reply.index <= peer.match || reply.index > asked)) return;
+  if (asked <= peer.match) {
+    // It denies what it acknowledged. Asking again at once would never end; heartbeats go on asking.
+    start_probing(s, peer, peer.match + 1);
+    peer.paused = true;
+    return;
+  }
+  const Index next = std::min(next_after_refusal(s, reply, asked), asked);
+  narrow_window(s, peer);
+  start_probing(s, peer, std::max(next, peer.match + 1));
+}
+
+void advance_commit(State& s) {
+  const Index reached = reached_by_quorum(s, s.persists.durable, &Peer::match);
+  // §5.4.2: "only log entries from the leader's current term are committed by counting replicas".
+  if (reached > s.commit &&
+      (s.log.term_at(reached) == s.hard.term || seeded(Bug::commit_old_term))) {
+    s.commit = reached;
+    // Most often the next append tells; without one, this is how long followers wait.
+    if (s.news_at == never) s.news_at = s.now + s.settings.heartbeat_interval / 8;
+  }
+  s.release = std::max(s.release, std::min(lowest_match(s), s.commit));
+}
+
+}  // namespace bop::raft

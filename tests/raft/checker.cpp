@@ -1,0 +1,67 @@
+#include "checker.h"
+
+#include <algorithm>
+
+#include "base/checksum.h"
+
+namespace bop::raft::test {
+
+namespace {
+
+std::string operator+(const std::string& text, uint64_t number) {
+  return text + std::to_string(number);
+}
+
+}  // namespace
+
+void throw_on_assert(const char* file, int line, const char* text) {
+  throw Violation(std::string(file) + ":" + uint64_t(line) + ": " + text);
+}
+
+void Checker::led(NodeId node, const Core& core) {
+  auto [leader, first] = leaders_.try_emplace(core.term(), node);
+  if (leader->second != node)
+    throw Violation(std::string("two leaders in term ") + core.term() + ": " + leader->second +
+                    " and " + node);
+  if (!first || log_.empty()) return;
+  // With Log Matching, the last committed entry stands for all before it.
+  if (core.term_at(log_.size()) != log_.back().term)
+    throw Violation(std::string("leader ") + node + " of term " + core.term() +
+                    " lacks committed entry " + log_.size());
+}
+
+void Checker::committed(NodeId node, const Entry& entry, size_t copies, size_t quorum) {
+  const Committed now{entry.term, hash64(entry.payload.bytes())};
+  if (entry.index <= log_.size()) {
+    if (log_[entry.index - 1] == now) return;
+    throw Violation(std::string("node ") + node + " committed another entry " + entry.index +
+                    ": of term " + entry.term + ", before of " + log_[entry.index - 1].term);
+  }
+  if (entry.index != log_.size() + 1)
+    throw Violation(std::string("node ") + node + " skipped to entry " + entry.index);
+  if (copies < quorum)
+    throw Violation(std::string("node ") + node + " committed entry " + entry.index +
+                    ", which is durable on " + copies + " voters only");
+  log_.push_back(now);
+}
+
+void Checker::compare(const Core& a, const Core& b) const {
+  // From the end: where one index agrees, all before it must.
+  bool agreed = false;
+  for (Index i = std::min(a.last(), b.last()); i > 0; --i) {
+    const Term ours = a.term_at(i);
+    const Term theirs = b.term_at(i);
+    if (ours == 0 || theirs == 0) return;
+    if (agreed && ours != theirs)
+      throw Violation(std::string("logs agree after entry ") + i + ", but not there");
+    agreed = agreed || ours == theirs;
+  }
+}
+
+void Checker::served(uint64_t token, Index floor, Index index) const {
+  if (index < floor)
+    throw Violation(std::string("read ") + token + " was served at " + index + ", when entry " +
+                    floor + " had been committed before it was asked");
+}
+
+}  // namespace bop::raft::test

@@ -1,0 +1,45 @@
+// What must hold between replicas (paper, figure 3), and of reads. Throws Violation.
+#pragma once
+
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "raft/core.h"
+
+namespace bop::raft::test {
+
+struct Violation : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// Throws what a failed assert says, as a Violation. For set_assert_handler.
+[[noreturn]] void throw_on_assert(const char* file, int line, const char* text);
+
+class Checker {
+ public:
+  struct Committed {
+    Term term = 0;
+    uint64_t hash = 0;  // of the payload
+    friend bool operator==(const Committed&, const Committed&) = default;
+  };
+
+  // Election Safety, Leader Completeness.
+  void led(NodeId node, const Core& core);
+  // State Machine Safety. `copies`: voters that hold the entry durably; a new one needs `quorum`.
+  void committed(NodeId node, const Entry& entry, size_t copies, size_t quorum);
+  // Log Matching.
+  void compare(const Core& a, const Core& b) const;
+  // A read that was asked for when `floor` entries were committed.
+  void served(uint64_t token, Index floor, Index index) const;
+
+  Index highest_commit() const { return log_.size(); }
+  Term highest_term() const { return leaders_.empty() ? 0 : leaders_.rbegin()->first; }
+
+ private:
+  std::map<Term, NodeId> leaders_;
+  std::vector<Committed> log_;  // entry i at i - 1
+};
+
+}  // namespace bop::raft::test

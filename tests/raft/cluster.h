@@ -1,0 +1,109 @@
+// Replicas with disks and a network between them, all in memory and moved by hand: nothing happens
+// but what the test asks for. Scenarios and the random cluster stand on it.
+#pragma once
+
+#include <deque>
+#include <list>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "checker.h"
+#include "raft/core.h"
+
+namespace bop::raft::test {
+
+// A record on its way to the disk.
+struct Write {
+  PersistMark mark;
+  std::vector<Entry> entries;
+};
+
+// What a crash leaves.
+struct Disk {
+  HardState hard;
+  std::vector<Entry> entries;  // entry i at i - 1
+  Index machine = 0;           // what the machine holds durably
+  void take(const Write& write);
+  Term term_at(Index index) const;
+};
+
+// A message on its way, with entries of its own.
+struct Flight {
+  Message message;
+  std::vector<Entry> entries;
+};
+
+struct Node {
+  NodeId id = 0;
+  Instant now = 0;  // every node has a clock of its own
+  Disk disk;
+  std::deque<Write> writes;
+  std::unique_ptr<Core> core;  // nullptr: down
+  Index applied = 0;
+  std::vector<Event> events;               // for the next step
+  std::list<std::vector<Entry>> received;  // what their messages point into
+  std::vector<Update::Load> loads;
+  Instant deadline = never;
+  uint64_t lives = 0;
+
+  // What the last steps said, for the test to take.
+  std::vector<Update::Proposed> proposed;
+  std::vector<Update::Refused> refused;
+  std::vector<Update::ReadReady> reads;
+  bool up() const { return core != nullptr; }
+};
+
+class Cluster {
+ public:
+  Cluster(const Configuration& configuration, const Settings& settings, uint64_t seed);
+
+  Node& node(NodeId id) { return nodes_.at(id); }
+  std::map<NodeId, Node>& nodes() { return nodes_; }
+  std::deque<Flight>& flights() { return flights_; }
+  Checker& checker() { return checker_; }
+  uint64_t trace() const { return trace_; }
+  size_t quorum() const { return configuration_.voters.size() / 2 + 1; }
+
+  void start(NodeId id);
+  // Loses what is not durable, but for the `kept` oldest writes under way.
+  void crash(NodeId id, size_t kept);
+
+  // An event for the node's next step.
+  void propose(NodeId id, uint64_t token, std::string_view payload);
+  void read(NodeId id, uint64_t token);
+  void deliver(const Flight& flight);
+  // The oldest write under way becomes durable.
+  void persist(NodeId id);
+  void load(NodeId id);
+  void tell(NodeId id, Event event) { node(id).events.push_back(std::move(event)); }
+
+  void step(NodeId id);
+  // Log Matching among all that are up, and what Core::check looks at.
+  void check_all();
+
+ private:
+  void take_update(Node& node);
+  void apply(Node& node, Index commit);
+  Entry entry_of(const Node& node, Index index) const;
+  size_t copies(const Entry& entry) const;
+  void trace_update(const Node& node);
+  void mix(uint64_t value);
+
+  const Configuration configuration_;
+  Settings settings_;
+  std::map<NodeId, Node> nodes_;
+  std::deque<Flight> flights_;
+  std::map<uint64_t, Index> read_floors_;  // by token
+  Checker checker_;
+  Update update_;
+  uint64_t seed_;
+  uint64_t trace_ = 0;
+};
+
+const char* name_of(MessageKind kind);
+const char* name_of(Role role);
+std::string describe(const Message& message);
+
+}  // namespace bop::raft::test

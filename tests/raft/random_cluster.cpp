@@ -1,0 +1,346 @@
+#include "random_cluster.h"
+
+#include <functional>
+#include <map>
+#include <set>
+
+#include "base/random.h"
+#include "cluster.h"
+
+namespace bop::raft::test {
+
+namespace {
+
+constexpr Duration fault_time = 12 * seconds;
+constexpr Duration calm_time = 30 * seconds;
+
+Configuration random_configuration(Random& random) {
+  Configuration configuration;
+  const NodeId voters = random.chance(1, 3) ? 5 : 3;
+  for (NodeId id = 1; id <= voters; ++id) configuration.voters.push_back(id);
+  if (random.chance(1, 4)) configuration.learners.push_back(voters + 1);
+  return configuration;
+}
+
+// Small limits, so that every one of them is met.
+Settings random_settings(Random& random) {
+  Settings settings;
+  settings.election_timeout = 200 * milliseconds;
+  settings.heartbeat_interval = 30 * milliseconds;
+  settings.max_append_entries = 1 + random.below(20);
+  settings.max_append_bytes = 200 + random.below(2000);
+  settings.max_inflight_bytes = settings.max_append_bytes * (1 + random.below(8));
+  settings.max_inflight_appends = 1 + random.below(8);
+  settings.max_uncommitted_bytes = 2000 + random.below(20000);
+  settings.cache_bytes = random.below(4000);
+  settings.max_pending_reads = 16;
+  settings.quiet = random.chance(2, 3);
+  return settings;
+}
+
+class RandomCluster {
+ public:
+  explicit RandomCluster(uint64_t seed)
+      : random_(seed),
+        configuration_(random_configuration(random_)),
+        cluster_(configuration_, random_settings(random_), seed) {
+    loss_ = random_.below(10);
+    repeat_ = random_.below(5);
+    delay_ = 1 + random_.below(20);
+    disk_delay_ = 1 + random_.below(30);
+    fault_every_ = (50 + static_cast<Duration>(random_.below(1500))) * milliseconds;
+  }
+
+  RandomRun run() {
+    for (auto& [id, node] : cluster_.nodes()) start(id);
+    after(0, [this] { work(); });
+    after(fault_every_, [this] { fault(); });
+    run_until(fault_time, [] { return false; });
+    heal_all();
+    if (!run_until(fault_time + calm_time, [this] { return agreed(); }))
+      throw Violation("healed, but the replicas did not agree before long");
+    cluster_.check_all();
+    result_.trace = cluster_.trace();
+    result_.committed = cluster_.checker().highest_commit();
+    result_.terms = cluster_.checker().highest_term();
+    return result_;
+  }
+
+ private:
+  using Action = std::function<void()>;
+
+  void after(Duration delay, Action action) {
+    agenda_.emplace(std::pair(now_ + delay, ++order_), std::move(action));
+  }
+  Duration random_time(uint64_t up_to_milliseconds) {
+    return static_cast<Duration>(random_.below(up_to_milliseconds * 1000 + 1)) * microseconds;
+  }
+
+  template <class Done>
+  bool run_until(Instant end, Done done) {
+    while (!agenda_.empty() && agenda_.begin()->first.first <= end) {
+      auto next = agenda_.extract(agenda_.begin());
+      now_ = next.key().first;
+      next.mapped()();
+      if (done()) return true;
+    }
+    now_ = end;
+    return done();
+  }
+
+  // ---- nodes ----
+
+  void start(NodeId id) {
+    cluster_.node(id).now = now_;
+    cluster_.start(id);
+    after_step(id);
+  }
+
+  // Events that come close together are stepped together.
+  void touch(NodeId id) {
+    if (!touched_.insert(id).second) return;
+    after(static_cast<Duration>(random_.below(1000)) * microseconds, [this, id] {
+      touched_.erase(id);
+      step(id);
+    });
+  }
+
+  void step(NodeId id) {
+    Node& node = cluster_.node(id);
+    if (!node.up()) return;
+    node.now = now_;
+    cluster_.step(id);
+    if (++result_.steps % 64 == 0) cluster_.check_all();
+    after_step(id);
+  }
+
+  void after_step(NodeId id) {
+    Node& node = cluster_.node(id);
+    const uint64_t life = node.lives;
+    send_flights();
+    while (scheduled_writes_[id] < node.writes.size()) {
+      ++scheduled_writes_[id];
+      // Writes complete in order.
+      disk_free_[id] = std::max(disk_free_[id], now_) + random_time(disk_delay_);
+      after(disk_free_[id] - now_, [this, id, life] { complete_write(id, life); });
+    }
+    if (!node.loads.empty()) {
+      after(random_time(5), [this, id, life] {
+        if (!alive(id, life)) return;
+        cluster_.load(id);
+        touch(id);
+      });
+    }
+    if (random_.chance(1, 8)) node.disk.machine = durable_at_machine(node);
+    result_.reads += node.reads.size();
+    node.reads.clear();
+    node.refused.clear();
+    node.proposed.clear();
+    if (node.deadline == never || node.deadline == armed_[id]) return;
+    armed_[id] = node.deadline;
+    const Instant deadline = node.deadline;
+    after(std::max<Duration>(0, deadline - now_), [this, id, life, deadline] {
+      if (armed_[id] == deadline) armed_[id] = never;
+      if (alive(id, life) && cluster_.node(id).deadline <= now_) step(id);
+    });
+  }
+
+  Index durable_at_machine(const Node& node) {
+    const Index most = std::min(node.applied, node.core->durable());
+    return std::max(node.disk.machine,
+                    node.disk.machine + random_.below(most - node.disk.machine + 1));
+  }
+
+  bool alive(NodeId id, uint64_t life) {
+    return cluster_.node(id).up() && cluster_.node(id).lives == life;
+  }
+
+  void complete_write(NodeId id, uint64_t life) {
+    if (!alive(id, life)) return;
+    cluster_.persist(id);
+    --scheduled_writes_[id];
+    touch(id);
+  }
+
+  // ---- network ----
+
+  void send_flights() {
+    while (!cluster_.flights().empty()) {
+      Flight flight = std::move(cluster_.flights().front());
+      cluster_.flights().pop_front();
+      if (is_cut(flight) || (!calm_ && random_.chance(loss_, 100))) continue;
+      if (!calm_ && random_.chance(repeat_, 100)) fly(flight);
+      fly(std::move(flight));
+    }
+  }
+
+  void fly(Flight flight) {
+    const Duration delay = random_.chance(1, 50) ? random_time(40 * delay_) : random_time(delay_);
+    after(delay, [this, flight = std::move(flight)] {
+      if (is_cut(flight)) return;
+      cluster_.deliver(flight);
+      touch(flight.message.to);
+    });
+  }
+
+  bool is_cut(const Flight& flight) const {
+    return cut_.contains({flight.message.from, flight.message.to});
+  }
+
+  // ---- work ----
+
+  void work() {
+    if (now_ > fault_time) return;
+    const NodeId id = random_node();
+    if (cluster_.node(id).up()) {
+      const uint64_t count = 1 + random_.below(5);
+      for (uint64_t i = 0; i < count; ++i) {
+        const uint64_t token = ++token_;
+        if (random_.chance(1, 3))
+          cluster_.read(id, token);
+        else
+          cluster_.propose(id, token, std::string(random_.below(60), 'x') + std::to_string(token));
+      }
+      touch(id);
+    }
+    // Now and then long enough for the group to go quiet.
+    after(random_.chance(1, 60) ? random_time(2000) : random_time(25), [this] { work(); });
+  }
+
+  NodeId random_node() { return 1 + random_.below(cluster_.nodes().size()); }
+
+  // ---- faults ----
+
+  void fault() {
+    if (now_ > fault_time) return;
+    const NodeId id = random_node();
+    switch (random_.below(6)) {
+      case 0:
+      case 1: crash(id); break;
+      case 2: isolate(id, random_.chance(1, 2)); break;
+      case 3: split(); break;
+      case 4: sicken(id); break;
+      case 5: tell(id, Resign{}); break;
+    }
+    after(random_time(static_cast<uint64_t>(fault_every_ / milliseconds) * 2), [this] { fault(); });
+  }
+
+  void tell(NodeId id, Event event) {
+    if (!cluster_.node(id).up()) return;
+    cluster_.tell(id, std::move(event));
+    touch(id);
+  }
+
+  void crash(NodeId id) {
+    Node& node = cluster_.node(id);
+    if (!node.up()) return;
+    ++result_.crashes;
+    cluster_.crash(id, random_.below(node.writes.size() + 1));
+    scheduled_writes_[id] = 0;
+    disk_free_[id] = 0;
+    armed_[id] = never;
+    notice_loss(id);
+    after(random_time(1500), [this, id] {
+      if (!cluster_.node(id).up()) start(id);
+    });
+  }
+
+  // Who watches the nodes says so, after its own timeout.
+  void notice_loss(NodeId lost) {
+    after(random_time(400), [this, lost] {
+      for (auto& [id, node] : cluster_.nodes())
+        if (id != lost) tell(id, NodeLost{lost});
+    });
+  }
+
+  void isolate(NodeId id, bool both_ways) {
+    for (auto& [other, node] : cluster_.nodes()) {
+      cut_.insert({id, other});
+      if (both_ways) cut_.insert({other, id});
+    }
+    mend_later();
+    lose_sight();
+  }
+
+  void split() {
+    const uint64_t sides = random_.next();
+    for (auto& [a, node] : cluster_.nodes())
+      for (auto& [b, other] : cluster_.nodes())
+        if ((sides >> a & 1) != (sides >> b & 1)) cut_.insert({a, b});
+    mend_later();
+    lose_sight();
+  }
+
+  void mend_later() {
+    after(random_time(3000), [this] { cut_.clear(); });
+  }
+
+  void lose_sight() {
+    after(random_time(400), [this] {
+      for (const auto& [from, to] : std::set(cut_)) tell(to, NodeLost{from});
+    });
+  }
+
+  void sicken(NodeId id) {
+    tell(id, Health{false});
+    after(random_time(1000), [this, id] { tell(id, Health{true}); });
+  }
+
+  void heal_all() {
+    calm_ = true;
+    cut_.clear();
+    for (auto& [id, node] : cluster_.nodes()) {
+      if (!node.up()) start(id);
+      tell(id, Health{true});
+      // Connections that come back are news too; and a group that went quiet while it was torn
+      // apart is only watched by those.
+      for (auto& [other, unused] : cluster_.nodes())
+        if (other != id) tell(id, NodeLost{other});
+    }
+    after(5 * seconds, [this] { last_proposal(); });
+  }
+
+  // By the one that leads now, again until somebody does.
+  void last_proposal() {
+    for (auto& [id, node] : cluster_.nodes()) {
+      if (!node.up() || node.core->role() != Role::leader) continue;
+      cluster_.propose(id, ++token_, "last");
+      touch(id);
+      last_from_ = cluster_.checker().highest_commit() + 1;
+      return;
+    }
+    after(1 * seconds, [this] { last_proposal(); });
+  }
+
+  bool agreed() {
+    if (last_from_ == 0 || cluster_.checker().highest_commit() < last_from_) return false;
+    for (auto& [id, node] : cluster_.nodes())
+      if (node.core->commit() != cluster_.checker().highest_commit()) return false;
+    return true;
+  }
+
+  Random random_;
+  const Configuration configuration_;
+  Cluster cluster_;
+  uint64_t loss_, repeat_, delay_, disk_delay_;
+  Duration fault_every_;
+
+  Instant now_ = 0;
+  uint64_t order_ = 0;
+  std::map<std::pair<Instant, uint64_t>, Action> agenda_;
+  std::set<NodeId> touched_;
+  std::map<NodeId, size_t> scheduled_writes_;
+  std::map<NodeId, Instant> disk_free_;
+  std::map<NodeId, Instant> armed_;
+  std::set<std::pair<NodeId, NodeId>> cut_;
+  uint64_t token_ = 0;
+  bool calm_ = false;
+  Index last_from_ = 0;
+  RandomRun result_;
+};
+
+}  // namespace
+
+RandomRun run_random_cluster(uint64_t seed) { return RandomCluster(seed).run(); }
+
+}  // namespace bop::raft::test
