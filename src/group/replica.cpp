@@ -4,6 +4,7 @@
 
 #include "base/checksum.h"
 #include "base/say.h"
+#include "group/seeded_bugs.h"
 #include "raft/configuration.h"
 
 namespace bop::group {
@@ -112,7 +113,7 @@ bop::Status Replica::restore(const log::RecoveredGroup& recovered) {
     return fail(BOP_E_DAMAGED, "group " + options_.name + ": the machine holds entries up to " +
                                    std::to_string(machine.index) + ", the log begins after " +
                                    std::to_string(restored.before_first.index));
-  applied_ = machine.index;
+  applied_ = seeded(Bug::skip_after_restart) ? restored.last : machine.index;
   released_ = restored.before_first.index;
   core_ = std::make_unique<raft::Core>(options_.raft, restored, ports_.clock.now());
   return {};
@@ -240,6 +241,11 @@ void Replica::query(Request request) {
   const uint32_t slot = free_reads_.back();
   free_reads_.pop_back();
   reads_[slot].request = std::move(request);
+  if (seeded(Bug::read_without_index)) {
+    reads_[slot].stage = ReadSlot::Stage::waiting;
+    waiting_reads_.push_back(slot);
+    return touch();
+  }
   ask_read(slot);
 }
 
@@ -270,13 +276,16 @@ void Replica::receive(const raft::Message& message) {
 void Replica::receive_forward(NodeId from, Forward forward) {
   const Origin origin{.token = forward.sequence, .node = from, .incarnation = forward.incarnation};
   if (halted_) return defer(origin, BOP_E_NOT_LEADER);
-  if (!started_ || core_->role() != raft::Role::leader || core_->term() != forward.term)
+  if (!started_ || core_->role() != raft::Role::leader ||
+      (core_->term() != forward.term && !seeded(Bug::forward_any_term)))
     return defer(origin, BOP_E_NOT_LEADER);
   if (duplicates_term_ != forward.term) {
     duplicates_.clear();
     duplicates_term_ = forward.term;
   }
-  if (!duplicates_.first_time(from, forward.incarnation, forward.sequence)) return;
+  if (!duplicates_.first_time(from, forward.incarnation, forward.sequence) &&
+      !seeded(Bug::forget_duplicates))
+    return;
   if (forward.payload.size() > options_.max_request_bytes) return defer(origin, BOP_E_TOO_LARGE);
   stage(origin, ports_.clock.now() + forward.time_left, std::move(forward.payload));
 }
@@ -301,6 +310,11 @@ void Replica::lane_lost(NodeId node) {
   for (auto it = forwarded_.begin(); it != forwarded_.end();) {
     if (it->second.to != node) {
       ++it;
+      continue;
+    }
+    if (seeded(Bug::forward_twice)) {
+      wait_for_leader(it->second.request);
+      it = forwarded_.erase(it);
       continue;
     }
     defer({it->second.request.caller, it->second.request.token}, BOP_E_OUTCOME_UNKNOWN,
@@ -341,7 +355,7 @@ void Replica::step() {
   events_.clear();
   staged_.clear();
   if (halted_) return;
-  driver_->settled(core_->durable());
+  driver_->settled(seeded(Bug::settle_committed) ? core_->last() : core_->durable());
   apply_more();
   serve_reads();
   if (update_.role_changed) {
@@ -363,6 +377,10 @@ void Replica::settle_staged() {
     }
     const Pending before =
         proposals_.put(proposed.id.index, {proposed.id.term, staged.deadline, staged.origin});
+    if (seeded(Bug::answer_when_proposed)) {
+      (void)proposals_.take(proposed.id.index);
+      defer(staged.origin, BOP_OK);
+    }
     // Ours was replaced by a newer leader's entry, but may still win elsewhere.
     if (before.term != 0) defer(before.origin, BOP_E_OUTCOME_UNKNOWN);
   }
@@ -532,7 +550,7 @@ void Replica::finish_entry(Index index, Term term, const Answer& machine_answer)
   if (pending.term == 0) return;
   Answer out = machine_answer;
   out.index = index;
-  if (pending.term != term) {
+  if (pending.term != term && !seeded(Bug::wrong_entry_answers)) {
     // Another entry was committed at its index: this one never will be.
     out = {};
     out.status = BOP_E_UNAVAILABLE;
@@ -570,7 +588,7 @@ void Replica::serve_reads() {
     const uint32_t slot = waiting_reads_.front();
     ReadSlot& read = reads_[slot];
     if (read.stage == ReadSlot::Stage::waiting) {
-      if (read.index > applied_) break;
+      if (read.index > applied_ && !seeded(Bug::read_before_applied)) break;
       read.stage = ReadSlot::Stage::with_machine;
       ++reads_with_machine_;
       waiting_reads_.pop_front();
