@@ -200,8 +200,7 @@ void Replica::forward_to(NodeId leader, Request request) {
   if (left <= 0) return defer(origin, BOP_E_TIMEOUT);
   if (forwarded_.size() >= options_.max_waiting)
     return defer(origin, BOP_E_OVERLOADED, "too many requests wait for the leader");
-  const Forward forward{.origin = options_.raft.self,
-                        .incarnation = options_.epoch,
+  const Forward forward{.incarnation = options_.epoch,
                         .sequence = ++forward_sequence_,
                         .term = core_->term(),
                         .time_left = left,

@@ -397,8 +397,7 @@ uint64_t HostedShard::deliver(NodeId from, const proto::PeerHeader& header,
     if (group::Replica* replica = find(raft->group, elsewhere)) replica->receive(raft->message);
   } else if (const auto* forward = std::get_if<proto::ForwardItem>(&item)) {
     if (group::Replica* replica = find(forward->group, elsewhere))
-      replica->receive_forward(from, {.origin = from,
-                                      .incarnation = header.epoch,
+      replica->receive_forward(from, {.incarnation = header.epoch,
                                       .sequence = forward->sequence,
                                       .term = forward->leader_term,
                                       .time_left = forward->deadline_left,
