@@ -12,7 +12,6 @@ class Replica;
 
 // A follower's request, sent on to the leader it knows: one hop, never sent twice.
 struct Forward {
-  NodeId origin = 0;
   uint64_t incarnation = 0;  // of the origin
   uint64_t sequence = 0;     // rises within an incarnation
   Term term = 0;             // the leader must lead in this term, else it refuses
