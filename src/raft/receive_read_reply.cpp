@@ -8,6 +8,9 @@ void receive_read_reply(State& s, const Message& m) {
   if (s.leads() || s.leader != m.from) return;
   if (m.round != r.question || r.asked.empty()) return;  // of an earlier question
   if (!m.ok) return forget_leader(s);                    // it does not lead; refuses all
+  // What this term's leader serves reads at is committed: there is no need to wait until an append
+  // says so, too.
+  s.commit = std::max(s.commit, std::min(m.index, s.match));
   for (uint64_t token : r.asked) s.update->reads.push_back({token, m.index});
   r.asked.clear();
   r.ask_again_at = never;
