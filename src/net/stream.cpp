@@ -94,6 +94,7 @@ class Stream {
   Stream& operator=(const Stream&) = delete;
 
   void start(StreamHandler& handler);
+  void hand_over(StreamHandler& handler, const StreamLimits& limits);
   template <class Add>
   void send(Add add);
   uint8_t* reserve(size_t size) { return output_.reserve(size); }
@@ -139,7 +140,7 @@ class Stream {
 
   const std::shared_ptr<Streams::Shared> shared_;
   Socket socket_;
-  const StreamLimits limits_;
+  StreamLimits limits_;
   const std::string peer_;
   const std::shared_ptr<StreamCount> count_;
   StreamHandler* handler_ = nullptr;
@@ -196,6 +197,13 @@ void Stream::start(StreamHandler& handler) {
   }
 }
 
+void Stream::hand_over(StreamHandler& handler, const StreamLimits& limits) {
+  BOP_ASSERT(handler_ != nullptr);
+  handler_ = &handler;
+  limits_ = limits;
+  deliver_later();
+}
+
 // The handler is ready to be shown bytes.
 bool Stream::may_show() const {
   return open() && !delivering_ && !paused_ && !throttled_ && !finishing_ && handler_ != nullptr;
@@ -246,7 +254,8 @@ void Stream::show() {
   const mem::Buffer unread = input_.unread();
   const Consumed consumed = handler_->on_bytes(unread);
   delivering_ = false;
-  if (open()) input_.consume(consumed);
+  // Who finished in there is shown no more, and what was unread is gone.
+  if (open() && !lingering_) input_.consume(consumed);
 }
 
 void Stream::tell_end() {
@@ -412,6 +421,9 @@ Connection::~Connection() {
 }
 
 void Connection::start(StreamHandler& handler) { stream_.start(handler); }
+void Connection::hand_over(StreamHandler& handler, const StreamLimits& limits) {
+  stream_.hand_over(handler, limits);
+}
 void Connection::append(Bytes bytes) {
   stream_.send([&](Output& output) { output.append(bytes); });
 }

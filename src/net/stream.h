@@ -76,6 +76,10 @@ class Connection {
   // Once: begins to read. The handler must outlive the connection or its on_closed().
   void start(StreamHandler& handler);
 
+  // For who takes a connection over once it is known whose it is: from now on the other handler is
+  // called, in a later turn with what is unconsumed.
+  void hand_over(StreamHandler& handler, const StreamLimits& limits);
+
   // Queue for sending at the end of the turn. Nothing happens on a closed connection.
   void append(Bytes bytes);                // copied
   void append(const mem::Buffer& buffer);  // copied when small, else shared

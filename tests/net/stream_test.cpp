@@ -348,6 +348,18 @@ TEST_F(Stream, the_last_words_reach_a_client_that_is_still_sending) {
   EXPECT_EQ(server.recorder.closed->code, BOP_E_PROTOCOL);
 }
 
+TEST_F(Stream, a_handler_may_finish_and_consume_in_one_call) {
+  listen();
+  server.recorder.when_bytes = [&](const mem::Buffer& bytes) {
+    server.connection->finish();
+    return Consumed{bytes.size()};
+  };
+  auto client = connect();
+  send_all(client, "x");
+  receive(client, 1);
+  EXPECT_TRUE(client.ended());
+}
+
 TEST_F(Stream, a_client_that_lingers_for_ever_is_cut) {
   listen();
   auto client = connect();
