@@ -123,6 +123,7 @@ void RespParser::push(mem::Buffer received) {
 
 RespParser::Step RespParser::next() {
   if (!error_.empty()) return Step::error;
+  if (base_ == nullptr) return Step::more;  // nothing was pushed since the last `more`
   if (found_) {
     found_ = false;
     unit_done();

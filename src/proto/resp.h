@@ -41,6 +41,7 @@ class RespParser {
   // After Step::error, which is final: "Protocol error: invalid bulk length".
   const std::string& error() const { return error_; }
 
+  const RespLimits& limits() const { return limits_; }
   // What an unfinished command takes.
   size_t held_bytes() const { return held_.capacity(); }
 

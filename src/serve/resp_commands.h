@@ -1,0 +1,75 @@
+// The Redis commands this server knows, as COMMAND tells them to clients. A table, no more.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace bop::serve {
+
+enum class Verb : uint8_t {
+  append,
+  auth,
+  client,
+  command,
+  config,
+  dbsize,
+  decr,
+  decrby,
+  del,
+  echo,
+  exists,
+  get,
+  getdel,
+  getset,
+  hello,
+  incr,
+  incrby,
+  info,
+  mget,
+  mset,
+  ping,
+  quit,
+  reset,
+  scan,
+  select,
+  set,
+  setnx,
+  strlen,
+  type,
+};
+
+struct RespCommand {
+  enum Flags : uint8_t {
+    readonly = 1,
+    write = 2,
+    denyoom = 4,  // may be refused when the disk or the log is full
+    fast = 8,
+    connection = 16,  // touches no data
+  };
+
+  Verb verb;
+  std::string_view name;  // lower case
+  int arity;              // with the name itself; negative: at least
+  uint8_t flags;
+  int first_key, last_key, key_step;  // as COMMAND tells them; 0, 0, 0: no keys
+  std::string_view group;
+  std::string_view complexity;
+  std::string_view summary;
+
+  bool takes(size_t arguments) const {
+    return arity >= 0 ? arguments == static_cast<size_t>(arity)
+                      : arguments >= static_cast<size_t>(-arity);
+  }
+};
+
+// By name.
+std::span<const RespCommand> resp_commands();
+
+// nullptr: there is none of that name, in whatever case it is written.
+const RespCommand* find_resp_command(std::string_view name);
+
+// Whether `a` is `lower`, which is in lower case, in whatever case it is written.
+bool same_word(std::string_view a, std::string_view lower);
+
+}  // namespace bop::serve

@@ -1,0 +1,24 @@
+// What INFO and CONFIG GET say: only what is so.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "node/service.h"
+#include "proto/resp.h"
+#include "serve/sessions.h"
+
+namespace bop::serve {
+
+// Name and value, by name. Redis's names where they mean the same here; nothing else.
+std::vector<std::pair<std::string, std::string>> resp_settings(const Options& options,
+                                                               const proto::RespLimits& limits);
+
+// `wanted`: names of sections, each between spaces; empty: all.
+std::string resp_info(std::string_view wanted, const node::NodeStatus& status, Sessions& sessions);
+
+std::string lower(std::string_view text);
+
+}  // namespace bop::serve

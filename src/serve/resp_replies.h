@@ -1,0 +1,49 @@
+// From a machine's answer to what a Redis client expects to read. Pure: an answer in, bytes out.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "mem/buffer.h"
+#include "port/requests.h"
+#include "proto/resp.h"
+#include "serve/scan_cursors.h"
+
+namespace bop::serve {
+
+// What a command still has to be answered with.
+struct PendingReply {
+  enum class Kind : uint8_t {
+    ready,        // nothing: it was answered at once
+    ok,           // +OK
+    ok_or_null,   // SET NX, SET XX
+    previous,     // GETSET, GETDEL, SET GET: the value before
+    did,          // SETNX: 1 or 0
+    new_integer,  // INCR and its kin
+    new_length,   // APPEND
+    present,      // DEL, EXISTS: how many items were there
+    value,        // GET
+    values,       // MGET
+    length,       // STRLEN
+    type,         // TYPE
+    count,        // DBSIZE
+    scan,         // SCAN
+    info,         // INFO
+  };
+  Kind kind = Kind::ready;
+  uint8_t version = 2;    // of the protocol, when the command came
+  mem::Buffer note = {};  // SCAN: the pattern; INFO: the sections
+};
+
+void write_reply(proto::RespWriter& out, const PendingReply& pending, const port::Answer& answer,
+                 ScanCursors& cursors, Instant now);
+
+// "CLUSTERDOWN no leader can be reached, nothing was executed": a code that Redis clients know where
+// there is one, else one of ours, then words.
+std::string resp_error(bop_status status, std::string_view detail);
+
+// Of a command, or of a subcommand as "client|setname".
+std::string wrong_arity(std::string_view command);
+
+}  // namespace bop::serve

@@ -1,0 +1,363 @@
+// The commands of RespSession about the connection, the commands themselves and the server.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/assert.h"
+#include "base/say.h"
+#include "serve/glob.h"
+#include "serve/resp_info.h"
+#include "serve/resp_session.h"
+
+namespace bop::serve {
+
+namespace {
+
+using proto::RespWriter;
+
+// As printf's "%.128s" shows it: up to a NUL, at most 128 bytes.
+std::string_view shown(Bytes bytes) {
+  const std::string_view text = as_text(bytes).substr(0, 128);
+  return text.substr(0, text.find('\0'));
+}
+
+std::string upper(std::string_view text) {
+  std::string upper(text);
+  for (char& c : upper) {
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 32);
+  }
+  return upper;
+}
+
+bool plain_name(Bytes name) {
+  return std::ranges::all_of(name, [](uint8_t c) { return c >= '!' && c <= '~'; });
+}
+
+void write_flags(RespWriter& out, const RespCommand& command) {
+  const std::array<std::pair<uint8_t, std::string_view>, 4> names{{
+      {RespCommand::write, "write"},
+      {RespCommand::readonly, "readonly"},
+      {RespCommand::denyoom, "denyoom"},
+      {RespCommand::fast, "fast"},
+  }};
+  out.set(static_cast<size_t>(
+      std::ranges::count_if(names, [&](const auto& n) { return command.flags & n.first; })));
+  for (const auto& [flag, name] : names) {
+    if ((command.flags & flag) != 0) out.simple(name);
+  }
+}
+
+void write_categories(RespWriter& out, const RespCommand& command) {
+  std::vector<std::string> categories;
+  if ((command.flags & RespCommand::write) != 0) categories.emplace_back("@write");
+  if ((command.flags & RespCommand::readonly) != 0) categories.emplace_back("@read");
+  categories.emplace_back("@" + std::string(command.group));
+  categories.emplace_back((command.flags & RespCommand::fast) != 0 ? "@fast" : "@slow");
+  out.set(categories.size());
+  for (const std::string& category : categories) out.simple(category);
+}
+
+// What COMMAND and COMMAND INFO say of one: ten elements since Redis 7.
+void write_command(RespWriter& out, const RespCommand& command) {
+  out.array(10);
+  out.bulk(command.name);
+  out.integer(command.arity);
+  write_flags(out, command);
+  out.integer(command.first_key);
+  out.integer(command.last_key);
+  out.integer(command.key_step);
+  write_categories(out, command);
+  out.array(0);  // tips
+  out.array(0);  // key specifications: the positions above say all
+  out.array(0);  // subcommands
+}
+
+void write_docs(RespWriter& out, const RespCommand& command) {
+  out.bulk(command.name);
+  out.map(3);
+  out.bulk("summary");
+  out.bulk(command.summary);
+  out.bulk("group");
+  out.bulk(command.group);
+  out.bulk("complexity");
+  out.bulk(command.complexity);
+}
+
+}  // namespace
+
+void RespSession::run_server(Verb verb, const RespCommand& command, Arguments arguments) {
+  switch (verb) {
+    case Verb::ping:
+      if (arguments.size() > 2) return error(wrong_arity("ping"));
+      return reply([&](RespWriter& out) {
+        if (arguments.size() == 1) return out.simple("PONG");
+        out.bulk(arguments[1]);
+      });
+    case Verb::echo: return reply([&](RespWriter& out) { out.bulk(arguments[1]); });
+    case Verb::hello: return hello(arguments);
+    case Verb::auth: return auth(arguments);
+    case Verb::select: return select(arguments[1]);
+    case Verb::quit: return quit();
+    case Verb::reset: return reset();
+    case Verb::client: return client(command, arguments);
+    case Verb::command: return command_command(command, arguments);
+    case Verb::config: return config(command, arguments);
+    case Verb::info: return info(arguments);
+    default: BOP_ASSERT(false);
+  }
+}
+
+void RespSession::unknown_command(Arguments arguments) {
+  // A browser made to speak to this port begins so; what follows would be taken for commands.
+  const std::string_view name = as_text(arguments[0]);
+  if (same_word(name, "post") || same_word(name, "host:")) return close_as_foreign();
+  std::string shown_arguments;
+  for (size_t i = 1; i < arguments.size() && shown_arguments.size() < 128; ++i) {
+    shown_arguments +=
+        fmt::format("'{}' ", shown(arguments[i]).substr(0, 128 - shown_arguments.size()));
+  }
+  error(fmt::format("ERR unknown command '{}', with args beginning with: {}", shown(arguments[0]),
+                    shown_arguments));
+}
+
+void RespSession::close_as_foreign() {
+  say::warning("{}: HTTP on the port of the Redis protocol, closing", wire_->peer());
+  ending_ = true;
+}
+
+void RespSession::unknown_subcommand(const RespCommand& command, Bytes subcommand) {
+  error(fmt::format("ERR unknown subcommand '{}'. Try {} HELP.", shown(subcommand),
+                    upper(command.name)));
+}
+
+// ---- the connection ----
+
+void RespSession::hello(Arguments arguments) {
+  int64_t version = version_;
+  if (arguments.size() > 1) {
+    if (!proto::parse_redis_integer(as_text(arguments[1]), version)) {
+      return error("ERR Protocol version is not an integer or out of range");
+    }
+    if (version < 2 || version > 3) return error("NOPROTO unsupported protocol version");
+  }
+  Bytes name;
+  for (size_t i = 2; i < arguments.size();) {
+    const std::string_view option = as_text(arguments[i]);
+    if (same_word(option, "auth") && arguments.size() - i > 2) {
+      return error("WRONGPASS invalid username-password pair or user is disabled.");
+    }
+    if (!same_word(option, "setname") || arguments.size() - i < 2) {
+      return error(fmt::format("ERR Syntax error in HELLO option '{}'", shown(arguments[i])));
+    }
+    name = arguments[i + 1];
+    if (!check_name(name)) return;
+    i += 2;
+  }
+  if (!name.empty()) name_ = as_text(name);
+  version_ = static_cast<int>(version);
+  reply([&](RespWriter& out) {
+    out.map(7);
+    out.bulk("server");
+    out.bulk("bop");
+    out.bulk("version");
+    out.bulk(sessions_.options().version);
+    out.bulk("proto");
+    out.integer(version_);
+    out.bulk("id");
+    out.integer(static_cast<int64_t>(id()));
+    out.bulk("mode");
+    out.bulk("standalone");
+    out.bulk("role");
+    out.bulk("master");  // every node takes writes
+    out.bulk("modules");
+    out.array(0);
+  });
+}
+
+void RespSession::auth(Arguments arguments) {
+  if (arguments.size() > 3) return error("ERR syntax error");
+  if (arguments.size() == 3) {
+    return error("WRONGPASS invalid username-password pair or user is disabled.");
+  }
+  error(
+      "ERR AUTH <password> called without any password configured for the default user. Are you "
+      "sure your configuration is correct?");
+}
+
+void RespSession::select(Bytes database) {
+  int64_t number = 0;
+  if (!proto::parse_redis_integer(as_text(database), number)) {
+    return error("ERR value is not an integer or out of range");
+  }
+  if (number != 0) return error("ERR DB index is out of range");
+  reply([](RespWriter& out) { out.simple("OK"); });
+}
+
+void RespSession::quit() {
+  reply([](RespWriter& out) { out.simple("OK"); });
+  ending_ = true;
+}
+
+void RespSession::reset() {
+  version_ = 2;
+  name_.clear();
+  reply([](RespWriter& out) { out.simple("RESET"); });
+}
+
+bool RespSession::check_name(Bytes name) {
+  if (name.size() > max_name_bytes) {
+    error(
+        fmt::format("ERR a client name of {} bytes, the limit is {}", name.size(), max_name_bytes));
+    return false;
+  }
+  if (!plain_name(name)) {
+    error("ERR Client names cannot contain spaces, newlines or special characters.");
+    return false;
+  }
+  return true;
+}
+
+void RespSession::client(const RespCommand& command, Arguments arguments) {
+  const std::string_view sub = as_text(arguments[1]);
+  const auto wants = [&](std::string_view name, size_t size) {
+    if (arguments.size() == size) return true;
+    error(wrong_arity(fmt::format("client|{}", name)));
+    return false;
+  };
+  if (same_word(sub, "id")) {
+    if (!wants("id", 2)) return;
+    reply([&](RespWriter& out) { out.integer(static_cast<int64_t>(id())); });
+  } else if (same_word(sub, "getname")) {
+    if (!wants("getname", 2)) return;
+    reply([&](RespWriter& out) { name_.empty() ? out.null() : out.bulk(name_); });
+  } else if (same_word(sub, "setname")) {
+    if (!wants("setname", 3) || !check_name(arguments[2])) return;
+    name_ = as_text(arguments[2]);
+    reply([](RespWriter& out) { out.simple("OK"); });
+  } else if (same_word(sub, "setinfo")) {
+    if (wants("setinfo", 4)) client_set_info(arguments);
+  } else if (same_word(sub, "info")) {
+    if (!wants("info", 2)) return;
+    reply([&](RespWriter& out) { out.text(client_line()); });
+  } else {
+    unknown_subcommand(command, arguments[1]);
+  }
+}
+
+void RespSession::client_set_info(Arguments arguments) {
+  const std::string_view option = as_text(arguments[2]);
+  const bool is_name = same_word(option, "lib-name");
+  if (!is_name && !same_word(option, "lib-ver")) {
+    return error(fmt::format("ERR Unrecognized option '{}'", shown(arguments[2])));
+  }
+  if (arguments[3].size() > max_name_bytes || !plain_name(arguments[3])) {
+    return error(fmt::format("ERR {} cannot contain spaces, newlines or special characters.",
+                             is_name ? "lib-name" : "lib-ver"));
+  }
+  (is_name ? library_name_ : library_version_) = as_text(arguments[3]);
+  reply([](RespWriter& out) { out.simple("OK"); });
+}
+
+std::string RespSession::client_line() const {
+  const Instant now = sessions_.service().now();
+  return fmt::format(
+      "id={} addr={} name={} age={} idle={} flags=N db=0 resp={} lib-name={} lib-ver={}\n", id(),
+      wire_->peer(), name_, (now - connected_at_) / seconds, (now - active_at_) / seconds, version_,
+      library_name_, library_version_);
+}
+
+// ---- the commands ----
+
+void RespSession::command_command(const RespCommand& command, Arguments arguments) {
+  if (arguments.size() == 1) {
+    return reply([](RespWriter& out) {
+      out.array(resp_commands().size());
+      for (const RespCommand& each : resp_commands()) write_command(out, each);
+    });
+  }
+  const std::string_view sub = as_text(arguments[1]);
+  const Arguments names = arguments.subspan(2);
+  if (same_word(sub, "count")) {
+    if (!names.empty()) return error(wrong_arity("command|count"));
+    reply([](RespWriter& out) { out.integer(static_cast<int64_t>(resp_commands().size())); });
+  } else if (same_word(sub, "docs")) {
+    command_docs(names);
+  } else if (same_word(sub, "info")) {
+    command_info(names);
+  } else if (same_word(sub, "list")) {
+    if (!names.empty()) return error("ERR syntax error");
+    reply([](RespWriter& out) {
+      out.set(resp_commands().size());
+      for (const RespCommand& each : resp_commands()) out.bulk(each.name);
+    });
+  } else {
+    unknown_subcommand(command, arguments[1]);
+  }
+}
+
+void RespSession::command_docs(Arguments names) {
+  reply([&](RespWriter& out) {
+    if (names.empty()) {
+      out.map(resp_commands().size());
+      for (const RespCommand& each : resp_commands()) write_docs(out, each);
+      return;
+    }
+    std::vector<const RespCommand*> found;
+    for (const Bytes name : names) {
+      if (const RespCommand* each = find_resp_command(as_text(name))) found.push_back(each);
+    }
+    out.map(found.size());
+    for (const RespCommand* each : found) write_docs(out, *each);
+  });
+}
+
+void RespSession::command_info(Arguments names) {
+  reply([&](RespWriter& out) {
+    out.array(names.empty() ? resp_commands().size() : names.size());
+    if (names.empty()) {
+      for (const RespCommand& each : resp_commands()) write_command(out, each);
+    }
+    for (const Bytes name : names) {
+      const RespCommand* each = find_resp_command(as_text(name));
+      each == nullptr ? out.null() : write_command(out, *each);
+    }
+  });
+}
+
+// ---- the server ----
+
+void RespSession::config(const RespCommand& command, Arguments arguments) {
+  if (!same_word(as_text(arguments[1]), "get")) return unknown_subcommand(command, arguments[1]);
+  if (arguments.size() < 3) return error(wrong_arity("config|get"));
+  const auto settings = resp_settings(sessions_.options(), parser_.limits());
+  std::vector<std::pair<std::string_view, std::string_view>> found;
+  for (const auto& [name, value] : settings) {
+    const bool wanted = std::ranges::any_of(arguments.subspan(2), [&](Bytes pattern) {
+      return glob_matches(lower(as_text(pattern)), name);
+    });
+    if (wanted) found.emplace_back(name, value);
+  }
+  reply([&](RespWriter& out) {
+    out.map(found.size());
+    for (const auto& [name, value] : found) {
+      out.bulk(name);
+      out.bulk(value);
+    }
+  });
+}
+
+void RespSession::info(Arguments arguments) {
+  std::string wanted;
+  for (const Bytes section : arguments.subspan(1)) wanted += " " + lower(as_text(section)) + " ";
+  const uint64_t number = open_slot({.kind = PendingReply::Kind::info});
+  submitted(number);
+  sessions_.service().status([this, number, wanted](const node::NodeStatus& status) {
+    --unanswered_;
+    complete(number, slot(number).reply.version,
+             [&](RespWriter& out) { out.text(resp_info(wanted, status, sessions_)); });
+    if (command_waits_ || ending_) sessions_.later(*this);
+  });
+}
+
+}  // namespace bop::serve

@@ -1,0 +1,269 @@
+#include "serve/resp_session.h"
+
+#include <algorithm>
+
+#include "base/assert.h"
+#include "base/checksum.h"
+#include "base/say.h"
+
+namespace bop::serve {
+
+namespace {
+
+constexpr uint32_t first_read_window = 16;
+constexpr size_t usual_reply_bytes = 1024;
+
+}  // namespace
+
+RespSession::RespSession(uint64_t id, Sessions& sessions, Wire& wire)
+    : Session(id),
+      sessions_(sessions),
+      wire_(&wire),
+      slots_(sessions.options().max_pipeline),
+      read_window_(std::min(first_read_window, sessions.options().max_pipeline)),
+      connected_at_(sessions.service().now()),
+      active_at_(connected_at_) {
+  sessions_.resp().connections.add();
+  sessions_.resp().connected.add(1);
+}
+
+// ---- what the connection says ----
+
+void RespSession::on_bytes(mem::Buffer received) {
+  if (ending_) return;
+  active_at_ = sessions_.service().now();
+  waiting_.push_back(std::move(received));
+  pump();
+}
+
+bool RespSession::on_end() {
+  ending_ = true;
+  waiting_.clear();
+  command_waits_ = false;
+  return head_ != tail_;
+}
+
+void RespSession::on_drained() { sessions_.later(*this); }
+
+void RespSession::on_closed() {
+  wire_ = nullptr;
+  ending_ = true;
+  waiting_.clear();
+  command_waits_ = false;
+  sessions_.resp().connected.add(-1);
+  sessions_.later(*this);
+}
+
+void RespSession::go_on() {
+  if (wire_ != nullptr) pump();
+}
+
+// ---- commands in ----
+
+void RespSession::pump() {
+  using Step = proto::RespParser::Step;
+  while (!ending_) {
+    if (!command_waits_) {
+      const Step step = parser_.next();
+      if (step == Step::more) {
+        if (waiting_.empty()) break;
+        parser_.push(std::move(waiting_.front()));
+        waiting_.pop_front();
+        continue;
+      }
+      if (step == Step::error) {
+        say::warning("{}: {}, closing", wire_->peer(), parser_.error());
+        error("ERR " + parser_.error());
+        ending_ = true;
+        break;
+      }
+    }
+    command_waits_ = !has_room() || !dispatch(parser_.arguments());
+    if (command_waits_) break;
+  }
+  if (ending_) {
+    waiting_.clear();
+    command_waits_ = false;
+  }
+  update_reading();
+  finish_when_replied();
+}
+
+bool RespSession::has_room() const {
+  return tail_ - head_ < slots_.size() &&
+         wire_->queued_bytes() <= sessions_.options().pause_output_bytes;
+}
+
+// Nothing is read while a command waits: what cannot be worked on is left to the client's side.
+void RespSession::update_reading() {
+  const bool read = !command_waits_ && !ending_;
+  if (read == reading_ || wire_ == nullptr) return;
+  reading_ = read;
+  if (read) {
+    wire_->resume();
+  } else {
+    wire_->pause();
+  }
+}
+
+void RespSession::finish_when_replied() {
+  if (ending_ && head_ == tail_ && wire_ != nullptr && !finishing_) {
+    finishing_ = true;
+    wire_->finish({BOP_E_STOPPED, "closed after the last reply"});
+  }
+}
+
+bool RespSession::dispatch(Arguments arguments) {
+  const RespCommand* command = find_resp_command(as_text(arguments[0]));
+  if (command == nullptr) {
+    sessions_.resp().commands.add();
+    unknown_command(arguments);
+    return true;
+  }
+  const bool well_formed = command->takes(arguments.size());
+  const bool data = (command->flags & (RespCommand::readonly | RespCommand::write)) != 0;
+  access_ = {};
+  if (well_formed && data && !admit(*command, arguments)) return false;
+  sessions_.resp().commands.add();
+  if (!well_formed) {
+    error(wrong_arity(command->name));
+  } else if (data) {
+    run_data(command->verb, arguments);
+  } else {
+    run_server(command->verb, *command, arguments);
+  }
+  return true;
+}
+
+bool RespSession::admit(const RespCommand& command, Arguments arguments) {
+  access_.writes = (command.flags & RespCommand::write) != 0;
+  access_.reads = !access_.writes;
+  access_.every_key = command.first_key != 1 || arguments.size() < 2 ||
+                      (command.last_key != 1 && arguments.size() > 2);
+  if (!access_.every_key) access_.key_hash = static_cast<uint32_t>(hash64(arguments[1]));
+  if (access_.reads && reads_ >= read_window_) return false;
+  return !conflicts(access_);
+}
+
+// A read that runs beside a write of its key might see it, or not: either could be out of order.
+bool RespSession::conflicts(const Access& access) const {
+  if ((access.reads ? writes_ : reads_) == 0) return false;
+  for (uint64_t number = head_; number != tail_; ++number) {
+    const Slot& other = slot(number);
+    if (other.done || (access.reads ? !other.access.writes : !other.access.reads)) continue;
+    if (access.every_key || other.access.every_key || access.key_hash == other.access.key_hash) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// ---- requests out ----
+
+uint64_t RespSession::open_slot(PendingReply reply) {
+  BOP_ASSERT_LT(tail_ - head_, slots_.size());
+  const uint64_t number = tail_++;
+  Slot& opened = slot(number);
+  reply.version = static_cast<uint8_t>(version_);
+  opened.reply = std::move(reply);
+  opened.access = {};
+  opened.started = sessions_.service().now();
+  opened.done = false;
+  return number;
+}
+
+void RespSession::submitted(uint64_t number) {
+  slot(number).access = access_;
+  ++unanswered_;
+  reads_ += access_.reads ? 1 : 0;
+  writes_ += access_.writes ? 1 : 0;
+}
+
+void RespSession::propose(PendingReply reply, mem::Buffer command) {
+  if (!find_group()) return;
+  const uint64_t number = open_slot(std::move(reply));
+  submitted(number);
+  sessions_.service().propose({.group = group_,
+                               .payload = std::move(command),
+                               .deadline = slot(number).started + sessions_.options().deadline,
+                               .caller = this,
+                               .token = number});
+}
+
+void RespSession::propose(PendingReply reply, const proto::KvOperation& operation) {
+  propose(std::move(reply), proto::encode_kv_command(sessions_.arena(), {&operation, 1}));
+}
+
+void RespSession::query(PendingReply reply, mem::Buffer question) {
+  if (!find_group()) return;
+  const uint64_t number = open_slot(std::move(reply));
+  submitted(number);
+  sessions_.service().query({.group = group_,
+                             .payload = std::move(question),
+                             .deadline = slot(number).started + sessions_.options().deadline,
+                             .caller = this,
+                             .token = number});
+}
+
+bool RespSession::find_group() {
+  if (group_ != 0) return true;
+  const auto found = sessions_.service().find_group(sessions_.options().group);
+  if (!found) {
+    error(found.error());
+    return false;
+  }
+  group_ = *found;
+  return true;
+}
+
+// ---- answers back ----
+
+void RespSession::answer(uint64_t token, const port::Answer& answer) {
+  Slot& answered = slot(token);
+  const Instant now = sessions_.service().now();
+  --unanswered_;
+  reads_ -= answered.access.reads ? 1 : 0;
+  writes_ -= answered.access.writes ? 1 : 0;
+  auto& metrics = sessions_.resp();
+  (answered.access.writes ? metrics.propose_ns : metrics.query_ns)
+      .record(static_cast<uint64_t>(now - answered.started));
+  if (answered.access.reads) adapt_read_window(answer.body.size());
+  complete(token, answered.reply.version, [&](proto::RespWriter& out) {
+    write_reply(out, answered.reply, answer, sessions_.shared().cursors, now);
+  });
+  if (answer.status < 0 && answer.status != BOP_E_CONDITION_FAILED) metrics.errors.add();
+  if (command_waits_ || ending_) sessions_.later(*this);
+}
+
+// Replies that are under way cannot be stopped, so that as many reads begin as memory is set aside
+// for replies of the size seen lately.
+void RespSession::adapt_read_window(size_t reply_bytes) {
+  const size_t fits =
+      sessions_.options().read_ahead_bytes / std::max(reply_bytes, usual_reply_bytes);
+  const size_t grown = std::min<size_t>(2 * size_t{read_window_}, slots_.size());
+  read_window_ = static_cast<uint32_t>(std::clamp<size_t>(fits, 1, grown));
+}
+
+void RespSession::append(std::span<const mem::Buffer> parts) {
+  if (wire_ == nullptr) return;
+  for (const mem::Buffer& part : parts) wire_->append(part);
+}
+
+void RespSession::send_ready() {
+  while (head_ != tail_ && slot(head_).done) {
+    Slot& ready = slot(head_);
+    append(ready.parts);
+    ready.parts.clear();
+    ready.reply.note = {};
+    ++head_;
+  }
+}
+
+void RespSession::error(std::string_view text) {
+  sessions_.resp().errors.add();
+  reply([&](proto::RespWriter& out) { out.error(text); });
+}
+
+void RespSession::error(const Error& error) { this->error(resp_error(error.code, error.detail)); }
+
+}  // namespace bop::serve

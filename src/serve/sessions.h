@@ -1,0 +1,102 @@
+// The sessions of one shard: who lives, who has to go on at the end of the turn, and what they share.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/metrics.h"
+#include "base/time.h"
+#include "mem/buffer.h"
+#include "node/service.h"
+#include "port/post.h"
+#include "proto/frame.h"
+#include "proto/kv.h"
+#include "proto/part_writer.h"
+#include "serve/scan_cursors.h"
+#include "serve/wire.h"
+
+namespace bop::serve {
+
+struct Options {
+  std::string group = "kv";             // that RESP and HTTP speak to
+  Duration deadline = 5 * seconds;      // of a request whose client names none
+  uint32_t max_pipeline = 1024;         // unanswered requests of a connection; more wait unread
+  size_t pause_output_bytes = 1 << 20;  // replies waiting to be sent: no further command begins
+  size_t read_ahead_bytes = 8 << 20;    // replies to questions under way may come to about that
+  uint32_t max_connections = 10'000;    // as configured, to be told to those who ask
+  std::string version;                  // of this program
+  proto::ClusterId cluster{};
+  NodeId node = 0;
+  uint16_t resp_port = 0;
+  std::map<NodeId, std::string> native_addresses;  // where the native clients of a node connect
+};
+
+// Counts of one shard, one protocol.
+struct ProtocolMetrics {
+  ProtocolMetrics(metrics::Registry& registry, const std::string& protocol, uint32_t shard);
+  metrics::Counter& connections;
+  metrics::Gauge& connected;
+  metrics::Counter& commands;
+  metrics::Counter& errors;
+  Histogram& propose_ns;
+  Histogram& query_ns;
+};
+
+// What all sessions of a shard share; `cursors` is shared by the shards of a node.
+struct Shared {
+  node::Service& service;
+  port::Post& post;
+  metrics::Registry& registry;
+  ScanCursors& cursors;
+  const Options& options;
+  uint32_t shard = 0;
+  uint32_t shards = 1;  // of the node
+};
+
+// To be destroyed when the shard runs no more: its service must not answer after that.
+class Sessions {
+ public:
+  explicit Sessions(const Shared& shared);
+  ~Sessions();
+  Sessions(const Sessions&) = delete;
+  Sessions& operator=(const Sessions&) = delete;
+
+  const Shared& shared() const { return shared_; }
+  const Options& options() const { return shared_.options; }
+  node::Service& service() { return shared_.service; }
+
+  // A name for a session: unique in the node.
+  uint64_t next_id();
+  // Owns it until it is finished.
+  Session& add(std::unique_ptr<Session> session);
+  // Session::go_on() at the end of this turn, and destruction when it is finished.
+  void later(Session& session);
+  size_t count() const { return sessions_.size(); }
+
+  ProtocolMetrics& resp() { return resp_; }
+  ProtocolMetrics& native() { return native_; }
+  ProtocolMetrics& http() { return http_; }
+
+  // Where commands are encoded and replies written, by one session at a time.
+  mem::Arena& arena() { return arena_; }
+  proto::PartWriter& scratch() { return scratch_; }
+  std::vector<proto::KvOperation>& operations() { return operations_; }
+
+ private:
+  void end_turn();
+
+  Shared shared_;
+  mem::Arena arena_;
+  proto::PartWriter scratch_;
+  std::vector<proto::KvOperation> operations_;
+  ProtocolMetrics resp_, native_, http_;
+  std::map<uint64_t, std::unique_ptr<Session>> sessions_;
+  std::vector<Session*> later_, running_;
+  uint64_t last_number_ = 0;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace bop::serve

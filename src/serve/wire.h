@@ -1,0 +1,58 @@
+// What a session needs of its connection: net's connections stand behind it in a node, strings in the
+// tests and fuzzers. All of it is of one shard's thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "base/result.h"
+#include "mem/buffer.h"
+
+namespace bop::serve {
+
+class Wire {
+ public:
+  virtual ~Wire() = default;
+  // Queues for one write at the end of the turn. A large buffer is shared, a small one copied.
+  virtual void append(const mem::Buffer& buffer) = 0;
+  virtual size_t queued_bytes() const = 0;
+  // No further on_bytes until resume().
+  virtual void pause() = 0;
+  virtual void resume() = 0;
+  // Sends what is queued, then closes. Nothing is read any more.
+  virtual void finish(const Error& reason) = 0;
+  // For messages: "127.0.0.1:53412".
+  virtual std::string_view peer() const = 0;
+};
+
+// The protocol side of a connection.
+class Session {
+ public:
+  explicit Session(uint64_t id) : id_(id) {}
+  virtual ~Session() = default;
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  // Takes all of `received`.
+  virtual void on_bytes(mem::Buffer received) = 0;
+  // The client sends no more. True: answers are still to come.
+  virtual bool on_end() = 0;
+  // Less than the high-water mark waits to be sent, after more did.
+  virtual void on_drained() = 0;
+  // The connection is gone, and with it the Wire.
+  virtual void on_closed() = 0;
+  // Goes on with what had to wait; called by Sessions at the end of a turn.
+  virtual void go_on() = 0;
+  // Its connection is closed and none of its requests is unanswered: nobody will call it again.
+  virtual bool finished() const = 0;
+
+  uint64_t id() const { return id_; }
+
+ private:
+  friend class Sessions;
+  const uint64_t id_;
+  bool waits_for_end_of_turn_ = false;  // Sessions' own
+};
+
+}  // namespace bop::serve

@@ -1,0 +1,476 @@
+#include "serve/resp_session.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "world.h"
+
+namespace bop::serve {
+namespace {
+
+using RespClient = Client<RespSession>;
+
+std::string command(const std::vector<std::string>& arguments) {
+  std::string out = "*" + std::to_string(arguments.size()) + "\r\n";
+  for (const auto& argument : arguments) {
+    out += "$" + std::to_string(argument.size()) + "\r\n" + argument + "\r\n";
+  }
+  return out;
+}
+
+TEST(RespSession, replies_in_the_order_of_the_commands_whatever_is_answered_first) {
+  World world;
+  RespClient client(world);
+  client.send("SET a 1\r\nSET b 2\r\nGET c\r\nPING\r\nGET d\r\n");
+  ASSERT_EQ(world.service.waiting(), 4u);
+  world.service.answer(3);
+  world.service.answer(2);
+  EXPECT_EQ(client.wire.take(), "");
+  world.service.answer(0);
+  EXPECT_EQ(client.wire.take(), "+OK\r\n");
+  world.service.answer(0);
+  EXPECT_EQ(client.wire.take(), "+OK\r\n$-1\r\n+PONG\r\n$-1\r\n");
+}
+
+TEST(RespSession, writes_of_one_connection_run_together) {
+  World world;
+  RespClient client(world);
+  client.send("SET k 1\r\nSET k 2\r\nINCR k\r\nDEL k\r\nMSET k 3 j 4\r\n");
+  EXPECT_EQ(world.service.waiting(), 5u);
+}
+
+TEST(RespSession, a_read_waits_for_the_writes_of_its_key_and_a_write_for_the_reads) {
+  World world;
+  RespClient client(world);
+  client.send("SET k 1\r\nGET other\r\nGET k\r\nGET more\r\n");
+  EXPECT_EQ(world.service.waiting(), 2u) << "GET k waits, and what comes after it";
+  world.service.answer(1);
+  world.post.run();
+  EXPECT_EQ(world.service.waiting(), 1u);
+  world.service.answer(0);
+  world.post.run();
+  EXPECT_EQ(world.service.waiting(), 2u);
+  world.settle();
+  EXPECT_EQ(client.wire.take(), "+OK\r\n$-1\r\n$1\r\n1\r\n$-1\r\n");
+
+  client.send("GET k\r\nSET k 2\r\n");
+  EXPECT_EQ(world.service.waiting(), 1u);
+  world.settle();
+  EXPECT_EQ(client.wire.take(), "$1\r\n1\r\n+OK\r\n");
+}
+
+TEST(RespSession, a_read_of_many_keys_waits_for_every_write) {
+  World world;
+  RespClient client(world);
+  for (const auto* read : {"DBSIZE", "SCAN 0", "MGET a b", "EXISTS a b"}) {
+    client.send("SET k 1\r\n" + std::string(read) + "\r\n");
+    EXPECT_EQ(world.service.waiting(), 1u) << read;
+    world.settle();
+  }
+}
+
+TEST(RespSession, names_what_became_of_a_command_and_keeps_the_connection) {
+  const std::vector<std::pair<bop_status, std::string>> cases{
+      {BOP_E_OUTCOME_UNKNOWN, "-UNKNOWNOUTCOME "},
+      {BOP_E_UNAVAILABLE, "-CLUSTERDOWN "},
+      {BOP_E_TIMEOUT, "-CLUSTERDOWN "},
+      {BOP_E_OVERLOADED, "-OVERLOADED "},
+      {BOP_E_LOG_FULL, "-LOGFULL "},
+      {BOP_E_DISK_FULL, "-DISKFULL "},
+      {BOP_E_SUSPECT, "-SUSPECT "},
+      {BOP_E_LATCHED, "-LATCHED "},
+      {BOP_E_MACHINE, "-MACHINE "},
+      {BOP_E_TOO_LARGE, "-ERR "},
+  };
+  World world;
+  RespClient client(world);
+  for (const auto& [status, start] : cases) {
+    world.service.refuse_with = status;
+    for (const auto* sent :
+         {"SET k v\r\n", "GET k\r\n", "INCR n\r\n", "SET k v NX GET\r\n", "SCAN 0\r\n"}) {
+      const std::string reply = client.talk(sent);
+      EXPECT_TRUE(reply.starts_with(start)) << sent << reply;
+      EXPECT_TRUE(reply.ends_with("\r\n"));
+    }
+    world.service.refuse_with = BOP_OK;
+    EXPECT_EQ(client.talk("PING\r\n"), "+PONG\r\n");
+  }
+  EXPECT_FALSE(client.wire.finished);
+}
+
+TEST(RespSession, shows_the_words_of_an_answer) {
+  World world;
+  RespClient client(world);
+  client.send("SET k v\r\n");
+  world.service.answer_with(0, BOP_E_OUTCOME_UNKNOWN, "the leader was lost");
+  EXPECT_EQ(client.wire.take(), "-UNKNOWNOUTCOME the leader was lost\r\n");
+}
+
+TEST(RespSession, names_a_group_that_is_not_there) {
+  Options options;
+  options.group = "missing";
+  World world(options);
+  RespClient client(world);
+  EXPECT_TRUE(client.talk("GET k\r\n").starts_with("-NOGROUP "));
+  EXPECT_EQ(client.talk("PING\r\n"), "+PONG\r\n");
+}
+
+TEST(RespSession, refuses_keys_and_values_over_their_limits_and_keeps_the_connection) {
+  World world;
+  RespClient client(world);
+  const std::string long_key(1025, 'k');
+  const std::string long_value((1 << 20) + 1, 'v');
+  EXPECT_EQ(client.talk(command({"GET", ""})), "-ERR a key must not be empty\r\n");
+  EXPECT_EQ(client.talk(command({"SET", "", "v"})), "-ERR a key must not be empty\r\n");
+  EXPECT_EQ(client.talk(command({"SET", long_key, "v"})),
+            "-ERR a key of 1025 bytes, the limit is 1024\r\n");
+  EXPECT_EQ(client.talk(command({"MSET", "k", "v", long_key, "v"})),
+            "-ERR a key of 1025 bytes, the limit is 1024\r\n");
+  EXPECT_EQ(client.talk(command({"SET", "k", long_value})),
+            "-ERR a value of 1048577 bytes, the limit is 1048576\r\n");
+  EXPECT_EQ(client.talk(command({"APPEND", "k", long_value})),
+            "-ERR a value of 1048577 bytes, the limit is 1048576\r\n");
+  std::vector<std::string> many{"DEL"};
+  for (int i = 0; i < 1025; ++i) many.push_back("k" + std::to_string(i));
+  EXPECT_EQ(client.talk(command(many)), "-ERR 1025 keys in one command, the limit is 1024\r\n");
+  many[0] = "MGET";
+  EXPECT_EQ(client.talk(command(many)), "-ERR 1025 keys in one command, the limit is 1024\r\n");
+  many.pop_back();
+  many.pop_back();
+  EXPECT_TRUE(client.talk(command(many)).starts_with("*1023\r\n"));
+  EXPECT_EQ(world.service.kv.size(), 0u);
+  EXPECT_EQ(client.talk(command({"SET", std::string(1024, 'k'), std::string(1 << 20, 'v')})),
+            "+OK\r\n");
+}
+
+TEST(RespSession, refuses_expiry_by_name) {
+  World world;
+  RespClient client(world);
+  for (const auto* option : {"EX 10", "px 10", "EXAT 99", "PXAT 99"}) {
+    EXPECT_EQ(client.talk("SET k v " + std::string(option) + "\r\n"),
+              "-ERR keys do not expire here: SET takes NX, XX, GET and KEEPTTL\r\n");
+  }
+  EXPECT_EQ(client.talk("EXISTS k\r\n"), ":0\r\n");
+}
+
+TEST(RespSession, a_value_that_append_would_make_too_long_is_refused_in_redis_words) {
+  World world;
+  RespClient client(world);
+  client.talk(command({"SET", "k", std::string(1 << 20, 'v')}));
+  EXPECT_EQ(client.talk("APPEND k x\r\n"),
+            "-ERR string exceeds maximum allowed size (proto-max-bulk-len)\r\n");
+}
+
+TEST(RespSession, stops_reading_when_its_pipeline_is_full_and_goes_on_when_it_is_not) {
+  Options options;
+  options.max_pipeline = 8;
+  World world(options);
+  RespClient client(world);
+  std::string pipeline;
+  for (int i = 0; i < 100; ++i) pipeline += "SET k" + std::to_string(i) + " v\r\n";
+  client.send(pipeline);
+  EXPECT_EQ(world.service.waiting(), 8u);
+  EXPECT_TRUE(client.wire.paused);
+  world.settle();
+  EXPECT_FALSE(client.wire.paused);
+  EXPECT_EQ(client.wire.take().size(), 100 * 5u);
+  EXPECT_EQ(world.service.kv.size(), 100u);
+}
+
+TEST(RespSession, starts_no_command_while_its_replies_are_not_read) {
+  Options options;
+  options.pause_output_bytes = 10'000;
+  World world(options);
+  RespClient client(world);
+  client.talk(command({"SET", "k", std::string(1000, 'v')}));
+  client.wire.reads = false;
+  std::string pipeline;
+  for (int i = 0; i < 1000; ++i) pipeline += "GET k\r\n";
+  client.send(pipeline);
+  world.settle();
+  EXPECT_TRUE(client.wire.paused);
+  EXPECT_LT(client.wire.sent.size(), 60'000u);
+  std::string all = client.wire.take();
+  for (int rounds = 0; rounds < 1000 && client.wire.paused; ++rounds) {
+    client.session().on_drained();
+    world.settle();
+    all += client.wire.take();
+  }
+  EXPECT_FALSE(client.wire.paused);
+  EXPECT_EQ(all.size(), 1000 * (1000 + 9u));
+}
+
+TEST(RespSession, begins_no_more_reads_than_it_has_memory_set_aside_for_their_replies) {
+  Options options;
+  options.read_ahead_bytes = 1 << 20;
+  World world(options);
+  RespClient client(world);
+  client.talk(command({"SET", "k", std::string(300'000, 'v')}));
+  client.talk("GET k\r\n");
+  std::string pipeline;
+  for (int i = 0; i < 50; ++i) pipeline += "GET k\r\n";
+  client.send(pipeline);
+  EXPECT_EQ(world.service.waiting(), 3u);
+  world.settle();
+  EXPECT_EQ(client.wire.take().size(), 50 * (300'000 + 11u));
+  // Small replies make room for many again.
+  client.talk("SET k v\r\n");
+  for (int i = 0; i < 8; ++i) client.talk(pipeline);
+  client.send(pipeline);
+  EXPECT_EQ(world.service.waiting(), 50u);
+}
+
+TEST(RespSession, lives_until_what_it_asked_is_answered_though_its_connection_is_gone) {
+  World world;
+  RespClient client(world);
+  client.send("SET a 1\r\nGET b\r\nINFO\r\n");
+  const size_t waiting = world.service.waiting();
+  EXPECT_EQ(waiting, 2u);
+  client.drop();
+  world.post.run();
+  EXPECT_EQ(world.sessions.count(), 1u);
+  world.settle();
+  EXPECT_EQ(world.sessions.count(), 0u);
+  EXPECT_EQ(client.wire.take(), "");
+}
+
+TEST(RespSession, answers_what_was_sent_before_the_client_stopped_sending) {
+  World world;
+  RespClient client(world);
+  client.send("SET a 1\r\nGET b\r\nGET unfini");
+  EXPECT_TRUE(client.session().on_end());
+  world.settle();
+  EXPECT_EQ(client.wire.take(), "+OK\r\n$-1\r\n");
+  EXPECT_TRUE(client.wire.finished);
+}
+
+TEST(RespSession, has_nothing_to_wait_for_when_an_idle_client_stops_sending) {
+  World world;
+  RespClient client(world);
+  client.talk("PING\r\n");
+  EXPECT_FALSE(client.session().on_end());
+}
+
+TEST(RespSession, quits_after_the_replies_that_are_still_to_come) {
+  World world;
+  RespClient client(world);
+  client.send("SET a 1\r\nQUIT\r\nSET b 2\r\n");
+  EXPECT_FALSE(client.wire.finished);
+  world.settle();
+  EXPECT_EQ(client.wire.take(), "+OK\r\n+OK\r\n");
+  EXPECT_TRUE(client.wire.finished);
+  EXPECT_EQ(world.service.kv.size(), 1u);
+}
+
+TEST(RespSession, an_endless_length_costs_no_memory_and_ends_the_connection) {
+  World world;
+  RespClient client(world);
+  EXPECT_EQ(client.talk("*2\r\n$3\r\nGET\r\n$9999999999\r\n"),
+            "-ERR Protocol error: invalid bulk length\r\n");
+  EXPECT_TRUE(client.wire.finished);
+  client.send("PING\r\n");
+  world.settle();
+  EXPECT_EQ(client.wire.take(), "");
+}
+
+// ---- scan ----
+
+std::string bulk_at(const std::string& reply, size_t& at) {
+  EXPECT_EQ(reply[at], '$');
+  const size_t size = std::stoul(reply.substr(at + 1));
+  at = reply.find('\n', at) + 1;
+  const std::string value = reply.substr(at, size);
+  at += size + 2;
+  return value;
+}
+
+std::pair<std::string, std::vector<std::string>> scan(RespClient& client, const std::string& sent) {
+  const std::string reply = client.talk(sent + "\r\n");
+  if (!reply.starts_with("*2\r\n")) {
+    ADD_FAILURE() << sent << ": " << reply;
+    return {"0", {}};
+  }
+  size_t at = 4;
+  const std::string cursor = bulk_at(reply, at);
+  const size_t count = std::stoul(reply.substr(at + 1));
+  at = reply.find('\n', at) + 1;
+  std::vector<std::string> keys;
+  for (size_t i = 0; i < count; ++i) keys.push_back(bulk_at(reply, at));
+  return {cursor, keys};
+}
+
+TEST(Scan, goes_through_all_keys_once_whatever_the_count) {
+  World world;
+  RespClient client(world);
+  std::set<std::string> expected;
+  for (int i = 0; i < 257; ++i) {
+    expected.insert("key" + std::to_string(i));
+    client.talk("SET key" + std::to_string(i) + " v\r\n");
+  }
+  for (const int count : {1, 7, 10, 256, 257, 1000, 100'000}) {
+    std::set<std::string> seen;
+    std::string cursor = "0";
+    do {
+      const auto [next, keys] = scan(client, "SCAN " + cursor + " COUNT " + std::to_string(count));
+      for (const auto& key : keys) EXPECT_TRUE(seen.insert(key).second) << key;
+      cursor = next;
+    } while (cursor != "0");
+    EXPECT_EQ(seen, expected);
+  }
+}
+
+TEST(Scan, matches_patterns_and_reads_only_what_their_beginning_allows) {
+  World world;
+  RespClient client(world);
+  client.talk("MSET a:1 x a:2 x b:1 x c x\r\n");
+  EXPECT_EQ(scan(client, "SCAN 0 MATCH a:*").second, (std::vector<std::string>{"a:1", "a:2"}));
+  EXPECT_EQ(scan(client, "SCAN 0 MATCH *:1").second, (std::vector<std::string>{"a:1", "b:1"}));
+  EXPECT_EQ(scan(client, "SCAN 0 MATCH [ac]*").second,
+            (std::vector<std::string>{"a:1", "a:2", "c"}));
+  const auto [cursor, keys] = scan(client, "SCAN 0 MATCH b* COUNT 1");
+  EXPECT_EQ(keys, (std::vector<std::string>{"b:1"}));
+  EXPECT_EQ(cursor, "0") << "c is outside of the pattern's range";
+}
+
+TEST(Scan, a_pattern_of_the_highest_bytes_has_no_end) {
+  World world;
+  RespClient client(world);
+  client.talk(command({"SET", "\xff\xff", "v"}));
+  EXPECT_EQ(scan(client, "SCAN 0 MATCH \"\\xff*\"").second, (std::vector<std::string>{"\xff\xff"}));
+}
+
+TEST(Scan, a_cursor_works_on_other_connections_and_again) {
+  World world;
+  RespClient one(world), two(world);
+  one.talk("MSET a 1 b 2 c 3\r\n");
+  const auto [cursor, keys] = scan(one, "SCAN 0 COUNT 1");
+  EXPECT_EQ(scan(two, "SCAN " + cursor + " COUNT 1").second, (std::vector<std::string>{"b"}));
+  EXPECT_EQ(scan(one, "SCAN " + cursor + " COUNT 1").second, (std::vector<std::string>{"b"}));
+}
+
+TEST(Scan, names_a_cursor_that_is_unknown_or_expired) {
+  World world;
+  RespClient client(world);
+  EXPECT_EQ(client.talk("SCAN 42\r\n"),
+            "-BADCURSOR cursor 42 is unknown or expired, begin again with 0\r\n");
+  client.talk("MSET a 1 b 2\r\n");
+  const auto [cursor, keys] = scan(client, "SCAN 0 COUNT 1");
+  world.service.time += 601 * seconds;
+  EXPECT_TRUE(client.talk("SCAN " + cursor + "\r\n").starts_with("-BADCURSOR "));
+}
+
+TEST(ScanCursors, forget_the_oldest_when_they_are_full) {
+  ScanCursors cursors(1, 3);
+  std::vector<uint64_t> ids;
+  for (int i = 0; i < 4; ++i) ids.push_back(cursors.add(i, "key" + std::to_string(i)));
+  EXPECT_FALSE(cursors.find(5, ids[0]));
+  EXPECT_EQ(cursors.find(5, ids[1]), "key1");
+  cursors.add(6, "key4");
+  EXPECT_FALSE(cursors.find(7, ids[2])) << "key1 was used since";
+  EXPECT_EQ(cursors.find(7, ids[1]), "key1");
+  EXPECT_NE(ids[0], 0u);
+}
+
+// ---- the connection and the server ----
+
+TEST(RespSession, says_hello_in_both_versions) {
+  World world;
+  RespClient client(world);
+  const std::string two = client.talk("HELLO\r\n");
+  EXPECT_TRUE(
+      two.starts_with("*14\r\n$6\r\nserver\r\n$3\r\nbop\r\n$7\r\nversion\r\n$5\r\n0.1.0\r\n"))
+      << two;
+  EXPECT_NE(two.find("$5\r\nproto\r\n:2\r\n"), std::string::npos);
+  const std::string three = client.talk("HELLO 3 SETNAME me\r\n");
+  EXPECT_TRUE(three.starts_with("%7\r\n")) << three;
+  EXPECT_NE(three.find("$5\r\nproto\r\n:3\r\n"), std::string::npos);
+  EXPECT_EQ(client.talk("CLIENT GETNAME\r\n"), "$2\r\nme\r\n");
+}
+
+TEST(RespSession, replies_under_way_keep_the_version_their_command_was_sent_in) {
+  World world;
+  RespClient client(world);
+  client.send("GET k\r\nHELLO 3\r\nGET k\r\n");
+  world.settle();
+  const std::string replies = client.wire.take();
+  EXPECT_TRUE(replies.starts_with("$-1\r\n%7\r\n")) << replies;
+  EXPECT_TRUE(replies.ends_with("_\r\n")) << replies;
+}
+
+TEST(RespSession, tells_clients_who_they_are) {
+  World world;
+  RespClient one(world), two(world);
+  EXPECT_NE(one.talk("CLIENT ID\r\n"), two.talk("CLIENT ID\r\n"));
+  EXPECT_EQ(one.talk("CLIENT SETINFO lib-name redis-py\r\n"), "+OK\r\n");
+  EXPECT_EQ(one.talk("CLIENT SETINFO LIB-VER 5.0\r\n"), "+OK\r\n");
+  EXPECT_EQ(one.talk("CLIENT SETINFO lib-color red\r\n"),
+            "-ERR Unrecognized option 'lib-color'\r\n");
+  EXPECT_EQ(one.talk("CLIENT SETINFO lib-name \"a b\"\r\n"),
+            "-ERR lib-name cannot contain spaces, newlines or special characters.\r\n");
+  const std::string info = one.talk("CLIENT INFO\r\n");
+  EXPECT_NE(info.find("addr=127.0.0.1:50000"), std::string::npos);
+  EXPECT_NE(info.find("lib-name=redis-py lib-ver=5.0"), std::string::npos);
+}
+
+TEST(RespSession, config_get_answers_only_what_is_so) {
+  World world;
+  RespClient client(world);
+  EXPECT_EQ(client.talk("CONFIG GET port\r\n"), "*2\r\n$4\r\nport\r\n$4\r\n7101\r\n");
+  EXPECT_EQ(client.talk("CONFIG GET DATA* max*\r\n"),
+            "*4\r\n$9\r\ndatabases\r\n$1\r\n1\r\n$10\r\nmaxclients\r\n$5\r\n10000\r\n");
+  EXPECT_EQ(client.talk("CONFIG GET appendonly\r\n"), "*0\r\n");
+  EXPECT_EQ(client.talk("CONFIG SET port 1\r\n"),
+            "-ERR unknown subcommand 'SET'. Try CONFIG HELP.\r\n");
+}
+
+TEST(RespSession, counts_and_describes_its_commands) {
+  World world;
+  RespClient client(world);
+  const size_t count = resp_commands().size();
+  EXPECT_EQ(client.talk("COMMAND COUNT\r\n"), ":" + std::to_string(count) + "\r\n");
+  EXPECT_TRUE(client.talk("COMMAND\r\n").starts_with("*" + std::to_string(count) + "\r\n*10\r\n"));
+  EXPECT_TRUE(
+      client.talk("COMMAND DOCS\r\n").starts_with("*" + std::to_string(2 * count) + "\r\n"));
+  EXPECT_TRUE(client.talk("COMMAND DOCS get bogus\r\n").starts_with("*2\r\n$3\r\nget\r\n"));
+  EXPECT_TRUE(
+      client.talk("COMMAND INFO GET\r\n")
+          .starts_with(
+              "*1\r\n*10\r\n$3\r\nget\r\n:2\r\n*2\r\n+readonly\r\n+fast\r\n:1\r\n:1\r\n:1\r\n"));
+}
+
+TEST(RespSession, every_command_of_the_table_is_known_by_its_name) {
+  for (const RespCommand& each : resp_commands()) {
+    EXPECT_EQ(find_resp_command(each.name), &each) << each.name;
+    std::string upper(each.name);
+    for (char& c : upper) c = static_cast<char>(std::toupper(c));
+    EXPECT_EQ(find_resp_command(upper), &each) << upper;
+  }
+  EXPECT_EQ(find_resp_command(""), nullptr);
+  EXPECT_EQ(find_resp_command("ge"), nullptr);
+  EXPECT_EQ(find_resp_command("gett"), nullptr);
+  EXPECT_EQ(find_resp_command(std::string(300, 'g')), nullptr);
+}
+
+TEST(RespSession, info_shows_groups_and_the_sections_asked_for) {
+  World world;
+  node::GroupStatus group;
+  group.name = "kv";
+  group.id = 1;
+  group.role = "leader";
+  group.term = 3;
+  world.service.node_status.groups.push_back(group);
+  world.service.node_status.version = "0.1.0";
+  RespClient client(world);
+  const std::string all = client.talk("INFO\r\n");
+  EXPECT_NE(all.find("# Server\r\nbop_version:0.1.0\r\n"), std::string::npos) << all;
+  EXPECT_NE(all.find("connected_clients:1\r\n"), std::string::npos);
+  EXPECT_NE(all.find("group_kv:id=1,machine=,role=leader,term=3,"), std::string::npos);
+  const std::string one = client.talk("info CLIENTS\r\n");
+  EXPECT_EQ(one.find("# Server"), std::string::npos);
+  EXPECT_NE(one.find("# Clients"), std::string::npos);
+  EXPECT_EQ(client.talk("INFO bogus\r\n"), "$0\r\n\r\n");
+}
+
+}  // namespace
+}  // namespace bop::serve
