@@ -108,6 +108,7 @@ bop::Status Replica::restore(const log::RecoveredGroup& recovered) {
     restored.runs.clear();
     restored.before_first = {machine.term, machine.index};
     restored.last = machine.index;
+    ports_.log.release(options_.id, restored.before_first);  // its next record begins anew there
   }
   if (machine.index < restored.before_first.index)
     return fail(BOP_E_DAMAGED, "group " + options_.name + ": the machine holds entries up to " +

@@ -39,6 +39,9 @@ struct Options {
   Duration seal_after = 5 * milliseconds;   // idle for that long: a sealing frame
   bool direct = true;                       // where the file system has it
   uint64_t log_id = 0;                      // of this directory, made by bopd format
+  // Beyond it, a cold group's live entries are rewritten so that old segments can go. 0: half of
+  // max_bytes.
+  uint64_t rewrite_above_bytes = 0;
 };
 
 // Where a problem stands, for people: "wal/0000000000000003.seg", byte offset.
@@ -50,7 +53,8 @@ struct Place {
 // docs/formats/log.md has the table that leads to these.
 enum class Health : uint8_t {
   ok = 0,
-  suspect = 1,  // acknowledged entries of this group may be missing or damaged: it counts to nothing
+  suspect =
+      1,  // acknowledged entries of this group may be missing or damaged: it counts to nothing
 };
 
 // What recovery found of one group.
@@ -71,12 +75,14 @@ struct Recovery {
   uint64_t epoch = 0;  // the one that this open began
   uint64_t frames = 0;
   uint64_t bytes = 0;
-  bool torn = false;   // an unacknowledged end was cut
+  bool torn = false;  // an unacknowledged end was cut
   Place cut;
   bool suspect = false;  // a block that is neither valid, stale nor pre-written
   bool damaged = false;  // a bad block at or below what was proven durable
   Place place;
   std::vector<RecoveredGroup> groups;  // by id
+  // Groups that are not among them may have been in the log and lost: each is suspect.
+  bool others_suspect = false;
 };
 
 // Who appends: one a group. Called on the shard's thread, never from within append().
@@ -91,11 +97,11 @@ class Appender {
 
 struct Append {
   GroupId group = 0;
-  raft::HardState hard;       // in every record
+  raft::HardState hard;  // in every record
   Term leader_term = 0;
   // Consecutive; the first replaces what stands at its index and after. Empty: hard state alone.
   std::span<const std::span<const raft::Entry>> entries;
-  uint64_t number = 0;        // handed back by durable(); rises within a group
+  uint64_t number = 0;  // handed back by durable(); rises within a group
 };
 
 class Log {
@@ -104,8 +110,7 @@ class Log {
   // directory becomes an empty log only when `create` is set (bopd format did it).
   static Result<std::unique_ptr<Log>> open(port::FileSystem& files, const std::string& directory,
                                            const Options& options, const port::Clock& clock,
-                                           port::Timers& timers, port::Post& post,
-                                           bool create);
+                                           port::Timers& timers, port::Post& post, bool create);
   virtual ~Log() = default;
 
   virtual const Recovery& recovery() const = 0;

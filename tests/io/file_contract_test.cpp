@@ -126,8 +126,10 @@ TEST_P(HostFiles, operations_under_way_when_it_closes_are_waited_for_and_not_tol
     auto backend =
         std::string(GetParam().name) == "pool" ? io::FileBackend::pool : io::FileBackend::uring;
     auto files = io::open_file_system(loop, directory.path(), {.backend = backend}).value();
-    // Of an end in a hurry: the file is never closed, as a latched log's would not be.
-    auto* file = files->open_now("a", {.create = true}).value().release();
+    // Of an end in a hurry, which cannot wait: the file is never closed.
+    static std::vector<port::File*> never_closed;
+    port::File* file = files->open_now("a", {.create = true}).value().release();
+    never_closed.push_back(file);
     const Bytes parts[] = {content};
     file->write(0, parts, heard);
     loop.run_turn(loop.now());

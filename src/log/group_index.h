@@ -1,0 +1,81 @@
+// What the log knows of one group: where its entries stand, and what its records said last.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <vector>
+
+#include "log/position.h"
+#include "log/record.h"
+#include "raft/types.h"
+
+namespace bop::log {
+
+// A stretch of consecutive entries within one record. What a truncation or a release cut off is
+// still in the record, and skipped when it is read.
+struct RecordPlace {
+  Position frame = 0;
+  uint32_t offset = 0;  // of the record in the frame's stream
+  uint32_t bytes = 0;
+  Index first = 0;
+  uint32_t count = 0;
+
+  // Unique: a frame's stream is shorter than its blocks.
+  Position position() const { return frame + offset; }
+  Index last() const { return first + count - 1; }
+};
+
+class GroupIndex {
+ public:
+  raft::HardState hard;
+  Term leader_term = 0;
+  Position last_record = 0;
+  int64_t last_time_ns = 0;
+
+  const raft::EntryId& before_first() const { return before_first_; }
+  Index last() const { return last_; }
+  const std::vector<raft::TermRun>& runs() const { return runs_; }
+  const std::deque<RecordPlace>& places() const { return places_; }
+  bool empty() const { return last_ == before_first_.index; }
+
+  // The term of an entry kept, or of the one before them; 0 of any other.
+  Term term_at(Index index) const;
+  // Whether a record may follow: its first entry is the next one or replaces one of ours, and the
+  // entry before is the one it names.
+  bool follows(const RecordHeader& header) const;
+
+  // The group's log begins anew after `before_first`.
+  void restart(raft::EntryId before_first);
+  // Entries from `first` on are no more.
+  void truncate(Index first);
+  // `place` holds the next entries, whose runs of terms are given one by one with add_term.
+  void add_place(const RecordPlace& place);
+  void add_term(Index index, Term term) {
+    if (runs_.empty() || runs_.back().term != term) runs_.push_back({index, term});
+  }
+  // The last place grew by the entries that follow it.
+  void extend_last(uint32_t count, uint32_t bytes);
+  // Entries up to `through` are needed no more.
+  void release(raft::EntryId through);
+
+  void replace_places(std::deque<RecordPlace> places);
+
+  // A record that was read back. `entries` is its body, checked.
+  void apply(const RecordPlace& place, const RecordHeader& header, Bytes entries);
+
+  // The lowest position that this group needs: of its first entry's record, or of its last record.
+  Position needs() const;
+  uint64_t live_bytes() const { return live_bytes_; }
+
+ private:
+  void apply_rewritten(const RecordPlace& place, const RecordHeader& header, Bytes entries);
+  void add_terms(Bytes entries);
+
+  raft::EntryId before_first_;
+  Index last_ = 0;
+  std::vector<raft::TermRun> runs_;
+  std::deque<RecordPlace> places_;
+  uint64_t live_bytes_ = 0;  // of the records that places_ names
+};
+
+}  // namespace bop::log

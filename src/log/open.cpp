@@ -1,0 +1,168 @@
+// How a log is opened: its files are found, scanned and synced, its groups rebuilt, and a new epoch
+// begun with a frame that names every group.
+#include <algorithm>
+
+#include "base/assert.h"
+#include "log/shard_log.h"
+
+namespace bop::log {
+namespace {
+
+Status check_options(const Options& options) {
+  if (options.log_id == 0) return fail(BOP_E_INVALID_ARGUMENT, "log_id 0");
+  if (options.segment_bytes % block_bytes != 0 || options.segment_bytes < (256u << 10) ||
+      options.segment_bytes > (2u << 30)) {
+    return fail(BOP_E_INVALID_ARGUMENT, "segment_bytes: 256 KiB to 2 GiB, a multiple of 4096");
+  }
+  if (options.max_bytes < 3 * options.segment_bytes) {
+    return fail(BOP_E_INVALID_ARGUMENT, "max_bytes: at least three segments");
+  }
+  if (options.max_frame_bytes < 4 * block_bytes) {
+    return fail(BOP_E_INVALID_ARGUMENT, "max_frame_bytes: at least 16 KiB");
+  }
+  return {};
+}
+
+// A frame must fit a segment beside the summaries, and its blocks be counted in 16 bits.
+uint32_t frame_blocks(const Options& options) {
+  const uint64_t segment = options.segment_bytes / block_bytes;
+  const uint64_t frame = options.max_frame_bytes / block_bytes;
+  return static_cast<uint32_t>(std::min({frame, segment - segment / 4, uint64_t{UINT16_MAX}}));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Log>> Log::open(port::FileSystem& files, const std::string& directory,
+                                       const Options& options, const port::Clock& clock,
+                                       port::Timers& timers, port::Post& post, bool create) {
+  return ShardLog::open({files, clock, timers, post}, directory, options, create);
+}
+
+Result<std::unique_ptr<Log>> ShardLog::open(const LogPorts& ports, const std::string& directory,
+                                            const Options& options, bool create) {
+  BOP_TRY(check_options(options));
+  std::unique_ptr<ShardLog> log(new ShardLog(ports, directory, options));
+  BOP_TRY(log->recover(create));
+  log->serve();
+  return log;
+}
+
+ShardLog::ShardLog(const LogPorts& ports, std::string directory, const Options& options)
+    : ports_(ports),
+      directory_(std::move(directory)),
+      options_(options),
+      segments_(ports.files, directory_, options, ports.clock, ports.timers),
+      reads_(
+          options.log_id, ports.files, directory_, ports.post,
+          [this](GroupId group, Index index) { return locate(group, index); },
+          [this] { segments_.want(0); }),
+      max_frame_blocks_(frame_blocks(options)),
+      seal_timer_(ports.timers.make_timer([this] { seal_if_idle(); })) {}
+
+Status ShardLog::recover(bool create) {
+  if (create) BOP_TRY(ports_.files.make_directory_now(directory_));
+  BOP_TRY(segments_.remove_leftovers());
+  BOP_TRY_ASSIGN(std::vector<SegmentFile> files, open_files(create));
+  Scanner scanner(ports_.files, directory_, options_.log_id, files);
+  Rebuild rebuild(scanner);
+  for (bool more = !files.empty(); more;) {
+    BOP_TRY_ASSIGN(more, scanner.next(rebuild));
+  }
+  rebuild.finish();
+  ScanEnd end = scanner.end();
+  recovery_ = rebuild.recovery();
+  const bool nothing = !end.any_frame && !recovery_.damaged && !recovery_.suspect;
+  if (nothing && !create) {
+    return fail(BOP_E_NOT_FORMATTED, ports_.files.describe(directory_) + " holds no log");
+  }
+  if (end.position == 0) end.position = make_position(1, 0);
+  take_groups(rebuild);
+  for (SegmentFile& file : files) segments_.adopt(std::move(file));
+  // What was read may still be in a cache of the device: it is made durable before the new epoch
+  // says that it is.
+  if (const auto last = segments_.find(rebuild.last_frame_segment())) {
+    BOP_TRY(last->file->sync_now());
+  }
+  BOP_TRY(ports_.files.sync_directory_now(directory_));
+  return write_opening(end);
+}
+
+Result<std::vector<SegmentFile>> ShardLog::open_files(bool create) {
+  std::vector<SegmentFile> files;
+  const auto names = ports_.files.list_now(directory_);
+  if (!names && names.error().code == BOP_E_NOT_FOUND && !create) {
+    return fail(BOP_E_NOT_FORMATTED, ports_.files.describe(directory_) + " is not there");
+  }
+  if (!names) return std::unexpected(names.error());
+  for (const std::string& name : *names) {
+    const uint32_t number = segment_number(name);
+    if (number == 0) continue;
+    SegmentFile segment;
+    segment.number = number;
+    BOP_TRY_ASSIGN(segment.file,
+                   ports_.files.open_now(directory_ + "/" + name, segments_.file_options()));
+    BOP_TRY_ASSIGN(segment.size, segment.file->size());
+    files.push_back(std::move(segment));
+  }
+  return files;
+}
+
+void ShardLog::take_groups(Rebuild& rebuild) {
+  hole_segment_ = rebuild.first_hole_segment();
+  for (auto& [id, rebuilt] : rebuild.take_groups()) {
+    Group& group = group_of(id);
+    group.index = std::move(rebuilt.index);
+    group.suspect = rebuilt.suspect;
+    pin(group);
+  }
+}
+
+// The first frame of the new epoch, behind all that may have been acknowledged.
+Status ShardLog::write_opening(const ScanEnd& end) {
+  head_ = segment_of(end.position);
+  next_position_ = end.position;
+  next_number_ = end.next_number;
+  auto segment = segments_.find(head_);
+  const uint64_t size =
+      record_header_bytes + std::min<uint64_t>(sorted_groups().size(), 4096) * summary_item_bytes;
+  const uint64_t needed = (size + block_stream_bytes - 1) / block_stream_bytes * block_bytes;
+  if (segment != nullptr && offset_of(end.position) + needed > segment->size) {
+    ++head_;
+    next_position_ = make_position(head_, 0);
+    segment = segments_.find(head_);
+  }
+  if (segment == nullptr) {
+    BOP_TRY(segments_.make_now(head_));
+    segment = segments_.find(head_);
+  }
+  head_bytes_ = segment->size;
+
+  auto opening = take_memory();
+  opening->frame.begin(FrameKind::opening, next_position_, next_number_++,
+                       std::min(max_frame_blocks_, blocks_left()), ports_.clock.now());
+  put_summary(opening->frame);
+  BlockHeader common;
+  common.log_id = options_.log_id;
+  common.durable_through = end.position;
+  common.epoch = end.next_epoch;
+  common.first_segment = written_first_segment_ = std::max(end.first_segment, first_needed());
+  common.segment_blocks = static_cast<uint32_t>(head_bytes_ / block_bytes);
+  const Bytes bytes = opening->frame.finish(common);
+  BOP_TRY(segment->file->write_now(offset_of(opening->frame.position()), bytes));
+  BOP_TRY(segment->file->sync_now());
+  next_position_ = durable_end_ = opening->frame.end();
+  sealed_ = true;
+  free_.push_back(std::move(opening));
+  return {};
+}
+
+void ShardLog::serve() {
+  const auto ready = [this] {
+    if (!queue_.empty()) submit();  // it waited for its segment
+  };
+  segments_.start({.ready = ready, .failed = [this](const Error& error) { latch(error); }}, head_);
+  segments_.release_below(written_first_segment_);
+  segments_.want(head_ + 1);
+}
+
+}  // namespace bop::log

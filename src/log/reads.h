@@ -1,0 +1,62 @@
+// Reads of entries that are not in their group's memory any more: from the files, with every block
+// checked again, or from frames that are not written yet.
+//
+// A job reads one record after the other and looks up each anew, for the group goes on meanwhile. A few
+// jobs run at once, the others wait in order.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <list>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/result.h"
+#include "log/frame.h"
+#include "log/group_index.h"
+#include "log/segments.h"
+#include "port/post.h"
+
+namespace bop::log {
+
+using Entries = std::vector<raft::Entry>;
+using EntriesDone = std::function<void(Result<Entries>)>;
+
+// Where an entry stands now.
+struct Located {
+  RecordPlace place;
+  const Frame* frame = nullptr;      // not written yet: still in memory
+  std::shared_ptr<Segment> segment;  // else
+  uint64_t truncations = 0;  // of the group: another number means that entries were replaced
+};
+
+class Reads {
+ public:
+  using Locate = std::function<Result<Located>(GroupId, Index)>;
+
+  Reads(uint64_t log_id, port::FileSystem& files, std::string directory, port::Post& post,
+        Locate locate, std::function<void()> ended);
+  ~Reads();
+
+  void read(GroupId group, Index first, size_t max_bytes, EntriesDone done);
+  size_t under_way() const { return running_.size() + waiting_.size(); }
+
+ private:
+  class Job;
+
+  void start_waiting();
+  void ended(Job* job);
+
+  const uint64_t log_id_;
+  port::FileSystem& files_;
+  const std::string directory_;
+  port::Post& post_;
+  const Locate locate_;
+  const std::function<void()> ended_;
+  std::list<std::unique_ptr<Job>> running_;
+  std::deque<std::unique_ptr<Job>> waiting_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // posted tasks may outlive us
+};
+
+}  // namespace bop::log

@@ -1,0 +1,137 @@
+#include "log/record.h"
+
+namespace bop::log {
+namespace {
+
+// Entries are consecutive from header.first, their terms never fall and are at most the group's.
+bool are_entries(const RecordHeader& header, Bytes body) {
+  EntryReader reader(body);
+  EntryView view;
+  Term term = header.previous_term;
+  uint32_t count = 0;
+  while (reader.next(view)) {
+    if (view.entry.index != header.first + count || view.entry.term < term) return false;
+    term = view.entry.term;
+    ++count;
+  }
+  return reader.ok() && count == header.count && term <= header.hard.term;
+}
+
+bool is_summary(const RecordHeader& header, Bytes body) {
+  return header.group == 0 && body.size() == uint64_t{header.count} * summary_item_bytes;
+}
+
+bool is_sound(const RecordHeader& header, Bytes body) {
+  switch (header.kind) {
+    case RecordKind::entries:
+    case RecordKind::rewritten:
+      return header.group != 0 && header.first != 0 && are_entries(header, body);
+    case RecordKind::summary: return is_summary(header, body);
+  }
+  return false;
+}
+
+}  // namespace
+
+void encode(const RecordHeader& header, uint8_t* into) {
+  store_le<uint32_t>(into, header.bytes);
+  into[4] = static_cast<uint8_t>(header.kind);
+  into[5] = header.flags;
+  store_le<uint16_t>(into + 6, record_header_bytes);
+  store_le<uint64_t>(into + 8, header.group);
+  store_le<uint64_t>(into + 16, header.hard.term);
+  store_le<uint64_t>(into + 24, header.hard.vote);
+  store_le<uint64_t>(into + 32, header.leader_term);
+  store_le<uint64_t>(into + 40, header.previous);
+  store_le<uint64_t>(into + 48, header.first);
+  store_le<uint64_t>(into + 56, header.previous_term);
+  store_le<int64_t>(into + 64, header.last_time_ns);
+  store_le<uint32_t>(into + 72, header.count);
+  store_le<uint32_t>(into + 76, 0);
+}
+
+bool decode_header(Bytes stream, RecordHeader& header) {
+  Reader reader(stream);
+  header.bytes = reader.u32();
+  header.kind = static_cast<RecordKind>(reader.u8());
+  header.flags = reader.u8();
+  const uint16_t header_bytes = reader.u16();
+  header.group = reader.u64();
+  header.hard.term = reader.u64();
+  header.hard.vote = reader.u64();
+  header.leader_term = reader.u64();
+  header.previous = reader.u64();
+  header.first = reader.u64();
+  header.previous_term = reader.u64();
+  header.last_time_ns = reader.i64();
+  header.count = reader.u32();
+  reader.u32();
+  return reader.ok() && header_bytes == record_header_bytes && header.bytes >= header_bytes &&
+         header.bytes <= stream.size();
+}
+
+bool EntryReader::next(EntryView& view) {
+  if (reader_.remaining() == 0) return false;
+  const uint32_t payload = reader_.u32();
+  const uint16_t extension = reader_.u16();
+  raft::Entry& entry = view.entry;
+  entry.kind = static_cast<raft::EntryKind>(reader_.u8());
+  entry.flags = reader_.u8();
+  entry.term = reader_.u64();
+  entry.index = reader_.u64();
+  entry.time_ns = reader_.i64();
+  entry.session = reader_.u64();
+  entry.sequence = reader_.u64();
+  entry.machine_version = reader_.u32();
+  reader_.bytes(extension);  // none is defined; a later version's is skipped
+  view.payload = reader_.bytes(payload);
+  ok_ = reader_.ok() && entry.kind <= raft::EntryKind::command;
+  return ok_;
+}
+
+void encode(const SummaryItem& item, uint8_t* into) {
+  store_le<uint64_t>(into, item.group);
+  store_le<uint64_t>(into + 8, item.last_record);
+  store_le<uint64_t>(into + 16, item.hard.term);
+  store_le<uint64_t>(into + 24, item.hard.vote);
+  store_le<uint64_t>(into + 32, item.first);
+  store_le<uint64_t>(into + 40, item.last.index);
+  store_le<uint64_t>(into + 48, item.last.term);
+  store_le<uint32_t>(into + 56, item.suspect ? 1 : 0);
+  store_le<uint32_t>(into + 60, 0);
+}
+
+std::vector<SummaryItem> decode_summary(const RecordView& record) {
+  std::vector<SummaryItem> items(record.header.count);
+  Reader reader(record.body);
+  for (SummaryItem& item : items) {
+    item.group = reader.u64();
+    item.last_record = reader.u64();
+    item.hard.term = reader.u64();
+    item.hard.vote = reader.u64();
+    item.first = reader.u64();
+    item.last.index = reader.u64();
+    item.last.term = reader.u64();
+    item.suspect = reader.u32() != 0;
+    reader.u32();
+  }
+  return items;
+}
+
+bool decode_records(Bytes stream, std::vector<RecordView>& records) {
+  records.clear();
+  uint32_t offset = 0;
+  while (offset < stream.size()) {
+    RecordView record;
+    record.offset = offset;
+    if (!decode_header(stream.subspan(offset), record.header)) return false;
+    record.body =
+        stream.subspan(offset + record_header_bytes, record.header.bytes - record_header_bytes);
+    if (!is_sound(record.header, record.body)) return false;
+    records.push_back(record);
+    offset += record.header.bytes;
+  }
+  return true;
+}
+
+}  // namespace bop::log

@@ -1,0 +1,105 @@
+// Records: what a frame's stream consists of. Byte tables: docs/formats/log.md.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/ids.h"
+#include "log/position.h"
+#include "mem/buffer.h"
+#include "raft/types.h"
+
+namespace bop::log {
+
+inline constexpr size_t record_header_bytes = 80;
+inline constexpr size_t entry_header_bytes = 52;
+inline constexpr size_t summary_item_bytes = 64;
+
+enum class RecordKind : uint8_t {
+  entries = 1,    // hard state, and entries that replace what stands at their first index and after
+  rewritten = 2,  // the same again, for a cold group: they replace equal ones and cut nothing off
+  summary = 3,    // of all groups
+};
+
+inline constexpr uint8_t record_restarts = 1;  // entries: the group's log begins anew with this one
+inline constexpr uint8_t record_complete =
+    2;  // summary: every group that was ever written is in it
+
+struct RecordHeader {
+  uint32_t bytes = record_header_bytes;  // of the whole record
+  RecordKind kind = RecordKind::entries;
+  uint8_t flags = 0;
+  GroupId group = 0;  // summary: 0
+  raft::HardState hard;
+  Term leader_term = 0;
+  Position previous = 0;     // of the group's record before this one, 0: none
+  Index first = 0;           // of the entries; without entries the group's last index + 1
+  Term previous_term = 0;    // of the entry first - 1
+  int64_t last_time_ns = 0;  // of the group's last entry
+  uint32_t count = 0;        // of entries; summary: of its items
+};
+
+void encode(const RecordHeader& header, uint8_t* into);  // record_header_bytes
+
+// The fields of an entry but its payload.
+inline void encode(const raft::Entry& entry, uint8_t* into) {
+  store_le<uint32_t>(into, static_cast<uint32_t>(entry.payload.size()));
+  store_le<uint16_t>(into + 4, 0);  // length of the extension
+  into[6] = static_cast<uint8_t>(entry.kind);
+  into[7] = entry.flags;
+  store_le<uint64_t>(into + 8, entry.term);
+  store_le<uint64_t>(into + 16, entry.index);
+  store_le<int64_t>(into + 24, entry.time_ns);
+  store_le<uint64_t>(into + 32, entry.session);
+  store_le<uint64_t>(into + 40, entry.sequence);
+  store_le<uint32_t>(into + 48, entry.machine_version);
+}
+
+// A record as it stands in a frame's stream, decoded and checked.
+struct RecordView {
+  uint32_t offset = 0;  // in the stream
+  RecordHeader header;
+  Bytes body;  // what follows the header
+};
+
+// An entry in place.
+struct EntryView {
+  raft::Entry entry;  // without its payload
+  Bytes payload;
+};
+
+// Walks the entries of a record's body.
+class EntryReader {
+ public:
+  explicit EntryReader(Bytes body) : reader_(body) {}
+  // False at the end or when the bytes are no entries; ok() tells which.
+  bool next(EntryView& view);
+  bool ok() const { return ok_; }
+
+ private:
+  Reader reader_;
+  bool ok_ = true;
+};
+
+// What a summary says of one group.
+struct SummaryItem {
+  GroupId group = 0;
+  Position last_record = 0;
+  raft::HardState hard;
+  Index first = 0;  // of the entries kept; last + 1: none
+  raft::EntryId last;
+  bool suspect = false;
+};
+
+void encode(const SummaryItem& item, uint8_t* into);  // summary_item_bytes
+std::vector<SummaryItem> decode_summary(const RecordView& record);
+
+// The header of a record, without looking at its body. False: it is none.
+bool decode_header(Bytes stream, RecordHeader& header);
+
+// Decodes the records of a frame's whole stream and checks every length and order in it. False: the
+// bytes hold their checksums but are no records.
+bool decode_records(Bytes stream, std::vector<RecordView>& records);
+
+}  // namespace bop::log

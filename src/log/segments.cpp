@@ -1,0 +1,233 @@
+#include "log/segments.h"
+
+#include <algorithm>
+#include <cstring>
+#include <span>
+
+#include "base/assert.h"
+#include "log/block.h"
+#include "mem/allocate.h"
+
+namespace bop::log {
+namespace {
+
+constexpr size_t piece_bytes = 1 << 20;
+constexpr Duration first_retry = 100 * milliseconds;
+constexpr Duration longest_retry = 5 * seconds;
+// One is kept to be the next segment; more than that are given back.
+constexpr size_t released_kept = 1;
+
+}  // namespace
+
+Segments::Segments(port::FileSystem& files, std::string directory, const Options& options,
+                   const port::Clock& clock, port::Timers& timers)
+    : files_(files),
+      directory_(std::move(directory)),
+      options_(options),
+      clock_(clock),
+      retry_(timers.make_timer([this] { choose(); })),
+      retry_after_(first_retry),
+      pattern_(static_cast<uint8_t*>(mem::allocate_aligned(piece_bytes, block_bytes))) {}
+
+Segments::~Segments() { mem::release(pattern_); }
+
+port::FileOptions Segments::file_options() const {
+  return {.direct = options_.direct, .synchronous = true};
+}
+
+// ---- before the log serves ----
+
+Status Segments::remove_leftovers() {
+  BOP_TRY_ASSIGN(const auto names, files_.list_now(directory_));
+  const std::string leftover = temporary().substr(directory_.size() + 1);
+  if (std::ranges::find(names, leftover) == names.end()) return {};
+  BOP_TRY(files_.remove_now(temporary()));
+  return files_.sync_directory_now(directory_);
+}
+
+Status Segments::make_now(uint32_t number) {
+  auto options = file_options();
+  options.create = true;
+  BOP_TRY_ASSIGN(auto file, files_.open_now(temporary(), options));
+  for (uint64_t offset = 0; offset < options_.segment_bytes; offset += piece_bytes) {
+    const size_t size = std::min<uint64_t>(piece_bytes, options_.segment_bytes - offset);
+    for (size_t at = 0; at < size; at += block_bytes) {
+      fill_never_written(pattern_ + at, options_.log_id, offset + at);
+    }
+    BOP_TRY(file->write_now(offset, {pattern_, size}));
+  }
+  BOP_TRY(file->sync_now());
+  BOP_TRY(files_.rename_now(temporary(), path(number)));
+  BOP_TRY(files_.sync_directory_now(directory_));
+  ++made_;
+  adopt({number, options_.segment_bytes, std::move(file)});
+  return {};
+}
+
+void Segments::adopt(SegmentFile file) {
+  used_bytes_ += file.size;
+  const uint32_t number = file.number;
+  segments_[number] = std::make_shared<Segment>(Segment{number, file.size, std::move(file.file)});
+}
+
+// ---- what is there and what is wanted ----
+
+std::shared_ptr<Segment> Segments::find(uint32_t number) const {
+  const auto found = segments_.find(number);
+  return found == segments_.end() ? nullptr : found->second;
+}
+
+void Segments::start(Owner owner, uint32_t head) {
+  owner_ = std::move(owner);
+  const uint32_t highest = segments_.empty() ? 0 : segments_.rbegin()->first;
+  next_ = std::max(highest + 1, head);
+}
+
+void Segments::want(uint32_t number) {
+  wanted_ = std::max(wanted_, number);
+  choose();
+}
+
+void Segments::release_below(uint32_t number) {
+  while (!segments_.empty() && segments_.begin()->first < number) {
+    released_.push_back(std::move(segments_.begin()->second));
+    segments_.erase(segments_.begin());
+  }
+  choose();
+}
+
+std::vector<std::shared_ptr<Segment>>::iterator Segments::reusable(uint64_t size) {
+  return std::ranges::find_if(released_, [size](const std::shared_ptr<Segment>& segment) {
+    return segment.use_count() == 1 && (size == 0 || segment->size == size);
+  });
+}
+
+// ---- one operation after the other ----
+
+void Segments::choose() {
+  if (step_ != Step::resting || stopped_ || !owner_.ready) return;
+  if (next_ > wanted_) {
+    obstacle_ = BOP_OK;
+    return remove_released(released_kept);
+  }
+  const auto released = reusable(options_.segment_bytes);
+  if (released != released_.end()) return recycle(released);
+  if (used_bytes_ + options_.segment_bytes > options_.max_bytes) {
+    obstacle_ = BOP_E_LOG_FULL;  // until something is released
+    return remove_released(0);
+  }
+  const auto free = files_.free_bytes();
+  if (free && *free < options_.segment_bytes) return try_later();
+  step_ = Step::opening;
+  used_bytes_ += options_.segment_bytes;
+  auto options = file_options();
+  options.create = true;
+  files_.open(temporary(), options, opened_, *this);
+}
+
+void Segments::recycle(std::vector<std::shared_ptr<Segment>>::iterator released) {
+  making_ = std::move(*released);
+  released_.erase(released);
+  step_ = Step::renaming;
+  files_.rename(path(making_->number), path(next_), *this);
+}
+
+void Segments::remove_released(size_t kept) {
+  if (released_.size() <= kept) return;
+  const auto released = reusable(0);
+  if (released == released_.end()) return;
+  making_ = std::move(*released);
+  released_.erase(released);
+  step_ = Step::removing;
+  files_.remove(path(making_->number), *this);
+}
+
+void Segments::complete(Result<size_t> result) {
+  const Step done = step_;
+  if (stopped_) {
+    step_ = Step::resting;
+    return;
+  }
+  if (!result) return after_failure(result.error());
+  switch (done) {
+    case Step::resting: BOP_ASSERT(false); break;
+    case Step::opening:
+      filled_ = 0;
+      step_ = Step::filling;
+      fill_next_piece();
+      break;
+    case Step::filling:
+      filled_ += *result;
+      fill_next_piece();
+      break;
+    case Step::renaming:
+    case Step::naming:
+      step_ = Step::syncing;
+      files_.sync_directory(directory_, *this);
+      break;
+    case Step::syncing: ready(); break;
+    case Step::discarding:
+    case Step::removing:
+      used_bytes_ -= done == Step::removing ? making_->size : options_.segment_bytes;
+      making_.reset();
+      step_ = Step::resting;
+      if (done == Step::removing)
+        choose();
+      else
+        try_later();
+      break;
+  }
+}
+
+void Segments::fill_next_piece() {
+  if (filled_ == options_.segment_bytes) {
+    step_ = Step::naming;
+    making_ = std::make_shared<Segment>(Segment{next_, options_.segment_bytes, std::move(opened_)});
+    files_.rename(temporary(), path(next_), *this);
+    return;
+  }
+  const size_t size = std::min<uint64_t>(piece_bytes, options_.segment_bytes - filled_);
+  for (size_t at = 0; at < size; at += block_bytes) {
+    fill_never_written(pattern_ + at, options_.log_id, filled_ + at);
+  }
+  const Bytes piece[] = {{pattern_, size}};
+  opened_->write(filled_, piece, *this);
+}
+
+void Segments::ready() {
+  step_ = Step::resting;
+  obstacle_ = BOP_OK;
+  retry_after_ = first_retry;
+  ++made_;
+  making_->number = next_;
+  segments_[next_++] = std::move(making_);
+  owner_.ready();
+  choose();
+}
+
+void Segments::after_failure(const Error& error) {
+  const bool no_space = error.code == BOP_E_DISK_FULL;
+  const bool making = step_ == Step::opening || step_ == Step::filling;
+  if (!no_space || !making) {
+    step_ = Step::resting;
+    stopped_ = true;
+    return owner_.failed(error);
+  }
+  const bool there = step_ == Step::filling;
+  opened_.reset();
+  if (there) {
+    step_ = Step::discarding;
+    return files_.remove(temporary(), *this);
+  }
+  step_ = Step::resting;
+  used_bytes_ -= options_.segment_bytes;
+  try_later();
+}
+
+void Segments::try_later() {
+  obstacle_ = BOP_E_DISK_FULL;
+  retry_->arm(clock_.now() + retry_after_);
+  retry_after_ = std::min(retry_after_ * 2, longest_retry);
+}
+
+}  // namespace bop::log

@@ -1,0 +1,123 @@
+// The log's segment files while it serves: the ones in use, the next one prepared ahead, released
+// ones reused or removed. Asynchronous, one operation under way at a time, so that it takes a low
+// share of the device.
+//
+//             wanted                  a released one is there
+//   resting ──────────► choosing ──────────────────────────► renaming ──────────► syncing ─► ready
+//      ▲                   │ │  room for a new one                                   ▲
+//      │                   │ └───────► opening ─► filling (1 MiB a time) ─► naming ──┘
+//      │   no room: later  │              no space │
+//      └───────────────────┴──────── discarding ◄──┘
+//
+// Every failure but "no space" is told to the owner, who latches.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "log/log.h"
+#include "log/position.h"
+#include "log/scan.h"
+#include "port/file.h"
+#include "port/timer.h"
+
+namespace bop::log {
+
+// A reader that holds one keeps the file from being reused.
+struct Segment {
+  uint32_t number = 0;
+  uint64_t size = 0;
+  std::unique_ptr<port::File> file;
+};
+
+class Segments : private port::Completion {
+ public:
+  struct Owner {
+    std::function<void()> ready;  // a wanted segment is there
+    std::function<void(const Error&)> failed;
+  };
+
+  Segments(port::FileSystem& files, std::string directory, const Options& options,
+           const port::Clock& clock, port::Timers& timers);
+  ~Segments() override;
+
+  // ---- blocking, before the log serves ----
+  // What a crash left of a segment in the making.
+  Status remove_leftovers();
+  Status make_now(uint32_t number);
+  void adopt(SegmentFile file);
+
+  // From now on operations run and tell `owner`. The log goes on in segment `head`, there or not.
+  void start(Owner owner, uint32_t head);
+  // Begins no further operation.
+  void stop() { stopped_ = true; }
+
+  // nullptr: not there (yet).
+  std::shared_ptr<Segment> find(uint32_t number) const;
+  // Prepares all up to that one, when there is room.
+  void want(uint32_t number);
+  // Segments below `number` are needed no more, and a durable frame says so.
+  void release_below(uint32_t number);
+
+  // Why no segment can be made now: OK, DISK_FULL or LOG_FULL.
+  bop_status obstacle() const { return obstacle_; }
+  bool busy() const { return step_ != Step::resting; }
+  uint64_t used_bytes() const { return used_bytes_; }
+  uint64_t made() const { return made_; }
+  std::string path(uint32_t number) const { return directory_ + "/" + segment_name(number); }
+  port::FileOptions file_options() const;
+
+ private:
+  enum class Step : uint8_t {
+    resting,
+    renaming,    // a released segment to the wanted name
+    opening,     // of a new file under a temporary name
+    filling,     // it, with the pattern of what was never written
+    naming,      // it, as the wanted segment
+    syncing,     // the directory: then the segment is ready
+    discarding,  // what was made of a segment, for lack of space
+    removing,    // a released segment
+  };
+
+  void complete(Result<size_t> result) override;
+  void choose();
+  void remove_released(size_t kept);
+  // The first released segment that nobody reads, of the size wanted or of any; end: none.
+  std::vector<std::shared_ptr<Segment>>::iterator reusable(uint64_t size);
+  void recycle(std::vector<std::shared_ptr<Segment>>::iterator released);
+  void fill_next_piece();
+  void after_failure(const Error& error);
+  void try_later();
+  void ready();
+  std::string temporary() const { return directory_ + "/segment.making"; }
+
+  port::FileSystem& files_;
+  const std::string directory_;
+  const Options options_;
+  const port::Clock& clock_;
+  Owner owner_;
+  std::unique_ptr<port::Timer> retry_;
+  Duration retry_after_;
+
+  std::map<uint32_t, std::shared_ptr<Segment>> segments_;  // needed, and those prepared
+  std::vector<std::shared_ptr<Segment>> released_;         // still under their old names
+  uint32_t next_ = 0;                                      // the next to make
+  uint32_t wanted_ = 0;                                    // up to which they are wanted
+  Step step_ = Step::resting;
+  bool stopped_ = false;
+  bop_status obstacle_ = BOP_OK;
+  uint64_t used_bytes_ = 0;  // of all files, also of the one in the making
+  uint64_t made_ = 0;
+
+  // The operation under way.
+  std::shared_ptr<Segment> making_;
+  std::unique_ptr<port::File> opened_;
+  uint64_t filled_ = 0;
+  uint8_t* pattern_ = nullptr;  // of one piece
+};
+
+}  // namespace bop::log

@@ -1,0 +1,464 @@
+#include "log/shard_log.h"
+
+#include <algorithm>
+
+#include "base/assert.h"
+
+namespace bop::log {
+namespace {
+
+constexpr size_t frames_kept = 3;  // the memory of those that wait for the next use
+
+size_t size_of(const raft::Entry& entry) { return entry_header_bytes + entry.payload.size(); }
+
+uint32_t blocks_for(size_t stream_bytes) {
+  return static_cast<uint32_t>((stream_bytes + block_stream_bytes - 1) / block_stream_bytes);
+}
+
+uint32_t reserve_for_votes(uint64_t segment_bytes) {
+  return static_cast<uint32_t>(std::clamp<uint64_t>(segment_bytes / block_bytes / 16, 4, 256));
+}
+
+}  // namespace
+
+// ---- appending ----
+
+ShardLog::Group& ShardLog::group_of(GroupId id) {
+  Group& group = groups_[id];
+  group.id = id;
+  return group;
+}
+
+void ShardLog::attach(GroupId group, Appender* appender) { group_of(group).appender = appender; }
+
+ShardLog::Demand ShardLog::demand_of(const Append& append) {
+  Demand demand;
+  for (const auto& piece : append.entries) {
+    demand.count += piece.size();
+    for (const raft::Entry& entry : piece) {
+      const size_t size = size_of(entry);
+      demand.bytes += size;
+      demand.largest = std::max(demand.largest, size);
+    }
+  }
+  return demand;
+}
+
+Status ShardLog::check(const Demand& demand) const {
+  if (latched_) return std::unexpected(*latched_);
+  const size_t largest = size_t{max_frame_blocks_} * block_stream_bytes - record_header_bytes;
+  if (demand.largest > largest) return fail(BOP_E_TOO_LARGE, "an entry for the log");
+  const size_t in_open = open_ != nullptr ? open_->frame.size() : 0;
+  if (gathered_bytes_ + in_open + demand.bytes > options_.max_gathered_bytes) {
+    return fail(BOP_E_OVERLOADED, "bytes gathered for the log");
+  }
+  return check_space(demand);
+}
+
+// While a segment can be made there is room. Else what is prepared is used up but for the summaries
+// at the end of a segment and a reserve for hard states alone.
+Status ShardLog::check_space(const Demand& demand) const {
+  if (segments_.obstacle() == BOP_OK) return {};
+  const uint64_t reserve =
+      summary_blocks() + (demand.count > 0 ? reserve_for_votes(head_bytes_) : 0);
+  // A frame more for each break: one that ends the segment, one that is already closed.
+  if (blocks_for(demand.bytes) + 2 + reserve <= space_blocks()) return {};
+  return fail(segments_.obstacle());
+}
+
+Status ShardLog::room(size_t bytes) const {
+  return check({.bytes = record_header_bytes + bytes, .count = 1, .largest = 0});
+}
+
+Status ShardLog::append(const Append& append) {
+  Group& group = group_of(append.group);
+  if (group.suspect) return fail(BOP_E_SUSPECT);
+  const Demand demand = demand_of(append);
+  BOP_TRY(check(demand));
+  counters_.entries += demand.count;
+  write(group, append);
+  return {};
+}
+
+bool ShardLog::continues_tail(const Group& group, const Append& append, Index first) const {
+  return open_ != nullptr && open_->tail_group == &group && !group.restarts &&
+         open_->tail.leader_term == append.leader_term && first == group.index.last() + 1;
+}
+
+void ShardLog::write(Group& group, const Append& append) {
+  Index first = group.index.last() + 1;
+  Gathering* into = nullptr;
+  for (const auto& piece : append.entries) {
+    for (const raft::Entry& entry : piece) {
+      if (into == nullptr || into->frame.room() < size_of(entry)) {
+        if (into != nullptr) close_record(*into);
+        const bool goes_on =
+            continues_tail(group, append, entry.index) && open_->frame.room() >= size_of(entry);
+        into = goes_on ? open_.get() : &gathering_for(record_header_bytes + size_of(entry));
+        if (!goes_on) open_record(*into, group, append, entry.index);
+        into->tail.hard = append.hard;
+      }
+      put_entry(*into, group, entry);
+    }
+  }
+  if (into == nullptr) {
+    const bool goes_on = continues_tail(group, append, first);
+    into = goes_on ? open_.get() : &gathering_for(record_header_bytes);
+    if (!goes_on) open_record(*into, group, append, first);
+    into->tail.hard = append.hard;
+  }
+  close_record(*into);
+  group.index.hard = append.hard;
+  group.index.leader_term = append.leader_term;
+  notice(*into, group, append.number);
+}
+
+void ShardLog::open_record(Gathering& into, Group& group, const Append& append, Index first) {
+  GroupIndex& index = group.index;
+  BOP_ASSERT_GT(first, index.before_first().index);
+  BOP_ASSERT_LE(first, index.last() + 1);
+  RecordHeader header;
+  header.flags = group.restarts ? record_restarts : 0;
+  header.group = group.id;
+  header.hard = append.hard;
+  header.leader_term = append.leader_term;
+  header.previous = index.last_record;
+  header.first = first;
+  header.previous_term = index.term_at(first - 1);
+  if (first <= index.last()) {
+    index.truncate(first);
+    ++group.truncations;
+  }
+  group.restarts = false;
+  into.tail_group = &group;
+  into.tail_offset = static_cast<uint32_t>(into.frame.size());
+  into.tail = header;
+  index.last_record = into.frame.position() + into.tail_offset;
+  uint8_t bytes[record_header_bytes] = {};  // filled in when the record is closed
+  into.frame.put(bytes, sizeof bytes);
+  ++counters_.records;
+}
+
+void ShardLog::put_entry(Gathering& into, Group& group, const raft::Entry& entry) {
+  BOP_ASSERT_EQ(entry.index, into.tail.first + into.tail.count);
+  uint8_t bytes[entry_header_bytes];
+  encode(entry, bytes);
+  into.frame.put(bytes, sizeof bytes);
+  into.frame.put(entry.payload.data(), entry.payload.size());
+  ++into.tail.count;
+  group.index.last_time_ns = entry.time_ns;
+  group.index.add_term(entry.index, entry.term);
+}
+
+// The header's last fields, and the group's index, after entries were put.
+void ShardLog::close_record(Gathering& into) {
+  RecordHeader& header = into.tail;
+  GroupIndex& index = into.tail_group->index;
+  const uint32_t before = header.bytes;
+  const bool indexed = before > record_header_bytes;
+  header.bytes = static_cast<uint32_t>(into.frame.size() - into.tail_offset);
+  header.last_time_ns = index.last_time_ns;
+  const Index last = header.first + header.count - 1;
+  if (indexed) {
+    index.extend_last(static_cast<uint32_t>(last - index.last()), header.bytes - before);
+  } else if (header.count > 0) {
+    index.add_place(
+        {into.frame.position(), into.tail_offset, header.bytes, header.first, header.count});
+  }
+  uint8_t bytes[record_header_bytes];
+  encode(header, bytes);
+  into.frame.patch(into.tail_offset, bytes);
+  pin(*into.tail_group);
+}
+
+void ShardLog::notice(Gathering& in, Group& group, uint64_t number) {
+  if (group.noticed_in == in.frame.number()) {
+    in.notices[group.notice].number = number;
+    return;
+  }
+  group.noticed_in = in.frame.number();
+  group.notice = static_cast<uint32_t>(in.notices.size());
+  in.notices.push_back({&group, number});
+}
+
+// ---- frames and segments ----
+
+ShardLog::Gathering& ShardLog::gathering_for(size_t bytes) {
+  if (open_ != nullptr && open_->frame.room() < bytes) close_open();
+  if (open_ == nullptr) open_ = begin(FrameKind::data, bytes);
+  return *open_;
+}
+
+std::unique_ptr<ShardLog::Gathering> ShardLog::begin(FrameKind kind, size_t bytes) {
+  const uint32_t needed = std::max(1u, blocks_for(bytes));
+  if (blocks_left() < needed + summary_blocks()) end_segment();
+  const uint32_t left = blocks_left();
+  const uint32_t reserve = std::min(summary_blocks(), left - needed);
+  auto gathering = take_memory();
+  gathering->first_segment = first_needed();
+  gathering->frame.begin(kind, next_position_, next_number_++,
+                         std::min(max_frame_blocks_, left - reserve), ports_.clock.now());
+  return gathering;
+}
+
+std::unique_ptr<ShardLog::Gathering> ShardLog::take_memory() {
+  if (free_.empty()) return std::make_unique<Gathering>(max_frame_blocks_);
+  auto gathering = std::move(free_.back());
+  free_.pop_back();
+  gathering->notices.clear();
+  gathering->tail_group = nullptr;
+  return gathering;
+}
+
+void ShardLog::close_open() { enqueue(std::move(open_)); }
+
+void ShardLog::enqueue(std::unique_ptr<Gathering> gathering) {
+  next_position_ = gathering->frame.end();
+  gathered_bytes_ += gathering->frame.size();
+  queue_.push_back(std::move(gathering));
+}
+
+// The summary twice, in two frames, as far as it fits.
+void ShardLog::end_segment() {
+  BOP_ASSERT(open_ == nullptr);
+  for (int copies = 2; copies > 0 && blocks_left() > 0; --copies) {
+    auto gathering = take_memory();
+    const uint32_t share = std::max(1u, blocks_left() / static_cast<uint32_t>(copies));
+    gathering->first_segment = first_needed();
+    gathering->frame.begin(FrameKind::summary, next_position_, next_number_++,
+                           std::min(max_frame_blocks_, share), ports_.clock.now());
+    put_summary(gathering->frame);
+    enqueue(std::move(gathering));
+  }
+  enter_segment(head_ + 1);
+}
+
+void ShardLog::enter_segment(uint32_t number) {
+  head_ = number;
+  const auto segment = segments_.find(number);
+  head_bytes_ = segment != nullptr ? segment->size : options_.segment_bytes;
+  next_position_ = make_position(number, 0);
+  segments_.want(number + 1);
+}
+
+void ShardLog::put_summary(Frame& frame) const {
+  const auto groups = sorted_groups();
+  const size_t fits = (frame.room() - record_header_bytes) / summary_item_bytes;
+  RecordHeader header;
+  header.kind = RecordKind::summary;
+  header.count = static_cast<uint32_t>(std::min(groups.size(), fits));
+  if (header.count == groups.size() && !recovery_.others_suspect) header.flags = record_complete;
+  header.bytes = static_cast<uint32_t>(record_header_bytes + header.count * summary_item_bytes);
+  uint8_t bytes[record_header_bytes];
+  encode(header, bytes);
+  frame.put(bytes, sizeof bytes);
+  for (size_t i = 0; i < header.count; ++i) {
+    const Group& group = *groups[i];
+    const Index last = group.index.last();
+    uint8_t item[summary_item_bytes];
+    encode({group.id,
+            group.index.last_record,
+            group.index.hard,
+            group.index.before_first().index + 1,
+            {group.index.term_at(last), last},
+            group.suspect},
+           item);
+    frame.put(item, sizeof item);
+  }
+}
+
+// Groups with a record, by id.
+std::vector<const ShardLog::Group*> ShardLog::sorted_groups() const {
+  std::vector<const Group*> groups;
+  for (const auto& [id, group] : groups_) {
+    if (group.index.last_record != 0) groups.push_back(&group);
+  }
+  std::ranges::sort(groups, {}, &Group::id);
+  return groups;
+}
+
+uint32_t ShardLog::blocks_left() const {
+  const uint64_t used = offset_of(open_ != nullptr ? open_->frame.end() : next_position_);
+  return static_cast<uint32_t>((head_bytes_ - used) / block_bytes);
+}
+
+uint32_t ShardLog::summary_blocks() const {
+  const uint64_t most = head_bytes_ / block_bytes / 8;
+  const uint64_t one = blocks_for(record_header_bytes + groups_.size() * summary_item_bytes);
+  return static_cast<uint32_t>(2 * std::min(one, most));
+}
+
+// Blocks that can be written without making a segment.
+uint64_t ShardLog::space_blocks() const {
+  if (segments_.find(head_) == nullptr) return 0;
+  uint64_t blocks = blocks_left();
+  for (uint32_t number = head_ + 1;; ++number) {
+    const auto segment = segments_.find(number);
+    if (segment == nullptr) return blocks;
+    blocks += segment->size / block_bytes;
+  }
+}
+
+// ---- writing ----
+
+void ShardLog::submit() {
+  if (writing_ != nullptr || latched_) return;
+  if (queue_.empty()) {
+    if (open_ == nullptr) return;
+    close_open();
+  }
+  Gathering& next = *queue_.front();
+  writing_to_ = segments_.find(segment_of(next.frame.position()));
+  if (writing_to_ == nullptr) return;  // it comes: ready() submits
+  writing_ = std::move(queue_.front());
+  queue_.pop_front();
+  BlockHeader common;
+  common.log_id = options_.log_id;
+  common.durable_through = durable_end_;
+  common.epoch = static_cast<uint32_t>(recovery_.epoch);
+  common.first_segment = next.first_segment;
+  common.segment_blocks = static_cast<uint32_t>(writing_to_->size / block_bytes);
+  const Bytes bytes[] = {writing_->frame.finish(common)};
+  submitted_at_ = ports_.clock.now();
+  writing_to_->file->write(offset_of(writing_->frame.position()), bytes, *this);
+}
+
+void ShardLog::complete(Result<size_t> result) {
+  std::unique_ptr<Gathering> written = std::move(writing_);
+  writing_to_.reset();
+  if (!result) return latch(result.error());
+  if (latched_) return;
+  note_written(*written);
+  submit();
+  segments_.release_below(written->first_segment);
+  counters_.segments_made = segments_.made();
+  for (const Notice& notice : written->notices) {
+    if (notice.group->appender != nullptr) notice.group->appender->durable(notice.number);
+  }
+  arm_seal();
+  if (free_.size() < frames_kept) free_.push_back(std::move(written));
+}
+
+void ShardLog::note_written(const Gathering& written) {
+  const Frame& frame = written.frame;
+  durable_end_ = frame.end();
+  last_write_ended_ = ports_.clock.now();
+  gathered_bytes_ -= frame.size();
+  sealed_ = frame.kind() == FrameKind::seal;
+  written_first_segment_ = written.first_segment;
+  ++counters_.writes;
+  counters_.written_bytes += uint64_t{frame.blocks()} * block_bytes;
+}
+
+void ShardLog::latch(const Error& error) {
+  if (latched_) return;
+  latched_ = Error{BOP_E_LATCHED, error.to_string()};
+  segments_.stop();
+  seal_timer_->cancel();
+  std::vector<std::pair<GroupId, Appender*>> attached;
+  for (const auto& [id, group] : groups_) {
+    if (group.appender != nullptr) attached.emplace_back(id, group.appender);
+  }
+  std::ranges::sort(attached);
+  for (const auto& [id, appender] : attached) appender->latched(*latched_);
+}
+
+// Armed once for many writes: when it fires too early it waits for the rest.
+void ShardLog::arm_seal() {
+  if (seal_armed_ || latched_) return;
+  if (sealed_ && first_needed() <= written_first_segment_) return;
+  seal_armed_ = true;
+  seal_timer_->arm(last_write_ended_ + options_.seal_after);
+}
+
+void ShardLog::seal_if_idle() {
+  seal_armed_ = false;
+  const bool early = ports_.clock.now() < last_write_ended_ + options_.seal_after;
+  if (early || writing_ != nullptr || !nothing_gathered()) return arm_seal();
+  if (!may_seal()) return;
+  ++counters_.seals;
+  enqueue(begin(FrameKind::seal, 0));
+  submit();
+}
+
+// While no segment can be made, only a seal that lets one go is worth its block.
+bool ShardLog::may_seal() const {
+  if (segments_.obstacle() == BOP_OK) return true;
+  return first_needed() > written_first_segment_ && space_blocks() > summary_blocks();
+}
+
+bool ShardLog::healthy(Instant now, Duration limit) const {
+  if (latched_) return false;
+  if (writing_ != nullptr) return now - submitted_at_ <= limit;
+  return queue_.empty() || now - queue_.front()->frame.begun() <= limit;
+}
+
+bool ShardLog::idle() const {
+  if (segments_.busy() || reads_.under_way() > 0) return false;
+  return latched_ ? writing_ == nullptr : writing_ == nullptr && nothing_gathered();
+}
+
+// ---- what is needed ----
+
+void ShardLog::pin(Group& group) {
+  const uint32_t needed = segment_of(group.index.needs());
+  if (needed == group.pinned) return;
+  if (group.pinned != 0 && --pins_[group.pinned] == 0) pins_.erase(group.pinned);
+  group.pinned = needed;
+  if (needed != 0) ++pins_[needed];
+}
+
+uint32_t ShardLog::first_needed() const {
+  uint32_t first = head_;
+  if (!pins_.empty()) first = std::min(first, pins_.begin()->first);
+  if (hole_segment_ != 0) first = std::min(first, hole_segment_);
+  return first;
+}
+
+void ShardLog::release(GroupId id, raft::EntryId through) {
+  Group& group = group_of(id);
+  if (group.suspect) return;
+  if (through.index > group.index.last()) {
+    group.restarts = true;
+    ++group.truncations;
+  }
+  if (open_ != nullptr && open_->tail_group == &group) open_->tail_group = nullptr;
+  group.index.release(through);
+  pin(group);
+  arm_seal();
+}
+
+const Frame* ShardLog::frame_in_memory(Position position) const {
+  if (writing_ != nullptr && writing_->frame.position() == position) return &writing_->frame;
+  if (open_ != nullptr && open_->frame.position() == position) return &open_->frame;
+  for (const auto& waiting : queue_) {
+    if (waiting->frame.position() == position) return &waiting->frame;
+  }
+  return nullptr;
+}
+
+Result<Located> ShardLog::locate(GroupId id, Index index) const {
+  const auto found = groups_.find(id);
+  if (found == groups_.end()) return fail(BOP_E_NOT_FOUND);
+  const Group& group = found->second;
+  const auto& places = group.index.places();
+  const auto after = std::ranges::upper_bound(places, index, {}, &RecordPlace::first);
+  if (after == places.begin() || index > std::prev(after)->last()) return fail(BOP_E_NOT_FOUND);
+  if (index <= group.index.before_first().index) return fail(BOP_E_NOT_FOUND);
+  Located located;
+  located.place = *std::prev(after);
+  located.truncations = group.truncations;
+  if (located.place.frame >= durable_end_) located.frame = frame_in_memory(located.place.frame);
+  if (located.frame != nullptr) return located;
+  located.segment = segments_.find(segment_of(located.place.frame));
+  if (located.segment == nullptr) {
+    return fail(BOP_E_DAMAGED, segments_.path(segment_of(located.place.frame)) + " is missing");
+  }
+  return located;
+}
+
+void ShardLog::read(GroupId group, Index first, size_t max_bytes, EntriesDone done) {
+  reads_.read(group, first, max_bytes, std::move(done));
+}
+
+}  // namespace bop::log

@@ -1,0 +1,179 @@
+// The Log that log.h promises. How an append becomes durable:
+//
+//   append() ─► open_ ──(full, or its turn)──► queue_ ─► writing_ ─► complete() ─► Appender::durable()
+//               gathers     position known       waits    one at a time
+//
+// A frame's position and number are fixed when it begins to gather, so that records can name each
+// other; a segment that is not made yet only delays the write.
+//
+// Which segments are needed: every group pins the one of the lowest record it needs. What a frame
+// says of it (first_segment) is what held when it began to gather: all records that this relies on
+// stand in earlier frames, so it is true whenever the frame is durable.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "log/frame.h"
+#include "log/group_index.h"
+#include "log/log.h"
+#include "log/reads.h"
+#include "log/rebuild.h"
+#include "log/segments.h"
+
+namespace bop::log {
+
+struct LogPorts {
+  port::FileSystem& files;
+  const port::Clock& clock;
+  port::Timers& timers;
+  port::Post& post;
+};
+
+class ShardLog final : public Log, private port::Completion {
+ public:
+  static Result<std::unique_ptr<Log>> open(const LogPorts& ports, const std::string& directory,
+                                           const Options& options, bool create);
+
+  const Recovery& recovery() const override { return recovery_; }
+  void attach(GroupId group, Appender* appender) override;
+  Status append(const Append& append) override;
+  void flush() override { submit(); }
+  Status room(size_t bytes) const override;
+  void read(GroupId group, Index first, size_t max_bytes, EntriesDone done) override;
+  void release(GroupId group, raft::EntryId through) override;
+  bool healthy(Instant now, Duration limit) const override;
+  bool idle() const override;
+  uint64_t used_bytes() const override { return segments_.used_bytes(); }
+  const Counters& counters() const override { return counters_; }
+
+ private:
+  struct Gathering;
+
+  struct Group {
+    GroupId id = 0;
+    GroupIndex index;
+    Appender* appender = nullptr;
+    bool suspect = false;
+    bool restarts = false;  // the next record begins the group's log anew
+    uint64_t truncations = 0;
+    uint32_t pinned = 0;      // segment, 0: none
+    uint64_t noticed_in = 0;  // number of the frame whose notices have this group ...
+    uint32_t notice = 0;      // ... at this place
+  };
+  // Whom to tell when a frame is durable, and what: the group's last append in it.
+  struct Notice {
+    Group* group;
+    uint64_t number;
+  };
+  // A frame on its way, and what goes with it.
+  struct Gathering {
+    explicit Gathering(uint32_t blocks) : frame(blocks) {}
+    Frame frame;
+    uint32_t first_segment = 0;
+    std::vector<Notice> notices;
+    // The last record, which the next append of its group may continue; nullptr: none.
+    Group* tail_group = nullptr;
+    uint32_t tail_offset = 0;
+    RecordHeader tail;
+  };
+  // What an append asks for.
+  struct Demand {
+    size_t bytes = record_header_bytes;
+    size_t count = 0;
+    size_t largest = 0;  // entry
+  };
+
+  ShardLog(const LogPorts& ports, std::string directory, const Options& options);
+
+  // ---- open.cpp: before it serves ----
+  Status recover(bool create);
+  Result<std::vector<SegmentFile>> open_files(bool create);
+  void take_groups(Rebuild& rebuild);
+  Status write_opening(const ScanEnd& end);
+  void serve();
+
+  // ---- appending ----
+  Group& group_of(GroupId id);
+  static Demand demand_of(const Append& append);
+  Status check(const Demand& demand) const;
+  Status check_space(const Demand& demand) const;
+  void write(Group& group, const Append& append);
+  void open_record(Gathering& into, Group& group, const Append& append, Index first);
+  void put_entry(Gathering& into, Group& group, const raft::Entry& entry);
+  void close_record(Gathering& into);
+  bool continues_tail(const Group& group, const Append& append, Index first) const;
+  void notice(Gathering& in, Group& group, uint64_t number);
+
+  // ---- frames and segments ----
+  Gathering& gathering_for(size_t bytes);
+  std::unique_ptr<Gathering> begin(FrameKind kind, size_t bytes);
+  std::unique_ptr<Gathering> take_memory();
+  void close_open();
+  void enqueue(std::unique_ptr<Gathering> gathering);
+  void end_segment();
+  void enter_segment(uint32_t number);
+  void put_summary(Frame& frame) const;
+  uint32_t blocks_left() const;     // of the segment, behind what is gathered
+  uint32_t summary_blocks() const;  // that the summaries at its end take
+  uint64_t space_blocks() const;    // that can be written without making a segment
+
+  // ---- writing ----
+  void submit();
+  void complete(Result<size_t> result) override;
+  void note_written(const Gathering& written);
+  void latch(const Error& error);
+  void arm_seal();
+  void seal_if_idle();
+  bool may_seal() const;
+  bool nothing_gathered() const { return open_ == nullptr && queue_.empty(); }
+
+  // ---- what is needed ----
+  void pin(Group& group);
+  uint32_t first_needed() const;
+  Result<Located> locate(GroupId id, Index index) const;
+  const Frame* frame_in_memory(Position position) const;
+  std::vector<const Group*> sorted_groups() const;
+
+  const LogPorts ports_;
+  const std::string directory_;
+  const Options options_;
+  Recovery recovery_;
+  std::unordered_map<GroupId, Group> groups_;  // never iterated but through sorted_groups()
+  Segments segments_;
+  Reads reads_;
+  Counters counters_;
+
+  // Where the log goes on.
+  uint32_t head_ = 1;        // the segment
+  uint64_t head_bytes_ = 0;  // its size
+  Position next_position_ = 0;
+  uint64_t next_number_ = 1;
+  uint32_t max_frame_blocks_ = 0;
+
+  std::unique_ptr<Gathering> open_;
+  std::deque<std::unique_ptr<Gathering>> queue_;
+  std::unique_ptr<Gathering> writing_;
+  std::shared_ptr<Segment> writing_to_;
+  Instant submitted_at_ = 0;
+  std::vector<std::unique_ptr<Gathering>> free_;
+  size_t gathered_bytes_ = 0;  // of streams that are not durable
+
+  Position durable_end_ = 0;
+  bool sealed_ = false;  // durable_end_ is on the device as durable_through
+  Instant last_write_ended_ = 0;
+  std::unique_ptr<port::Timer> seal_timer_;
+  bool seal_armed_ = false;
+
+  std::map<uint32_t, uint64_t> pins_;   // how many groups need a segment
+  uint32_t hole_segment_ = 0;           // from here on nothing is released, 0: no hole
+  uint32_t written_first_segment_ = 0;  // what the last frame said
+
+  std::optional<Error> latched_;
+};
+
+}  // namespace bop::log

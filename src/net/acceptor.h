@@ -1,0 +1,42 @@
+// Listens, and hands each connection to one of the loops in turn.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "net/address.h"
+#include "net/stream.h"
+
+namespace bop::net {
+
+struct ListenOptions {
+  Address address;
+  StreamLimits limits;
+  size_t max_connections = 10'000;  // of this acceptor, on all its loops
+  std::string refusal;              // sent to those beyond, before they are closed
+  int backlog = 1024;
+};
+
+// Where accepted connections go: `on_connection` is called on the loop of `streams`.
+struct AcceptTarget {
+  Streams* streams;
+  std::function<void(std::unique_ptr<Connection>)> on_connection;
+};
+
+class Acceptor {
+ public:
+  // Listens on `loop`, which is that of one of the targets. ADDRESS_IN_USE, BAD_ADDRESS or IO, with
+  // the address. A UNIX socket's file that nobody listens on any more is replaced.
+  static Result<std::unique_ptr<Acceptor>> listen(io::Loop& loop, const ListenOptions& options,
+                                                  std::vector<AcceptTarget> targets);
+  virtual ~Acceptor() = default;  // stops listening; connections stay
+
+  virtual const Address& address() const = 0;  // with the port that was had
+  virtual size_t connections() const = 0;      // open now
+};
+
+}  // namespace bop::net

@@ -1,0 +1,28 @@
+// Where to listen and whom to call: "127.0.0.1:7100", "[::1]:7100", "localhost:7100",
+// "db1.example:7100" or "unix:/run/bop.sock".
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace bop::net {
+
+struct Address {
+  std::string host;   // a name or a numeric address without brackets; empty: `path` is set
+  uint16_t port = 0;  // 0 when listening: a free one
+  std::string path;   // of a UNIX socket
+
+  bool is_unix() const { return !path.empty(); }
+  // Only this machine can reach it.
+  bool is_local() const;
+  std::string to_string() const;
+  friend bool operator==(const Address&, const Address&) = default;
+};
+
+// BAD_ADDRESS, with what is wrong.
+Result<Address> parse_address(std::string_view text);
+
+}  // namespace bop::net

@@ -1,0 +1,98 @@
+#include "net/input.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <string>
+
+#include "base/assert.h"
+
+namespace bop::net {
+
+namespace {
+
+// Less room than this is not worth a system call.
+constexpr size_t least_space = 1024;
+
+// Blocks whose allocation, head and all, is a power of two waste nothing.
+size_t capacity_of(size_t allocation) { return allocation - sizeof(mem::Block); }
+
+void let_go(mem::Block* block) {
+  if (block != nullptr && --block->references == 0) mem::free_block(block);
+}
+
+}  // namespace
+
+Input::Input(const StreamLimits& limits) : limits_(limits), next_block_(limits.first_block_bytes) {}
+
+Input::~Input() { clear(); }
+
+void Input::clear() {
+  let_go(block_);
+  block_ = nullptr;
+  begin_ = end_ = wanted_ = 0;
+}
+
+// How much room the next read should find. What a handler wants is reserved at once only when the
+// other side is trusted: else a length prefix alone would cost its sender nothing and us a block.
+size_t Input::wanted_space() const {
+  const size_t unread = unread_bytes();
+  if (wanted_ <= unread) return least_space;
+  const size_t missing = wanted_ - unread;
+  return limits_.trust_wanted ? missing : std::min(missing, std::max(unread, least_space));
+}
+
+Result<std::span<uint8_t>> Input::space() {
+  const size_t unread = unread_bytes();
+  if (wanted_ > limits_.max_message_bytes || unread >= limits_.max_message_bytes) {
+    return fail(BOP_E_TOO_LARGE, "a message of " + std::to_string(std::max(wanted_, unread)) +
+                                     " bytes or more; the limit is " +
+                                     std::to_string(limits_.max_message_bytes));
+  }
+  const bool own = block_ != nullptr && block_->references == 1;
+  if (own && unread == 0) {
+    begin_ = end_ = 0;
+    // A block made for one large message is not kept for small ones.
+    if (block_->capacity > limits_.block_bytes) clear();
+  }
+  const size_t space = wanted_space();
+  if (block_ == nullptr || block_->capacity - end_ < space) {
+    if (own && block_ != nullptr && block_->capacity >= unread + space) {
+      std::memmove(block_->data(), block_->data() + begin_, unread);
+      begin_ = 0;
+      end_ = unread;
+    } else {
+      move_to(mem::allocate_block(std::max(capacity_of(next_block_), unread + space)));
+    }
+  }
+  return std::span(block_->data() + end_, block_->capacity - end_);
+}
+
+void Input::move_to(mem::Block* block) {
+  const size_t unread = unread_bytes();
+  if (unread > 0) std::memcpy(block->data(), block_->data() + begin_, unread);
+  let_go(block_);
+  block_ = block;
+  begin_ = 0;
+  end_ = unread;
+}
+
+void Input::received(size_t size) {
+  end_ += size;
+  BOP_ASSERT_LE(end_, block_->capacity);
+  // Some reads' worth a block: a quiet connection holds little, a busy one allocates seldom.
+  next_block_ = std::clamp(std::bit_ceil(4 * size), limits_.first_block_bytes, limits_.block_bytes);
+}
+
+mem::Buffer Input::unread() const {
+  ++block_->references;
+  return {block_, block_->data() + begin_, unread_bytes()};
+}
+
+void Input::consume(Consumed consumed) {
+  BOP_ASSERT_LE(consumed.bytes, unread_bytes());
+  begin_ += consumed.bytes;
+  wanted_ = consumed.wanted;
+}
+
+}  // namespace bop::net

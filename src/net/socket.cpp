@@ -1,0 +1,52 @@
+#include "net/socket.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace bop::net {
+
+using boost::system::error_code;
+
+namespace {
+
+// Finds a dead other side in about a minute; what must know sooner says something of its own.
+constexpr int keepalive_idle_s = 30;
+constexpr int keepalive_interval_s = 10;
+constexpr int keepalive_probes = 3;
+
+void set(Socket& socket, int level, int name, int value) {
+  // None of these can fail on a connected TCP socket, and none is worth losing it.
+  (void)setsockopt(socket.native_handle(), level, name, &value, sizeof value);
+}
+
+}  // namespace
+
+error_code assign(Socket& socket, int native) {
+  int family = 0;
+  socklen_t size = sizeof family;
+  error_code error;
+  if (getsockopt(native, SOL_SOCKET, SO_DOMAIN, &family, &size) != 0) {
+    error.assign(errno, boost::system::system_category());
+  } else {
+    socket.assign(boost::asio::generic::stream_protocol(family, 0), native, error);
+  }
+  if (error) {
+    ::close(native);
+    return error;
+  }
+  socket.non_blocking(true, error);
+  if (family == AF_INET || family == AF_INET6) {
+    set(socket, IPPROTO_TCP, TCP_NODELAY, 1);
+    set(socket, SOL_SOCKET, SO_KEEPALIVE, 1);
+    set(socket, IPPROTO_TCP, TCP_KEEPIDLE, keepalive_idle_s);
+    set(socket, IPPROTO_TCP, TCP_KEEPINTVL, keepalive_interval_s);
+    set(socket, IPPROTO_TCP, TCP_KEEPCNT, keepalive_probes);
+  }
+  return error;
+}
+
+}  // namespace bop::net

@@ -1,0 +1,18 @@
+// The sockets of this room: TCP and UNIX ones alike, on a loop's io_context without type erasure.
+#pragma once
+
+#include <boost/asio/basic_stream_socket.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/io_context.hpp>
+
+namespace bop::net {
+
+using Executor = boost::asio::io_context::executor_type;
+using Socket = boost::asio::basic_stream_socket<boost::asio::generic::stream_protocol, Executor>;
+using Endpoint = boost::asio::generic::stream_protocol::endpoint;
+
+// Makes a connected native socket this one's, and sets what every connection has: no blocking, no
+// delay of small writes, probes that find a dead other side. Closes it when that fails.
+boost::system::error_code assign(Socket& socket, int native);
+
+}  // namespace bop::net

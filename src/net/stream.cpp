@@ -1,0 +1,471 @@
+// One connection.
+//
+//                 start()          end of input, on_end() true
+//   (made) ──────► reading ──────────────────────────► ended ─────┐
+//                     │  finish()                                 │ finish()
+//                     ▼                                           ▼
+//                  finishing: sends what is queued, then ──► lingering: reads and drops until the
+//                     │                                      other side ends or a second passed
+//                     ▼                                           │
+//                  closed ◄───────────────────────────────────────┘
+//
+// close(), an error or a crossed limit lead from each state straight to closed. Lingering, because
+// closing a socket with unread bytes resets the connection, and the other side may then lose the
+// answer that says why.
+#include "net/stream.h"
+
+#include <array>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/error.hpp>
+#include <utility>
+#include <vector>
+
+#include "base/assert.h"
+#include "net/endpoint.h"
+#include "net/input.h"
+#include "net/operation_memory.h"
+#include "net/output.h"
+#include "net/socket.h"
+#include "net/stream_count.h"
+#include "port/timer.h"
+
+namespace bop::net {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+
+namespace {
+
+// As many as Asio hands to one sendmsg.
+constexpr size_t most_pieces = 64;
+// A turn that queues more than this sends before its end, so that the queue's limit is about what the
+// other side does not take, not about how much one turn says.
+constexpr size_t send_early_bytes = 512u << 10;
+constexpr Duration longest_linger = 1 * seconds;
+
+bool is_would_block(const error_code& error) {
+  return error == asio::error::would_block || error == asio::error::try_again;
+}
+
+std::string peer_of(Socket& socket) {
+  error_code error;
+  const Endpoint peer = socket.remote_endpoint(error);
+  if (error) return "unknown";
+  const Address address = address_of(peer);
+  return address.is_unix() || address.host.empty() ? "unix" : address.to_string();
+}
+
+Error lost(const error_code& error) { return {BOP_E_CONNECTION_LOST, error.message()}; }
+
+}  // namespace
+
+// Counts who still uses a stream: its Connection, operations under way, calls on the stack. Of the
+// loop's thread, so the count is plain.
+class StreamUse {
+ public:
+  explicit StreamUse(Stream& stream);
+  StreamUse(const StreamUse& other);
+  StreamUse(StreamUse&& other) noexcept : stream_(std::exchange(other.stream_, nullptr)) {}
+  StreamUse& operator=(const StreamUse&) = delete;
+  ~StreamUse();
+
+  Stream& operator*() const { return *stream_; }
+  Stream* operator->() const { return stream_; }
+
+ private:
+  Stream* stream_;
+};
+
+struct Streams::Shared {
+  explicit Shared(io::Loop& loop) : loop(loop) {}
+
+  io::Loop& loop;
+  OutputBlocks blocks;
+  std::vector<StreamUse> dirty;  // with something to send at the end of the turn
+  size_t open = 0;
+};
+
+class Stream {
+ public:
+  Stream(std::shared_ptr<Streams::Shared> shared, Socket socket, const StreamLimits& limits,
+         std::string peer, std::shared_ptr<StreamCount> count);
+  ~Stream() { BOP_ASSERT(!socket_.is_open()); }
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+
+  void start(StreamHandler& handler);
+  void hand_over(StreamHandler& handler, const StreamLimits& limits);
+  template <class Add>
+  void send(Add add);
+  uint8_t* reserve(size_t size) { return output_.reserve(size); }
+  void flush();
+  void pause() { paused_ = true; }
+  void resume();
+  void finish(Error reason);
+  void close(Error reason);
+  void forget_handler() { handler_ = nullptr; }
+
+  bool open() const { return socket_.is_open(); }
+  size_t queued_bytes() const { return output_.size(); }
+  const std::string& peer() const { return peer_; }
+  uint64_t received_bytes() const { return received_; }
+  uint64_t sent_bytes() const { return sent_; }
+
+  size_t uses = 0;
+
+ private:
+  template <void (Stream::*method)(const error_code&, size_t), OperationMemory Stream::* memory>
+  struct Handler {
+    StreamUse stream;
+    using allocator_type = OperationAllocator<void>;
+    allocator_type get_allocator() const noexcept { return allocator_type((*stream).*memory); }
+    void operator()(const error_code& error, size_t size = 0) { ((*stream).*method)(error, size); }
+  };
+
+  void read_more();
+  void on_read(const error_code& error, size_t size);
+  bool may_show() const;
+  void deliver();
+  void deliver_later();
+  void show();
+  void tell_end();
+
+  void plan_flush();
+  bool send_some();
+  void wait_until_writable();
+  void on_writable(const error_code& error, size_t);
+  void after_sending();
+  void linger();
+  void tell_closed();
+
+  const std::shared_ptr<Streams::Shared> shared_;
+  Socket socket_;
+  StreamLimits limits_;
+  const std::string peer_;
+  const std::shared_ptr<StreamCount> count_;
+  StreamHandler* handler_ = nullptr;
+  Input input_;
+  Output output_;
+
+  bool reading_ = false;     // a read is under way
+  bool delivering_ = false;  // on_bytes is on the stack
+  bool show_ = false;        // there are bytes that the handler has not seen, or may look at again
+  bool paused_ = false;      // by the handler
+  bool throttled_ = false;   // because too much waits to be sent
+  bool ended_ = false;       // the other side sends no more
+  bool told_end_ = false;
+  bool finishing_ = false;
+  bool lingering_ = false;
+  bool dirty_ = false;    // in shared_->dirty
+  bool writing_ = false;  // waits until the socket takes more
+  Error reason_;          // of finish(), then of the end
+  std::unique_ptr<port::Timer> linger_timer_;
+
+  uint64_t received_ = 0;
+  uint64_t sent_ = 0;
+  OperationMemory read_memory_;
+  OperationMemory write_memory_;
+};
+
+StreamUse::StreamUse(Stream& stream) : stream_(&stream) { ++stream.uses; }
+StreamUse::StreamUse(const StreamUse& other) : StreamUse(*other.stream_) {}
+StreamUse::~StreamUse() {
+  if (stream_ != nullptr && --stream_->uses == 0) delete stream_;
+}
+
+Stream::Stream(std::shared_ptr<Streams::Shared> shared, Socket socket, const StreamLimits& limits,
+               std::string peer, std::shared_ptr<StreamCount> count)
+    : shared_(std::move(shared)),
+      socket_(std::move(socket)),
+      limits_(limits),
+      peer_(std::move(peer)),
+      count_(std::move(count)),
+      input_(limits_),
+      output_(shared_->blocks) {
+  ++shared_->open;
+}
+
+// ---- receiving ----
+
+void Stream::start(StreamHandler& handler) {
+  BOP_ASSERT(handler_ == nullptr);
+  handler_ = &handler;
+  if (open()) {
+    read_more();
+  } else {
+    tell_closed();
+  }
+}
+
+void Stream::hand_over(StreamHandler& handler, const StreamLimits& limits) {
+  BOP_ASSERT(handler_ != nullptr);
+  handler_ = &handler;
+  limits_ = limits;
+  deliver_later();
+}
+
+// The handler is ready to be shown bytes.
+bool Stream::may_show() const {
+  return open() && !delivering_ && !paused_ && !throttled_ && !finishing_ && handler_ != nullptr;
+}
+
+void Stream::read_more() {
+  if (reading_ || ended_ || !open() || !(may_show() || lingering_)) return;
+  auto space = input_.space();
+  if (!space) {
+    close(space.error());
+    return;
+  }
+  reading_ = true;
+  socket_.async_read_some(asio::buffer(space->data(), space->size()),
+                          Handler<&Stream::on_read, &Stream::read_memory_>{StreamUse(*this)});
+}
+
+void Stream::on_read(const error_code& error, size_t size) {
+  reading_ = false;
+  if (!open()) return;
+  if (error && error != asio::error::eof) {
+    close(lost(error));
+    return;
+  }
+  ended_ = error == asio::error::eof;
+  received_ += size;
+  if (!lingering_) {
+    input_.received(size);
+    show_ |= size > 0;
+    deliver();
+  } else if (ended_) {
+    close(reason_);
+  } else {
+    read_more();
+  }
+}
+
+// Shows the handler what there is, then reads on.
+void Stream::deliver() {
+  if (may_show() && show_ && input_.ready()) show();
+  if (may_show() && ended_ && !told_end_) tell_end();
+  read_more();
+}
+
+void Stream::show() {
+  show_ = false;
+  delivering_ = true;
+  const mem::Buffer unread = input_.unread();
+  const Consumed consumed = handler_->on_bytes(unread);
+  delivering_ = false;
+  // Who finished in there is shown no more, and what was unread is gone.
+  if (open() && !lingering_) input_.consume(consumed);
+}
+
+void Stream::tell_end() {
+  told_end_ = true;
+  if (!handler_->on_end()) finish({BOP_E_CONNECTION_LOST, "closed by the other side"});
+}
+
+void Stream::deliver_later() {
+  show_ = true;
+  shared_->loop.post([stream = StreamUse(*this)] { stream->deliver(); });
+}
+
+void Stream::resume() {
+  if (!paused_) return;
+  paused_ = false;
+  deliver_later();
+}
+
+// ---- sending ----
+
+template <class Add>
+void Stream::send(Add add) {
+  if (!open() || finishing_) return;
+  add(output_);
+  if (output_.size() > limits_.pause_reading_at) throttled_ = true;
+  if (output_.size() >= send_early_bytes && !writing_ && !send_some()) return;
+  if (output_.size() > limits_.max_output_bytes) {
+    close({BOP_E_OVERLOADED, "the other side does not read what it is sent"});
+    return;
+  }
+  plan_flush();
+}
+
+void Stream::plan_flush() {
+  if (dirty_ || writing_) return;
+  dirty_ = true;
+  auto& dirty = shared_->dirty;
+  dirty.emplace_back(*this);
+  if (dirty.size() > 1) return;
+  shared_->loop.at_end_of_turn([shared = shared_] {
+    // By index: handlers called by a flush may send again.
+    for (size_t i = 0; i < shared->dirty.size(); ++i) {
+      const StreamUse stream = shared->dirty[i];
+      stream->flush();
+    }
+    shared->dirty.clear();
+  });
+}
+
+void Stream::flush() {
+  dirty_ = false;
+  if (open() && !writing_ && send_some()) after_sending();
+}
+
+// Sends until all is sent or the socket takes no more; false when the connection broke.
+bool Stream::send_some() {
+  while (!output_.empty()) {
+    std::array<Bytes, most_pieces> pieces;
+    std::array<asio::const_buffer, most_pieces> buffers;
+    const size_t count = output_.gather(pieces);
+    size_t offered = 0;
+    for (size_t i = 0; i < count; ++i) {
+      buffers[i] = asio::buffer(pieces[i].data(), pieces[i].size());
+      offered += pieces[i].size();
+    }
+    error_code error;
+    const size_t sent = count == 1 ? socket_.write_some(buffers[0], error)
+                                   : socket_.write_some(std::span(buffers).first(count), error);
+    if (error && !is_would_block(error)) {
+      close(lost(error));
+      return false;
+    }
+    sent_ += sent;
+    output_.consume(sent);
+    if (sent < offered) {
+      wait_until_writable();
+      return true;
+    }
+  }
+  return true;
+}
+
+void Stream::wait_until_writable() {
+  writing_ = true;
+  socket_.async_wait(Socket::wait_write,
+                     Handler<&Stream::on_writable, &Stream::write_memory_>{StreamUse(*this)});
+}
+
+void Stream::on_writable(const error_code& error, size_t) {
+  writing_ = false;
+  if (!open()) return;
+  if (error) {
+    close(lost(error));
+  } else if (send_some()) {
+    after_sending();
+  }
+}
+
+void Stream::after_sending() {
+  if (throttled_ && output_.size() <= limits_.pause_reading_at / 2) {
+    throttled_ = false;
+    deliver_later();
+    if (handler_ != nullptr) handler_->on_drained();
+  }
+  if (finishing_ && output_.empty() && open() && !lingering_) linger();
+}
+
+// ---- ending ----
+
+void Stream::finish(Error reason) {
+  if (!open() || finishing_) return;
+  finishing_ = true;
+  reason_ = std::move(reason);
+  if (output_.empty()) {
+    linger();
+  } else {
+    plan_flush();
+  }
+}
+
+void Stream::linger() {
+  lingering_ = true;
+  input_.clear();
+  error_code error;
+  socket_.shutdown(Socket::shutdown_send, error);
+  if (error || ended_ || handler_ == nullptr) {
+    close(reason_);
+    return;
+  }
+  linger_timer_ = shared_->loop.make_timer([this] { close(reason_); });
+  linger_timer_->arm(shared_->loop.now() + longest_linger);
+  read_more();
+}
+
+void Stream::close(Error reason) {
+  if (!open()) return;
+  error_code ignored;
+  socket_.close(ignored);
+  output_.clear();
+  reason_ = std::move(reason);
+  --shared_->open;
+  if (count_ != nullptr) count_->leave();
+  if (handler_ != nullptr) tell_closed();
+  linger_timer_.reset();  // last: it may be what calls
+}
+
+void Stream::tell_closed() {
+  shared_->loop.post([stream = StreamUse(*this)] {
+    if (stream->handler_ == nullptr) return;  // the Connection is gone
+    const Error reason = stream->reason_;
+    std::exchange(stream->handler_, nullptr)->on_closed(reason);
+  });
+}
+
+// ---- Connection ----
+
+Connection::Connection(Stream& stream) : stream_(stream) { ++stream_.uses; }
+
+Connection::~Connection() {
+  stream_.forget_handler();
+  stream_.close({});
+  if (--stream_.uses == 0) delete &stream_;
+}
+
+void Connection::start(StreamHandler& handler) { stream_.start(handler); }
+void Connection::hand_over(StreamHandler& handler, const StreamLimits& limits) {
+  stream_.hand_over(handler, limits);
+}
+void Connection::append(Bytes bytes) {
+  stream_.send([&](Output& output) { output.append(bytes); });
+}
+void Connection::append(const mem::Buffer& buffer) {
+  stream_.send([&](Output& output) { output.append(buffer); });
+}
+uint8_t* Connection::reserve(size_t size) { return stream_.reserve(size); }
+void Connection::commit(size_t size) {
+  stream_.send([&](Output& output) { output.commit(size); });
+}
+size_t Connection::queued_bytes() const { return stream_.queued_bytes(); }
+void Connection::pause() { stream_.pause(); }
+void Connection::resume() { stream_.resume(); }
+void Connection::finish(Error reason) { stream_.finish(std::move(reason)); }
+void Connection::close(Error reason) { stream_.close(std::move(reason)); }
+bool Connection::open() const { return stream_.open(); }
+const std::string& Connection::peer() const { return stream_.peer(); }
+uint64_t Connection::received_bytes() const { return stream_.received_bytes(); }
+uint64_t Connection::sent_bytes() const { return stream_.sent_bytes(); }
+
+// ---- Streams ----
+
+Streams::Streams(io::Loop& loop) : loop_(loop), shared_(std::make_shared<Shared>(loop)) {}
+
+Streams::~Streams() {
+  BOP_ASSERT_EQ(shared_->open, 0u);
+  shared_->dirty.clear();
+}
+
+size_t Streams::open_connections() const { return shared_->open; }
+
+Result<std::unique_ptr<Connection>> Streams::adopt(int native, const StreamLimits& limits,
+                                                   std::shared_ptr<StreamCount> count) {
+  Socket socket(loop_.context().get_executor());
+  error_code error = assign(socket, native);
+  if (error) {
+    if (count != nullptr) count->leave();
+    return std::unexpected(lost(error));
+  }
+  std::string peer = peer_of(socket);
+  auto* stream = new Stream(shared_, std::move(socket), limits, std::move(peer), std::move(count));
+  return std::make_unique<Connection>(*stream);
+}
+
+}  // namespace bop::net

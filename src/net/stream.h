@@ -1,0 +1,134 @@
+// Connections over TCP and UNIX sockets, on one loop.
+//
+//   on_bytes ◄── receive block ◄── socket          one read when there is something to read
+//   append   ──► output        ──► socket          one write a connection at the end of a turn
+//
+// Receiving: bytes lie in blocks, filled from front to back; a handler gets all bytes that it has not
+// consumed yet as one contiguous Buffer, a slice of the block, and says how many it is done with. A
+// message that arrives whole is never copied; one that does not is copied at most once, when its block
+// is full.
+//
+// Sending: small pieces are gathered in a block, large ones are kept as the Buffers they are.
+//
+// Bounds: a connection stops reading while more than `pause_reading_at` bytes wait to be sent, and is
+// closed (OVERLOADED) when more than `max_output_bytes` do; a message may have `max_message_bytes`.
+// Only a side that answers pauses reading: if both did, both could wait for the other for ever.
+//
+// Threads: everything of a Streams and its connections belongs to its loop's thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "io/loop.h"
+#include "mem/buffer.h"
+
+namespace bop::net {
+
+inline constexpr size_t never_pause = SIZE_MAX;
+
+struct StreamLimits {
+  size_t max_message_bytes = 2u << 20;  // bytes that a handler leaves unconsumed; beyond: TOO_LARGE
+  size_t pause_reading_at = 1u << 20;   // waiting to be sent; never_pause for one that asks
+  size_t max_output_bytes = 16u << 20;  // waiting to be sent
+  size_t first_block_bytes = 4u << 10;  // of the first receive block; later ones follow the traffic
+  size_t block_bytes = 64u << 10;       // of the largest, but for a message that needs more
+  bool trust_wanted = false;  // reserve what a handler wants at once; else only as bytes arrive
+};
+
+// What a handler did with what it was shown.
+struct Consumed {
+  size_t bytes = 0;   // from the front; they are not shown again
+  size_t wanted = 0;  // bytes in all, from there on, without which it cannot go on; 0: any more
+};
+
+class StreamHandler {
+ public:
+  virtual ~StreamHandler() = default;
+  // All bytes received and not consumed, never empty. May close, pause or destroy the connection.
+  virtual Consumed on_bytes(const mem::Buffer& bytes) = 0;
+  // The other side sends no more. What was left unconsumed will not become whole. Return true to keep
+  // the connection for answers that are still to come; false closes it once what is queued is sent.
+  virtual bool on_end() { return false; }
+  // The connection is closed, by whomever: the last call, never from within a call of Connection.
+  // CONNECTION_LOST with the reason; OVERLOADED, TOO_LARGE; or what close() was given.
+  virtual void on_closed(const Error& reason) = 0;
+  // Fewer than pause_reading_at bytes wait to be sent, after more did.
+  virtual void on_drained() {}
+};
+
+class Stream;
+class StreamCount;
+
+// Owned by its user; destroying it closes the socket at once, and nobody is called any more.
+class Connection {
+ public:
+  explicit Connection(Stream& stream);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  // Once: begins to read. The handler must outlive the connection or its on_closed().
+  void start(StreamHandler& handler);
+
+  // For who takes a connection over once it is known whose it is: from now on the other handler is
+  // called, in a later turn with what is unconsumed.
+  void hand_over(StreamHandler& handler, const StreamLimits& limits);
+
+  // Queue for sending at the end of the turn. Nothing happens on a closed connection.
+  void append(Bytes bytes);                // copied
+  void append(const mem::Buffer& buffer);  // copied when small, else shared
+  // At least `size` bytes to write into; valid until the next call. Then commit what was written.
+  uint8_t* reserve(size_t size);
+  void commit(size_t size);
+
+  size_t queued_bytes() const;
+
+  // No on_bytes until resume(); what then waits is shown again in a later turn.
+  void pause();
+  void resume();
+
+  // Sends what is queued and then closes; nothing is read any more.
+  void finish(Error reason = {BOP_E_STOPPED, "closed by this side"});
+  // At once, what is queued is dropped.
+  void close(Error reason = {BOP_E_STOPPED, "closed by this side"});
+  bool open() const;
+
+  // "127.0.0.1:53412" or "unix"; for messages.
+  const std::string& peer() const;
+  uint64_t received_bytes() const;
+  uint64_t sent_bytes() const;
+
+ private:
+  Stream& stream_;
+};
+
+// The connections of one loop: what they share, and the end of their turn. Must outlive them.
+class Streams {
+ public:
+  explicit Streams(io::Loop& loop);
+  ~Streams();
+  Streams(const Streams&) = delete;
+  Streams& operator=(const Streams&) = delete;
+
+  io::Loop& loop() { return loop_; }
+  size_t open_connections() const;
+
+  // Takes over a connected socket that belongs to no loop, also when it fails. `count` hears when the
+  // connection closes.
+  Result<std::unique_ptr<Connection>> adopt(int native, const StreamLimits& limits,
+                                            std::shared_ptr<StreamCount> count = nullptr);
+
+  struct Shared;
+
+ private:
+  io::Loop& loop_;
+  const std::shared_ptr<Shared> shared_;
+};
+
+}  // namespace bop::net

@@ -1,0 +1,462 @@
+#include "net/peer_transport.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <list>
+#include <map>
+#include <memory>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/random.h"
+#include "rig.h"
+
+namespace bop::tests {
+namespace {
+
+using port::Lane;
+
+constexpr uint32_t magic = 0x54534554;
+
+mem::Buffer make_frame(Bytes body) {
+  std::vector<uint8_t> bytes;
+  Writer writer(bytes);
+  writer.u32(magic);
+  writer.u32(static_cast<uint32_t>(8 + body.size()));
+  writer.bytes(body);
+  return mem::Buffer::copy(bytes);
+}
+
+// Hello and answer: kind, cluster, node, lane, incarnation; a refusal has a status.
+class Handshake final : public net::PeerHandshake {
+ public:
+  Handshake(NodeId self, uint64_t cluster, uint64_t incarnation)
+      : self_(self), cluster_(cluster), incarnation_(incarnation) {}
+
+  mem::Buffer hello(NodeId, Lane lane) override { return write(1, lane, BOP_OK); }
+
+  Greeting judge_hello(const mem::Buffer& frame) override {
+    Greeting greeting;
+    greeting.verdict = read(frame, 1, greeting.from, greeting.lane);
+    greeting.answer =
+        write(2, greeting.lane, greeting.verdict ? BOP_OK : greeting.verdict.error().code);
+    return greeting;
+  }
+
+  Status judge_answer(NodeId from, Lane lane, const mem::Buffer& frame) override {
+    NodeId node = 0;
+    Lane answered = Lane::control;
+    BOP_TRY(read(frame, 2, node, answered));
+    if (node != from || answered != lane) return fail(BOP_E_PROTOCOL, "another's answer");
+    return {};
+  }
+
+  std::map<NodeId, uint64_t> known_incarnations;
+
+ private:
+  mem::Buffer write(uint8_t kind, Lane lane, bop_status status) {
+    std::vector<uint8_t> body;
+    Writer writer(body);
+    writer.u8(kind);
+    writer.u8(static_cast<uint8_t>(lane));
+    writer.put(static_cast<int32_t>(status));
+    writer.u64(cluster_);
+    writer.u64(self_);
+    writer.u64(incarnation_);
+    return make_frame(body);
+  }
+  Status read(const mem::Buffer& frame, uint8_t kind, NodeId& node, Lane& lane) {
+    Reader reader(frame.bytes().subspan(8));
+    const bool good = reader.u8() == kind;
+    lane = static_cast<Lane>(reader.u8() & 1);
+    const auto status = static_cast<bop_status>(reader.read<int32_t>());
+    const uint64_t cluster = reader.u64();
+    node = reader.u64();
+    const uint64_t incarnation = reader.u64();
+    if (!reader.complete() || !good) return fail(BOP_E_PROTOCOL, "no hello");
+    if (status != BOP_OK) return fail(status, "they say");
+    if (cluster != cluster_) return fail(BOP_E_WRONG_CLUSTER);
+    const auto known = known_incarnations.try_emplace(node, incarnation).first->second;
+    if (incarnation != known) return fail(BOP_E_WRONG_INCARNATION);
+    return {};
+  }
+
+  const NodeId self_;
+  const uint64_t cluster_, incarnation_;
+};
+
+struct Got {
+  NodeId from;
+  std::string body;
+};
+
+struct Node final : port::TransportReceiver {
+  Node(io::Loop& loop, NodeId id, uint64_t cluster = 1, uint64_t incarnation = 1)
+      : id(id), streams(loop), handshake(id, cluster, incarnation) {
+    options.self = id;
+    options.listen = {.host = "127.0.0.1", .port = 0, .path = {}};
+    options.frames = {.magic = magic, .min_bytes = 8, .max_bytes = 4u << 20};
+    options.first_retry = 1 * milliseconds;
+    options.longest_retry = 20 * milliseconds;
+    options.seed = id;
+  }
+
+  // Takes a port; the peers' are known when all have theirs.
+  void listen() {
+    auto first = net::PeerTransport::open(streams, options, handshake);
+    ASSERT_TRUE(first.has_value()) << first.error().to_string();
+    options.listen = (*first)->address();
+    first->reset();
+  }
+  void start() {
+    auto opened = net::PeerTransport::open(streams, options, handshake);
+    ASSERT_TRUE(opened.has_value()) << opened.error().to_string();
+    transport = std::move(*opened);
+    transport->set_receiver(this);
+    transport->start();
+  }
+  void stop() { transport.reset(); }
+
+  bool send(NodeId to, Lane lane, std::string_view body) {
+    const mem::Buffer parts[] = {make_frame(as_bytes(body))};
+    return transport->send(to, lane, parts);
+  }
+  bool up(NodeId node) {
+    return transport->up(node, Lane::control) && transport->up(node, Lane::bulk);
+  }
+
+  void on_frame(NodeId from, mem::Buffer frame) override {
+    got.push_back({from, std::string(as_text(frame.bytes().subspan(8)))});
+  }
+  void on_lane(NodeId node, Lane lane, bool up) override { lanes.emplace_back(node, lane, up); }
+
+  const NodeId id;
+  net::Streams streams;
+  Handshake handshake;
+  net::PeerOptions options;
+  std::unique_ptr<net::PeerTransport> transport;
+  std::vector<Got> got;
+  std::vector<std::tuple<NodeId, Lane, bool>> lanes;
+};
+
+class PeerTransport : public testing::Test {
+ protected:
+  Node& add(NodeId id, uint64_t cluster = 1, uint64_t incarnation = 1) {
+    return add_on(loop, id, cluster, incarnation);
+  }
+  Node& add_on(io::Loop& its_loop, NodeId id, uint64_t cluster = 1, uint64_t incarnation = 1) {
+    nodes.push_back(std::make_unique<Node>(its_loop, id, cluster, incarnation));
+    return *nodes.back();
+  }
+  void introduce() {
+    for (auto& node : nodes) node->listen();
+    for (auto& node : nodes) {
+      for (auto& other : nodes) {
+        if (other != node) node->options.peers.push_back({other->id, other->options.listen});
+      }
+    }
+  }
+  void start_all() {
+    introduce();
+    for (auto& node : nodes) node->start();
+  }
+  bool run_until(const std::function<bool()>& done) {
+    const Instant latest = io::Loop::read_clock() + long_enough;
+    while (!done()) {
+      if (io::Loop::read_clock() > latest) return false;
+      loop.run_turn(loop.now() + 1 * milliseconds);
+    }
+    return true;
+  }
+
+  io::Loop loop;
+  std::vector<std::unique_ptr<Node>> nodes;
+};
+
+TEST_F(PeerTransport, three_nodes_connect_on_both_lanes_and_say_so) {
+  for (NodeId id : {1, 2, 3}) add(id);
+  start_all();
+  for (auto& node : nodes) {
+    for (auto& other : nodes) {
+      if (node == other) continue;
+      ASSERT_TRUE(run_until([&] { return node->up(other->id); }));
+    }
+    EXPECT_EQ(node->lanes.size(), 4u);
+    for (const auto& [peer, lane, up] : node->lanes) EXPECT_TRUE(up) << peer;
+  }
+  // One connection a lane and pair, used both ways.
+  EXPECT_EQ(nodes[0]->streams.open_connections(), 4u);
+}
+
+TEST_F(PeerTransport, frames_of_every_size_arrive_whole_and_in_order_both_ways) {
+  Node &a = add(1), &b = add(2);
+  start_all();
+  ASSERT_TRUE(run_until([&] { return a.up(2) && b.up(1); }));
+  Random random(5);
+  std::vector<std::string> sent;
+  for (int i = 0; i < 300; ++i) {
+    sent.emplace_back(random.below(i % 10 == 0 ? 700'000 : 3000), static_cast<char>('a' + i % 26));
+    ASSERT_TRUE(run_until([&] { return a.send(2, Lane::bulk, sent.back()); }));
+    ASSERT_TRUE(run_until([&] { return b.send(1, Lane::bulk, sent.back()); }));
+  }
+  for (Node* node : {&a, &b}) {
+    ASSERT_TRUE(run_until([&] { return node->got.size() == sent.size(); }));
+    for (size_t i = 0; i < sent.size(); ++i) {
+      EXPECT_EQ(node->got[i].from, 3 - node->id);
+      ASSERT_TRUE(node->got[i].body == sent[i]) << i;
+    }
+  }
+  EXPECT_EQ(a.transport->counters().sent_frames, 300u);
+  EXPECT_EQ(a.transport->counters().received_frames, 300u);
+  EXPECT_EQ(a.transport->counters().sent_bytes, b.transport->counters().received_bytes);
+}
+
+TEST_F(PeerTransport, a_frame_is_the_concatenation_of_its_parts) {
+  Node &a = add(1), &b = add(2);
+  start_all();
+  ASSERT_TRUE(run_until([&] { return a.up(2) && b.up(1); }));
+  const std::string body(5000, 'x');
+  const mem::Buffer frame = make_frame(as_bytes(body));
+  const mem::Buffer parts[] = {frame.slice(0, 3), frame.slice(3, 100), frame.slice(103, 4000),
+                               frame.slice(4103, frame.size() - 4103)};
+  EXPECT_TRUE(a.transport->send(2, Lane::control, parts));
+  ASSERT_TRUE(run_until([&] { return b.got.size() == 1; }));
+  EXPECT_TRUE(b.got[0].body == body);
+}
+
+TEST_F(PeerTransport, frames_for_a_lane_that_is_down_are_dropped_and_told) {
+  Node& a = add(1);
+  add(2);
+  introduce();
+  a.start();
+  EXPECT_FALSE(a.send(2, Lane::control, "lost"));
+  EXPECT_EQ(a.transport->counters().dropped_frames, 1u);
+  EXPECT_EQ(a.transport->queued_bytes(2, Lane::control), 0u);
+}
+
+TEST_F(PeerTransport, a_full_queue_drops_frames_and_leaves_the_other_lane_alone) {
+  io::Loop asleep;
+  Node& a = add(1);
+  Node& b = add_on(asleep, 2);
+  a.options.max_queued_bulk_bytes = 1'000'000;
+  a.options.silence_limit = never;
+  introduce();
+  a.start();
+  b.start();
+  ASSERT_TRUE(run_until([&] {
+    asleep.run_turn(asleep.now());
+    return a.up(2);
+  }));
+  // Now b does not read.
+  const std::string body(100'000, 'x');
+  size_t accepted = 0, refused = 0;
+  ASSERT_TRUE(run_until([&] {
+    ++(a.send(2, Lane::bulk, body) ? accepted : refused);
+    return refused == 10;
+  }));
+  EXPECT_LE(a.transport->queued_bytes(2, Lane::bulk), 1'000'000u);
+  EXPECT_TRUE(a.send(2, Lane::control, "heartbeat"));
+  // What was accepted arrives.
+  ASSERT_TRUE(run_until([&] {
+    asleep.run_turn(asleep.now());
+    return b.got.size() == accepted + 1;
+  }));
+  EXPECT_TRUE(a.send(2, Lane::bulk, body));
+  nodes.clear();
+}
+
+TEST_F(PeerTransport, lanes_that_break_come_again) {
+  Node &a = add(1), &b = add(2);
+  start_all();
+  for (int round = 0; round < 5; ++round) {
+    ASSERT_TRUE(run_until([&] { return a.up(2) && b.up(1); }));
+    (round % 2 ? a : b).transport->cut(round % 2 ? 2 : 1);
+    EXPECT_FALSE((round % 2 ? a : b).up(round % 2 ? 2 : 1));
+  }
+  ASSERT_TRUE(run_until([&] { return a.up(2) && b.up(1); }));
+  EXPECT_TRUE(a.send(2, Lane::control, "still here"));
+  EXPECT_TRUE(run_until([&] { return b.got.size() == 1; }));
+  // Each lane went up and down in turn.
+  for (Lane lane : {Lane::control, Lane::bulk}) {
+    bool expected = true;
+    for (const auto& [peer, which, up] : a.lanes) {
+      if (which != lane) continue;
+      EXPECT_EQ(up, expected);
+      expected = !expected;
+    }
+  }
+}
+
+TEST_F(PeerTransport, a_peer_that_starts_later_or_again_is_found) {
+  Node &a = add(1), &b = add(2), &c = add(3);
+  introduce();
+  a.start();
+  c.start();
+  ASSERT_TRUE(run_until([&] { return a.up(3) && c.up(1); }));
+  EXPECT_FALSE(a.up(2));
+  for (int round = 0; round < 3; ++round) {
+    b.start();
+    ASSERT_TRUE(run_until([&] { return a.up(2) && b.up(1) && b.up(3) && c.up(2); }));
+    b.stop();
+    ASSERT_TRUE(run_until([&] { return !a.up(2) && !c.up(2); }));
+  }
+}
+
+TEST_F(PeerTransport, a_silent_peer_is_cut_off_and_found_again_when_it_wakes) {
+  io::Loop asleep;
+  Node& a = add(1);
+  Node& b = add_on(asleep, 2);
+  a.options.silence_limit = 20 * milliseconds;
+  b.options.silence_limit = never;
+  introduce();
+  a.start();
+  b.start();
+  auto beat = [&] {
+    a.send(2, Lane::control, "beat");
+    b.send(1, Lane::control, "beat");
+    asleep.run_turn(asleep.now());
+  };
+  ASSERT_TRUE(run_until([&] {
+    beat();
+    return a.up(2);
+  }));
+  const Instant start = loop.now();
+  ASSERT_TRUE(run_until([&] {
+    beat();
+    return loop.now() > start + 100 * milliseconds;
+  }));
+  EXPECT_TRUE(a.up(2));
+  // b sleeps: its system still answers, it does not.
+  ASSERT_TRUE(run_until([&] { return !a.up(2); }));
+  a.got.clear();
+  ASSERT_TRUE(run_until([&] {
+    beat();
+    return a.up(2) && !a.got.empty();
+  }));
+  nodes.clear();
+}
+
+TEST_F(PeerTransport, a_node_of_another_cluster_is_refused_and_the_others_go_on) {
+  Node &a = add(1), &b = add(2), &foreign = add(3, 99);
+  Node& first_foreign = add(0xf00, 99);
+  (void)first_foreign;
+  start_all();
+  ASSERT_TRUE(run_until([&] { return a.up(2) && b.up(1); }));
+  ASSERT_TRUE(run_until([&] { return foreign.transport->counters().refusals > 5; }));
+  EXPECT_FALSE(a.up(3));
+  EXPECT_FALSE(foreign.up(1));
+  EXPECT_TRUE(foreign.up(0xf00));
+  EXPECT_TRUE(a.up(2));
+}
+
+TEST_F(PeerTransport, a_peer_with_another_incarnation_is_refused) {
+  Node &a = add(1, 1, 7), &b = add(2, 1, 8);
+  b.handshake.known_incarnations[1] = 6;  // a's directory was another one
+  start_all();
+  ASSERT_TRUE(run_until([&] { return b.transport->counters().refusals > 3; }));
+  EXPECT_FALSE(a.up(2));
+  EXPECT_FALSE(b.up(1));
+}
+
+TEST_F(PeerTransport, one_that_is_to_be_called_may_not_call) {
+  Node& a = add(1);
+  add(2);
+  introduce();
+  a.start();
+  for (NodeId liar : {NodeId(2), NodeId(1), NodeId(77)}) {
+    Handshake handshake(liar, 1, 1);
+    PlainClient client(a.transport->address());
+    client.send_some(as_text(handshake.hello(1, Lane::control).bytes()));
+    EXPECT_TRUE(run_until([&] {
+      EXPECT_EQ(client.receive_some(), "");
+      return client.ended();
+    }));
+  }
+  EXPECT_EQ(a.transport->counters().refusals, 3u);
+}
+
+TEST_F(PeerTransport, a_new_hello_replaces_the_connection_of_its_lane) {
+  Node& a = add(1);
+  Node& b = add(2);
+  introduce();
+  b.start();
+  (void)a;
+  Handshake handshake(1, 1, 1);
+  PlainClient first(b.transport->address()), second(b.transport->address());
+  first.send_some(as_text(handshake.hello(2, Lane::bulk).bytes()));
+  ASSERT_TRUE(run_until([&] { return b.transport->up(1, Lane::bulk); }));
+  second.send_some(as_text(handshake.hello(2, Lane::bulk).bytes()));
+  EXPECT_TRUE(run_until([&] {
+    first.receive_some();
+    return first.ended();
+  }));
+  EXPECT_TRUE(b.transport->up(1, Lane::bulk));
+  second.send_some(as_text(make_frame(as_bytes("hello")).bytes()));
+  EXPECT_TRUE(run_until([&] { return b.got.size() == 1; }));
+  EXPECT_EQ(b.lanes.size(), 3u);  // up, down, up
+}
+
+TEST_F(PeerTransport, a_peer_that_sends_what_is_no_frame_loses_its_lane) {
+  Node& b = add(2);
+  add(1);
+  introduce();
+  b.start();
+  const std::string huge("TEST\xff\xff\xff\x7f", 8), tiny("TEST\x07\0\0\0", 8), alien(20, 'x');
+  for (const std::string& bad : {huge, tiny, alien}) {
+    Handshake handshake(1, 1, 1);
+    PlainClient client(b.transport->address());
+    client.send_some(as_text(handshake.hello(2, Lane::control).bytes()));
+    ASSERT_TRUE(run_until([&] { return b.transport->up(1, Lane::control); }));
+    client.send_some(as_text(make_frame(as_bytes("good")).bytes()));
+    client.send_some(bad);
+    EXPECT_TRUE(run_until([&] {
+      client.receive_some();
+      return client.ended();
+    }));
+    EXPECT_FALSE(b.transport->up(1, Lane::control));
+  }
+  EXPECT_EQ(b.got.size(), 3u);
+}
+
+TEST_F(PeerTransport, strangers_cost_bounded_memory_and_no_peer_its_lane) {
+  Node &a = add(1), &b = add(2);
+  b.options.max_strangers = 8;
+  b.options.connect_limit = 100 * milliseconds;
+  start_all();
+  ASSERT_TRUE(run_until([&] { return a.up(2) && b.up(1); }));
+  Random random(11);
+  std::list<PlainClient> strangers;
+  for (int i = 0; i < 200; ++i) {
+    PlainClient& stranger = strangers.emplace_back(b.transport->address());
+    std::string noise(random.below(200), '\0');
+    for (char& c : noise) c = static_cast<char>(random.next());
+    if (random.chance(1, 2)) noise = "TEST" + noise;
+    stranger.send_some(noise);
+    loop.run_turn(loop.now());
+    EXPECT_LE(b.streams.open_connections(), 2 + 8u + 1);
+  }
+  // While they sit there, a peer comes through, again and again.
+  for (int i = 0; i < 10; ++i) {
+    a.transport->cut(2);
+    ASSERT_TRUE(run_until([&] { return a.up(2) && b.up(1); }));
+  }
+  // Those that said nothing are sent away in time.
+  EXPECT_TRUE(run_until([&] { return b.streams.open_connections() == 2; }));
+}
+
+TEST_F(PeerTransport, a_port_in_use_is_named) {
+  Node& a = add(1);
+  introduce();
+  a.start();
+  Node& b = add(2);
+  b.options.listen = a.transport->address();
+  auto second = net::PeerTransport::open(b.streams, b.options, b.handshake);
+  ASSERT_FALSE(second.has_value());
+  EXPECT_EQ(second.error().code, BOP_E_ADDRESS_IN_USE);
+}
+
+}  // namespace
+}  // namespace bop::tests
