@@ -101,15 +101,4 @@ class Config {
   std::array<Layer, 4> layers_;  // by Origin
 };
 
-// ---- addresses ----
-
-struct Address {
-  std::string host;  // without brackets
-  uint16_t port = 0;
-};
-
-// BAD_ADDRESS unless it is HOST:PORT or [IPv6]:PORT.
-Result<Address> parse_address(std::string_view text);
-bool is_loopback(const Address& address);
-
 }  // namespace bop::capi

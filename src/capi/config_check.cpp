@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "capi/config.h"
+#include "net/address.h"
 
 namespace bop::capi {
 namespace {
@@ -39,9 +40,9 @@ class Checker {
 
 Status check_loopback(const Checker& keys, std::string_view name, const std::string& text) {
   if (text.empty() || keys.get<bool>("insecure")) return {};
-  const Result<Address> address = parse_address(text);
+  const Result<net::Address> address = net::parse_address(text);
   BOP_ASSERT(address.has_value());  // the key's kind saw to it
-  if (is_loopback(*address)) return {};
+  if (address->is_local()) return {};
   return keys.bad(name, text +
                             " is not on loopback: nothing would be encrypted or authenticated; "
                             "set `insecure = true` if that is what you want");
@@ -61,7 +62,9 @@ Status check_listeners(const Checker& keys) {
 Result<std::vector<Peer>> checked_peers(const Checker& keys) {
   const auto self = static_cast<NodeId>(keys.number("node_id"));
   std::vector<Peer> peers = keys.get<std::vector<Peer>>("peers");
-  if (peers.empty()) return std::vector<Peer>{{self, keys.text("listen.peer")}};
+  if (peers.empty()) {
+    return std::vector<Peer>{{self, keys.text("listen.peer"), keys.text("listen.native")}};
+  }
 
   std::sort(peers.begin(), peers.end(), [](const Peer& a, const Peer& b) { return a.id < b.id; });
   std::set<std::string> addresses;
@@ -71,6 +74,7 @@ Result<std::vector<Peer>> checked_peers(const Checker& keys) {
     if (i > 0 && peers[i].id == peers[i - 1].id) return keys.bad("peers", "id " + id + " is twice");
     if (peers[i].address.empty()) return keys.bad("peers", "peer " + id + " has no address");
     BOP_TRY(check_loopback(keys, "peers", peers[i].address));
+    BOP_TRY(check_loopback(keys, "peers", peers[i].native));
     if (!addresses.insert(peers[i].address).second) {
       return keys.bad("peers", "address " + peers[i].address + " is twice");
     }

@@ -21,8 +21,10 @@ const Key keys[] = {
     {"insecure", Kind::boolean, "false",
      "Allows addresses beyond loopback although nothing is encrypted or authenticated."},
     {"peers", Kind::peers, "[]",
-     "All nodes of the cluster, this one among them: id and address (HOST:PORT of listen.peer). "
-     "Empty: this node alone."},
+     "All nodes of the cluster, this one among them: id, address (HOST:PORT of listen.peer) and "
+     "native "
+     "(that of listen.native, where clients are sent when the node leads). Empty: this node "
+     "alone."},
     {"groups", Kind::groups, "[{name = \"kv\", id = 1, machine = \"kv\"}]",
      "The replicated groups: name, id, machine (default kv), voters (node ids; default all peers), "
      "shard (default 0)."},

@@ -6,6 +6,7 @@
 #include <ranges>
 
 #include "capi/config.h"
+#include "net/address.h"
 
 namespace bop::capi {
 namespace {
@@ -70,7 +71,8 @@ Result<std::string> read_choice(const toml::node& node, const Spot& spot,
 Result<std::string> read_address(const toml::node& node, const Spot& spot) {
   BOP_TRY_ASSIGN(std::string text, read_string(node, spot));
   if (text.empty()) return text;
-  if (const auto address = parse_address(text); !address) return bad(spot, address.error().detail);
+  if (const auto address = net::parse_address(text); !address)
+    return bad(spot, address.error().detail);
   return text;
 }
 
@@ -121,6 +123,8 @@ Result<bool> read_peer_field(Peer& peer, std::string_view key, const toml::node&
     peer.id = static_cast<NodeId>(id);
   } else if (key == "address") {
     BOP_TRY_ASSIGN(peer.address, read_address(node, spot));
+  } else if (key == "native") {
+    BOP_TRY_ASSIGN(peer.native, read_address(node, spot));
   } else {
     return false;
   }
@@ -274,7 +278,9 @@ std::string joined(const std::vector<std::string>& items) {
 }
 
 std::string to_toml(const Peer& peer) {
-  return "{id = " + std::to_string(peer.id) + ", address = " + toml_text(peer.address) + "}";
+  const std::string native = peer.native.empty() ? "" : ", native = " + toml_text(peer.native);
+  return "{id = " + std::to_string(peer.id) + ", address = " + toml_text(peer.address) + native +
+         "}";
 }
 
 std::string to_toml(const GroupSpec& group) {

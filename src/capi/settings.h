@@ -13,6 +13,7 @@ namespace bop::capi {
 struct Peer {
   NodeId id = 0;
   std::string address;  // HOST:PORT
+  std::string native;   // of its listener for native clients; empty: clients are not sent there
   friend bool operator==(const Peer&, const Peer&) = default;
 };
 

@@ -13,7 +13,9 @@ std::unexpected<Error> bad(std::string_view text, const char* why) {
 }  // namespace
 
 bool Address::is_local() const {
-  return is_unix() || host == "localhost" || host == "::1" || host.starts_with("127.");
+  if (is_unix() || host == "localhost" || host == "::1") return true;
+  // Not a name that only begins like one: 127.0.0.1.example.org.
+  return host.starts_with("127.") && host.find_first_not_of("0123456789.") == host.npos;
 }
 
 std::string Address::to_string() const {

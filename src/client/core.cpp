@@ -1,0 +1,326 @@
+#include "client/core.h"
+
+#include <algorithm>
+
+#include "base/assert.h"
+
+namespace bop::client {
+namespace {
+
+constexpr size_t max_group_names = 4096;
+
+// Refused before it was proposed, and likely to go well elsewhere or later.
+bool is_worth_another_try(int32_t status) {
+  switch (status) {
+    case BOP_E_NOT_LEADER:
+    case BOP_E_UNAVAILABLE:
+    case BOP_E_OVERLOADED:
+    case BOP_E_STOPPED:
+    case BOP_E_SUSPECT:
+    case BOP_E_LATCHED: return true;
+    default: return false;
+  }
+}
+
+constexpr Duration check_interval = 100 * milliseconds;
+
+// For a list in which the endpoint's name stands before it.
+std::string cause_of(int32_t status, std::string_view detail, const std::string& endpoint) {
+  if (detail.starts_with(endpoint + ": ")) detail.remove_prefix(endpoint.size() + 2);
+  return detail.empty() ? bop_error_text(status) : std::string(detail);
+}
+
+// What a call that was refused until its deadline is told: the reason where there is one that says
+// more than that nobody took it.
+int32_t status_of_unsent(const Call& call) {
+  switch (call.refused_as) {
+    case BOP_E_OVERLOADED:
+    case BOP_E_SUSPECT:
+    case BOP_E_LATCHED: return call.refused_as;
+    default: return BOP_E_UNAVAILABLE;
+  }
+}
+
+}  // namespace
+
+Core::Core(const Options& options, Listener& listener, io::Loop& loop, net::Streams& streams)
+    : listener_(listener),
+      loop_(loop),
+      connections_(options.connections),
+      endpoints_(options.endpoints),
+      calls_(loop.now()),
+      context_{streams, *this, writer_, options.cluster, options.name, options.connect_timeout},
+      timer_(loop.make_timer([this] { on_tick(); })) {}
+
+Core::~Core() { BOP_ASSERT_EQ(calls_.count(), 0u); }
+
+// ---- on the way out ----
+
+void Core::begin(Call call) {
+  call.state = Call::State::parked;
+  const uint64_t correlation = calls_.add(std::move(call));
+  arm();
+  dispatch(correlation, *calls_.find(correlation));
+}
+
+void Core::dispatch(uint64_t correlation, Call& call) {
+  BOP_ASSERT(call.channel == nullptr);
+  const Instant now = loop_.now();
+  if (call.group == 0 && !call.group_name.empty()) call.group = known_group(call.group_name);
+  const bool pinned = call.kind == proto::RequestKind::status;
+  const size_t endpoint =
+      pinned ? call.connection : endpoints_.usable(endpoints_.route(call.group), now);
+  if (endpoint == Endpoints::npos) return park(correlation, call, endpoints_.next_up(now));
+  Channel& to = channel(endpoint, pinned ? 0 : call.connection % connections_);
+  if (to.ready()) return send(to, correlation, call);
+  queue(to, correlation, call);
+}
+
+void Core::park(uint64_t correlation, Call& call, Instant until) {
+  call.state = Call::State::parked;
+  call.not_before = until;
+  parked_.push_back(correlation);
+}
+
+void Core::queue(Channel& to, uint64_t correlation, Call& call) {
+  call.state = Call::State::queued;
+  call.channel = &to;
+  to.queued.push_back(correlation);
+  if (to.idle()) to.call();
+}
+
+void Core::send(Channel& to, uint64_t correlation, Call& call) {
+  proto::ClientRequest request;
+  request.correlation = correlation;
+  const Duration left = std::max<Duration>(call.deadline - loop_.now(), 0);
+  // The server's deadline comes first, so that its answer, which knows more, is still waited for.
+  const Duration servers = left - std::min(left / 10, 100 * milliseconds);
+  request.deadline_us =
+      static_cast<uint32_t>(std::clamp<Duration>(servers / microseconds, 1, UINT32_MAX));
+  const bool resolving = call.group == 0 && !call.group_name.empty();
+  if (resolving) {
+    request.kind = proto::RequestKind::find_group;
+    request.payload = mem::Buffer::copy(as_bytes(call.group_name));
+  } else {
+    request.kind = call.kind;
+    request.group = call.group;
+    request.payload = call.payload;
+    ++call.attempts;
+  }
+  call.state = Call::State::sent;
+  call.channel = &to;
+  to.began();
+  to.send(request);
+}
+
+Channel& Core::channel(size_t endpoint, uint32_t connection) {
+  if (channels_.size() <= endpoint) channels_.resize(endpoint + 1);
+  auto& row = channels_[endpoint];
+  if (row.size() <= connection) row.resize(connection + 1);
+  std::unique_ptr<Channel>& channel = row[connection];
+  if (channel == nullptr) {
+    channel = std::make_unique<Channel>(context_, endpoint, endpoints_.at(endpoint).address);
+  }
+  return *channel;
+}
+
+GroupId Core::known_group(const std::string& name) const {
+  const auto found = groups_.find(name);
+  return found == groups_.end() ? 0 : found->second;
+}
+
+// ---- on the way back ----
+
+void Core::leave_channel(Call& call) {
+  if (call.state == Call::State::sent) call.channel->ended();
+  call.channel = nullptr;
+}
+
+void Core::on_ready(Channel& channel) {
+  endpoints_.answered(channel.endpoint());
+  std::vector<uint64_t> waiting;
+  waiting.swap(channel.queued);
+  for (const uint64_t correlation : waiting) {
+    Call* call = calls_.find(correlation);
+    if (call == nullptr || call->channel != &channel) continue;  // it timed out meanwhile
+    send(channel, correlation, *call);
+  }
+}
+
+void Core::on_reply(Channel& channel, const proto::ClientReply& reply) {
+  Call* call = calls_.find(reply.correlation);
+  if (call == nullptr || call->channel != &channel) return;  // given up, as its caller was told
+  const size_t endpoint = channel.endpoint();
+  const bool resolving = call->group == 0 && !call->group_name.empty();
+  leave_channel(*call);
+  call->leader = reply.leader;
+  if (!reply.leader_address.empty()) endpoints_.learn_leader(call->group, reply.leader_address);
+
+  if (reply.status < 0 && try_again(reply.correlation, *call, reply, endpoint)) return;
+  if (reply.status == BOP_OK) endpoints_.answered(endpoint);
+  if (resolving && reply.status == BOP_OK) return take_group_id(reply.correlation, *call, reply);
+  complete(reply.correlation, *call, reply);
+}
+
+void Core::take_group_id(uint64_t correlation, Call& call, const proto::ClientReply& reply) {
+  Reader reader(reply.body.bytes());
+  const GroupId group = reader.u64();
+  if (!reader.complete() || group == 0) {
+    return complete(correlation, call, BOP_E_PROTOCOL, "the answer to find_group is no group");
+  }
+  if (groups_.size() < max_group_names) groups_.emplace(call.group_name, group);
+  call.group = group;
+  dispatch(correlation, call);
+}
+
+// True when the call goes on: it waits to be sent again.
+bool Core::try_again(uint64_t correlation, Call& call, const proto::ClientReply& reply,
+                     size_t endpoint) {
+  const bool unexecuted = is_worth_another_try(reply.status);
+  const bool harmless = reply.status == BOP_E_OUTCOME_UNKNOWN && call.repeatable();
+  // Another node may host the group; when all were asked, none does.
+  const bool elsewhere = reply.status == BOP_E_NO_GROUP && call.refusals + 1 < endpoints_.size();
+  if (call.kind == proto::RequestKind::status || !(unexecuted || harmless || elsewhere)) {
+    return false;
+  }
+  endpoints_.refused(endpoint, cause_of(reply.status, reply.detail, endpoints_.at(endpoint).text));
+  if (reply.leader_address.empty() || endpoints_.route(call.group) == endpoint) {
+    endpoints_.turn_away(call.group, endpoint);
+  }
+  call.refused_as = reply.status;
+  const Duration pause = (5 * milliseconds) << std::min(call.refusals, 6u);
+  ++call.refusals;
+  park(correlation, call, elsewhere ? loop_.now() : loop_.now() + pause);
+  return true;
+}
+
+void Core::on_lost(Channel& channel, const Error& reason) {
+  const size_t endpoint = channel.endpoint();
+  endpoints_.failed(endpoint, cause_of(reason.code, reason.detail, endpoints_.at(endpoint).text),
+                    loop_.now());
+  // Copied: what completes may begin new calls, on this channel too.
+  std::vector<uint64_t> affected;
+  affected.swap(channel.queued);
+  if (channel.sent() > 0) {
+    std::vector<uint64_t> all;
+    calls_.all(all);
+    for (const uint64_t correlation : all) {
+      const Call* call = calls_.find(correlation);
+      if (call->channel == &channel && call->state == Call::State::sent) {
+        affected.push_back(correlation);
+      }
+    }
+  }
+  for (const uint64_t correlation : affected) {
+    Call* call = calls_.find(correlation);
+    if (call == nullptr || call->channel != &channel) continue;
+    lost_call(correlation, *call, reason, endpoint);
+  }
+}
+
+void Core::lost_call(uint64_t correlation, Call& call, const Error& reason, size_t endpoint) {
+  const bool maybe_executed = call.state == Call::State::sent && call.group != 0;
+  leave_channel(call);
+  if (maybe_executed && !call.repeatable()) {
+    const Endpoint& at = endpoints_.at(endpoint);
+    return complete(correlation, call, BOP_E_OUTCOME_UNKNOWN,
+                    at.text + ": " + cause_of(reason.code, reason.detail, at.text));
+  }
+  if (call.kind == proto::RequestKind::status) {
+    return complete(correlation, call, BOP_E_UNAVAILABLE, endpoints_.causes());
+  }
+  endpoints_.turn_away(call.group, endpoint);
+  ++call.refusals;
+  dispatch(correlation, call);
+}
+
+// ---- completion ----
+
+void Core::complete(uint64_t correlation, Call& call, const proto::ClientReply& reply) {
+  const Outcome outcome{call.tag,     reply.status,       call.attempts, reply.index,
+                        reply.leader, reply.body.bytes(), reply.detail};
+  calls_.remove(correlation);
+  listener_.complete(outcome);
+}
+
+void Core::complete(uint64_t correlation, Call& call, int32_t status, std::string_view detail) {
+  const std::string kept(detail);
+  const Outcome outcome{call.tag, status, call.attempts, 0, call.leader, {}, kept};
+  calls_.remove(correlation);
+  listener_.complete(outcome);
+}
+
+void Core::expire(uint64_t correlation, Call& call) {
+  const bool maybe_executed =
+      call.state == Call::State::sent && call.group != 0 && !call.repeatable();
+  const int32_t status = call.state == Call::State::sent ? BOP_E_TIMEOUT : status_of_unsent(call);
+  if (call.channel != nullptr) leave_channel(call);
+  if (maybe_executed) {
+    return complete(correlation, call, BOP_E_OUTCOME_UNKNOWN, "no answer within the timeout");
+  }
+  complete(correlation, call, status, endpoints_.causes());
+}
+
+void Core::stop() {
+  std::vector<uint64_t> all;
+  calls_.all(all);
+  for (const uint64_t correlation : all) {
+    Call* call = calls_.find(correlation);
+    if (call == nullptr) continue;
+    const bool maybe_executed =
+        call->state == Call::State::sent && call->group != 0 && !call->repeatable();
+    if (call->channel != nullptr) leave_channel(*call);
+    complete(correlation, *call, maybe_executed ? BOP_E_OUTCOME_UNKNOWN : BOP_E_STOPPED,
+             "the client was closed");
+  }
+  timer_->cancel();
+  channels_.clear();
+}
+
+// ---- time ----
+
+void Core::arm() {
+  if (armed_) return;
+  armed_ = true;
+  timer_->arm(loop_.now() + Calls::tick);
+}
+
+void Core::on_tick() {
+  armed_ = false;
+  const Instant now = loop_.now();
+  scratch_.clear();
+  calls_.expired(now, scratch_);
+  const std::vector<uint64_t> due(scratch_);
+  for (const uint64_t correlation : due) {
+    if (Call* call = calls_.find(correlation)) expire(correlation, *call);
+  }
+  retry_parked(now);
+  check_channels(now);
+  if (calls_.count() > 0) arm();
+}
+
+void Core::check_channels(Instant now) {
+  if (now - checked_ < check_interval) return;
+  checked_ = now;
+  for (const auto& row : channels_) {
+    for (const auto& channel : row) {
+      if (channel != nullptr) channel->check_silence(now);
+    }
+  }
+}
+
+void Core::retry_parked(Instant now) {
+  std::vector<uint64_t> waiting;
+  waiting.swap(parked_);
+  for (const uint64_t correlation : waiting) {
+    Call* call = calls_.find(correlation);
+    if (call == nullptr || call->state != Call::State::parked) continue;
+    if (call->not_before > now) {
+      parked_.push_back(correlation);
+    } else {
+      dispatch(correlation, *call);
+    }
+  }
+}
+
+}  // namespace bop::client

@@ -1,0 +1,81 @@
+// Core: what happens to a request between submission and completion. All of it on the client's thread.
+//
+// The rule of what is sent again: a call is sent once more only when it was provably not executed
+// (never sent; refused before it was proposed) or may be executed twice without harm (questions). What
+// was sent and not answered is OUTCOME_UNKNOWN, for a command.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "client/calls.h"
+#include "client/channel.h"
+#include "client/client.h"
+#include "client/endpoints.h"
+#include "port/timer.h"
+
+namespace bop::client {
+
+// A request on its way from the thread that submitted it.
+struct Submission {
+  Call call;
+};
+
+class Core final : public ChannelOwner {
+ public:
+  Core(const Options& options, Listener& listener, io::Loop& loop, net::Streams& streams);
+  ~Core() override;
+
+  void begin(Call call);
+  // Completes everything: STOPPED, or OUTCOME_UNKNOWN for commands that were sent.
+  void stop();
+  std::string causes() const { return endpoints_.causes(); }
+
+  // ChannelOwner
+  void on_ready(Channel& channel) override;
+  void on_reply(Channel& channel, const proto::ClientReply& reply) override;
+  void on_lost(Channel& channel, const Error& reason) override;
+
+ private:
+  void dispatch(uint64_t correlation, Call& call);
+  void park(uint64_t correlation, Call& call, Instant until);
+  void send(Channel& channel, uint64_t correlation, Call& call);
+  void queue(Channel& channel, uint64_t correlation, Call& call);
+  void leave_channel(Call& call);
+  Channel& channel(size_t endpoint, uint32_t connection);
+  GroupId known_group(const std::string& name) const;
+
+  void take_group_id(uint64_t correlation, Call& call, const proto::ClientReply& reply);
+  bool try_again(uint64_t correlation, Call& call, const proto::ClientReply& reply,
+                 size_t endpoint);
+  void lost_call(uint64_t correlation, Call& call, const Error& reason, size_t endpoint);
+  void expire(uint64_t correlation, Call& call);
+  void complete(uint64_t correlation, Call& call, const proto::ClientReply& reply);
+  void complete(uint64_t correlation, Call& call, int32_t status, std::string_view detail);
+
+  void arm();
+  void on_tick();
+  void retry_parked(Instant now);
+  void check_channels(Instant now);
+
+  Listener& listener_;
+  io::Loop& loop_;
+  const uint32_t connections_;
+  Endpoints endpoints_;
+  Calls calls_;
+  proto::PartWriter writer_;
+  ChannelContext context_;
+  std::vector<std::vector<std::unique_ptr<Channel>>> channels_;  // by endpoint and connection
+  std::map<std::string, GroupId, std::less<>> groups_;
+  std::vector<uint64_t> parked_;
+  std::vector<uint64_t> scratch_;
+  std::unique_ptr<port::Timer> timer_;
+  bool armed_ = false;
+  Instant checked_ = 0;  // the channels
+};
+
+}  // namespace bop::client
