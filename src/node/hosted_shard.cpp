@@ -317,9 +317,15 @@ NodeStatus HostedShard::own_status() const {
   out.node = options_.self;
   out.version = options_.version;
   out.log_used_bytes = log_->used_bytes();
-  for (const GroupSpec& spec : options_.groups)
-    if (const group::Replica* replica = find(spec.id))
-      out.groups.push_back(status_of(*replica, spec.machine));
+  for (const GroupSpec& spec : options_.groups) {
+    const group::Replica* replica = find(spec.id);
+    if (replica == nullptr) continue;
+    out.groups.push_back(status_of(*replica, spec.machine));
+    if (replica->status().halted == Error{BOP_E_LATCHED, {}}) {
+      out.log_latched = true;
+      out.log_error = out.groups.back().reason;
+    }
+  }
   std::sort(out.groups.begin(), out.groups.end(),
             [](const GroupStatus& a, const GroupStatus& b) { return a.id < b.id; });
   for (const PeerSpec& peer : options_.peers) {
