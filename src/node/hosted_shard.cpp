@@ -178,7 +178,7 @@ Status HostedShard::open_replica(const GroupSpec& spec) {
   options.epoch = epoch();
 
   const log::RecoveredGroup* found = recovered(spec.id);
-  if (found == nullptr && !options_.fresh) {
+  if (found == nullptr && (!options_.fresh || log_->recovery().others_suspect)) {
     // The log has served and does not know the group: what it acknowledged is gone.
     lost_.group = spec.id;
     lost_.health = log::Health::suspect;
