@@ -66,6 +66,7 @@ Replica::~Replica() = default;
 Result<std::unique_ptr<Replica>> Replica::open(const ReplicaOptions& options,
                                                const ReplicaPorts& ports,
                                                const log::RecoveredGroup* recovered) {
+  BOP_TRY(raft::check_configuration(options.configuration));
   std::unique_ptr<Replica> replica(new Replica(options, ports));
   ports.log.attach(options.id, replica.get());
   if (recovered != nullptr && recovered->health == log::Health::suspect) {

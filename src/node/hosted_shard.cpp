@@ -4,7 +4,6 @@
 
 #include "base/checksum.h"
 #include "base/say.h"
-#include "raft/configuration.h"
 
 namespace bop::node {
 
@@ -161,7 +160,6 @@ Status HostedShard::open_replica(const GroupSpec& spec) {
   options.id = spec.id;
   options.name = spec.name;
   options.configuration = configuration_of(spec, options_);
-  BOP_TRY(raft::check_configuration(options.configuration));
   options.raft.self = options_.self;
   options.raft.seed = hash64(as_bytes(spec.name), options_.seed + options_.self);
   options.raft.election_timeout = options_.election_timeout;
