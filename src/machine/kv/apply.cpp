@@ -1,0 +1,160 @@
+#include <algorithm>
+
+#include "base/assert.h"
+#include "machine/kv/answer.h"
+#include "machine/kv/tasks.h"
+
+namespace bop::machine::kv {
+
+namespace {
+
+constexpr uint32_t not_fetched = UINT32_MAX;
+// Records that a batch reads at a time.
+constexpr size_t max_missing = 4096;
+// About what an entry takes in the log besides its command.
+constexpr size_t entry_overhead_bytes = 64;
+
+Bytes bytes_of(const bop_bytes& bytes) { return {bytes.data, bytes.size}; }
+
+}  // namespace
+
+int32_t Kv::apply(std::span<const bop_entry> entries, bop_reply* replies, uint64_t token) {
+  BOP_ASSERT(!batch_.open);
+  if (broken_) return broken_->code;
+  batch_.entries = entries;
+  batch_.token = token;
+  decode_batch();
+  ++batches_;
+  base_credit_ += entries.size() / 4;
+  if (!advance_batch()) {
+    batch_.open = true;
+    return BOP_PENDING;
+  }
+  point_at_bodies();
+  std::copy(batch_.replies.begin(), batch_.replies.end(), replies);
+  look_for_bases();
+  return BOP_OK;
+}
+
+void Kv::decode_batch() {
+  batch_.next = 0;
+  batch_.commands.clear();
+  batch_.operations.clear();
+  batch_.hashes.clear();
+  batch_.replies.clear();
+  batch_.body_ends.clear();
+  empty(batch_.bodies);
+  for (const bop_entry& entry : batch_.entries) {
+    Command command;
+    command.first = batch_.operations.size();
+    command.status = decode_command(bytes_of(entry.command), batch_.operations);
+    command.count = batch_.operations.size() - command.first;
+    for (size_t i = command.first; i < batch_.operations.size(); ++i) {
+      batch_.hashes.push_back(hash_of(batch_.operations[i].key));
+      command.conditional |= batch_.operations[i].is_conditional();
+    }
+    command.plain = command.count == 1 && !batch_.operations.back().needs_before();
+    batch_.commands.push_back(command);
+  }
+  batch_.fetched.assign(batch_.operations.size(), not_fetched);
+}
+
+// Executes what can be executed; true when that was all. Else something that is under way (a read, a
+// fold, a range) will resume it.
+bool Kv::advance_batch() {
+  while (batch_.next < batch_.entries.size()) {
+    if (batch_.reading || holds_ > 0 || memory_is_full()) return false;
+    const size_t ready = read_missing();
+    while (batch_.next < ready && !memory_is_full()) run(batch_.next++);
+  }
+  shed_memory();
+  return true;
+}
+
+void Kv::resume_batch() {
+  if (!batch_.open || broken_ || !advance_batch()) return;
+  point_at_bodies();
+  batch_.open = false;
+  look_for_bases();
+  host_.complete(host_.context, batch_.token, BOP_OK, batch_.replies.data(), batch_.replies.size());
+}
+
+void Kv::point_at_bodies() {
+  size_t begin = 0;
+  for (size_t i = 0; i < batch_.replies.size(); ++i) {
+    const size_t end = batch_.body_ends[i];
+    batch_.replies[i].body = {batch_.bodies.data() + begin, end - begin};
+    begin = end;
+  }
+}
+
+// In a conditional command the answer may have to show every record.
+bool Kv::must_know(const Command& command, const Operation& operation) const {
+  return command.conditional || operation.needs_before();
+}
+
+// Starts reading the records that the next commands must know and nothing in memory tells. Returns
+// the end of the commands that need no read, or whose reads are done.
+size_t Kv::read_missing() {
+  std::vector<uint32_t> missing;
+  size_t end = batch_.next;
+  for (; end < batch_.commands.size() && missing.size() < max_missing; ++end) {
+    const Command& command = batch_.commands[end];
+    if (command.plain) continue;
+    for (size_t i = command.first; i < command.first + command.count; ++i) {
+      const Operation& operation = batch_.operations[i];
+      if (must_know(command, operation) && batch_.fetched[i] == not_fetched &&
+          !held(operation.key, batch_.hashes[i]))
+        missing.push_back(static_cast<uint32_t>(i));
+    }
+  }
+  if (missing.empty()) return end;
+
+  std::sort(missing.begin(), missing.end(), [this](uint32_t a, uint32_t b) {
+    return compare_keys(batch_.operations[a].key, batch_.operations[b].key) < 0;
+  });
+  RecordReads& records = batch_reads_->records;
+  const auto first = static_cast<ptrdiff_t>(batch_.commands[batch_.next].first);
+  // What was read for commands that are executed is not needed any more.
+  if (std::all_of(batch_.fetched.begin() + first, batch_.fetched.end(),
+                  [](uint32_t place) { return place == not_fetched; }))
+    records.clear();
+  for (const uint32_t i : missing) batch_.fetched[i] = records.add(batch_.operations[i].key);
+  batch_.reading = true;
+  reads_->submit(*batch_reads_);
+  return batch_.next;
+}
+
+// Executes one entry, and passes the boundaries before and at its index.
+void Kv::run(size_t which) {
+  const bop_entry& entry = batch_.entries[which];
+  const Command& command = batch_.commands[which];
+  BOP_ASSERT_GT(entry.index, applied_.index);
+  pass_boundary((entry.index - 1) / settings_.boundary * settings_.boundary);
+
+  bop_reply reply{sizeof(bop_reply), command.status, {nullptr, 0}};
+  if (command.plain) {
+    const Operation& put = batch_.operations[command.first];
+    active_->put(put.key, batch_.hashes[command.first], entry.index, put.value, {}, nullptr);
+    put_plain_answer(batch_.bodies, entry.index);
+  } else if (command.status == BOP_OK) {
+    reply.status = execute(command, entry.index);
+  }
+  batch_.replies.push_back(reply);
+  batch_.body_ends.push_back(batch_.bodies.size());
+
+  applied_ = {entry.index, entry.term};
+  log_bytes_ += entry.command.size + entry_overhead_bytes;
+  if (entry.index % settings_.boundary == 0) pass_boundary(entry.index);
+  // One run between boundaries may hold more than the memory allows.
+  if (frozen_ == nullptr && active_->bytes() >= settings_.memory_bytes / 8 * 3) freeze();
+}
+
+void Kv::pass_boundary(uint64_t boundary) {
+  if (boundary <= passed_boundary_) return;
+  passed_boundary_ = boundary;
+  active_->add_point(boundary);
+  if (frozen_ == nullptr && freeze_is_due()) freeze();
+}
+
+}  // namespace bop::machine::kv

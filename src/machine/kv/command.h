@@ -1,0 +1,45 @@
+// Decoding of commands and questions (bop/kv.h): bounded, in place, never past the end.
+#pragma once
+
+#include <vector>
+
+#include "base/bytes.h"
+#include "bop/kv.h"
+
+namespace bop::machine::kv {
+
+struct Operation {
+  bop_kv_op op{};
+  uint8_t flags = 0;
+  Bytes key;
+  Bytes value;
+  uint64_t revision = 0;  // with IF_REVISION
+  Bytes expected;         // with IF_VALUE
+
+  bool has(bop_kv_flag flag) const { return (flags & flag) != 0; }
+  // Whether executing it takes knowing the record before.
+  bool needs_before() const { return op != BOP_KV_PUT || flags != 0; }
+  bool is_conditional() const {
+    return (flags &
+            (BOP_KV_IF_ABSENT | BOP_KV_IF_PRESENT | BOP_KV_IF_REVISION | BOP_KV_IF_VALUE)) != 0;
+  }
+};
+
+// Appends the command's operations, which point into its bytes. BOP_OK, BOP_E_PROTOCOL or
+// BOP_E_TOO_LARGE; then nothing is appended.
+bop_status decode_command(Bytes command, std::vector<Operation>& operations);
+
+struct Question {
+  bop_kv_question kind{};
+  uint16_t flags = 0;
+  std::vector<Bytes> keys;  // of GET
+  uint32_t limit = 0;       // of RANGE, as are the rest
+  Bytes first;
+  Bytes end;
+
+  bool has(bop_kv_question_flag flag) const { return (flags & flag) != 0; }
+};
+
+bop_status decode_question(Bytes bytes, Question& question);
+
+}  // namespace bop::machine::kv

@@ -1,0 +1,78 @@
+#include "machine/kv/kv.h"
+
+#include "base/assert.h"
+#include "machine/kv/fold.h"
+#include "machine/kv/tasks.h"
+
+namespace bop::machine::kv {
+
+Kv::Kv(const bop_machine_host& host, const Settings& settings)
+    // The address is as good a seed as any against keys that were chosen to collide.
+    : host_(host),
+      settings_(settings),
+      seed_(reinterpret_cast<uintptr_t>(this)),
+      active_(std::make_shared<Layer>()),
+      batch_reads_(std::make_unique<BatchReads>(*this)),
+      base_reads_(std::make_unique<BaseReads>(*this)) {}
+
+Kv::~Kv() = default;
+
+Result<std::unique_ptr<Kv>> Kv::open(const bop_machine_host& host, const Settings& settings,
+                                     const StoreFactory& make_store) {
+  std::unique_ptr<Kv> kv(new Kv(host, settings));
+  BOP_TRY(kv->open_store(make_store));
+  return kv;
+}
+
+Status Kv::open_store(const StoreFactory& make_store) {
+  StoreOptions options;
+  if (host_.directory != nullptr) options.directory = host_.directory;
+  options.map_bytes = settings_.map_bytes;
+  options.say = [this](int32_t level, const char* text) { host_.log(host_.context, level, text); };
+  BOP_TRY_ASSIGN(store_, make_store(options));
+  reads_ = std::make_unique<Reads>(host_, *store_, *this);
+  const Progress& progress = store_->opened();
+  applied_ = durable_ = folded_ = progress.position;
+  passed_boundary_ = applied_.index / settings_.boundary * settings_.boundary;
+  active_->set_start(progress.totals);
+  note_hash(applied_.index, progress.totals);
+  return {};
+}
+
+void Kv::say(int32_t level, const std::string& text) const {
+  host_.log(host_.context, level, text.c_str());
+}
+
+// The store is in doubt: nothing more is asked of it, and whoever asks is told.
+void Kv::break_with(const Error& error) {
+  if (broken_) return;
+  broken_ = error;
+  say(3, "the store is in doubt and is left as it is; reopening goes back to its last sync: " +
+             error.to_string());
+  // One failed call halts the replica; without an open one the next call fails.
+  if (const auto token = any_open_token())
+    host_.complete(host_.context, *token, broken_->code, nullptr, 0);
+}
+
+std::optional<uint64_t> Kv::any_open_token() const {
+  if (batch_.open) return batch_.token;
+  if (!syncs_.empty()) return syncs_.front().token;
+  for (const auto& query : queries_)
+    if (query != nullptr) return query->token();
+  for (const Layer* layer : {active_.get(), frozen_.get()}) {
+    if (layer == nullptr) continue;
+    for (const Point& point : layer->points())
+      if (!point.waiting.empty()) return point.waiting.front();
+  }
+  return {};
+}
+
+// After each read: whoever waited for one goes on. Completions come last, they may call back.
+void Kv::task_done() {
+  if (broken_) return;
+  start_fold_when_due();
+  complete_counts();
+  resume_batch();
+}
+
+}  // namespace bop::machine::kv

@@ -1,0 +1,123 @@
+// A layer: the changes of a run of entries, in memory, over a state that it does not hold.
+//
+//            changed by apply          sorted, folded by a worker        still read, until dropped
+//   (new) ──► active ────── freeze ───► frozen ────── folded ───────────► clean
+//
+// The hash and the number of records of the state after a layer are those of the state beneath it,
+// plus what its records add, minus what the records beneath them added. A change that need not know
+// the record beneath (a plain PUT) does not look for it; the worker looks later, in the order in
+// which keys were first touched, so that the sums at an earlier index (a Point) become final too.
+//
+// Threads: the shard's. Once frozen, workers read it at the same time; only bases change then, and
+// only before the fold begins.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "bop/machine.h"
+#include "machine/kv/key_index.h"
+#include "machine/kv/record.h"
+
+namespace bop::machine::kv {
+
+// A record of the state beneath a layer, as somebody found it.
+struct Known {
+  bool present = false;
+  uint64_t revision = 0;
+  Bytes value;
+  Hash128 hash;
+};
+
+// An index whose totals somebody wants to know.
+struct Point {
+  uint64_t index = 0;
+  size_t touched = 0;             // keys that the layer had touched then
+  Totals added;                   // by the layer's records, as they were then
+  std::optional<Totals> bases;    // of those keys, once all are known
+  std::vector<uint64_t> waiting;  // tokens of questions that wait for it
+};
+
+class Layer {
+ public:
+  Layer();
+  ~Layer();
+  Layer(const Layer&) = delete;
+  Layer& operator=(const Layer&) = delete;
+
+  // `hash` is of the key, the same function for all calls.
+  const Record* find(Bytes key, uint64_t hash) const;
+
+  // The record's value becomes head + tail; both may point into the record's own. `base` is used when
+  // the key is touched for the first time; nullptr: unknown.
+  void put(Bytes key, uint64_t hash, uint64_t revision, Bytes head, Bytes tail, const Known* base);
+  void erase(Bytes key, uint64_t hash, uint64_t revision, const Known* base);
+
+  size_t bytes() const { return bytes_; }
+  size_t touched() const { return touched_.size(); }
+
+  // ---- totals ----
+
+  // The totals of the state beneath; known for the layer right above the store.
+  void set_start(const Totals& totals) { start_ = totals; }
+  const std::optional<Totals>& start() const { return start_; }
+
+  void add_point(uint64_t index);
+  std::deque<Point>& points() { return points_; }
+  const std::deque<Point>& points() const { return points_; }
+  // Counts in every base that is known with all before it, and gives points their bases.
+  void advance();
+  size_t resolved() const { return resolved_; }
+  // Of the state at a point; once its bases and the state beneath are known.
+  std::optional<Totals> totals_at(const Point& point) const;
+  // Of the state after the layer; once every base and the state beneath are known.
+  std::optional<Totals> totals() const;
+  const Totals& added() const { return added_; }
+  const Totals& resolved_bases() const { return bases_; }
+
+  // The record that was touched as the `ordinal`th.
+  const Record& touched_record(size_t ordinal) const { return *touched_[ordinal]; }
+  void base_found(size_t ordinal, bool present, const Hash128& hash);
+  // Bases from resolved() on were found by a fold, which counted them up to each point that still
+  // lacked them.
+  void bases_folded(const std::vector<Totals>& at_points, const Totals& all);
+
+  // ---- order ----
+
+  // Brings up to `count` more touched keys into order; true when all are.
+  bool order_more(size_t count);
+  // Walks keys in order from `first` on, or after it, while visit returns true. All must be in order.
+  void walk(Bytes first, bool after, const std::function<bool(const Record&)>& visit) const;
+
+  // Sorts the whole of a frozen layer; a worker's job.
+  void sort();
+  bool is_sorted() const { return sorted_.size() == touched_.size(); }
+  const std::vector<const Record*>& sorted() const { return sorted_; }
+
+ private:
+  struct Order;
+
+  Record& insert(Bytes key, uint64_t hash, size_t capacity, const Known* base);
+  // The same record with room for a value of `size`; its old memory goes to `old`.
+  Record& enlarge(KeyIndex::Slot& slot, size_t size, Record*& old);
+  void count(Record& record, bool present, uint64_t revision);
+
+  KeyIndex index_;
+  std::vector<Record*> touched_;  // owned; by ordinal
+  size_t bytes_ = 0;
+
+  std::optional<Totals> start_;
+  Totals added_;  // by the records as they are
+  Totals bases_;  // of the first resolved_ touched keys
+  size_t resolved_ = 0;
+  std::deque<Point> points_;  // by index
+
+  std::unique_ptr<Order> order_;  // of the first ordered_ touched keys
+  size_t ordered_ = 0;
+  std::vector<const Record*> sorted_;
+};
+
+}  // namespace bop::machine::kv

@@ -1,0 +1,319 @@
+#include <algorithm>
+
+#include "base/assert.h"
+#include "machine/kv/answer.h"
+#include "machine/kv/tasks.h"
+
+namespace bop::machine::kv {
+
+namespace {
+
+// What one turn of the shard may spend on a range.
+constexpr size_t max_ordered_a_turn = 1024;
+constexpr size_t max_parts = 4096;
+
+constexpr size_t range_head_bytes = 8 + 1 + 4;
+
+void put_get_head(std::vector<uint8_t>& out, uint64_t index, size_t count) {
+  put_command_head(out, index, count);  // the same fields
+}
+
+std::vector<uint8_t> count_body(uint64_t index, uint64_t records) {
+  std::vector<uint8_t> body;
+  Writer writer(body);
+  writer.u64(index);
+  writer.u64(records);
+  return body;
+}
+
+bop_bytes as_c(Bytes bytes) { return {bytes.data(), bytes.size()}; }
+
+}  // namespace
+
+int32_t Kv::query(Bytes question, bop_reply& reply, uint64_t token) {
+  if (broken_) return broken_->code;
+  reply.status = decode_question(question, question_);
+  if (reply.status != BOP_OK) return BOP_OK;
+  switch (question_.kind) {
+    case BOP_KV_GET: return query_get(reply, token);
+    case BOP_KV_RANGE: return query_range(token);
+    case BOP_KV_COUNT: return query_count(reply, token);
+  }
+  return BOP_E_INTERNAL;
+}
+
+// ---- queries that wait ----
+
+template <class Q>
+Q& Kv::add_query(std::unique_ptr<Q> query) {
+  if (free_queries_.empty()) {
+    free_queries_.push_back(queries_.size());
+    queries_.emplace_back();
+  }
+  query->slot = free_queries_.back();
+  free_queries_.pop_back();
+  Q& added = *query;
+  queries_[added.slot] = std::move(query);
+  return added;
+}
+
+std::unique_ptr<Kv::Query> Kv::take_query(const Query& query) {
+  free_queries_.push_back(query.slot);
+  return std::move(queries_[query.slot]);
+}
+
+void Kv::complete_query(uint64_t token, bop_status status, Bytes body) {
+  const bop_reply reply{sizeof(bop_reply), status, as_c(body)};
+  host_.complete(host_.context, token, BOP_OK, &reply, 1);
+}
+
+// ---- get ----
+
+int32_t Kv::query_get(bop_reply& reply, uint64_t token) {
+  const bool keys_only = question_.has(BOP_KV_KEYS_ONLY);
+  empty(answer_);
+  put_get_head(answer_, applied_.index, question_.keys.size());
+  std::vector<GetQuery::Hole> holes;
+  for (const Bytes key : question_.keys) {
+    const uint64_t hash = hash_of(key);
+    const Record* record = nullptr;
+    for (const Layer* layer : {active_.get(), frozen_.get(), clean_.get()})
+      if (record == nullptr && layer != nullptr) record = layer->find(key, hash);
+    if (record == nullptr)
+      holes.push_back({key, answer_.size()});
+    else
+      put_item(answer_, record->present, record->revision, keys_only ? Bytes{} : record->value());
+    if (answer_.size() > BOP_KV_REPLY_MAX) {
+      reply.status = BOP_E_TOO_LARGE;
+      return BOP_OK;
+    }
+  }
+  if (holes.empty()) {
+    reply.body = as_c(answer_);
+    return BOP_OK;
+  }
+  GetQuery& query = add_query(std::make_unique<GetQuery>(*this, token));
+  query.known = answer_;
+  query.holes = std::move(holes);
+  query.keys_only = keys_only;
+  reads_->submit(query);
+  return BOP_PENDING;
+}
+
+Status Kv::GetQuery::work(Snapshot& snapshot) {
+  size_t copied = 0;
+  const auto copy_to = [&](size_t end) {
+    append(body_, Bytes(known).subspan(copied, end - copied));
+    copied = end;
+  };
+  for (const Hole& hole : holes) {
+    copy_to(hole.at);
+    BOP_TRY_ASSIGN(const auto found, snapshot.get(hole.key));
+    put_item(body_, found.has_value(), found ? found->revision : 0,
+             found && !keys_only ? found->value : Bytes{});
+    if (body_.size() + known.size() - copied > BOP_KV_REPLY_MAX) {
+      status_ = BOP_E_TOO_LARGE;
+      body_.clear();
+      return {};
+    }
+  }
+  copy_to(known.size());
+  return {};
+}
+
+void Kv::GetQuery::done() {
+  const auto self = kv_.take_query(*this);
+  kv_.complete_query(token_, status_, body_);
+}
+
+// ---- count ----
+
+int32_t Kv::query_count(bop_reply& reply, uint64_t token) {
+  advance_totals();
+  if (const auto totals = active_->totals()) {
+    answer_ = count_body(applied_.index, totals->records);
+    reply.body = as_c(answer_);
+    return BOP_OK;
+  }
+  active_->add_point(applied_.index);
+  active_->points().back().waiting.push_back(token);
+  want_all_bases();
+  return BOP_PENDING;
+}
+
+void Kv::complete_counts() {
+  std::vector<Count> ready;
+  ready.swap(counted_);
+  for (const Count& count : ready)
+    complete_query(count.token, BOP_OK, count_body(count.index, count.records));
+}
+
+// ---- range ----
+
+int32_t Kv::query_range(uint64_t token) {
+  collect_and_read(add_query(std::make_unique<RangeQuery>(*this, token, question_)));
+  return BOP_PENDING;
+}
+
+void Kv::collect_and_read(RangeQuery& range) {
+  if (fold_stage_ == FoldStage::sorting) {
+    waiting_ranges_.push_back(&range);
+    return;
+  }
+  if (active_->order_more(max_ordered_a_turn))
+    range.collect();
+  else
+    range.only_order();
+  reads_->submit(range);
+}
+
+void Kv::resume_ranges() {
+  std::vector<RangeQuery*> ranges;
+  ranges.swap(waiting_ranges_);
+  for (RangeQuery* range : ranges) collect_and_read(*range);
+}
+
+Kv::RangeQuery::RangeQuery(Kv& kv, uint64_t token, const Question& question)
+    : Query(kv, token),
+      keys_only_(question.has(BOP_KV_KEYS_ONLY)),
+      prefix_(question.has(BOP_KV_PREFIX)),
+      limit_(question.limit),
+      first_(question.first),
+      end_(question.end),
+      from_(question.first.begin(), question.first.end()),
+      after_(question.has(BOP_KV_AFTER)) {
+  extend(body_, range_head_bytes);
+}
+
+bool Kv::RangeQuery::in_range(Bytes key) const {
+  if (prefix_)
+    return key.size() >= first_.size() && std::equal(first_.begin(), first_.end(), key.begin());
+  return end_.empty() || compare_keys(key, end_) < 0;
+}
+
+// Whether the active layer may hold records before `key` that this round does not know.
+bool Kv::RangeQuery::cut_before(Bytes key) const {
+  return cut_ && compare_keys(key_of(parts_.back()), key) < 0;
+}
+
+void Kv::RangeQuery::collect() {
+  ordering_ = false;
+  index_ = kv_.applied_.index;
+  frozen_ = kv_.frozen_;
+  parts_.clear();
+  bytes_.clear();
+  live_ = 0;
+  cut_ = false;
+  kv_.active_->walk(from_, after_, [this](const Record& record) { return copy(record); });
+}
+
+// Copies one of the active layer's records; false: that was enough.
+bool Kv::RangeQuery::copy(const Record& record) {
+  if (!in_range(record.key())) return false;
+  // One live record more than is wanted tells whether there are more.
+  if (parts_.size() == max_parts || live_ > limit_ - count_ || bytes_.size() > BOP_KV_ANSWER_MAX) {
+    cut_ = true;
+    return false;
+  }
+  Part part{};
+  part.key_at = bytes_.size();
+  part.key_size = record.key_size;
+  append(bytes_, record.key());
+  part.value_at = bytes_.size();
+  if (!keys_only_ && record.present) {
+    part.value_size = record.value_size;
+    append(bytes_, record.value());
+  }
+  part.present = record.present;
+  part.revision = record.revision;
+  parts_.push_back(part);
+  if (record.present) ++live_;
+  return true;
+}
+
+// Merges the three sources, the newest first where they hold the same key.
+Status Kv::RangeQuery::work(Snapshot& snapshot) {
+  if (ordering_) return {};
+  size_t part = 0;
+  static const std::vector<const Record*> none;
+  const std::vector<const Record*>& sorted = frozen_ != nullptr ? frozen_->sorted() : none;
+  const Bytes from(from_);
+  auto frozen = std::partition_point(sorted.begin(), sorted.end(), [&](const Record* record) {
+    const int order = compare_keys(record->key(), from);
+    return after_ ? order <= 0 : order < 0;
+  });
+  BOP_TRY_ASSIGN(std::optional<StoredRecord> stored, snapshot.seek(from));
+  if (stored && after_ && equal_keys(stored->key, from)) {
+    BOP_TRY_ASSIGN(stored, snapshot.next());
+  }
+  // The frozen layer may be folded by now: then the store says the same again.
+  while (true) {
+    std::optional<Candidate> next;
+    const auto consider = [&next](const Candidate& candidate) {
+      if (!next || compare_keys(candidate.key, next->key) < 0) next = candidate;
+    };
+    if (part < parts_.size()) {
+      const Part& mine = parts_[part];
+      consider({key_of(mine), mine.present, mine.revision,
+                Bytes(bytes_).subspan(mine.value_at, mine.value_size)});
+    }
+    if (frozen != sorted.end())
+      consider({(*frozen)->key(), (*frozen)->present, (*frozen)->revision, (*frozen)->value()});
+    if (stored) consider({stored->key, true, stored->stored.revision, stored->stored.value});
+    if (!next || !in_range(next->key) || cut_before(next->key)) break;
+    if (next->present && !emit(*next)) break;
+
+    // The chosen key may lie in what the store's next move ends.
+    const bool store_too = stored && equal_keys(stored->key, next->key);
+    if (part < parts_.size() && equal_keys(key_of(parts_[part]), next->key)) ++part;
+    if (frozen != sorted.end() && equal_keys((*frozen)->key(), next->key)) ++frozen;
+    if (store_too) {
+      BOP_TRY_ASSIGN(stored, snapshot.next());
+    }
+  }
+  frozen_.reset();  // here, where freeing a whole layer holds nobody up
+  return {};
+}
+
+// False: the record does not fit any more.
+bool Kv::RangeQuery::emit(const Candidate& candidate) {
+  const Bytes value = keys_only_ ? Bytes{} : candidate.value;
+  const size_t size = 2 + candidate.key.size() + item_bytes + value.size();
+  if (count_ == limit_ || (count_ > 0 && body_.size() + size > BOP_KV_ANSWER_MAX)) {
+    more_ = full_ = true;
+    return false;
+  }
+  store_le<uint16_t>(extend(body_, 2), static_cast<uint16_t>(candidate.key.size()));
+  append(body_, candidate.key);
+  put_item(body_, true, candidate.revision, value);
+  ++count_;
+  return true;
+}
+
+void Kv::RangeQuery::done() {
+  if (ordering_) return kv_.collect_and_read(*this);
+  if (full_ || !cut_) return finish();
+  if (count_ == limit_) {
+    more_ = true;  // or not: the round ended before it could tell
+    return finish();
+  }
+  if (!holding_) {
+    holding_ = true;
+    ++kv_.holds_;
+  }
+  const Bytes last = key_of(parts_.back());
+  from_.assign(last.begin(), last.end());
+  after_ = true;
+  kv_.collect_and_read(*this);
+}
+
+void Kv::RangeQuery::finish() {
+  if (holding_) --kv_.holds_;
+  store_le<uint64_t>(body_.data(), index_);
+  body_[8] = more_ ? 1 : 0;
+  store_le<uint32_t>(body_.data() + 9, count_);
+  const auto self = kv_.take_query(*this);
+  kv_.complete_query(token_, BOP_OK, body_);
+}
+
+}  // namespace bop::machine::kv

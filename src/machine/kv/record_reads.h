@@ -1,0 +1,60 @@
+// Records that a batch must know and the layers do not hold: read together, once a key.
+#pragma once
+
+#include <vector>
+
+#include "machine/kv/answer.h"
+#include "machine/kv/layer.h"
+#include "machine/kv/reads.h"
+
+namespace bop::machine::kv {
+
+class RecordReads {
+ public:
+  void clear() {
+    items_.clear();
+    empty(values_);
+    read_ = 0;
+  }
+  // Keys in any order; equal ones next to each other become one.
+  uint32_t add(Bytes key) {
+    if (items_.size() > read_ && equal_keys(items_.back().key, key)) return last();
+    items_.push_back({key, false, 0, 0, 0, {}});
+    return last();
+  }
+  // Worker: reads what was added since.
+  Status read(Snapshot& snapshot) {
+    for (; read_ < items_.size(); ++read_) {
+      Item& item = items_[read_];
+      BOP_TRY_ASSIGN(const auto found, snapshot.get(item.key));
+      if (!found) continue;
+      item.present = true;
+      item.revision = found->revision;
+      item.at = values_.size();
+      item.size = found->value.size();
+      item.hash = record_hash(item.key, found->revision, found->value);
+      values_.insert(values_.end(), found->value.begin(), found->value.end());
+    }
+    return {};
+  }
+  Known known(uint32_t place) const {
+    const Item& item = items_[place];
+    return {item.present, item.revision, Bytes(values_).subspan(item.at, item.size), item.hash};
+  }
+
+ private:
+  struct Item {
+    Bytes key;
+    bool present;
+    uint64_t revision;
+    size_t at, size;  // of its value
+    Hash128 hash;
+  };
+  uint32_t last() const { return static_cast<uint32_t>(items_.size() - 1); }
+
+  std::vector<Item> items_;
+  std::vector<uint8_t> values_;
+  size_t read_ = 0;
+};
+
+}  // namespace bop::machine::kv

@@ -1,0 +1,415 @@
+#include "machine/kv/store_mdbx.h"
+
+#include <mdbx.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdarg>
+#include <cstdio>
+#include <filesystem>
+
+#include "base/assert.h"
+
+namespace bop::machine::kv {
+
+namespace {
+
+constexpr uint64_t default_map_bytes = uint64_t{256} << 30;  // address space, not memory
+constexpr intptr_t growth_bytes = 16 << 20;
+constexpr intptr_t shrink_bytes = 256 << 20;
+// Pages that a fold keeps in memory before it writes some early.
+constexpr uint64_t dirty_pages = 16384;
+constexpr unsigned meta_pages = 3;
+
+constexpr uint32_t progress_version = 1;
+constexpr size_t progress_bytes = 48;
+constexpr size_t revision_bytes = 8;
+
+// ---- errors ----
+
+bop_status code_of(int rc) {
+  switch (rc) {
+    case MDBX_MAP_FULL:
+    case ENOSPC: return BOP_E_DISK_FULL;
+    case MDBX_CORRUPTED:
+    case MDBX_PAGE_NOTFOUND:
+    case MDBX_INVALID:
+    case MDBX_EKEYMISMATCH: return BOP_E_DAMAGED;
+    case MDBX_VERSION_MISMATCH: return BOP_E_NEWER_FORMAT;
+    case MDBX_BUSY:
+    case EAGAIN: return BOP_E_DIRECTORY_IN_USE;
+    default: return BOP_E_IO;
+  }
+}
+
+// libmdbx's functions return 0, MDBX_RESULT_TRUE (-1, no error) or an error.
+Status check(int rc, const std::string& path, const char* what) {
+  if (rc == MDBX_SUCCESS || rc == MDBX_RESULT_TRUE) return {};
+  return fail(code_of(rc), path + ": " + what + ": " + mdbx_strerror(rc));
+}
+
+// ---- what libmdbx says ----
+
+// Its logger is one function for the whole process: it speaks for the store that is calling.
+thread_local const StoreOptions* speaker = nullptr;
+
+class Speaking {
+ public:
+  explicit Speaking(const StoreOptions& options) : before_(speaker) { speaker = &options; }
+  ~Speaking() { speaker = before_; }
+  Speaking(const Speaking&) = delete;
+  Speaking& operator=(const Speaking&) = delete;
+
+ private:
+  const StoreOptions* before_;
+};
+
+int32_t level_of(MDBX_log_level_t level) {
+  if (level <= MDBX_LOG_ERROR) return 3;
+  if (level == MDBX_LOG_WARN) return 2;
+  return level == MDBX_LOG_NOTICE ? 1 : 0;
+}
+
+void log(MDBX_log_level_t level, const char* function, int line, const char* format,
+         va_list arguments) noexcept {
+  if (speaker == nullptr || !speaker->say) return;
+  std::array<char, 512> text;
+  const int head = std::snprintf(text.data(), text.size(),
+                                 "libmdbx: %s:%d: ", function == nullptr ? "" : function, line);
+  if (head < 0 || static_cast<size_t>(head) >= text.size()) return;
+  std::vsnprintf(text.data() + head, text.size() - static_cast<size_t>(head), format, arguments);
+  std::string_view whole(text.data());
+  while (!whole.empty() && whole.back() == '\n') whole.remove_suffix(1);
+  speaker->say(level_of(level), std::string(whole).c_str());
+}
+
+// ---- going back to the last sync ----
+
+struct CloseEnvironment {
+  // Without a sync: what is not durable stays in doubt, and is left behind at the next open.
+  void operator()(MDBX_env* env) const { mdbx_env_close_ex(env, true); }
+};
+using Environment = std::unique_ptr<MDBX_env, CloseEnvironment>;
+
+Result<Environment> make_environment(const std::string& path) {
+  MDBX_env* env = nullptr;
+  BOP_TRY(check(mdbx_env_create(&env), path, "create"));
+  return Environment(env);
+}
+
+// A meta page's signature: 0 none, 1 of a commit that was not synced, else a checksum.
+bool is_synced(uint64_t signature) { return signature > 1; }
+
+// The newest synced of the three meta pages.
+std::optional<unsigned> newest_synced(const MDBX_envinfo& info) {
+  std::optional<unsigned> newest;
+  for (unsigned i = 0; i < meta_pages; ++i) {
+    if (!is_synced(info.mi_meta_sign[i])) continue;
+    if (!newest || info.mi_meta_txnid[i] > info.mi_meta_txnid[*newest]) newest = i;
+  }
+  return newest;
+}
+
+// Opens with `meta` as if it were the newest; turns to it when it is the newest synced one, and else
+// says which is.
+Result<unsigned> turn_to_synced(const std::string& path, unsigned meta) {
+  BOP_TRY_ASSIGN(const Environment env, make_environment(path));
+  BOP_TRY(check(mdbx_env_open_for_recovery(env.get(), path.c_str(), meta, true), path,
+                "open of an earlier state"));
+  MDBX_envinfo info;
+  BOP_TRY(check(mdbx_env_info_ex(env.get(), nullptr, &info, sizeof info), path, "info"));
+  const auto synced = newest_synced(info);
+  if (!synced) return fail(BOP_E_DAMAGED, path + ": none of its states was ever synced");
+  if (*synced == meta)
+    BOP_TRY(check(mdbx_env_turn_for_recovery(env.get(), meta), path, "return to the last sync"));
+  return *synced;
+}
+
+// A process that ended without a sync left commits that libmdbx would take up again as long as the
+// operating system was not restarted. See store.h for why they are not.
+Status go_back_to_sync(const std::string& path, const StoreOptions& options) {
+  MDBX_envinfo info;
+  const int rc = mdbx_preopen_snapinfo(path.c_str(), &info, sizeof info);
+  if (rc == MDBX_ENOFILE || rc == MDBX_ENODATA) return {};
+  BOP_TRY(check(rc, path, "look at"));
+  if (is_synced(info.mi_meta_sign[0])) return {};
+  Error error;
+  for (unsigned meta = 0; meta < meta_pages; ++meta) {
+    Result<unsigned> synced = turn_to_synced(path, meta);
+    if (synced && *synced != meta) synced = turn_to_synced(path, *synced);
+    if (synced) {
+      if (options.say) options.say(1, "went back to the last synced state of the store");
+      return {};
+    }
+    error = synced.error();  // that meta page may be the broken one
+  }
+  return std::unexpected(error);
+}
+
+// ---- records ----
+
+MDBX_val value_of(Bytes bytes) { return {const_cast<uint8_t*>(bytes.data()), bytes.size()}; }
+Bytes bytes_of(const MDBX_val& value) {
+  return {static_cast<const uint8_t*>(value.iov_base), value.iov_len};
+}
+
+Result<Stored> decode(const MDBX_val& value, const std::string& path) {
+  const Bytes bytes = bytes_of(value);
+  if (bytes.size() < revision_bytes) return fail(BOP_E_DAMAGED, path + ": a record is too short");
+  return Stored{load_le<uint64_t>(bytes.data()), bytes.subspan(revision_bytes)};
+}
+
+constexpr std::string_view progress_key = "progress";
+
+void encode(const Progress& progress, std::array<uint8_t, progress_bytes>& out) {
+  store_le<uint32_t>(out.data(), progress_version);
+  store_le<uint64_t>(out.data() + 8, progress.position.index);
+  store_le<uint64_t>(out.data() + 16, progress.position.term);
+  store_le<uint64_t>(out.data() + 24, progress.totals.low);
+  store_le<uint64_t>(out.data() + 32, progress.totals.high);
+  store_le<uint64_t>(out.data() + 40, progress.totals.records);
+  store_le<uint32_t>(out.data() + 4, crc32c(Bytes(out).subspan(8)));
+}
+
+Result<Progress> decode_progress(Bytes bytes, const std::string& path) {
+  if (bytes.size() < 4) return fail(BOP_E_DAMAGED, path + ": its progress is too short");
+  const auto version = load_le<uint32_t>(bytes.data());
+  if (version > progress_version)
+    return fail(BOP_E_NEWER_FORMAT, path + ": format " + std::to_string(version) +
+                                        ", this bop reads up to " +
+                                        std::to_string(progress_version));
+  if (version != progress_version || bytes.size() != progress_bytes ||
+      load_le<uint32_t>(bytes.data() + 4) != crc32c(bytes.subspan(8)))
+    return fail(BOP_E_DAMAGED, path + ": its progress does not match its checksum");
+  Progress progress;
+  progress.position = {load_le<uint64_t>(bytes.data() + 8), load_le<uint64_t>(bytes.data() + 16)};
+  progress.totals = {load_le<uint64_t>(bytes.data() + 24), load_le<uint64_t>(bytes.data() + 32),
+                     load_le<uint64_t>(bytes.data() + 40)};
+  return progress;
+}
+
+// ---- transactions ----
+
+class Cursor {
+ public:
+  Cursor() = default;
+  ~Cursor() { close(); }
+  Cursor(const Cursor&) = delete;
+  Cursor& operator=(const Cursor&) = delete;
+
+  Status open(MDBX_txn* txn, MDBX_dbi dbi, const std::string& path) {
+    return check(mdbx_cursor_open(txn, dbi, &cursor_), path, "open of a cursor");
+  }
+  void close() {
+    if (cursor_ != nullptr) mdbx_cursor_close(cursor_);
+    cursor_ = nullptr;
+  }
+  MDBX_cursor* get() const { return cursor_; }
+
+ private:
+  MDBX_cursor* cursor_ = nullptr;
+};
+
+class MdbxSnapshot final : public Snapshot {
+ public:
+  MdbxSnapshot(MDBX_txn* txn, MDBX_dbi records, const std::string& path)
+      : txn_(txn), records_(records), path_(path) {}
+
+  Result<std::optional<Stored>> get(Bytes key) override {
+    const MDBX_val wanted = value_of(key);
+    MDBX_val found;
+    const int rc = mdbx_get(txn_, records_, &wanted, &found);
+    if (rc == MDBX_NOTFOUND) return std::nullopt;
+    BOP_TRY(check(rc, path_, "read"));
+    BOP_TRY_ASSIGN(const Stored stored, decode(found, path_));
+    return stored;
+  }
+
+  Result<std::optional<StoredRecord>> seek(Bytes key) override {
+    if (cursor_.get() == nullptr) BOP_TRY(cursor_.open(txn_, records_, path_));
+    return move(key.empty() ? MDBX_FIRST : MDBX_SET_RANGE, value_of(key));
+  }
+  Result<std::optional<StoredRecord>> next() override { return move(MDBX_NEXT, {}); }
+
+ private:
+  Result<std::optional<StoredRecord>> move(MDBX_cursor_op op, MDBX_val key) {
+    MDBX_val value;
+    const int rc = mdbx_cursor_get(cursor_.get(), &key, &value, op);
+    if (rc == MDBX_NOTFOUND) return std::nullopt;
+    BOP_TRY(check(rc, path_, "scan"));
+    BOP_TRY_ASSIGN(const Stored stored, decode(value, path_));
+    return StoredRecord{bytes_of(key), stored};
+  }
+
+  MDBX_txn* const txn_;
+  const MDBX_dbi records_;
+  const std::string& path_;
+  Cursor cursor_;
+};
+
+class MdbxStore final : public Store {
+ public:
+  explicit MdbxStore(const StoreOptions& options)
+      : options_(options), path_(options.directory + "/kv.mdbx") {}
+  ~MdbxStore() override {
+    const Speaking speaking(options_);
+    if (reader_ != nullptr) mdbx_txn_abort(reader_);
+    env_.reset();
+  }
+
+  Status open() {
+    mdbx_setup_debug(MDBX_LOG_NOTICE, MDBX_DBG_DONTCHANGE, log);
+    const Speaking speaking(options_);
+    BOP_TRY(go_back_to_sync(path_, options_));
+    BOP_TRY_ASSIGN(env_, make_environment(path_));
+    BOP_TRY(configure());
+    BOP_TRY(check(mdbx_env_open(env_.get(), path_.c_str(),
+                                MDBX_NOSUBDIR | MDBX_SAFE_NOSYNC | MDBX_NOSTICKYTHREADS |
+                                    MDBX_EXCLUSIVE | MDBX_NORDAHEAD,
+                                0600),
+                  path_, "open"));
+    BOP_TRY(open_tables());
+    // What it opened with is durable: a new file's first commit, or what libmdbx itself adjusted.
+    return sync();
+  }
+
+  const Progress& opened() const override { return opened_; }
+
+  Status read(const std::function<Status(Snapshot&)>& work) override {
+    const Speaking speaking(options_);
+    BOP_TRY(begin_read());
+    Status status;
+    {
+      MdbxSnapshot snapshot(reader_, records_, path_);
+      status = work(snapshot);
+    }
+    BOP_TRY(check(mdbx_txn_reset(reader_), path_, "end of a read"));
+    return status;
+  }
+
+  Status fold(Changes& changes) override {
+    const Speaking speaking(options_);
+    MDBX_txn* txn = nullptr;
+    BOP_TRY(check(mdbx_txn_begin(env_.get(), nullptr, MDBX_TXN_READWRITE, &txn), path_,
+                  "begin of a fold"));
+    if (Status status = write(txn, changes); !status) {
+      mdbx_txn_abort(txn);
+      return status;
+    }
+    return check(mdbx_txn_commit(txn), path_, "commit of a fold");
+  }
+
+  Status sync() override {
+    const Speaking speaking(options_);
+    return check(mdbx_env_sync_ex(env_.get(), true, false), path_, "sync");
+  }
+
+ private:
+  Status configure() {
+    BOP_TRY(check(mdbx_env_set_maxdbs(env_.get(), 2), path_, "set tables"));
+    BOP_TRY(set(MDBX_opt_max_readers, 16));
+    BOP_TRY(set(MDBX_opt_sync_bytes, 0));
+    BOP_TRY(set(MDBX_opt_sync_period, 0));
+    BOP_TRY(set(MDBX_opt_txn_dp_limit, dirty_pages));
+    const uint64_t wanted = options_.map_bytes != 0 ? options_.map_bytes : default_map_bytes;
+    return check(mdbx_env_set_geometry(env_.get(), -1, -1, static_cast<intptr_t>(wanted),
+                                       growth_bytes, shrink_bytes, -1),
+                 path_, "set the size");
+  }
+  Status set(MDBX_option_t option, uint64_t value) {
+    return check(mdbx_env_set_option(env_.get(), option, value), path_, "set an option");
+  }
+
+  Status open_tables() {
+    MDBX_txn* txn = nullptr;
+    BOP_TRY(check(mdbx_txn_begin(env_.get(), nullptr, MDBX_TXN_READWRITE, &txn), path_, "begin"));
+    if (Status status = open_tables(txn); !status) {
+      mdbx_txn_abort(txn);
+      return status;
+    }
+    return check(mdbx_txn_commit(txn), path_, "commit");
+  }
+  Status open_tables(MDBX_txn* txn) {
+    BOP_TRY(check(mdbx_dbi_open(txn, "records", MDBX_CREATE, &records_), path_, "open records"));
+    BOP_TRY(check(mdbx_dbi_open(txn, "meta", MDBX_CREATE, &meta_), path_, "open meta"));
+    const MDBX_val key = value_of(as_bytes(progress_key));
+    MDBX_val value;
+    const int rc = mdbx_get(txn, meta_, &key, &value);
+    if (rc == MDBX_NOTFOUND) return write_progress(txn, {});
+    BOP_TRY(check(rc, path_, "read its progress"));
+    BOP_TRY_ASSIGN(opened_, decode_progress(bytes_of(value), path_));
+    return {};
+  }
+
+  Status begin_read() {
+    if (reader_ != nullptr) return check(mdbx_txn_renew(reader_), path_, "begin of a read");
+    return check(mdbx_txn_begin(env_.get(), nullptr, MDBX_TXN_RDONLY, &reader_), path_,
+                 "begin of a read");
+  }
+
+  Status write(MDBX_txn* txn, Changes& changes) {
+    Cursor cursor;
+    BOP_TRY(cursor.open(txn, records_, path_));
+    Change change;
+    while (changes.next(change)) BOP_TRY(write_change(cursor.get(), change, changes));
+    return write_progress(txn, changes.progress());
+  }
+
+  Status write_change(MDBX_cursor* cursor, const Change& change, Changes& changes) {
+    bool found = false;
+    if (change.want_replaced || !change.present) BOP_TRY(look(cursor, change, changes, found));
+    if (!change.present)
+      return found ? check(mdbx_cursor_del(cursor, MDBX_CURRENT), path_, "delete") : Status{};
+    const MDBX_val key = value_of(change.key);
+    MDBX_val value{nullptr, revision_bytes + change.value.size()};
+    // Room in the page itself: the value is copied once.
+    BOP_TRY(check(mdbx_cursor_put(cursor, &key, &value, MDBX_UPSERT | MDBX_RESERVE), path_, "put"));
+    auto* to = static_cast<uint8_t*>(value.iov_base);
+    store_le(to, change.revision);
+    std::copy(change.value.begin(), change.value.end(), to + revision_bytes);
+    return {};
+  }
+
+  Status look(MDBX_cursor* cursor, const Change& change, Changes& changes, bool& found) {
+    MDBX_val key = value_of(change.key);
+    MDBX_val value;
+    const int rc = mdbx_cursor_get(cursor, &key, &value, MDBX_SET_KEY);
+    found = rc != MDBX_NOTFOUND;
+    if (found) BOP_TRY(check(rc, path_, "read"));
+    if (!change.want_replaced) return {};
+    if (!found) {
+      changes.replaced(std::nullopt);
+      return {};
+    }
+    BOP_TRY_ASSIGN(const Stored stored, decode(value, path_));
+    changes.replaced(stored);
+    return {};
+  }
+
+  Status write_progress(MDBX_txn* txn, const Progress& progress) {
+    std::array<uint8_t, progress_bytes> bytes;
+    encode(progress, bytes);
+    const MDBX_val key = value_of(as_bytes(progress_key));
+    MDBX_val value = value_of(bytes);
+    return check(mdbx_put(txn, meta_, &key, &value, MDBX_UPSERT), path_, "put its progress");
+  }
+
+  const StoreOptions options_;
+  const std::string path_;
+  Environment env_;
+  MDBX_dbi records_ = 0;
+  MDBX_dbi meta_ = 0;
+  MDBX_txn* reader_ = nullptr;
+  Progress opened_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Store>> open_mdbx_store(const StoreOptions& options) {
+  auto store = std::make_unique<MdbxStore>(options);
+  BOP_TRY(store->open());
+  return store;
+}
+
+}  // namespace bop::machine::kv

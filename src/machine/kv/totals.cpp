@@ -1,0 +1,181 @@
+// Totals: the state hash and the number of records, and the bases they wait for.
+//
+// Bases are looked for when somebody asks for a hash or a count, when no entry came for the time of
+// one read, and, while entries keep coming, for one in four of them: a fold finds those that are left
+// almost for free, because it visits their pages anyway.
+#include <algorithm>
+#include <numeric>
+
+#include "base/assert.h"
+#include "machine/kv/seeded_bugs.h"
+#include "machine/kv/tasks.h"
+
+namespace bop::machine::kv {
+
+namespace {
+
+constexpr size_t max_bases_a_read = 512;
+constexpr size_t max_hashes = 16;
+constexpr unsigned max_looks_to_skip = 16;
+
+}  // namespace
+
+int32_t Kv::state_hash(bop_state_hash& hash) {
+  advance_totals();
+  if (const auto totals = active_->totals()) {
+    note_hash(applied_.index, *totals);
+  } else if (!broken_) {
+    active_->add_point(applied_.index);
+    want_all_bases();
+  }
+  if (recent_hashes_.empty()) return BOP_E_NOT_FOUND;
+  hash = recent_hashes_.back();
+  return BOP_OK;
+}
+
+// ---- points ----
+
+void Kv::advance_totals() {
+  if (frozen_ != nullptr) {
+    if (fold_stage_ != FoldStage::folding) frozen_->advance();
+    note_points(*frozen_);
+    if (const auto totals = frozen_->totals()) active_->set_start(*totals);
+  }
+  active_->advance();
+  note_points(*active_);
+}
+
+void Kv::note_points(Layer& layer) {
+  std::deque<Point>& points = layer.points();
+  for (Point& point : points) {
+    const auto totals = layer.totals_at(point);
+    if (!totals) break;
+    note_hash(point.index, *totals);
+    for (const uint64_t token : point.waiting)
+      counted_.push_back({token, point.index, totals->records});
+    point.waiting.clear();
+  }
+  // A frozen layer's fold counts by its points: they stay.
+  if (&layer != active_.get()) return;
+  while (!points.empty() && layer.totals_at(points.front())) points.pop_front();
+  while (points.size() > max_hashes) {
+    const auto unwaited = std::find_if(points.begin(), points.end(),
+                                       [](const Point& point) { return point.waiting.empty(); });
+    if (unwaited == points.end()) break;
+    points.erase(unwaited);
+  }
+}
+
+void Kv::note_hash(uint64_t index, const Totals& totals) {
+  if (index == 0) return;
+  const auto at = std::lower_bound(
+      recent_hashes_.begin(), recent_hashes_.end(), index,
+      [](const bop_state_hash& hash, uint64_t wanted) { return hash.index < wanted; });
+  if (at != recent_hashes_.end() && at->index == index) {
+    BOP_ASSERT(at->low == totals.low + totals.records && at->high == totals.high);
+    return;
+  }
+  recent_hashes_.insert(at, {index, totals.low + totals.records, totals.high});
+  if (recent_hashes_.size() > max_hashes) recent_hashes_.pop_front();
+}
+
+// ---- bases ----
+
+// After a batch: asks the worker for nothing but a sign of life; what it then sees decides.
+void Kv::look_for_bases() {
+  if (reading_bases_ || active_->resolved() == active_->touched()) return;
+  if (looks_to_skip_ > 0) {
+    --looks_to_skip_;
+    return;
+  }
+  active_->advance();
+  if (active_->resolved() == active_->touched()) return;
+  looked_at_batch_ = batches_;
+  reading_bases_ = true;
+  base_reads_->clear();
+  reads_->submit(*base_reads_);
+}
+
+void Kv::want_all_bases() {
+  bases_wanted_ = active_->touched();
+  read_bases();
+}
+
+void Kv::read_bases() {
+  if (reading_bases_ || broken_) return;
+  base_reads_->clear();
+  for (size_t ordinal = active_->resolved();
+       ordinal < bases_wanted_ && base_reads_->asks.size() < max_bases_a_read; ++ordinal) {
+    const Record& record = active_->touched_record(ordinal);
+    if (record.base == Base::unknown) base_reads_->add(record);
+  }
+  if (base_reads_->asks.empty()) return;
+  base_reads_->target = active_;
+  base_reads_->below = frozen_;
+  reading_bases_ = true;
+  reads_->submit(*base_reads_);
+}
+
+void Kv::bases_read() {
+  reading_bases_ = false;
+  const bool looked = base_reads_->asks.empty();
+  for (const BaseReads::Ask& ask : base_reads_->asks)
+    base_reads_->target->base_found(ask.ordinal, ask.present, ask.hash);
+  base_reads_->target.reset();
+  if (looked) {
+    const size_t unresolved = active_->touched() - active_->resolved();
+    if (batches_ == looked_at_batch_) {
+      bases_wanted_ = active_->touched();
+      looks_to_skip_ = 0;
+    } else if (unresolved <= base_credit_) {
+      bases_wanted_ = active_->touched();
+      base_credit_ -= unresolved;
+    } else {
+      looks_to_skip_ = max_looks_to_skip;
+    }
+  }
+  advance_totals();
+  read_bases();
+}
+
+void Kv::BaseReads::clear() {
+  asks.clear();
+  keys_.clear();
+  target.reset();
+}
+
+void Kv::BaseReads::add(const Record& record) {
+  asks.push_back({record.ordinal, record.key_size, keys_.size(), false, {}});
+  const Bytes key = record.key();
+  keys_.insert(keys_.end(), key.begin(), key.end());
+}
+
+Status Kv::BaseReads::work(Snapshot& snapshot) {
+  const auto key_of = [this](const Ask& ask) {
+    return Bytes(keys_).subspan(ask.key_at, ask.key_size);
+  };
+  std::vector<uint32_t> order(asks.size());
+  std::iota(order.begin(), order.end(), 0u);
+  std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
+    return compare_keys(key_of(asks[a]), key_of(asks[b])) < 0;
+  });
+  for (const uint32_t i : order) {
+    Ask& ask = asks[i];
+    const Bytes key = key_of(ask);
+    const Record* record = nullptr;
+    if (below != nullptr && !seeded(Bug::base_skips_frozen))
+      record = below->find(key, kv_.hash_of(key));
+    if (record != nullptr) {
+      ask.present = record->present;
+      ask.hash = record->hash;
+      continue;
+    }
+    BOP_TRY_ASSIGN(const auto found, snapshot.get(key));
+    ask.present = found.has_value();
+    if (found) ask.hash = record_hash(key, found->revision, found->value);
+  }
+  below.reset();  // here, where freeing a whole layer holds nobody up
+  return {};
+}
+
+}  // namespace bop::machine::kv

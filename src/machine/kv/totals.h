@@ -1,0 +1,54 @@
+// What is kept up with every change so that replicas can be compared at equal indexes: how many
+// records there are, and the sum of their hashes.
+//
+// A sum does not depend on the order of changes nor on what lies in memory and what in the store.
+// Each half is summed modulo 2^64.
+#pragma once
+
+#include <cstdint>
+
+#include "base/bytes.h"
+#include "base/checksum.h"
+
+namespace bop::machine::kv {
+
+struct Totals {
+  uint64_t low = 0;
+  uint64_t high = 0;
+  uint64_t records = 0;
+
+  Totals& operator+=(const Totals& other) {
+    low += other.low;
+    high += other.high;
+    records += other.records;
+    return *this;
+  }
+  Totals& operator-=(const Totals& other) {
+    low -= other.low;
+    high -= other.high;
+    records -= other.records;
+    return *this;
+  }
+  friend Totals operator+(Totals a, const Totals& b) { return a += b; }
+  friend Totals operator-(Totals a, const Totals& b) { return a -= b; }
+  friend bool operator==(const Totals&, const Totals&) = default;
+};
+
+// Of one record; equal on every node and in every version.
+inline Hash128 record_hash(Bytes key, uint64_t revision, Bytes value) {
+  const Hash128 content = hash128(value);
+  uint8_t parts[32];
+  store_le(parts, hash64(key));
+  store_le(parts + 8, revision);
+  store_le(parts + 16, content.low);
+  store_le(parts + 24, content.high);
+  return hash128(Bytes(parts));
+}
+
+// What a record adds.
+inline Totals totals_of(bool present, const Hash128& hash) {
+  if (!present) return {};
+  return {hash.low, hash.high, 1};
+}
+
+}  // namespace bop::machine::kv
