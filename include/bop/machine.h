@@ -116,9 +116,9 @@ typedef struct bop_machine bop_machine; /* the machine's own */
 typedef struct bop_machine_table bop_machine_table;
 struct bop_machine_table {
   uint32_t size;
-  uint32_t abi;         /* BOP_MACHINE_ABI */
-  const char* kind;     /* "kv" */
-  uint32_t version;     /* of its commands and state; stamped into entries */
+  uint32_t abi;     /* BOP_MACHINE_ABI */
+  const char* kind; /* "kv" */
+  uint32_t version; /* of its commands and state; stamped into entries */
 
   /* Opens the state in host->directory, or an empty one. May block (it runs before the shard
    * serves). `self` is the table this was called from, so that a library may have several made at
@@ -129,8 +129,8 @@ struct bop_machine_table {
                   size_t error_capacity);
 
   /* Applies entries in order and answers each in replies[i] (or completes later). */
-  int32_t (*apply)(bop_machine* machine, const bop_entry* entries, size_t count,
-                   bop_reply* replies, uint64_t token);
+  int32_t (*apply)(bop_machine* machine, const bop_entry* entries, size_t count, bop_reply* replies,
+                   uint64_t token);
 
   /* Reads the state as it is after what was applied so far; changes nothing. */
   int32_t (*query)(bop_machine* machine, bop_bytes question, bop_reply* reply, uint64_t token);
@@ -154,8 +154,7 @@ struct bop_machine_table {
   /* Snapshots: a handle is open from begin to end. read returns the next bytes, none at the end.
    * May be NULL until the machine has them. */
   int32_t (*snapshot_begin)(bop_machine* machine, bop_position* position, uint64_t* handle);
-  int32_t (*snapshot_read)(bop_machine* machine, uint64_t handle, bop_bytes* chunk,
-                           uint64_t token);
+  int32_t (*snapshot_read)(bop_machine* machine, uint64_t handle, bop_bytes* chunk, uint64_t token);
   void (*snapshot_end)(bop_machine* machine, uint64_t handle);
   int32_t (*restore_begin)(bop_machine* machine, bop_position position);
   int32_t (*restore_write)(bop_machine* machine, bop_bytes chunk, uint64_t token);
