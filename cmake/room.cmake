@@ -31,6 +31,7 @@ set(bop_room_capi_may mem port io net raft log proto machine machine_kv group no
 
 # The order matters to no one but the reader; a nested room follows its parent.
 list(TRANSFORM BOP_ROOMS REPLACE "^machine$" "machine;machine/kv")
+list(TRANSFORM BOP_ROOMS REPLACE "^capi$" "capi;capi/node")
 
 function(bop_add_subdirectory folder)
   if(EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/${folder}/CMakeLists.txt")

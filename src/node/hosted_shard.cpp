@@ -4,6 +4,7 @@
 
 #include "base/checksum.h"
 #include "base/say.h"
+#include "node/directory.h"
 
 namespace bop::node {
 
@@ -129,7 +130,12 @@ Status HostedShard::open_log() {
   options.segment_bytes = options_.log_segment_bytes;
   options.max_bytes = options_.log_max_bytes;
   options.direct = options_.log_direct;
-  options.log_id = options_.log_id + options_.shard;
+  const Identity identity{.cluster = options_.cluster,
+                          .node = options_.self,
+                          .incarnation = options_.incarnation,
+                          .bootstrap = {},
+                          .served = !options_.fresh};
+  options.log_id = log_id(identity, options_.shard);
   const std::string directory = "shard" + std::to_string(options_.shard);
   BOP_TRY(ports_.files.make_directory_now(directory));
   BOP_TRY_ASSIGN(log_, log::Log::open(ports_.files, directory, options, ports_.clock, ports_.timers,

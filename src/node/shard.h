@@ -62,7 +62,6 @@ struct ShardOptions {
 
   Duration election_timeout = 1 * seconds;
   Duration heartbeat_interval = 100 * milliseconds;
-  uint64_t log_id = 0;
   uint64_t log_segment_bytes = 64u << 20;
   uint64_t log_max_bytes = 8ull << 30;
   bool log_direct = true;

@@ -1,0 +1,122 @@
+#include "capi/node/listeners.h"
+
+#include "bop/bop.h"
+#include "serve/resp_session.h"
+
+namespace bop::capi {
+
+// What one shard has of the clients. Of its loop's thread, but for its making.
+struct Listeners::Place {
+  explicit Place(const ListenOn& on) : loop(*on.loop), streams(*on.streams) {}
+
+  struct Waiting {
+    std::string listener;
+    std::unique_ptr<net::Connection> connection;
+  };
+
+  io::Loop& loop;
+  net::Streams& streams;
+  std::vector<Waiting> waiting;  // accepted before the node serves; nothing is read from them yet
+  std::unique_ptr<serve::Sessions> sessions;
+  std::unique_ptr<serve::StreamSessions> connections;
+};
+
+namespace {
+
+serve::Options serve_options(const Settings& settings, const node::Identity& identity) {
+  serve::Options options;
+  if (!settings.groups.empty()) options.group = settings.groups.front().name;
+  options.max_pipeline = settings.max_in_flight;
+  options.max_connections = settings.max_connections;
+  options.version = bop_version();
+  options.cluster = identity.cluster;
+  options.node = identity.node;
+  for (const Peer& peer : settings.peers)
+    if (!peer.native.empty()) options.native_addresses[peer.id] = peer.native;
+  return options;
+}
+
+}  // namespace
+
+Listeners::Listeners(const Settings& settings, const node::Identity& identity,
+                     metrics::Registry& registry, std::vector<ListenOn> places)
+    : settings_(settings),
+      registry_(registry),
+      options_(serve_options(settings, identity)),
+      cursors_(identity.incarnation) {
+  for (const ListenOn& place : places) places_.push_back(std::make_unique<Place>(place));
+}
+
+Listeners::~Listeners() = default;
+
+Result<std::unique_ptr<Listeners>> Listeners::open(const Settings& settings,
+                                                   const node::Identity& identity,
+                                                   metrics::Registry& registry,
+                                                   std::vector<ListenOn> places) {
+  std::unique_ptr<Listeners> listeners(
+      new Listeners(settings, identity, registry, std::move(places)));
+  BOP_TRY(listeners->listen("resp", settings.listen_resp));
+  return listeners;
+}
+
+Status Listeners::listen(const std::string& name, const std::string& address) {
+  if (address.empty()) return {};
+  net::ListenOptions options;
+  BOP_TRY_ASSIGN(options.address, net::parse_address(address));
+  options.max_connections = settings_.max_connections;
+  options.limits.max_output_bytes = settings_.max_output_bytes;
+  std::vector<net::AcceptTarget> targets;
+  for (const auto& place : places_) {
+    targets.push_back({&place->streams,
+                       [this, name, &place = *place](std::unique_ptr<net::Connection> connection) {
+                         take(name, place, std::move(connection));
+                       }});
+  }
+  BOP_TRY_ASSIGN(acceptors_[name],
+                 net::Acceptor::listen(places_.front()->loop, options, std::move(targets)));
+  addresses_[name] = acceptors_[name]->address().to_string();
+  if (name == "resp") options_.resp_port = acceptors_[name]->address().port;
+  return {};
+}
+
+void Listeners::take(const std::string& name, Place& place,
+                     std::unique_ptr<net::Connection> connection) {
+  if (place.sessions == nullptr) {
+    place.waiting.push_back({name, std::move(connection)});
+    return;
+  }
+  place.connections->take(std::move(connection),
+                          [](uint64_t id, serve::Sessions& sessions, serve::Wire& wire) {
+                            return std::make_unique<serve::RespSession>(id, sessions, wire);
+                          });
+}
+
+void Listeners::serve(node::Node& node) {
+  const auto shards = static_cast<uint32_t>(places_.size());
+  for (uint32_t shard = 0; shard < shards; ++shard) {
+    Place& place = *places_[shard];
+    place.loop.post([this, &node, &place, shard, shards] {
+      place.sessions =
+          std::make_unique<serve::Sessions>(serve::Shared{.service = node.service(shard),
+                                                          .post = place.loop,
+                                                          .registry = registry_,
+                                                          .cursors = cursors_,
+                                                          .options = options_,
+                                                          .shard = shard,
+                                                          .shards = shards});
+      place.connections = std::make_unique<serve::StreamSessions>(*place.sessions);
+      for (Place::Waiting& waiting : std::exchange(place.waiting, {}))
+        take(waiting.listener, place, std::move(waiting.connection));
+    });
+  }
+}
+
+void Listeners::close() { acceptors_.clear(); }
+
+const std::string& Listeners::address(std::string_view listener) const {
+  static const std::string none;
+  const auto found = addresses_.find(listener);
+  return found == addresses_.end() ? none : found->second;
+}
+
+}  // namespace bop::capi

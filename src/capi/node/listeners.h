@@ -1,0 +1,59 @@
+// The ports that clients meet: acceptors on the first shard's loop, sessions on all.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/metrics.h"
+#include "capi/settings.h"
+#include "net/acceptor.h"
+#include "net/stream.h"
+#include "node/directory.h"
+#include "node/node.h"
+#include "serve/sessions.h"
+#include "serve/stream_sessions.h"
+
+namespace bop::capi {
+
+struct ListenOn {
+  io::Loop* loop;
+  net::Streams* streams;
+};
+
+class Listeners {
+ public:
+  // Takes the ports; connections wait in their backlog until serve(). Before the loops run.
+  // ADDRESS_IN_USE, BAD_ADDRESS, IO.
+  static Result<std::unique_ptr<Listeners>> open(const Settings& settings,
+                                                 const node::Identity& identity,
+                                                 metrics::Registry& registry,
+                                                 std::vector<ListenOn> places);
+  // After the loops stopped.
+  ~Listeners();
+
+  // First shard's thread.
+  void serve(node::Node& node);
+  void close();  // no new connections
+
+  const std::string& address(std::string_view listener) const;
+
+ private:
+  struct Place;
+
+  Listeners(const Settings& settings, const node::Identity& identity, metrics::Registry& registry,
+            std::vector<ListenOn> places);
+  Status listen(const std::string& name, const std::string& address);
+  void take(const std::string& name, Place& place, std::unique_ptr<net::Connection> connection);
+
+  const Settings settings_;
+  metrics::Registry& registry_;
+  serve::Options options_;
+  serve::ScanCursors cursors_;
+  std::vector<std::unique_ptr<Place>> places_;
+  std::map<std::string, std::unique_ptr<net::Acceptor>, std::less<>> acceptors_;
+  std::map<std::string, std::string, std::less<>> addresses_;
+};
+
+}  // namespace bop::capi

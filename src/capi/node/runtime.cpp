@@ -1,0 +1,298 @@
+#include "capi/node/runtime.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <future>
+#include <random>
+#include <thread>
+
+#include "base/say.h"
+#include "bop/bop.h"
+#include "capi/node/handshake.h"
+#include "capi/node/listeners.h"
+#include "io/directory_lock.h"
+#include "io/file/file_system.h"
+#include "io/loop.h"
+#include "io/worker.h"
+#include "net/peer_transport.h"
+#include "node/directory.h"
+#include "node/incarnations.h"
+#include "node/node.h"
+
+namespace bop::capi {
+
+namespace {
+
+io::FileBackend backend_of(const Settings& settings) {
+  if (settings.io_backend == "uring") return io::FileBackend::uring;
+  if (settings.io_backend == "pool") return io::FileBackend::pool;
+  return io::FileBackend::automatic;
+}
+
+node::Identity expected_identity(const Settings& settings) {
+  node::Identity identity;
+  if (auto cluster = proto::cluster_from_hex(settings.cluster_id)) identity.cluster = *cluster;
+  identity.node = settings.node_id;
+  std::vector<node::BootstrapGroup> groups;
+  for (const GroupSpec& group : settings.groups)
+    groups.push_back({group.id, group.name, group.machine, group.shard, group.voters});
+  identity.bootstrap = node::bootstrap_digest(groups);
+  return identity;
+}
+
+// Random, not from a clock: two formattings in the same instant differ.
+uint64_t new_incarnation() {
+  std::random_device device;
+  uint64_t incarnation = 0;
+  while (incarnation == 0) incarnation = uint64_t{device()} << 32 | device();
+  return incarnation;
+}
+
+node::ShardOptions shard_options(const Settings& settings, const node::Identity& identity) {
+  node::ShardOptions options;
+  options.cluster = identity.cluster;
+  options.self = identity.node;
+  options.incarnation = identity.incarnation;
+  options.version = bop_version();
+  for (const Peer& peer : settings.peers)
+    if (peer.id != identity.node) options.peers.push_back({peer.id, peer.address});
+  for (const GroupSpec& group : settings.groups) {
+    node::GroupSpec spec;
+    spec.name = group.name;
+    spec.id = group.id;
+    spec.machine = group.machine;
+    spec.shard = group.shard;
+    spec.voters = group.voters;
+    spec.machine_memory_bytes = settings.kv_memory_bytes;
+    options.groups.push_back(std::move(spec));
+  }
+  options.fresh = !identity.served;
+  options.election_timeout = settings.election_timeout_ms * milliseconds;
+  options.heartbeat_interval = settings.heartbeat_ms * milliseconds;
+  options.log_segment_bytes = settings.log_segment_bytes;
+  options.log_max_bytes = settings.log_max_bytes;
+  options.log_direct = settings.log_direct;
+  options.seed = identity.incarnation;
+  return options;
+}
+
+Result<net::PeerOptions> peer_options(const Settings& settings) {
+  net::PeerOptions options;
+  options.self = settings.node_id;
+  BOP_TRY_ASSIGN(options.listen, net::parse_address(settings.listen_peer));
+  for (const Peer& peer : settings.peers) {
+    if (peer.id == settings.node_id) continue;
+    BOP_TRY_ASSIGN(net::Address address, net::parse_address(peer.address));
+    options.peers.push_back({peer.id, std::move(address)});
+  }
+  options.frames = {.magic = proto::peer_magic,
+                    .min_bytes = proto::peer_header_bytes,
+                    .max_bytes = proto::max_peer_frame_bytes};
+  options.max_queued_bulk_bytes = settings.max_peer_queue_bytes;
+  options.silence_limit = 3 * settings.election_timeout_ms * milliseconds;
+  options.seed = settings.node_id;
+  return options;
+}
+
+}  // namespace
+
+// One shard's thread and what belongs to it, in the order in which it may be destroyed backwards.
+struct Bench {
+  io::Loop loop;
+  std::unique_ptr<io::FileSystem> files;
+  std::unique_ptr<net::Streams> streams;
+  std::thread thread;
+};
+
+struct Runtime::State {
+  explicit State(const Settings& given) : settings(given) {}
+  ~State();
+
+  Status prepare(FindMachine find_machine);
+  Status open_directory();
+  Status open_benches();
+  Status open_peers();
+  void run();
+  Status open_node();
+  Status take_part();
+  void halt();
+  void remember(const node::Incarnations& incarnations);
+
+  const Settings settings;
+  node::Identity identity;
+  std::optional<io::DirectoryLock> lock;
+  metrics::Registry registry;
+  std::vector<std::unique_ptr<Bench>> benches;
+  std::unique_ptr<port::Worker>
+      worker;  // of the first bench: what peers' incarnations are saved on
+  std::unique_ptr<Handshake> handshake;
+  std::unique_ptr<net::PeerTransport> transport;
+  std::unique_ptr<node::Node> node;
+  std::unique_ptr<Listeners> listeners;
+  std::string peer_address;
+};
+
+// ---- starting ----
+
+Status Runtime::State::prepare(FindMachine find_machine) {
+  BOP_TRY(open_directory());
+  BOP_TRY(open_benches());
+  BOP_TRY(open_peers());
+  std::vector<node::Seat> seats;
+  for (const auto& bench : benches) {
+    io::Loop& loop = bench->loop;
+    seats.push_back({.clock = loop,
+                     .timers = loop,
+                     .post = loop,
+                     .files = *bench->files,
+                     .make_worker = [&loop] { return io::make_worker(loop, "bop-machine"); }});
+  }
+  node = std::make_unique<node::Node>(shard_options(settings, identity), std::move(seats),
+                                      *transport, std::move(find_machine));
+  // Ports are had before anything is recovered: a port in use must cost nothing.
+  std::vector<ListenOn> places;
+  for (const auto& bench : benches) places.push_back({&bench->loop, bench->streams.get()});
+  BOP_TRY_ASSIGN(listeners, Listeners::open(settings, identity, registry, std::move(places)));
+  run();
+  return open_node();
+}
+
+Status Runtime::State::open_directory() {
+  BOP_TRY_ASSIGN(io::DirectoryLock taken, io::DirectoryLock::take(settings.data_directory));
+  lock.emplace(std::move(taken));
+  return {};
+}
+
+Status Runtime::State::open_benches() {
+  for (uint32_t shard = 0; shard < settings.shards; ++shard) {
+    auto bench = std::make_unique<Bench>();
+    BOP_TRY_ASSIGN(bench->files, io::open_file_system(bench->loop, settings.data_directory,
+                                                      {.backend = backend_of(settings)}));
+    bench->streams = std::make_unique<net::Streams>(bench->loop);
+    benches.push_back(std::move(bench));
+  }
+  port::FileSystem& files = *benches.front()->files;
+  BOP_TRY_ASSIGN(identity, node::read_identity(files));
+  return node::check_identity(files, identity, expected_identity(settings));
+}
+
+Status Runtime::State::open_peers() {
+  BOP_TRY_ASSIGN(node::Incarnations known, node::Incarnations::load(*benches.front()->files));
+  worker = io::make_worker(benches.front()->loop, "bop-directory");
+  handshake = std::make_unique<Handshake>(identity, std::move(known),
+                                          [this](const node::Incarnations& all) { remember(all); });
+  BOP_TRY_ASSIGN(const net::PeerOptions options, peer_options(settings));
+  BOP_TRY_ASSIGN(transport,
+                 net::PeerTransport::open(*benches.front()->streams, options, *handshake));
+  peer_address = transport->address().to_string();
+  return {};
+}
+
+void Runtime::State::remember(const node::Incarnations& incarnations) {
+  worker->submit(
+      [this, copy = incarnations] {
+        // A node that cannot write here soon cannot write its log either, which stops it.
+        if (Status saved = copy.save(*benches.front()->files); !saved)
+          say::error("the peers' incarnations are not saved: {}", saved.error().to_string());
+      },
+      [] {});
+}
+
+void Runtime::State::run() {
+  for (auto& bench : benches) bench->thread = std::thread([&loop = bench->loop] { loop.run(); });
+}
+
+Status Runtime::State::open_node() {
+  std::promise<Status> opened;
+  node->open([&](Status status) { opened.set_value(status ? take_part() : std::move(status)); });
+  return opened.get_future().get();
+}
+
+// On the first loop: all shards are open, and what is new in their logs is durable.
+Status Runtime::State::take_part() {
+  if (!identity.served) BOP_TRY(node::mark_served(*benches.front()->files, identity));
+  node->start();
+  transport->start();
+  listeners->serve(*node);
+  return {};
+}
+
+// ---- stopping ----
+
+void Runtime::State::halt() {
+  for (auto& bench : benches) bench->loop.stop();
+  for (auto& bench : benches)
+    if (bench->thread.joinable()) bench->thread.join();
+}
+
+Runtime::State::~State() {
+  halt();
+  // Whoever calls goes before what it calls.
+  listeners.reset();
+  node.reset();
+  transport.reset();
+  worker.reset();
+}
+
+Status Runtime::format(const Settings& settings) {
+  std::error_code made;
+  std::filesystem::create_directories(settings.data_directory, made);
+  if (made) return fail(BOP_E_IO, settings.data_directory + ": cannot be made: " + made.message());
+  BOP_TRY_ASSIGN(const io::DirectoryLock lock, io::DirectoryLock::take(settings.data_directory));
+  io::Loop loop;
+  BOP_TRY_ASSIGN(const auto files, io::open_file_system(loop, settings.data_directory,
+                                                        {.backend = io::FileBackend::pool}));
+  node::Identity identity = expected_identity(settings);
+  identity.incarnation = new_incarnation();
+  return node::format_directory(*files, identity);
+}
+
+Result<std::unique_ptr<Runtime>> Runtime::start(const Settings& settings,
+                                                FindMachine find_machine) {
+  auto state = std::make_unique<State>(settings);
+  BOP_TRY(state->prepare(std::move(find_machine)));
+  return std::unique_ptr<Runtime>(new Runtime(std::move(state)));
+}
+
+Runtime::Runtime(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+Runtime::~Runtime() = default;
+
+void Runtime::stop(Duration grace) {
+  std::promise<void> stopped;
+  state_->benches.front()->loop.post([&] {
+    state_->listeners->close();
+    state_->node->stop(grace, [&] { stopped.set_value(); });
+  });
+  // A machine's sync may take longer than the grace; what it lacks is replayed from the log.
+  stopped.get_future().wait();
+  state_->halt();
+}
+
+uint32_t Runtime::shards() const { return static_cast<uint32_t>(state_->benches.size()); }
+
+void Runtime::on_shard(uint32_t shard, std::function<void(node::Service&)> task) {
+  state_->benches[shard]->loop.post(
+      [node = state_->node.get(), shard, task = std::move(task)] { task(node->service(shard)); });
+}
+
+uint32_t Runtime::shard_of(GroupId group) const {
+  for (const GroupSpec& spec : state_->settings.groups)
+    if (spec.id == group) return spec.shard;
+  return shards();
+}
+
+Result<GroupId> Runtime::find_group(std::string_view name) const {
+  for (const GroupSpec& spec : state_->settings.groups)
+    if (spec.name == name) return spec.id;
+  return fail(BOP_E_NO_GROUP, "no group is called " + std::string(name));
+}
+
+const std::string& Runtime::address(std::string_view listener) const {
+  return listener == "peer" ? state_->peer_address : state_->listeners->address(listener);
+}
+
+metrics::Registry& Runtime::registry() { return state_->registry; }
+
+}  // namespace bop::capi
