@@ -107,6 +107,7 @@ class Stream {
 
   bool open() const { return socket_.is_open(); }
   size_t queued_bytes() const { return output_.size(); }
+  bool throttled() const { return throttled_; }
   const std::string& peer() const { return peer_; }
   uint64_t received_bytes() const { return received_; }
   uint64_t sent_bytes() const { return sent_; }
@@ -435,6 +436,7 @@ void Connection::commit(size_t size) {
   stream_.send([&](Output& output) { output.commit(size); });
 }
 size_t Connection::queued_bytes() const { return stream_.queued_bytes(); }
+bool Connection::throttled() const { return stream_.throttled(); }
 void Connection::pause() { stream_.pause(); }
 void Connection::resume() { stream_.resume(); }
 void Connection::finish(Error reason) { stream_.finish(std::move(reason)); }

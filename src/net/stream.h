@@ -88,6 +88,9 @@ class Connection {
   void commit(size_t size);
 
   size_t queued_bytes() const;
+  // More than pause_reading_at bytes wait to be sent. A handler that answers as it goes stops here and
+  // leaves the rest unconsumed: it is shown again when there is room.
+  bool throttled() const;
 
   // No on_bytes until resume(); what then waits is shown again in a later turn.
   void pause();

@@ -1,0 +1,377 @@
+// One HTTP connection.
+//
+//   idle ──first byte──► header ──its end──► body ──its end──► answering ──answered──► idle
+//     │ idle_limit         │ header_limit     │ body_limit         │ close
+//     ▼                    ▼                  ▼                    ▼
+//   closed               408, finishing     408, finishing       finishing
+//
+// on_error's answers lead to finishing from header and body.
+#include "net/http.h"
+
+#include <algorithm>
+#include <boost/asio/buffer.hpp>
+#include <boost/beast/core/error.hpp>
+#include <boost/beast/http/error.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <cstring>
+#include <optional>
+
+#include "base/assert.h"
+#include "net/http_format.h"
+#include "port/timer.h"
+
+namespace bop::net {
+
+namespace http = boost::beast::http;
+using boost::beast::error_code;
+
+namespace {
+
+// A body in one block, which grows with what really arrived.
+struct BlockBody {
+  class value_type {
+   public:
+    value_type() = default;
+    value_type(const value_type&) = delete;
+    value_type& operator=(const value_type&) = delete;
+    ~value_type() {
+      if (block_ != nullptr) mem::free_block(block_);
+    }
+
+    void append(const void* bytes, size_t size) {
+      if (block_ == nullptr || block_->capacity - used_ < size) grow(used_ + size);
+      std::memcpy(block_->data() + used_, bytes, size);
+      used_ += size;
+    }
+    mem::Buffer take() {
+      if (block_ == nullptr) return {};
+      mem::Block* block = std::exchange(block_, nullptr);
+      return {block, block->data(), std::exchange(used_, 0)};
+    }
+
+   private:
+    void grow(size_t least) {
+      mem::Block* larger =
+          mem::allocate_block(std::max({least, 2 * used_, size_t{4096} - sizeof(mem::Block)}));
+      if (block_ != nullptr) {
+        std::memcpy(larger->data(), block_->data(), used_);
+        mem::free_block(block_);
+      }
+      block_ = larger;
+    }
+
+    mem::Block* block_ = nullptr;
+    size_t used_ = 0;
+  };
+
+  class reader {
+   public:
+    template <bool is_request, class Fields>
+    reader(http::header<is_request, Fields>&, value_type& body) : body_(body) {}
+    void init(const boost::optional<uint64_t>&, error_code& error) { error = {}; }
+    template <class Buffers>
+    size_t put(const Buffers& buffers, error_code& error) {
+      size_t size = 0;
+      for (auto at = boost::asio::buffer_sequence_begin(buffers);
+           at != boost::asio::buffer_sequence_end(buffers); ++at) {
+        const boost::asio::const_buffer buffer = *at;
+        body_.append(buffer.data(), buffer.size());
+        size += buffer.size();
+      }
+      error = {};
+      return size;
+    }
+    void finish(error_code& error) { error = {}; }
+
+   private:
+    value_type& body_;
+  };
+};
+
+using Parser = http::request_parser<BlockBody>;
+
+// The status that says what was wrong with what did not parse.
+unsigned status_of(const error_code& error) {
+  if (error == http::error::body_limit) return 413;
+  if (error == http::error::header_limit || error == http::error::buffer_overflow) return 431;
+  if (error == http::error::bad_version) return 505;
+  return 400;
+}
+
+bop_status code_of(unsigned status) {
+  switch (status) {
+    case 408: return BOP_E_TIMEOUT;
+    case 413:
+    case 431: return BOP_E_TOO_LARGE;
+    default: return BOP_E_PROTOCOL;
+  }
+}
+
+bool equal_ignoring_case(std::string_view a, std::string_view b) {
+  return boost::beast::iequals({a.data(), a.size()}, {b.data(), b.size()});
+}
+
+std::string_view view(boost::beast::string_view text) { return {text.data(), text.size()}; }
+
+}  // namespace
+
+class HttpSession final : public StreamHandler, public std::enable_shared_from_this<HttpSession> {
+ public:
+  HttpSession(HttpServer& server, std::unique_ptr<Connection> connection)
+      : server_(&server),
+        connection_(std::move(connection)),
+        timer_(server.streams_.loop().make_timer([this] { on_time(); })) {}
+
+  void start() {
+    await_request();
+    connection_->start(*this);
+  }
+  void close();
+  void answer(const HttpResponse& response);
+  void answer_dropped();
+
+  Consumed on_bytes(const mem::Buffer& bytes) override;
+  bool on_end() override;
+  void on_closed(const Error&) override { leave(); }
+
+ private:
+  enum class State : uint8_t { idle, header, body, answering, finishing };
+
+  void await_request();
+  void begin_request();
+  bool parse(Bytes& rest);
+  bool on_header_end();
+  void on_request_end();
+  void send(const HttpResponse& response, bool keep_alive);
+  void fail_with(unsigned status, const std::string& detail);
+  void on_time();
+  void leave();
+  void arm(Duration limit);
+
+  HttpServer* server_;  // nullptr once it left
+  std::unique_ptr<Connection> connection_;
+  std::unique_ptr<port::Timer> timer_;
+  std::optional<Parser> parser_;
+  State state_ = State::idle;
+  bool parsing_ = false;    // on_bytes is on the stack
+  bool head_only_ = false;  // the answer to HEAD
+  bool keep_alive_ = true;
+  bool client_ended_ = false;  // no more requests will come
+  uint64_t sent_before_ = 0;   // when the timer was armed
+};
+
+// ---- requests ----
+
+void HttpSession::arm(Duration limit) {
+  timer_->arm(server_->streams_.loop().now() + limit);
+  sent_before_ = connection_->sent_bytes();
+}
+
+void HttpSession::await_request() {
+  state_ = State::idle;
+  arm(server_->limits_.idle_limit);
+}
+
+// Only now: the request before may still be looked at by the handler that answered it.
+void HttpSession::begin_request() {
+  state_ = State::header;
+  parser_.emplace();
+  parser_->eager(true);
+  parser_->header_limit(server_->limits_.max_header_bytes);
+  parser_->body_limit(server_->limits_.max_body_bytes);
+  arm(server_->limits_.header_limit);
+}
+
+Consumed HttpSession::on_bytes(const mem::Buffer& bytes) {
+  // A handler that answers at once is back at idle here: the loop goes on, nothing recurses.
+  const auto self = shared_from_this();
+  Bytes rest = bytes.bytes();
+  while (!rest.empty() && state_ <= State::body && !connection_->throttled() && parse(rest)) {
+  }
+  return {bytes.size() - rest.size()};
+}
+
+// False when it needs more bytes than there are.
+bool HttpSession::parse(Bytes& rest) {
+  if (state_ == State::idle) begin_request();
+  error_code error;
+  const size_t used = parser_->put(boost::asio::buffer(rest.data(), rest.size()), error);
+  rest = rest.subspan(used);
+  if (error == http::error::need_more) error = {};
+  if (error) {
+    fail_with(status_of(error), error.message());
+    return false;
+  }
+  if (state_ == State::header && parser_->is_header_done() && !on_header_end()) return false;
+  if (parser_->is_done()) {
+    on_request_end();
+    return true;
+  }
+  return used > 0;
+}
+
+bool HttpSession::on_header_end() {
+  state_ = State::body;
+  arm(server_->limits_.body_limit);
+  const auto& request = parser_->get();
+  const std::string_view expect = view(request[http::field::expect]);
+  if (expect.empty() || request.version() < 11 || parser_->is_done()) return true;
+  if (!equal_ignoring_case(expect, "100-continue")) {
+    fail_with(417, "the expectation is not known");
+    return false;
+  }
+  connection_->append(as_bytes("HTTP/1.1 100 Continue\r\n\r\n"));
+  return true;
+}
+
+void HttpSession::on_request_end() {
+  state_ = State::answering;
+  timer_->cancel();
+  connection_->pause();
+  auto& message = parser_->get();
+  keep_alive_ = message.keep_alive();
+  head_only_ = message.method() == http::verb::head;
+  HttpRequest request;
+  request.method = view(message.method_string());
+  request.target = view(message.target());
+  request.body = message.body().take();
+  request.peer = connection_->peer();
+  request.fields_ = &message.base();
+  server_->handler_.on_request(request, HttpResponder(shared_from_this()));
+}
+
+bool HttpSession::on_end() {
+  client_ended_ = true;
+  if (state_ == State::header || state_ == State::body) {
+    fail_with(400, "the request is not complete");
+    return true;
+  }
+  return state_ == State::answering;
+}
+
+// ---- answers ----
+
+void HttpSession::answer(const HttpResponse& response) {
+  if (server_ == nullptr || !connection_->open()) return;
+  BOP_ASSERT(state_ == State::answering);
+  const bool keep_alive = keep_alive_ && !client_ended_ && !response.close;
+  send(response, keep_alive);
+  if (!keep_alive) return;
+  await_request();
+  connection_->resume();
+}
+
+void HttpSession::answer_dropped() {
+  if (server_ == nullptr) return;
+  answer(server_->handler_.on_error(500, {BOP_E_INTERNAL, "the request was dropped"}));
+}
+
+void HttpSession::send(const HttpResponse& response, bool keep_alive) {
+  connection_->append(as_bytes(http_head(response, server_->date(), keep_alive)));
+  if (!head_only_ && !http_has_no_body(response.status)) connection_->append(response.body);
+  if (keep_alive) return;
+  state_ = State::finishing;
+  connection_->finish();
+  arm(server_->limits_.idle_limit);
+}
+
+void HttpSession::fail_with(unsigned status, const std::string& detail) {
+  head_only_ = false;
+  send(server_->handler_.on_error(status, {code_of(status), detail}), false);
+}
+
+// ---- the end ----
+
+void HttpSession::on_time() {
+  // A client that takes what it is sent, however slowly, is not idle.
+  const bool progress = connection_->queued_bytes() > 0 && connection_->sent_bytes() > sent_before_;
+  if ((state_ == State::idle || state_ == State::finishing) && progress) {
+    arm(server_->limits_.idle_limit);
+  } else if (state_ == State::idle || state_ == State::finishing) {
+    connection_->close({BOP_E_TIMEOUT, "idle for too long"});
+  } else {
+    fail_with(408, state_ == State::header ? "the header took too long" : "the body took too long");
+  }
+}
+
+void HttpSession::leave() {
+  timer_->cancel();
+  HttpServer* server = std::exchange(server_, nullptr);
+  if (server != nullptr) server->sessions_.erase(this);  // the last: this may be gone
+}
+
+void HttpSession::close() {
+  server_ = nullptr;
+  timer_.reset();
+  connection_.reset();
+}
+
+// ---- what the header shows ----
+
+std::string_view HttpRequest::header(std::string_view name) const {
+  const auto& fields = *static_cast<const http::fields*>(fields_);
+  const auto found = fields.find(boost::beast::string_view(name.data(), name.size()));
+  return found == fields.end() ? std::string_view() : view(found->value());
+}
+
+bool HttpRequest::has_header(std::string_view name) const {
+  const auto& fields = *static_cast<const http::fields*>(fields_);
+  return fields.find(boost::beast::string_view(name.data(), name.size())) != fields.end();
+}
+
+HttpResponse HttpResponse::text(unsigned status, std::string_view body) {
+  HttpResponse response;
+  response.status = status;
+  response.body = mem::Buffer::copy(as_bytes(body));
+  return response;
+}
+
+HttpResponse HttpResponse::json(unsigned status, std::string_view body) {
+  HttpResponse response = text(status, body);
+  response.content_type = "application/json";
+  return response;
+}
+
+HttpResponder::~HttpResponder() {
+  if (session_ != nullptr) std::exchange(session_, nullptr)->answer_dropped();
+}
+
+void HttpResponder::answer(const HttpResponse& response) {
+  BOP_ASSERT(session_ != nullptr);
+  std::exchange(session_, nullptr)->answer(response);
+}
+
+HttpResponse HttpHandler::on_error(unsigned status, const Error& error) {
+  return HttpResponse::text(status, error.to_string() + "\n");
+}
+
+HttpServer::HttpServer(Streams& streams, HttpHandler& handler, const HttpLimits& limits)
+    : streams_(streams), handler_(handler), limits_(limits) {}
+
+HttpServer::~HttpServer() {
+  for (auto& [session, kept] : sessions_) session->close();
+}
+
+StreamLimits HttpServer::stream_limits(const HttpLimits& limits) {
+  StreamLimits stream;
+  // The parser says 431 before the connection would say TOO_LARGE.
+  stream.max_message_bytes = limits.max_header_bytes + (64u << 10);
+  return stream;
+}
+
+void HttpServer::take(std::unique_ptr<Connection> connection) {
+  auto session = std::make_shared<HttpSession>(*this, std::move(connection));
+  sessions_.emplace(session.get(), session);
+  session->start();
+}
+
+std::string_view HttpServer::date() {
+  const int64_t second = streams_.loop().wall_ns() / seconds;
+  if (second != date_second_) {
+    date_second_ = second;
+    date_ = http_date(second);
+  }
+  return date_;
+}
+
+}  // namespace bop::net

@@ -1,0 +1,419 @@
+#include "net/http.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "net/http_format.h"
+#include "rig.h"
+
+namespace bop::tests {
+namespace {
+
+using net::HttpRequest;
+using net::HttpResponder;
+using net::HttpResponse;
+
+class Http : public testing::Test, public net::HttpHandler {
+ protected:
+  void SetUp() override { listen({}); }
+  ~Http() override {
+    waiting.clear();
+    server.reset();
+  }
+
+  void listen(const net::HttpLimits& limits) {
+    acceptor.reset();
+    server = std::make_unique<net::HttpServer>(streams, *this, limits);
+    net::ListenOptions options = on_free_port();
+    options.limits = net::HttpServer::stream_limits(limits);
+    acceptor = net::Acceptor::listen(
+                   loop, options,
+                   {{&streams, [this](auto connection) { server->take(std::move(connection)); }}})
+                   .value();
+  }
+
+  void on_request(const HttpRequest& request, HttpResponder responder) override {
+    seen.push_back(std::string(request.method) + " " + std::string(request.target) + " " +
+                   std::string(as_text(request.body.bytes())));
+    bodies.push_back(request.body);
+    if (when_request) {
+      when_request(request, std::move(responder));
+    } else {
+      responder.answer(HttpResponse::text(200, "answer to " + seen.back()));
+    }
+    // The request is there until this returns, answered or not.
+    EXPECT_EQ(seen.back().find(std::string(request.method) + " " + std::string(request.target)),
+              0u);
+  }
+
+  bool run_until(const std::function<bool()>& done) {
+    const Instant latest = io::Loop::read_clock() + long_enough;
+    while (!done()) {
+      if (io::Loop::read_clock() > latest) return false;
+      loop.run_turn(loop.now() + 1 * milliseconds);
+    }
+    return true;
+  }
+  void send(PlainClient& client, std::string_view bytes) {
+    ASSERT_TRUE(run_until([&] {
+      bytes.remove_prefix(client.send_some(bytes));
+      return bytes.empty() || client.ended();
+    }));
+  }
+  // One answer: its head and as much body as its length says.
+  std::string receive(PlainClient& client, std::string& buffered, bool head_only = false) {
+    size_t size = 0;
+    run_until([&] {
+      buffered += client.receive_some();
+      const size_t head = buffered.find("\r\n\r\n");
+      if (head == buffered.npos) return client.ended();
+      const size_t length = buffered.find("Content-Length: ");
+      size = head + 4;
+      if (length < head && !head_only) size += std::stoul(buffered.substr(length + 16));
+      return buffered.size() >= size || client.ended();
+    });
+    const std::string answer = buffered.substr(0, size);
+    buffered.erase(0, size);
+    return answer;
+  }
+  // Sends a request on a connection of its own and returns all that comes until it is closed.
+  std::string ask(std::string_view request) {
+    PlainClient client(acceptor->address());
+    send(client, request);
+    std::string got;
+    EXPECT_TRUE(run_until([&] {
+      got += client.receive_some();
+      return client.ended();
+    }));
+    EXPECT_FALSE(client.reset());
+    return got;
+  }
+  static std::string status_line(const std::string& answer) {
+    return answer.substr(0, answer.find("\r\n"));
+  }
+  static std::string body_of(const std::string& answer) {
+    return answer.substr(answer.find("\r\n\r\n") + 4);
+  }
+
+  io::Loop loop;
+  net::Streams streams{loop};
+  std::unique_ptr<net::HttpServer> server;
+  std::unique_ptr<net::Acceptor> acceptor;
+  std::function<void(const HttpRequest&, HttpResponder)> when_request;
+  std::vector<std::string> seen;
+  std::vector<mem::Buffer> bodies;
+  std::vector<HttpResponder> waiting;
+};
+
+TEST_F(Http, a_get_is_answered) {
+  const std::string answer =
+      ask("GET /v1/kv/a%20b?x=1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  EXPECT_EQ(status_line(answer), "HTTP/1.1 200 OK");
+  EXPECT_EQ(body_of(answer), "answer to GET /v1/kv/a%20b?x=1 ");
+  EXPECT_NE(answer.find("\r\nConnection: close\r\n"), answer.npos);
+  EXPECT_NE(answer.find("\r\nDate: "), answer.npos);
+  EXPECT_NE(answer.find("\r\nContent-Type: text/plain; charset=utf-8\r\n"), answer.npos);
+}
+
+TEST_F(Http, a_body_arrives_whole_by_length_and_in_chunks) {
+  std::string body(300'000, '\0');
+  Random random(1);
+  for (char& c : body) c = static_cast<char>(random.next());
+  ask("PUT /k HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: " +
+      std::to_string(body.size()) + "\r\n\r\n" + body);
+  ASSERT_EQ(bodies.size(), 1u);
+  EXPECT_TRUE(as_text(bodies[0].bytes()) == body);
+
+  ask("PUT /k HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+      "5\r\nhello\r\n1;x=y\r\n \r\n5\r\nworld\r\n0\r\n\r\n");
+  ASSERT_EQ(bodies.size(), 2u);
+  EXPECT_EQ(as_text(bodies[1].bytes()), "hello world");
+  EXPECT_TRUE(as_text(bodies[0].bytes()) == body) << "a kept body was written over";
+}
+
+TEST_F(Http, requests_cut_anywhere_are_put_together) {
+  const std::string request = "PUT /key HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nvalue";
+  PlainClient client(acceptor->address());
+  std::string buffered;
+  for (size_t cut = 1; cut < request.size(); ++cut) {
+    send(client, request.substr(0, cut));
+    loop.run_turn(loop.now());
+    loop.run_turn(loop.now());
+    send(client, request.substr(cut));
+    EXPECT_EQ(body_of(receive(client, buffered)), "answer to PUT /key value") << cut;
+  }
+}
+
+TEST_F(Http, pipelined_requests_are_answered_in_order_one_at_a_time) {
+  std::string requests, expected;
+  for (int i = 0; i < 1000; ++i) {
+    requests += "GET /" + std::to_string(i) + " HTTP/1.1\r\nHost: x\r\n\r\n";
+  }
+  when_request = [&](const HttpRequest&, HttpResponder responder) {
+    waiting.push_back(std::move(responder));
+    EXPECT_EQ(waiting.size(), 1u);
+  };
+  PlainClient client(acceptor->address());
+  send(client, requests);
+  std::string buffered;
+  for (int i = 0; i < 1000; ++i) {
+    ASSERT_TRUE(run_until([&] { return waiting.size() == 1; }));
+    EXPECT_EQ(seen.back(), "GET /" + std::to_string(i) + " ");
+    HttpResponder responder = std::move(waiting[0]);
+    waiting.clear();
+    responder.answer(HttpResponse::text(200, std::to_string(i)));
+    EXPECT_EQ(body_of(receive(client, buffered)), std::to_string(i));
+  }
+}
+
+TEST_F(Http, many_pipelined_requests_answered_at_once_do_not_deepen_the_stack) {
+  std::string requests;
+  for (int i = 0; i < 20'000; ++i) requests += "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+  PlainClient client(acceptor->address());
+  size_t got = 0, sent = 0;
+  EXPECT_TRUE(run_until([&] {
+    sent += client.send_some(std::string_view(requests).substr(sent));
+    got += client.receive_some().size();
+    return seen.size() == 20'000 || client.ended();
+  }));
+  EXPECT_GT(got, 0u);
+}
+
+TEST_F(Http, fields_are_found_in_whatever_case) {
+  when_request = [&](const HttpRequest& request, HttpResponder responder) {
+    EXPECT_EQ(request.header("content-TYPE"), "application/json");
+    EXPECT_TRUE(request.has_header("X-Empty"));
+    EXPECT_EQ(request.header("X-Empty"), "");
+    EXPECT_FALSE(request.has_header("X-None"));
+    EXPECT_EQ(request.header("X-None"), "");
+    EXPECT_EQ(request.peer.find("127.0.0.1:"), 0u);
+    responder.answer(HttpResponse::json(201, "{}"));
+  };
+  const std::string answer =
+      ask("POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: "
+          "application/json\r\nX-Empty:\r\n"
+          "Content-Length: 0\r\n\r\n");
+  EXPECT_EQ(status_line(answer), "HTTP/1.1 201 Created");
+  EXPECT_NE(answer.find("Content-Type: application/json\r\n"), answer.npos);
+}
+
+TEST_F(Http, head_has_a_length_but_no_body_and_no_content_has_neither) {
+  const std::string head = ask("HEAD / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  EXPECT_NE(head.find("Content-Length: 17\r\n"), head.npos) << head;
+  EXPECT_EQ(body_of(head), "");
+  when_request = [](const HttpRequest&, HttpResponder responder) {
+    HttpResponse response;
+    response.status = 204;
+    responder.answer(response);
+  };
+  const std::string none = ask("DELETE / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  EXPECT_EQ(status_line(none), "HTTP/1.1 204 No Content");
+  EXPECT_EQ(none.find("Content-Length"), none.npos);
+  EXPECT_EQ(none.find("Content-Type"), none.npos);
+}
+
+TEST_F(Http, version_1_0_closes_unless_it_asks_to_be_kept) {
+  const std::string answer = ask("GET / HTTP/1.0\r\n\r\n");
+  EXPECT_NE(answer.find("Connection: close"), answer.npos);
+  PlainClient kept(acceptor->address());
+  std::string buffered;
+  for (int i = 0; i < 2; ++i) {
+    send(kept, "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    EXPECT_EQ(status_line(receive(kept, buffered)), "HTTP/1.1 200 OK");
+  }
+  EXPECT_FALSE(kept.ended());
+}
+
+TEST_F(Http, a_client_that_waits_to_be_told_to_continue_is_told) {
+  PlainClient client(acceptor->address());
+  send(client, "PUT / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
+  std::string buffered;
+  EXPECT_EQ(receive(client, buffered), "HTTP/1.1 100 Continue\r\n\r\n");
+  send(client, "value");
+  EXPECT_EQ(body_of(receive(client, buffered)), "answer to PUT / value");
+}
+
+TEST_F(Http, what_is_no_request_gets_its_status_and_the_connection_is_closed) {
+  const std::string long_field = "X: " + std::string(20'000, 'x');
+  const std::pair<std::string, std::string> cases[] = {
+      {"hello\r\n\r\n", "HTTP/1.1 400 Bad Request"},
+      {"GET / HTTP/2.0\r\n\r\n", "HTTP/1.1 505 HTTP Version Not Supported"},
+      {"GET / HTTP/1.1\r\n" + long_field + "\r\n\r\n",
+       "HTTP/1.1 431 Request Header Fields Too Large"},
+      {"GET / HTTP/1.1\r\n" + long_field, "HTTP/1.1 431 Request Header Fields Too Large"},
+      {"PUT / HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n", "HTTP/1.1 413 Content Too Large"},
+      {"PUT / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", "HTTP/1.1 400 Bad Request"},
+      {"PUT / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+       "HTTP/1.1 400 Bad Request"},
+      {"PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "HTTP/1.1 400 Bad Request"},
+      {"PUT / HTTP/1.1\r\nExpect: miracles\r\nContent-Length: 5\r\n\r\n",
+       "HTTP/1.1 417 Expectation Failed"},
+      {"\x16\x03\x01\x02\x01\x01", "HTTP/1.1 400 Bad Request"},  // TLS
+  };
+  for (const auto& [request, expected] : cases) {
+    const std::string answer = ask(request);
+    EXPECT_EQ(status_line(answer), expected) << request.substr(0, 60);
+    EXPECT_NE(answer.find("Connection: close"), answer.npos);
+    EXPECT_EQ(body_of(answer).find("BOP_E_"), 0u) << answer;
+  }
+  EXPECT_TRUE(seen.empty());
+}
+
+TEST_F(Http, a_chunked_body_over_the_limit_is_refused_though_it_never_said_its_length) {
+  PlainClient client(acceptor->address());
+  send(client, "PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n");
+  const std::string chunk = "10000\r\n" + std::string(0x10000, 'x') + "\r\n";
+  std::string got;
+  ASSERT_TRUE(run_until([&] {
+    client.send_some(chunk);
+    got += client.receive_some();
+    return got.find("\r\n\r\n") != got.npos || client.ended();
+  }));
+  EXPECT_EQ(status_line(got), "HTTP/1.1 413 Content Too Large");
+}
+
+TEST_F(Http, a_request_cut_short_by_its_client_is_a_bad_request) {
+  PlainClient client(acceptor->address());
+  send(client, "PUT / HTTP/1.1\r\nContent-Length: 5\r\n\r\nva");
+  client.end_sending();
+  std::string buffered;
+  EXPECT_EQ(status_line(receive(client, buffered)), "HTTP/1.1 400 Bad Request");
+}
+
+TEST_F(Http, a_client_that_ends_its_side_still_gets_its_answer) {
+  when_request = [&](const HttpRequest&, HttpResponder responder) {
+    waiting.push_back(std::move(responder));
+  };
+  PlainClient client(acceptor->address());
+  send(client, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  client.end_sending();
+  ASSERT_TRUE(run_until([&] { return waiting.size() == 1; }));
+  for (int i = 0; i < 5; ++i) loop.run_turn(loop.now());
+  waiting[0].answer(HttpResponse::text(200, "late"));
+  std::string buffered;
+  EXPECT_EQ(body_of(receive(client, buffered)), "late");
+  EXPECT_TRUE(run_until([&] {
+    client.receive_some();
+    return client.ended();
+  }));
+}
+
+TEST_F(Http, a_dropped_request_is_an_internal_error_and_the_connection_goes_on) {
+  when_request = [&](const HttpRequest& request, HttpResponder responder) {
+    if (request.target == "/drop") return;
+    responder.answer(HttpResponse::text(200, "fine"));
+  };
+  PlainClient client(acceptor->address());
+  std::string buffered;
+  send(client, "GET /drop HTTP/1.1\r\nHost: x\r\n\r\nGET /keep HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(status_line(receive(client, buffered)), "HTTP/1.1 500 Internal Server Error");
+  EXPECT_EQ(body_of(receive(client, buffered)), "fine");
+}
+
+TEST_F(Http, an_answer_to_a_client_that_left_does_nothing) {
+  when_request = [&](const HttpRequest&, HttpResponder responder) {
+    waiting.push_back(std::move(responder));
+  };
+  PlainClient client(acceptor->address());
+  send(client, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  ASSERT_TRUE(run_until([&] { return waiting.size() == 1; }));
+  client.reset_connection();
+  loop.run_turn(loop.now());
+  waiting[0].answer(HttpResponse::text(200, "nobody hears"));
+  EXPECT_TRUE(run_until([&] { return server->connections() == 0; }));
+}
+
+TEST_F(Http, answers_after_the_server_is_gone_do_nothing) {
+  when_request = [&](const HttpRequest&, HttpResponder responder) {
+    waiting.push_back(std::move(responder));
+  };
+  PlainClient client(acceptor->address());
+  send(client, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  ASSERT_TRUE(run_until([&] { return waiting.size() == 1; }));
+  server.reset();
+  waiting[0].answer(HttpResponse::text(200, "nobody hears"));
+  EXPECT_EQ(streams.open_connections(), 0u);
+}
+
+TEST_F(Http, slow_clients_are_told_or_cut) {
+  net::HttpLimits limits;
+  limits.idle_limit = limits.header_limit = limits.body_limit = 10 * milliseconds;
+  listen(limits);
+  EXPECT_EQ(ask(""), "");  // said nothing: nothing to answer
+  EXPECT_EQ(status_line(ask("GET / HT")), "HTTP/1.1 408 Request Timeout");
+  EXPECT_EQ(status_line(ask("PUT / HTTP/1.1\r\nContent-Length: 5\r\n\r\nva")),
+            "HTTP/1.1 408 Request Timeout");
+}
+
+TEST_F(Http, a_client_that_never_reads_its_answers_costs_bounded_memory_and_is_cut) {
+  net::HttpLimits limits;
+  limits.idle_limit = 50 * milliseconds;
+  listen(limits);
+  const std::string large(1'000'000, 'x');
+  when_request = [&](const HttpRequest&, HttpResponder responder) {
+    responder.answer(HttpResponse::text(200, large));
+  };
+  PlainClient client(acceptor->address());
+  // Hundreds of answers of 1 MB: what the system buffers, and about one more, is made.
+  std::string requests;
+  for (int i = 0; i < 500; ++i) requests += "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+  EXPECT_TRUE(run_until([&] {
+    client.send_some(requests);
+    return !seen.empty() && server->connections() == 0;
+  }));
+  EXPECT_LT(seen.size(), 20u);
+}
+
+TEST_F(Http, many_large_answers_to_pipelined_requests_all_arrive) {
+  const std::string large(500'000, 'x');
+  when_request = [&](const HttpRequest&, HttpResponder responder) {
+    responder.answer(HttpResponse::text(200, large));
+  };
+  std::string requests;
+  for (int i = 0; i < 100; ++i) requests += "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+  PlainClient client(acceptor->address());
+  send(client, requests);
+  size_t got = 0;
+  EXPECT_TRUE(run_until([&] {
+    got += client.receive_some().size();
+    return got > 100 * large.size() || client.ended();
+  }));
+  EXPECT_FALSE(client.ended());
+  EXPECT_EQ(seen.size(), 100u);
+}
+
+TEST_F(Http, noise_never_becomes_a_request_and_never_harms) {
+  Random random(17);
+  for (int i = 0; i < 200; ++i) {
+    PlainClient client(acceptor->address());
+    std::string noise(random.below(3000), '\0');
+    for (char& c : noise) c = static_cast<char>(random.chance(1, 4) ? '\n' : random.next());
+    client.send_some("GET / HTTP/1.1\r\n" + noise);
+    client.end_sending();
+    EXPECT_TRUE(run_until([&] {
+      client.receive_some();
+      return client.ended();
+    }));
+  }
+}
+
+TEST(HttpFormat, dates_are_those_of_the_rfc) {
+  EXPECT_EQ(net::http_date(784111777), "Sun, 06 Nov 1994 08:49:37 GMT");
+  EXPECT_EQ(net::http_date(0), "Thu, 01 Jan 1970 00:00:00 GMT");
+}
+
+TEST(HttpFormat, a_value_cannot_smuggle_in_a_field) {
+  HttpResponse response;
+  response.headers.emplace_back("Location", "/x\r\nSet-Cookie: a=b");
+  const std::string head = net::http_head(response, "now", true);
+  EXPECT_EQ(head.find("\r\nSet-Cookie"), head.npos);
+  EXPECT_NE(head.find("Location: /xSet-Cookie: a=b\r\n"), head.npos);
+}
+
+}  // namespace
+}  // namespace bop::tests
