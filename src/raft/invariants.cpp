@@ -98,14 +98,11 @@ void check_invariants(State& s) {
 void check_log(const State& s) {
   size_t cached = 0;
   size_t open = 0;
-  int64_t time_ns = 0;
   for (Index i = s.log.first_cached(); i <= s.last(); ++i) {
     const Entry* entry = s.log.find(i);
     BOP_ASSERT(entry != nullptr);
     BOP_ASSERT_EQ(entry->index, i);
     BOP_ASSERT_EQ(entry->term, s.log.term_at(i));
-    BOP_ASSERT_GE(entry->time_ns, time_ns);
-    time_ns = entry->time_ns;
     (i <= s.log.settled() ? cached : open) += entry->cost();
   }
   BOP_ASSERT_EQ(cached, s.log.cached_bytes());

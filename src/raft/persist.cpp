@@ -6,7 +6,7 @@ namespace bop::raft {
 
 void truncate_log(State& s, Index from) {
   BOP_ASSERT_GT(from, s.commit);  // Leader Completeness (paper, figure 3)
-  if (!seeded(Bug::keep_conflicting)) BOP_ASSERT_GT(from, s.match);
+  BOP_ASSERT_GT(from, s.match);   // Leader Append-Only
   s.log.truncate(from);
   Persists& p = s.persists;
   p.written_index = std::min(p.written_index, from - 1);

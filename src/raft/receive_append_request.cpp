@@ -13,8 +13,11 @@ namespace {
 enum class Fit {
   agrees,   // we have the entry before, and it is the leader's
   lacks,    // we do not have it, or another one
-  is_a_lie  // it contradicts what is committed
+  is_a_lie  // it contradicts what cannot change any more
 };
+
+// What is committed, and what this term's leader had itself (paper, figure 3: Leader Append-Only).
+Index settled(const State& s) { return std::max(s.commit, s.match); }
 
 Fit fit(const State& s, EntryId before) {
   // What was released is committed, so it agrees.
@@ -22,7 +25,7 @@ Fit fit(const State& s, EntryId before) {
   if (before.index > s.last()) return Fit::lacks;
   if (s.log.term_at(before.index) == before.term || seeded(Bug::keep_conflicting))
     return Fit::agrees;
-  return before.index <= s.commit ? Fit::is_a_lie : Fit::lacks;
+  return before.index <= settled(s) ? Fit::is_a_lie : Fit::lacks;
 }
 
 // How many of the entries we have already; 0 and more, or nothing for a lie.
@@ -32,7 +35,7 @@ std::optional<size_t> count_known(const State& s, std::span<const Entry> entries
   for (const Entry& entry : entries) {
     if (entry.index > s.last()) break;
     if (entry.index > released && s.log.term_at(entry.index) != entry.term) {
-      if (entry.index <= s.commit) return std::nullopt;
+      if (entry.index <= settled(s)) return std::nullopt;
       break;
     }
     ++known;

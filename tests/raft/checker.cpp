@@ -18,6 +18,20 @@ void throw_on_assert(const char* file, int line, const char* text) {
   throw Violation(std::string(file) + ":" + uint64_t(line) + ": " + text);
 }
 
+void Checker::sent(const Message& m, const HardState& hard, size_t entries) {
+  const std::string node = std::string("node ") + m.from;
+  if (m.kind == MessageKind::vote_reply && m.ok) {
+    if (hard != HardState{m.term, m.to})
+      throw Violation(node + " gives a vote in term " + m.term + " that is not durable");
+    const auto [vote, first] = votes_.try_emplace({m.term, m.from}, m.to);
+    if (vote->second != m.to) throw Violation(node + " votes twice in term " + m.term);
+  }
+  if (m.kind == MessageKind::vote_request && hard != HardState{m.term, m.from})
+    throw Violation(node + " campaigns in term " + m.term + " before that is durable");
+  if (m.kind == MessageKind::append_reply && m.ok && (hard.term != m.term || entries < m.match))
+    throw Violation(node + " acknowledges entry " + m.match + " before it is durable");
+}
+
 void Checker::led(NodeId node, const Core& core) {
   auto [leader, first] = leaders_.try_emplace(core.term(), node);
   if (leader->second != node)
@@ -42,6 +56,9 @@ void Checker::committed(NodeId node, const Entry& entry, size_t copies, size_t q
   if (copies < quorum)
     throw Violation(std::string("node ") + node + " committed entry " + entry.index +
                     ", which is durable on " + copies + " voters only");
+  if (entry.time_ns < last_time_ns_)
+    throw Violation(std::string("the time of entry ") + entry.index + " goes back");
+  last_time_ns_ = entry.time_ns;
   log_.push_back(now);
 }
 

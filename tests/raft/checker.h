@@ -25,6 +25,8 @@ class Checker {
     friend bool operator==(const Committed&, const Committed&) = default;
   };
 
+  // What a message promises must survive a crash: `hard` and `entries` are what its sender's disk has.
+  void sent(const Message& message, const HardState& hard, size_t entries);
   // Election Safety, Leader Completeness.
   void led(NodeId node, const Core& core);
   // State Machine Safety. `copies`: voters that hold the entry durably; a new one needs `quorum`.
@@ -39,7 +41,9 @@ class Checker {
 
  private:
   std::map<Term, NodeId> leaders_;
-  std::vector<Committed> log_;  // entry i at i - 1
+  std::map<std::pair<Term, NodeId>, NodeId> votes_;  // by term and voter
+  std::vector<Committed> log_;                       // entry i at i - 1
+  int64_t last_time_ns_ = 0;
 };
 
 }  // namespace bop::raft::test

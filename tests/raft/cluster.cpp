@@ -124,6 +124,7 @@ void Cluster::take_update(Node& n) {
     n.writes.push_back(std::move(write));
   }
   for (const Message& message : update_.messages) {
+    checker_.sent(message, n.disk.hard, n.disk.entries.size());
     Flight flight{message, {message.entries.begin(), message.entries.end()}};
     flight.message.entries = {};
     flights_.push_back(std::move(flight));
@@ -136,6 +137,7 @@ void Cluster::take_update(Node& n) {
   n.reads.insert(n.reads.end(), update_.reads.begin(), update_.reads.end());
   for (const Update::ReadReady& ready : update_.reads)
     checker_.served(ready.token, read_floors_.at(ready.token), ready.index);
+  n.release = update_.release;
   n.deadline = update_.deadline;
 }
 

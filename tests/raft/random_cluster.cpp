@@ -48,7 +48,18 @@ class RandomCluster {
     repeat_ = random_.below(5);
     delay_ = 1 + random_.below(20);
     disk_delay_ = 1 + random_.below(30);
-    fault_every_ = (50 + static_cast<Duration>(random_.below(1500))) * milliseconds;
+    switch (weather_ = static_cast<Weather>(random_.below(3))) {
+      case Weather::fair: fault_every_ = (20 + time_below(1500)) * milliseconds; break;
+      case Weather::storm:
+        fault_every_ = (20 + time_below(60)) * milliseconds;
+        disk_delay_ *= 3;
+        break;
+      case Weather::contest:
+        fault_every_ = (40 + time_below(200)) * milliseconds;
+        delay_ = 30 + random_.below(100);
+        disk_delay_ = 30 + random_.below(100);
+        break;
+    }
   }
 
   RandomRun run() {
@@ -69,12 +80,19 @@ class RandomCluster {
  private:
   using Action = std::function<void()>;
 
+  // fair: time to work between faults. storm: one election after the other, entries half written.
+  // contest: several candidates in most elections, and votes that crashes forget.
+  enum class Weather { fair, storm, contest };
+
   void after(Duration delay, Action action) {
     agenda_.emplace(std::pair(now_ + delay, ++order_), std::move(action));
   }
   Duration random_time(uint64_t up_to_milliseconds) {
     return static_cast<Duration>(random_.below(up_to_milliseconds * 1000 + 1)) * microseconds;
   }
+
+  Duration time_below(uint64_t bound) { return static_cast<Duration>(random_.below(bound)); }
+  bool fair() const { return weather_ == Weather::fair; }
 
   template <class Done>
   bool run_until(Instant end, Done done) {
@@ -214,15 +232,23 @@ class RandomCluster {
   void fault() {
     if (now_ > fault_time) return;
     const NodeId id = random_node();
-    switch (random_.below(6)) {
+    switch (weather_ == Weather::contest ? 6 * random_.below(2) : random_.below(7)) {
       case 0:
       case 1: crash(id); break;
       case 2: isolate(id, random_.chance(1, 2)); break;
       case 3: split(); break;
       case 4: sicken(id); break;
       case 5: tell(id, Resign{}); break;
+      case 6: suspect_leader(id); break;
     }
     after(random_time(static_cast<uint64_t>(fault_every_ / milliseconds) * 2), [this] { fault(); });
+  }
+
+  // One or all of the others take the leader for lost, which it is not.
+  void suspect_leader(NodeId id) {
+    const bool all = weather_ == Weather::contest || random_.chance(1, 2);
+    for (auto& [other, node] : cluster_.nodes())
+      if (node.up() && (all || other == id)) tell(other, NodeLost{node.core->leader()});
   }
 
   void tell(NodeId id, Event event) {
@@ -240,7 +266,7 @@ class RandomCluster {
     disk_free_[id] = 0;
     armed_[id] = never;
     notice_loss(id);
-    after(random_time(1500), [this, id] {
+    after(random_time(fair() ? 1500 : 50), [this, id] {
       if (!cluster_.node(id).up()) start(id);
     });
   }
@@ -272,7 +298,7 @@ class RandomCluster {
   }
 
   void mend_later() {
-    after(random_time(3000), [this] { cut_.clear(); });
+    after(random_time(fair() ? 3000 : 100), [this] { cut_.clear(); });
   }
 
   void lose_sight() {
@@ -334,6 +360,7 @@ class RandomCluster {
   std::map<NodeId, Instant> armed_;
   std::set<std::pair<NodeId, NodeId>> cut_;
   uint64_t token_ = 0;
+  Weather weather_ = Weather::fair;
   bool calm_ = false;
   Index last_from_ = 0;
   RandomRun result_;

@@ -1,0 +1,554 @@
+#include "scenario.h"
+
+#include <fstream>
+#include <functional>
+#include <iostream>
+#include <set>
+#include <sstream>
+
+#include "cluster.h"
+#include "raft/configuration.h"
+
+namespace bop::raft::test {
+
+namespace {
+
+using Words = std::vector<std::string>;
+
+uint64_t number(const std::string& text) {
+  size_t end = 0;
+  uint64_t value = 0;
+  try {
+    value = std::stoull(text, &end);
+  } catch (const std::exception&) {
+    throw Violation("not a number: " + text);
+  }
+  if (end != text.size()) throw Violation("not a number: " + text);
+  return value;
+}
+
+bool yes(const std::string& text) {
+  if (text != "yes" && text != "no") throw Violation("neither yes nor no: " + text);
+  return text == "yes";
+}
+
+const std::string& word(const Words& words, size_t i) {
+  if (i >= words.size()) throw Violation("a word is missing");
+  return words[i];
+}
+
+uint64_t field_of(const Message& m, const std::string& name, size_t entries) {
+  if (name == "term") return m.term;
+  if (name == "log_term") return m.log_term;
+  if (name == "index") return m.index;
+  if (name == "commit") return m.commit;
+  if (name == "release") return m.release;
+  if (name == "match") return m.match;
+  if (name == "round") return m.round;
+  if (name == "ok") return m.ok;
+  if (name == "quiet") return m.quiet;
+  if (name == "entries") return entries;
+  throw Violation("no such field: " + name);
+}
+
+void set_field(Message& m, const std::string& name, uint64_t value) {
+  if (name == "term")
+    m.term = value;
+  else if (name == "log_term")
+    m.log_term = value;
+  else if (name == "index")
+    m.index = value;
+  else if (name == "commit")
+    m.commit = value;
+  else if (name == "release")
+    m.release = value;
+  else if (name == "match")
+    m.match = value;
+  else if (name == "round")
+    m.round = value;
+  else if (name == "ok")
+    m.ok = value != 0;
+  else if (name == "quiet")
+    m.quiet = value != 0;
+  else
+    throw Violation("no such field: " + name);
+}
+
+MessageKind kind_named(const std::string& name) {
+  for (int kind = 1; kind <= 9; ++kind)
+    if (name == name_of(static_cast<MessageKind>(kind))) return static_cast<MessageKind>(kind);
+  throw Violation("no such kind of message: " + name);
+}
+
+class Scenario {
+ public:
+  void execute(const Words& words) {
+    const auto command = commands_.find(words[0]);
+    if (command == commands_.end()) throw Violation("no such command: " + words[0]);
+    command->second(words);
+  }
+
+ private:
+  // ---- before the start ----
+
+  void add_nodes(const Words& w) {
+    for (NodeId id = 1; id <= number(word(w, 1)); ++id) configuration_.voters.push_back(id);
+  }
+  void add_learners(const Words& w) {
+    for (size_t i = 1; i < w.size(); ++i) configuration_.learners.push_back(number(w[i]));
+  }
+
+  void set(const Words& w) {
+    const std::string& name = word(w, 1);
+    const uint64_t value = number(word(w, 2));
+    if (name == "election_timeout")
+      settings_.election_timeout = Duration(value) * milliseconds;
+    else if (name == "heartbeat_interval")
+      settings_.heartbeat_interval = Duration(value) * milliseconds;
+    else if (name == "max_append_bytes")
+      settings_.max_append_bytes = value;
+    else if (name == "max_append_entries")
+      settings_.max_append_entries = value;
+    else if (name == "max_inflight_bytes")
+      settings_.max_inflight_bytes = value;
+    else if (name == "max_inflight_appends")
+      settings_.max_inflight_appends = value;
+    else if (name == "max_uncommitted_bytes")
+      settings_.max_uncommitted_bytes = value;
+    else if (name == "max_pending_reads")
+      settings_.max_pending_reads = value;
+    else if (name == "cache_bytes")
+      settings_.cache_bytes = value;
+    else if (name == "quiet")
+      settings_.quiet = value != 0;
+    else
+      throw Violation("no such setting: " + name);
+  }
+
+  void give_log(const Words& w) {
+    Disk& disk = disks_[number(word(w, 1))];
+    for (size_t i = 2; i < w.size(); ++i) {
+      Entry entry;
+      entry.term = number(w[i]);
+      entry.index = disk.entries.size() + 1;
+      entry.kind = EntryKind::command;
+      // Same term and index, same entry: as one leader would have made it.
+      entry.payload = mem::Buffer::copy(as_bytes(w[i] + "." + std::to_string(entry.index)));
+      disk.entries.push_back(entry);
+    }
+    if (!disk.entries.empty()) disk.hard = {disk.entries.back().term, 0};
+  }
+  void give_hard(const Words& w) {
+    disks_[number(word(w, 1))].hard = {number(word(w, 2)), w.size() > 3 ? number(w[3]) : 0};
+  }
+  void give_machine(const Words& w) { disks_[number(word(w, 1))].machine = number(word(w, 2)); }
+
+  void start(const Words&) {
+    cluster_ = std::make_unique<Cluster>(configuration_, settings_, 7);
+    for (auto& [id, disk] : disks_) cluster_->node(id).disk = disk;
+    for (auto& [id, node] : cluster_->nodes()) {
+      cluster_->start(id);
+      settle(id);
+    }
+  }
+
+  Cluster& cluster() {
+    if (cluster_ == nullptr) throw Violation("not started");
+    return *cluster_;
+  }
+  NodeId id_of(const Words& w, size_t i) {
+    const NodeId id = number(word(w, i));
+    if (!cluster().nodes().contains(id)) throw Violation("no such node: " + w[i]);
+    return id;
+  }
+  Node& node_of(const Words& w, size_t i) { return cluster().node(id_of(w, i)); }
+  Core& core_of(const Words& w, size_t i) {
+    Node& node = node_of(w, i);
+    if (!node.up()) throw Violation("node " + w[i] + " is down");
+    return *node.core;
+  }
+
+  // ---- steps ----
+
+  void step(NodeId id) {
+    cluster().step(id);
+    settle(id);
+  }
+
+  // What follows from a step without anybody's doing.
+  void settle(NodeId id) {
+    Node& node = cluster().node(id);
+    std::erase_if(cluster().flights(), [this](const Flight& flight) {
+      return cut_.contains({flight.message.from, flight.message.to});
+    });
+    while (!held_.contains(id) && !node.writes.empty()) {
+      cluster().persist(id);
+      step(id);
+    }
+    while (!held_loads_.contains(id) && !node.loads.empty()) {
+      cluster().load(id);
+      step(id);
+    }
+    cluster().check_all();
+  }
+
+  void timeout(const Words& w) {
+    Node& node = node_of(w, 1);
+    if (node.deadline == never) throw Violation("node " + w[1] + " has no deadline");
+    node.now = std::max(node.now, node.deadline);
+    step(node.id);
+  }
+
+  void advance(NodeId id, Duration time) {
+    Node& node = cluster().node(id);
+    const Instant end = node.now + time;
+    while (node.up() && node.deadline <= end) {
+      node.now = std::max(node.now, node.deadline);
+      step(id);
+    }
+    node.now = end;
+  }
+  void tick(const Words& w) {
+    advance(id_of(w, 1), static_cast<Duration>(number(word(w, 2))) * milliseconds);
+  }
+  void live(const Words& w) {
+    for (uint64_t i = 0; i < number(word(w, 1)); ++i) {
+      for (auto& [id, node] : cluster().nodes()) advance(id, 1 * milliseconds);
+      run({});
+    }
+  }
+
+  // ---- network ----
+
+  void run(const Words&) {
+    for (int i = 0; !cluster().flights().empty(); ++i) {
+      if (i == 100000) throw Violation("the messages never end");
+      const Flight flight = std::move(cluster().flights().front());
+      cluster().flights().pop_front();
+      cluster().deliver(flight);
+      step(flight.message.to);
+    }
+  }
+
+  // Takes out what is in flight from A to B.
+  std::deque<Flight> take_flights(const Words& w, bool must_be) {
+    std::deque<Flight> taken;
+    std::deque<Flight> rest;
+    for (Flight& flight : cluster().flights()) {
+      const Message& m = flight.message;
+      const bool all = w.size() > 1 && w[1] == "all";
+      const bool wanted = all || (m.from == id_of(w, 1) && m.to == id_of(w, 2) &&
+                                  (w.size() < 4 || m.kind == kind_named(w[3])));
+      (wanted ? taken : rest).push_back(std::move(flight));
+    }
+    if (taken.empty() && must_be) throw Violation("nothing of that is in flight");
+    cluster().flights() = std::move(rest);
+    return taken;
+  }
+
+  void deliver_each(const std::deque<Flight>& flights) {
+    for (const Flight& flight : flights) {
+      cluster().deliver(flight);
+      step(flight.message.to);
+    }
+  }
+  void deliver(const Words& w) { deliver_each(take_flights(w, true)); }
+  void deliver_one(const Words& w) {
+    std::deque<Flight> flights = take_flights(w, true);
+    deliver_each({flights.front()});
+    flights.pop_front();
+    cluster().flights().insert(cluster().flights().begin(), flights.begin(), flights.end());
+  }
+  void drop(const Words& w) { take_flights(w, word(w, 1) != "all"); }
+  void together(const Words& w) {
+    for (const Flight& flight : take_flights(w, true)) cluster().deliver(flight);
+    step(id_of(w, 2));
+  }
+  void last_first(const Words& w) {
+    std::deque<Flight> flights = take_flights(w, true);
+    std::reverse(flights.begin(), flights.end());
+    deliver_each(flights);
+  }
+  void repeat(const Words& w) {
+    const std::deque<Flight> flights = take_flights(w, true);
+    deliver_each(flights);
+    for (const Flight& flight : flights) cluster().flights().push_back(flight);
+  }
+
+  void cut_link(NodeId a, NodeId b) {
+    cut_.insert({a, b});
+    cut_.insert({b, a});
+    std::erase_if(cluster().flights(), [this](const Flight& flight) {
+      return cut_.contains({flight.message.from, flight.message.to});
+    });
+  }
+  void cut(const Words& w) { cut_link(id_of(w, 1), id_of(w, 2)); }
+  void isolate(const Words& w) {
+    for (auto& [id, node] : cluster().nodes()) cut_link(id_of(w, 1), id);
+  }
+  void mend(const Words&) { cut_.clear(); }
+
+  void forge(const Words& w) {
+    Flight flight;
+    Message& m = flight.message;
+    m.kind = kind_named(word(w, 1));
+    m.from = number(word(w, 2));
+    m.to = id_of(w, 3);
+    size_t i = 4;
+    for (; i < w.size() && w[i] != "entries"; i += 2) set_field(m, w[i], number(word(w, i + 1)));
+    for (++i; i < w.size(); ++i) {
+      const size_t colon = w[i].find(':');
+      Entry entry;
+      entry.term = number(w[i].substr(0, colon));
+      entry.index = number(w[i].substr(colon + 1));
+      entry.kind = EntryKind::command;
+      flight.entries.push_back(entry);
+    }
+    cluster().deliver(flight);
+    step(m.to);
+  }
+
+  // ---- disks ----
+
+  void hold(const Words& w) { held_.insert(number(word(w, 1))); }
+  void persist(const Words& w) {
+    const uint64_t count = w.size() > 2 ? number(w[2]) : 1;
+    for (uint64_t i = 0; i < count; ++i) {
+      cluster().persist(id_of(w, 1));
+      step(id_of(w, 1));
+    }
+  }
+  void release(const Words& w) {
+    held_.erase(id_of(w, 1));
+    settle(id_of(w, 1));
+  }
+  void hold_loads(const Words& w) { held_loads_.insert(number(word(w, 1))); }
+  void load(const Words& w) {
+    if (node_of(w, 1).loads.empty()) throw Violation("nothing is asked for");
+    cluster().load(id_of(w, 1));
+    step(id_of(w, 1));
+  }
+
+  // ---- events ----
+
+  void propose(const Words& w) {
+    std::string text;
+    for (size_t i = 3; i < w.size(); ++i) text += (i > 3 ? " " : "") + w[i];
+    cluster().propose(id_of(w, 1), number(word(w, 2)), text);
+    step(id_of(w, 1));
+  }
+  void configure(const Words& w) {
+    Propose event;
+    event.token = number(word(w, 2));
+    event.kind = EntryKind::configuration;
+    Configuration configuration;
+    for (size_t i = 3; i < w.size(); ++i) configuration.voters.push_back(number(w[i]));
+    if (configuration.voters.empty()) configuration = configuration_;
+    event.payload = encode_configuration(configuration);
+    tell(id_of(w, 1), event);
+  }
+  void read(const Words& w) {
+    cluster().read(id_of(w, 1), number(word(w, 2)));
+    step(id_of(w, 1));
+  }
+  void tell(NodeId id, Event event) {
+    cluster().tell(id, std::move(event));
+    step(id);
+  }
+  void lost(const Words& w) { tell(id_of(w, 1), NodeLost{number(word(w, 2))}); }
+  void health(const Words& w) { tell(id_of(w, 1), Health{yes(word(w, 2))}); }
+  void resign(const Words& w) { tell(id_of(w, 1), Resign{}); }
+  void crash(const Words& w) {
+    core_of(w, 1);
+    cluster().crash(id_of(w, 1), w.size() > 2 ? number(w[2]) : 0);
+  }
+  void restart(const Words& w) {
+    if (node_of(w, 1).up()) throw Violation("node " + w[1] + " is up");
+    cluster().start(id_of(w, 1));
+    settle(id_of(w, 1));
+  }
+
+  // ---- expectations ----
+
+  void expect(const Words& w) {
+    if (word(w, 1) == "sent") return expect_sent(w);
+    if (w[1] == "nothing") return expect_nothing(w);
+    Core& core = core_of(w, 1);
+    const std::string& what = word(w, 2);
+    if (w.size() == 3) return expect_same("role", name_of(core.role()), what);
+    if (what == "terms") return expect_terms(core, w);
+    if (what == "proposal" || what == "read") return expect_outcome(w);
+    if (what == "quiet") return expect_same("quiet", core.quiet(), yes(w[3]));
+    if (what == "deadline")
+      return expect_same("deadline", node_of(w, 1).deadline != never, yes(w[3]));
+    expect_same(what, value_of(w, core, what), number(w[3]));
+  }
+
+  uint64_t value_of(const Words& w, const Core& core, const std::string& what) {
+    if (what == "term") return core.term();
+    if (what == "vote") return node_of(w, 1).disk.hard.vote;
+    if (what == "leader") return core.leader();
+    if (what == "commit") return core.commit();
+    if (what == "last") return core.last();
+    if (what == "durable") return core.durable();
+    if (what == "cached") return core.first_cached();
+    if (what == "release") return node_of(w, 1).release;
+    throw Violation("nothing to expect: " + what);
+  }
+
+  template <class A, class B>
+  void expect_same(const std::string& what, const A& is, const B& expected) {
+    if (is == expected) return;
+    std::ostringstream text;
+    text << what << " is " << is << ", not " << expected;
+    throw Violation(text.str());
+  }
+
+  void expect_terms(const Core& core, const Words& w) {
+    std::string is;
+    std::string expected;
+    for (Index i = 1; i <= core.last(); ++i) is += " " + std::to_string(core.term_at(i));
+    for (size_t i = 3; i < w.size(); ++i) expected += " " + w[i];
+    expect_same("terms", is, expected);
+  }
+
+  std::string outcome(const Node& node, bool read, uint64_t token) {
+    for (const auto& refused : node.refused)
+      if (refused.token == token && refused.read == read)
+        return std::string("refused ") + bop_error_name(refused.error);
+    for (const auto& ready : node.reads)
+      if (read && ready.token == token) return "at " + std::to_string(ready.index);
+    for (const auto& proposed : node.proposed)
+      if (!read && proposed.token == token) return "at " + std::to_string(proposed.id.index);
+    return "open";
+  }
+  void expect_outcome(const Words& w) {
+    std::string expected = word(w, 4);
+    if (w.size() > 5) expected += (w[4] == "refused" ? " BOP_E_" : " ") + w[5];
+    expect_same(w[2], outcome(node_of(w, 1), w[2] == "read", number(word(w, 3))), expected);
+  }
+
+  void expect_sent(const Words& w) {
+    std::string others;
+    for (const Flight& flight : cluster().flights()) {
+      const Message& m = flight.message;
+      if (m.from != id_of(w, 2) || m.to != id_of(w, 3)) continue;
+      bool same = m.kind == kind_named(word(w, 4));
+      for (size_t i = 5; i < w.size(); i += 2)
+        same = same && field_of(m, w[i], flight.entries.size()) == number(word(w, i + 1));
+      if (same) return;
+      others += "\n  " + describe_flight(flight);
+    }
+    throw Violation("no such message is in flight, but" + (others.empty() ? " none" : others));
+  }
+  void expect_nothing(const Words& w) {
+    for (const Flight& flight : cluster().flights()) {
+      const Message& m = flight.message;
+      if (m.from == id_of(w, 2) && m.to == id_of(w, 3) &&
+          (w.size() < 5 || m.kind == kind_named(w[4])))
+        throw Violation("in flight: " + describe_flight(flight));
+    }
+  }
+
+  std::string describe_flight(const Flight& flight) {
+    Message message = flight.message;
+    message.entries = flight.entries;
+    return describe(message);
+  }
+
+  void show(const Words&) {
+    for (auto& [id, node] : cluster().nodes()) {
+      std::cout << "node " << id;
+      if (!node.up()) {
+        std::cout << " down\n";
+        continue;
+      }
+      const Core& core = *node.core;
+      std::cout << " " << name_of(core.role()) << " term " << core.term() << " leader "
+                << core.leader() << " last " << core.last() << " durable " << core.durable()
+                << " commit " << core.commit() << (core.quiet() ? " quiet" : "") << " writes "
+                << node.writes.size() << " at " << node.now / milliseconds << " ms\n";
+    }
+    for (const Flight& flight : cluster().flights())
+      std::cout << "  " << describe_flight(flight) << "\n";
+  }
+
+  using Command = std::function<void(const Words&)>;
+  Command bind(void (Scenario::*member)(const Words&)) {
+    return [this, member](const Words& words) { (this->*member)(words); };
+  }
+
+  const std::map<std::string, Command> commands_ = {
+      {"nodes", bind(&Scenario::add_nodes)},
+      {"learners", bind(&Scenario::add_learners)},
+      {"set", bind(&Scenario::set)},
+      {"log", bind(&Scenario::give_log)},
+      {"hard", bind(&Scenario::give_hard)},
+      {"machine", bind(&Scenario::give_machine)},
+      {"start", bind(&Scenario::start)},
+      {"timeout", bind(&Scenario::timeout)},
+      {"tick", bind(&Scenario::tick)},
+      {"live", bind(&Scenario::live)},
+      {"run", bind(&Scenario::run)},
+      {"deliver", bind(&Scenario::deliver)},
+      {"deliver_one", bind(&Scenario::deliver_one)},
+      {"together", bind(&Scenario::together)},
+      {"last_first", bind(&Scenario::last_first)},
+      {"repeat", bind(&Scenario::repeat)},
+      {"drop", bind(&Scenario::drop)},
+      {"cut", bind(&Scenario::cut)},
+      {"isolate", bind(&Scenario::isolate)},
+      {"mend", bind(&Scenario::mend)},
+      {"forge", bind(&Scenario::forge)},
+      {"hold", bind(&Scenario::hold)},
+      {"persist", bind(&Scenario::persist)},
+      {"release", bind(&Scenario::release)},
+      {"hold_loads", bind(&Scenario::hold_loads)},
+      {"load", bind(&Scenario::load)},
+      {"propose", bind(&Scenario::propose)},
+      {"configure", bind(&Scenario::configure)},
+      {"read", bind(&Scenario::read)},
+      {"crash", bind(&Scenario::crash)},
+      {"restart", bind(&Scenario::restart)},
+      {"lost", bind(&Scenario::lost)},
+      {"health", bind(&Scenario::health)},
+      {"resign", bind(&Scenario::resign)},
+      {"expect", bind(&Scenario::expect)},
+      {"show", bind(&Scenario::show)},
+  };
+
+  Configuration configuration_;
+  Settings settings_;
+  std::map<NodeId, Disk> disks_;
+  std::unique_ptr<Cluster> cluster_;
+  std::set<std::pair<NodeId, NodeId>> cut_;
+  std::set<NodeId> held_;
+  std::set<NodeId> held_loads_;
+};
+
+Words split(const std::string& line) {
+  std::istringstream stream(line.substr(0, line.find('#')));
+  Words words;
+  for (std::string word; stream >> word;) words.push_back(word);
+  return words;
+}
+
+}  // namespace
+
+void run_scenario(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) throw Violation("cannot read " + path);
+  Scenario scenario;
+  std::string line;
+  for (int at = 1; std::getline(file, line); ++at) {
+    const Words words = split(line);
+    if (words.empty()) continue;
+    try {
+      scenario.execute(words);
+    } catch (const Violation& violation) {
+      throw Violation(path + ":" + std::to_string(at) + ": " + line + ": " + violation.what());
+    }
+  }
+}
+
+}  // namespace bop::raft::test

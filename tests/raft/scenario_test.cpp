@@ -1,0 +1,45 @@
+// One test a file of scenarios/, named as it.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/assert.h"
+#include "checker.h"
+#include "scenario.h"
+
+namespace bop::raft::test {
+
+namespace {
+
+std::vector<std::string> scenarios() {
+  std::vector<std::string> paths;
+  for (const auto& file : std::filesystem::directory_iterator(BOP_RAFT_SCENARIOS))
+    if (file.path().extension() == ".txt") paths.push_back(file.path().string());
+  std::sort(paths.begin(), paths.end());
+  return paths;
+}
+
+std::string name_of_file(const testing::TestParamInfo<std::string>& info) {
+  return std::filesystem::path(info.param).stem().string();
+}
+
+class Scenario : public testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override { set_assert_handler(throw_on_assert); }
+  void TearDown() override { set_assert_handler(nullptr); }
+};
+
+TEST_P(Scenario, plays) {
+  try {
+    run_scenario(GetParam());
+  } catch (const Violation& violation) {
+    FAIL() << violation.what();
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Raft, Scenario, testing::ValuesIn(scenarios()), name_of_file);
+
+}  // namespace
+
+}  // namespace bop::raft::test
