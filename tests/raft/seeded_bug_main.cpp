@@ -1,24 +1,57 @@
-// Linked with a variant of the core that has a bug (raft/seeded_bugs.h): passes when the random
-// cluster catches it.
+// Linked with a variant of the core that has a bug (raft/seeded_bugs.h): passes when a scenario or the
+// random cluster catches it. Arguments: the folder of the scenarios.
+#include <algorithm>
 #include <cstdio>
+#include <filesystem>
+#include <string>
+#include <vector>
 
 #include "base/assert.h"
 #include "checker.h"
 #include "random_cluster.h"
+#include "scenario.h"
 
-int main() {
-  using namespace bop::raft::test;
-  constexpr uint64_t seeds = 400;
-  bop::set_assert_handler(throw_on_assert);
+namespace {
+
+using namespace bop::raft::test;
+
+bool scenarios_catch_it(const char* folder) {
+  std::vector<std::string> paths;
+  for (const auto& file : std::filesystem::directory_iterator(folder))
+    paths.push_back(file.path().string());
+  std::sort(paths.begin(), paths.end());
+  int caught = 0;
+  for (const std::string& path : paths) {
+    try {
+      run_scenario(path);
+    } catch (const Violation& violation) {
+      if (++caught <= 3) std::printf("caught by %s\n", violation.what());
+    }
+  }
+  if (caught > 3) std::printf("caught by %d more scenarios\n", caught - 3);
+  return caught > 0;
+}
+
+bool random_cluster_catches_it(uint64_t seeds) {
   for (uint64_t seed = 1; seed <= seeds; ++seed) {
     try {
       run_random_cluster(seed);
     } catch (const Violation& violation) {
       std::printf("caught by seed %llu: %s\n", static_cast<unsigned long long>(seed),
                   violation.what());
-      return 0;
+      return true;
     }
   }
   std::printf("not caught by %llu seeds\n", static_cast<unsigned long long>(seeds));
-  return 1;
+  return false;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 2) return 2;
+  bop::set_assert_handler(throw_on_assert);
+  const bool by_scenario = scenarios_catch_it(argv[1]);
+  const bool by_chance = random_cluster_catches_it(by_scenario ? 20 : 400);
+  return by_scenario || by_chance ? 0 : 1;
 }

@@ -1,0 +1,155 @@
+// Whatever peers say, a replica must not fail an assert: only our own bugs may. The input is a list
+// of events, small numbers in most fields, so that many of them make sense.
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+
+#include "base/bytes.h"
+#include "raft/core.h"
+
+namespace {
+
+using namespace bop;
+using namespace bop::raft;
+
+class Host {
+ public:
+  Host(Reader& in, uint8_t options)
+      : in_(in), self_(self_of(options)), core_(settings(options), restored(), 0) {
+    step();
+  }
+
+  void run() {
+    for (int i = 0; i < 400 && in_.remaining() > 0; ++i) {
+      switch (in_.u8() % 12) {
+        case 0: persist(); break;
+        case 1: now_ += in_.u8() * (10 * milliseconds); break;
+        case 2: propose(); break;
+        case 3: events_.push_back(Read{1}); break;
+        case 4: events_.push_back(NodeLost{node()}); break;
+        case 5: events_.push_back(Health{in_.u8() % 2 == 0}); break;
+        case 6: events_.push_back(Resign{}); break;
+        case 7: load(); break;
+        default: receive(); continue;  // several messages make one step
+      }
+      step();
+    }
+    step();
+    core_.check();
+  }
+
+ private:
+  static NodeId self_of(uint8_t options) { return 1 + options % 5; }  // 4: learner, 5: outsider
+
+  static Settings settings(uint8_t options) {
+    Settings s;
+    s.self = self_of(options);
+    s.quiet = (options & 8) == 0;
+    s.max_append_entries = 4;
+    s.max_append_bytes = 400;
+    s.max_inflight_bytes = 1000;
+    s.max_uncommitted_bytes = 2000;
+    s.max_pending_reads = 8;
+    s.cache_bytes = options & 16 ? 0 : 500;
+    return s;
+  }
+  static Restored restored() {
+    Restored r;
+    r.hard = {3, 0};
+    r.before_first = {1, 2};
+    r.runs = {{3, 1}, {5, 2}};
+    r.last = 6;
+    r.commit = 4;
+    r.configuration = {{1, 2, 3}, {4}};
+    return r;
+  }
+
+  uint64_t small() {
+    const uint8_t value = in_.u8();
+    return value == 255 ? in_.u64() : value % 24;
+  }
+  NodeId node() { return in_.u8() % 6; }
+
+  void propose() {
+    Propose p;
+    p.kind = static_cast<EntryKind>(in_.u8() % 3);
+    p.payload = mem::Buffer::copy(in_.bytes(std::min<size_t>(in_.u8(), in_.remaining())));
+    events_.push_back(std::move(p));
+  }
+
+  std::vector<Entry> entries() {
+    std::vector<Entry> list(in_.u8() % 6);
+    Index index = small();
+    for (Entry& entry : list) {
+      entry.index = index++;
+      entry.term = small();
+      const uint8_t kind = in_.u8();
+      entry.kind = static_cast<EntryKind>(kind % 4);
+      entry.time_ns = static_cast<int64_t>(small());
+      if (kind & 32) ++index;
+    }
+    return list;
+  }
+
+  void receive() {
+    Message m;
+    m.kind = static_cast<MessageKind>(in_.u8() % 11);
+    m.from = node();
+    m.to = in_.u8() % 16 == 0 ? node() : self_;
+    m.term = small();
+    m.log_term = small();
+    m.index = small();
+    m.commit = small();
+    m.match = small();
+    m.release = small();
+    m.round = small();
+    const uint8_t flags = in_.u8();
+    m.ok = flags & 1;
+    m.quiet = flags & 2;
+    if (flags & 4) {
+      received_.push_back(entries());
+      m.entries = received_.back();
+    }
+    events_.push_back(Receive{m});
+  }
+
+  void load() {
+    Loaded loaded;
+    loaded.peer = node();
+    loaded.first = small();
+    loaded.entries = entries();
+    events_.push_back(std::move(loaded));
+  }
+
+  void persist() {
+    if (marks_.empty()) return;
+    events_.push_back(Persisted{marks_.front()});
+    marks_.pop_front();
+  }
+
+  void step() {
+    core_.step(now_, now_, events_, update_);
+    events_.clear();
+    received_.clear();
+    if (update_.mark.number != 0) marks_.push_back(update_.mark);
+    if (in_.remaining() % 3 == 0) core_.applied(update_.commit);
+  }
+
+  Reader& in_;
+  const NodeId self_;
+  Core core_;
+  Update update_;
+  Instant now_ = 0;
+  std::vector<Event> events_;
+  std::deque<std::vector<Entry>> received_;
+  std::deque<PersistMark> marks_;
+};
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  Reader in({data, size});
+  const uint8_t options = in.u8();
+  Host(in, options).run();
+  return 0;
+}

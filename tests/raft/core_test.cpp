@@ -1,0 +1,222 @@
+// What text scenarios cannot see: what an Update holds, and how long.
+#include "raft/core.h"
+
+#include <gtest/gtest.h>
+
+namespace bop::raft {
+namespace {
+
+Settings settings() {
+  Settings s;
+  s.self = 1;
+  s.seed = 42;
+  return s;
+}
+
+Restored alone() {
+  Restored r;
+  r.configuration.voters = {1};
+  return r;
+}
+
+Propose command(uint64_t token) {
+  Propose p;
+  p.token = token;
+  p.session = 5;
+  p.sequence = token;
+  p.machine_version = 3;
+  p.payload = mem::Buffer::copy(as_bytes("payload"));
+  return p;
+}
+
+// A group of one that leads, all durable.
+struct Lone {
+  Core core{settings(), alone(), 0};
+  Update update;
+  Instant now = 0;
+
+  Lone() {
+    step({});
+    persist();
+    persist();
+  }
+  void step(const std::vector<Event>& events, int64_t wall_ns = 1000) {
+    core.step(now, wall_ns, events, update);
+  }
+  void persist() {
+    const PersistMark mark = update.mark;
+    ASSERT_NE(mark.number, 0u);
+    step({Persisted{mark}});
+  }
+};
+
+TEST(Core, a_mark_names_the_hard_state_and_the_last_entry_of_its_record) {
+  Core core(settings(), alone(), 0);
+  Update update;
+  core.step(0, 0, {}, update);
+  EXPECT_EQ(update.mark.number, 1u);
+  EXPECT_EQ(update.mark.hard, (HardState{1, 1}));
+  EXPECT_EQ(update.mark.index, 0u);
+  EXPECT_TRUE(update.entries.empty());
+  const Event persisted = Persisted{update.mark};
+  core.step(0, 0, {&persisted, 1}, update);
+  EXPECT_EQ(core.role(), Role::leader);
+  EXPECT_TRUE(update.role_changed);
+  EXPECT_EQ(update.mark.number, 2u);
+  EXPECT_EQ(update.mark.leader_term, 1u);
+  EXPECT_EQ(update.mark.index, 1u);
+  ASSERT_EQ(update.entries.size(), 1u);
+  EXPECT_EQ(update.entries[0][0].kind, EntryKind::noop);
+}
+
+TEST(Core, a_step_without_change_asks_for_nothing) {
+  Lone lone;
+  lone.step({});
+  EXPECT_EQ(lone.update.mark.number, 0u);
+  EXPECT_TRUE(lone.update.messages.empty());
+  EXPECT_FALSE(lone.update.role_changed);
+}
+
+TEST(Core, an_entry_carries_what_was_proposed) {
+  Lone lone;
+  lone.step({command(7)}, 5000);
+  ASSERT_EQ(lone.update.proposed.size(), 1u);
+  EXPECT_EQ(lone.update.proposed[0].token, 7u);
+  EXPECT_EQ(lone.update.proposed[0].id, (EntryId{1, 2}));
+  const Entry* entry = lone.core.entry(2);
+  ASSERT_NE(entry, nullptr);
+  EXPECT_EQ(entry->kind, EntryKind::command);
+  EXPECT_EQ(entry->session, 5u);
+  EXPECT_EQ(entry->sequence, 7u);
+  EXPECT_EQ(entry->machine_version, 3u);
+  EXPECT_EQ(entry->time_ns, 5000);
+  EXPECT_EQ(as_text(entry->payload.bytes()), "payload");
+}
+
+TEST(Core, the_stamped_time_never_goes_back) {
+  Lone lone;
+  lone.step({command(1)}, 5000);
+  lone.step({command(2)}, 2000);
+  EXPECT_EQ(lone.core.entry(3)->time_ns, 5000);
+  lone.step({command(3)}, 6000);
+  EXPECT_EQ(lone.core.entry(4)->time_ns, 6000);
+
+  Restored later = alone();
+  later.hard = {1, 1};
+  later.runs = {{1, 1}};
+  later.last = 1;
+  later.last_time_ns = 9000;
+  Core core(settings(), later, 0);
+  Update update;
+  core.step(0, 100, {}, update);
+  const Event persisted = Persisted{update.mark};
+  core.step(0, 100, {&persisted, 1}, update);
+  EXPECT_EQ(core.entry(2)->time_ns, 9000);
+}
+
+TEST(Core, many_proposals_of_a_step_become_one_record) {
+  Lone lone;
+  std::vector<Event> events;
+  for (uint64_t i = 0; i < 100; ++i) events.push_back(command(i));
+  lone.step(events);
+  EXPECT_EQ(lone.update.mark.index, 101u);
+  size_t entries = 0;
+  for (auto piece : lone.update.entries) entries += piece.size();
+  EXPECT_EQ(entries, 100u);
+  EXPECT_LE(lone.update.entries.size(), 2u);  // the ring wraps at most once
+}
+
+TEST(Core, one_completion_stands_for_all_records_before_it) {
+  Lone lone;
+  lone.step({command(1)});
+  lone.step({command(2)});
+  EXPECT_EQ(lone.core.durable(), 1u);
+  lone.persist();
+  EXPECT_EQ(lone.core.durable(), 3u);
+  EXPECT_EQ(lone.update.commit, 3u);
+}
+
+TEST(Core, applied_entries_stay_until_the_next_step) {
+  Settings small = settings();
+  small.cache_bytes = 0;
+  Core core(small, alone(), 0);
+  Update update;
+  core.step(0, 0, {}, update);
+  for (int i = 0; i < 2; ++i) {
+    const Event persisted = Persisted{update.mark};
+    core.step(0, 0, {&persisted, 1}, update);
+  }
+  ASSERT_EQ(update.commit, 1u);
+  const Entry* entry = core.entry(1);
+  core.applied(1);
+  EXPECT_EQ(core.entry(1), entry);
+  core.step(0, 0, {}, update);
+  EXPECT_EQ(core.entry(1), nullptr);
+  EXPECT_EQ(core.first_cached(), 2u);
+  EXPECT_EQ(core.term_at(1), 1u);
+}
+
+TEST(Core, a_machine_that_is_behind_is_given_no_more_than_the_limit) {
+  Settings small = settings();
+  small.max_uncommitted_bytes = 300;
+  Core core(small, alone(), 0);
+  Update update;
+  core.step(0, 0, {}, update);
+  for (int i = 0; i < 2; ++i) {
+    const Event persisted = Persisted{update.mark};
+    core.step(0, 0, {&persisted, 1}, update);
+  }
+  std::vector<Event> events;
+  for (uint64_t i = 0; i < 10; ++i) events.push_back(command(i));
+  core.step(0, 0, events, update);
+  EXPECT_EQ(update.proposed.size(), 3u);  // 64 + 7 bytes each, and the noop
+  ASSERT_EQ(update.refused.size(), 7u);
+  EXPECT_EQ(update.refused[0].error, BOP_E_OVERLOADED);
+  const Event persisted = Persisted{update.mark};
+  core.step(0, 0, {&persisted, 1}, update);
+  core.step(0, 0, events, update);
+  EXPECT_TRUE(update.proposed.empty());  // committed, but not applied
+  core.applied(4);
+  core.step(0, 0, events, update);
+  EXPECT_EQ(update.proposed.size(), 4u);
+}
+
+TEST(Core, a_replica_outside_the_configuration_is_passive) {
+  Restored foreign;
+  foreign.configuration.voters = {2, 3, 4};
+  Core core(settings(), foreign, 0);
+  Update update;
+  core.step(0, 0, {}, update);
+  EXPECT_EQ(core.role(), Role::learner);
+  EXPECT_EQ(update.deadline, never);
+  const std::vector<Event> events = {Read{1},      command(2), Health{false},
+                                     Health{true}, Resign{},   NodeLost{2}};
+  core.step(seconds, 0, events, update);
+  EXPECT_EQ(update.refused.size(), 2u);
+  EXPECT_TRUE(update.messages.empty());
+  EXPECT_EQ(update.deadline, never);
+}
+
+TEST(Core, a_machine_ahead_of_its_log_stands_for_a_snapshot) {
+  Restored ahead = alone();
+  ahead.hard = {3, 0};
+  ahead.before_first = {4, 17};
+  ahead.last = 17;
+  ahead.commit = 17;
+  Core core(settings(), ahead, 0);
+  EXPECT_EQ(core.term(), 4u);
+  EXPECT_EQ(core.commit(), 17u);
+  EXPECT_EQ(core.term_at(17), 4u);
+  EXPECT_EQ(core.term_at(16), 0u);
+  Update update;
+  core.step(0, 0, {}, update);
+  EXPECT_EQ(update.mark.hard, (HardState{5, 1}));
+}
+
+TEST(CoreDeathTest, a_completion_of_what_was_never_handed_out_is_our_bug) {
+  Lone lone;
+  EXPECT_DEATH(lone.step({Persisted{PersistMark{99, {}, 0, 0}}}), "outstanding");
+}
+
+}  // namespace
+}  // namespace bop::raft

@@ -1,0 +1,128 @@
+#include "raft/log_window.h"
+
+#include <gtest/gtest.h>
+
+namespace bop::raft {
+namespace {
+
+Restored restored(std::vector<TermRun> runs, Index last, EntryId before_first = {}) {
+  Restored r;
+  r.runs = std::move(runs);
+  r.last = last;
+  r.before_first = before_first;
+  r.commit = before_first.index;
+  return r;
+}
+
+Entry entry(Term term, Index index, size_t bytes = 0) {
+  Entry e;
+  e.term = term;
+  e.index = index;
+  e.time_ns = static_cast<int64_t>(index);
+  e.payload = mem::Buffer::copy(std::vector<uint8_t>(bytes, 'x'));
+  return e;
+}
+
+TEST(TermRuns, tell_the_term_of_every_entry) {
+  const TermRuns runs({2, 10}, {{11, 2}, {14, 5}, {15, 9}}, 20);
+  EXPECT_EQ(runs.at(9), 0u);  // released
+  EXPECT_EQ(runs.at(10), 2u);
+  EXPECT_EQ(runs.at(13), 2u);
+  EXPECT_EQ(runs.at(14), 5u);
+  EXPECT_EQ(runs.at(15), 9u);
+  EXPECT_EQ(runs.at(20), 9u);
+  EXPECT_EQ(runs.at(21), 0u);
+  EXPECT_EQ(runs.first_of_term_at(13), 11u);
+  EXPECT_EQ(runs.first_of_term_at(20), 15u);
+}
+
+TEST(TermRuns, find_the_last_entry_of_a_term_or_a_lower_one) {
+  const TermRuns runs({2, 10}, {{11, 3}, {14, 5}, {15, 9}}, 20);
+  EXPECT_EQ(runs.last_at_most(9, 100), 20u);
+  EXPECT_EQ(runs.last_at_most(9, 17), 17u);
+  EXPECT_EQ(runs.last_at_most(8, 17), 14u);
+  EXPECT_EQ(runs.last_at_most(4, 17), 13u);
+  EXPECT_EQ(runs.last_at_most(4, 12), 12u);
+  EXPECT_EQ(runs.last_at_most(1, 17), 10u);
+}
+
+TEST(TermRuns, are_cut_and_grow_again) {
+  TermRuns runs({0, 0}, {{1, 1}, {3, 2}, {5, 4}}, 6);
+  runs.truncate(4);
+  EXPECT_EQ(runs.last(), 3u);
+  EXPECT_EQ(runs.last_term(), 2u);
+  runs.append(4, 2);
+  runs.append(5, 7);
+  EXPECT_EQ(runs.runs().size(), 3u);
+  EXPECT_EQ(runs.at(5), 7u);
+  runs.truncate(1);
+  EXPECT_EQ(runs.last(), 0u);
+  EXPECT_EQ(runs.last_term(), 0u);
+}
+
+TEST(LogWindow, holds_in_memory_only_what_came_after_the_start) {
+  Log log(restored({{1, 1}}, 5));
+  EXPECT_EQ(log.first_cached(), 6u);
+  EXPECT_EQ(log.find(5), nullptr);
+  EXPECT_TRUE(log.span(1, 5).empty());
+  log.append(entry(2, 6));
+  EXPECT_EQ(log.find(6)->term, 2u);
+  EXPECT_EQ(log.term_at(5), 1u);
+}
+
+TEST(LogWindow, spans_are_consecutive_and_end_where_the_ring_wraps) {
+  Log log(restored({{1, 1}}, 10));
+  for (Index i = 11; i <= 26; ++i) log.append(entry(1, i));  // fills the first ring of 16
+  size_t pieces = 0;
+  for (Index next = 11; next <= log.last(); ++pieces) {
+    const auto span = log.span(next, log.last());
+    ASSERT_FALSE(span.empty());
+    for (const Entry& e : span) EXPECT_EQ(e.index, next++);
+  }
+  EXPECT_EQ(pieces, 2u);
+}
+
+TEST(LogWindow, grows_around_what_it_holds) {
+  Log log(restored({{1, 1}}, 10));
+  for (Index i = 11; i <= 1000; ++i) log.append(entry(1, i, i % 7));
+  for (Index i = 11; i <= 1000; ++i) {
+    ASSERT_EQ(log.find(i)->index, i);
+    ASSERT_EQ(log.find(i)->payload.size(), i % 7);
+  }
+}
+
+TEST(LogWindow, evicts_the_oldest_settled_entries_beyond_the_limit) {
+  Log log(restored({}, 0));
+  for (Index i = 1; i <= 10; ++i) log.append(entry(1, i, 36));  // 100 bytes each
+  EXPECT_EQ(log.open_bytes(), 1000u);
+  log.evict(10, 0);
+  EXPECT_EQ(log.first_cached(), 1u);  // nothing is settled
+  log.settle(8);
+  EXPECT_EQ(log.open_bytes(), 200u);
+  EXPECT_EQ(log.cached_bytes(), 800u);
+  log.evict(10, 350);
+  EXPECT_EQ(log.first_cached(), 6u);
+  log.evict(6, 0);  // not durable beyond
+  EXPECT_EQ(log.first_cached(), 7u);
+  EXPECT_EQ(log.find(6), nullptr);
+  EXPECT_EQ(log.term_at(6), 1u);
+}
+
+TEST(LogWindow, forgets_what_is_truncated_in_memory_or_not) {
+  Log log(restored({{1, 1}, {4, 2}}, 5));
+  log.append(entry(2, 6, 36));
+  log.append(entry(2, 7, 36));
+  log.truncate(7);
+  EXPECT_EQ(log.open_bytes(), 100u);
+  EXPECT_EQ(log.last_time_ns(), 6);
+  log.truncate(4);
+  EXPECT_EQ(log.open_bytes(), 0u);
+  EXPECT_EQ(log.last(), 3u);
+  EXPECT_EQ(log.last_term(), 1u);
+  EXPECT_EQ(log.first_cached(), 4u);
+  log.append(entry(3, 4));
+  EXPECT_EQ(log.find(4)->term, 3u);
+}
+
+}  // namespace
+}  // namespace bop::raft
