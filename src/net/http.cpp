@@ -153,7 +153,6 @@ class HttpSession final : public StreamHandler, public std::enable_shared_from_t
   std::unique_ptr<port::Timer> timer_;
   std::optional<Parser> parser_;
   State state_ = State::idle;
-  bool parsing_ = false;    // on_bytes is on the stack
   bool head_only_ = false;  // the answer to HEAD
   bool keep_alive_ = true;
   bool client_ended_ = false;  // no more requests will come
