@@ -141,6 +141,7 @@ class Log {
   // Counters for metrics.
   struct Counters {
     uint64_t writes = 0, written_bytes = 0, records = 0, entries = 0, seals = 0, segments_made = 0;
+    uint64_t rewritten = 0;  // cold groups
   };
   virtual const Counters& counters() const = 0;
 };

@@ -139,12 +139,16 @@ void ShardLog::open_record(Gathering& into, Group& group, const Append& append, 
   ++counters_.records;
 }
 
-void ShardLog::put_entry(Gathering& into, Group& group, const raft::Entry& entry) {
-  BOP_ASSERT_EQ(entry.index, into.tail.first + into.tail.count);
+void ShardLog::put_entry_bytes(Frame& frame, const raft::Entry& entry) {
   uint8_t bytes[entry_header_bytes];
   encode(entry, bytes);
-  into.frame.put(bytes, sizeof bytes);
-  into.frame.put(entry.payload.data(), entry.payload.size());
+  frame.put(bytes, sizeof bytes);
+  frame.put(entry.payload.data(), entry.payload.size());
+}
+
+void ShardLog::put_entry(Gathering& into, Group& group, const raft::Entry& entry) {
+  BOP_ASSERT_EQ(entry.index, into.tail.first + into.tail.count);
+  put_entry_bytes(into.frame, entry);
   ++into.tail.count;
   group.index.last_time_ns = entry.time_ns;
   group.index.add_term(entry.index, entry.term);
@@ -335,6 +339,7 @@ void ShardLog::complete(Result<size_t> result) {
   for (const Notice& notice : written->notices) {
     if (notice.group->appender != nullptr) notice.group->appender->durable(notice.number);
   }
+  rewrite_if_crowded();
   arm_seal();
   if (free_.size() < frames_kept) free_.push_back(std::move(written));
 }
@@ -425,6 +430,7 @@ void ShardLog::release(GroupId id, raft::EntryId through) {
   if (open_ != nullptr && open_->tail_group == &group) open_->tail_group = nullptr;
   group.index.release(through);
   pin(group);
+  rewrite_if_crowded();
   arm_seal();
 }
 

@@ -105,6 +105,7 @@ class ShardLog final : public Log, private port::Completion {
   void write(Group& group, const Append& append);
   void open_record(Gathering& into, Group& group, const Append& append, Index first);
   void put_entry(Gathering& into, Group& group, const raft::Entry& entry);
+  static void put_entry_bytes(Frame& frame, const raft::Entry& entry);
   void close_record(Gathering& into);
   bool continues_tail(const Group& group, const Append& append, Index first) const;
   void notice(Gathering& in, Group& group, uint64_t number);
@@ -131,6 +132,16 @@ class ShardLog final : public Log, private port::Completion {
   void seal_if_idle();
   bool may_seal() const;
   bool nothing_gathered() const { return open_ == nullptr && queue_.empty(); }
+
+  // ---- rewrite.cpp: cold groups ----
+  uint64_t rewrite_above() const;
+  void rewrite_if_crowded();
+  Group* coldest_pinning(uint32_t segment);
+  void give_up(uint32_t segment);
+  void take_for_rewrite(GroupId id, Index first, Position last_record, Result<Entries> entries);
+  void rewrite(Group& group, const Entries& entries);
+  size_t rewrite_record(Group& group, std::span<const raft::Entry> entries,
+                        std::deque<RecordPlace>& places);
 
   // ---- what is needed ----
   void pin(Group& group);
@@ -172,6 +183,10 @@ class ShardLog final : public Log, private port::Completion {
   std::map<uint32_t, uint64_t> pins_;   // how many groups need a segment
   uint32_t hole_segment_ = 0;           // from here on nothing is released, 0: no hole
   uint32_t written_first_segment_ = 0;  // what the last frame said
+
+  bool rewriting_ = false;
+  uint32_t gave_up_on_ = 0;  // the segment that cannot be freed by rewriting, for a while
+  Instant gave_up_until_ = 0;
 
   std::optional<Error> latched_;
 };

@@ -174,7 +174,7 @@ class Rig {
   }
 
   // One completion, post or due timer.
-  bool step() { return disk.step() || post.run_one() || timers.fire(clock.now()); }
+  bool step() { return post.run_one() || disk.step() || timers.fire(clock.now()); }
   void run() {
     while (step()) {
     }

@@ -1,0 +1,274 @@
+// What a log does with its room: segments made ahead, released, used again; full disks and full logs;
+// cold groups that would pin old segments.
+#include "rig.h"
+
+namespace bop::log::testing {
+namespace {
+
+// Appends until refused; gives the refusal.
+Error fill(Rig& rig, GroupId group, Index& next) {
+  for (int i = 0; i < 100000; ++i) {
+    const Status appended = rig.append(group, 1, next, 1, 3000);
+    if (!appended) return appended.error();
+    ++next;
+    rig.log->flush();
+    rig.run();
+  }
+  return {};
+}
+
+size_t segments_in(Rig& rig) { return rig.disk.list_now("wal")->size(); }
+
+TEST(LogSpace, makes_the_next_segment_ahead) {
+  Rig rig;
+  rig.open(true);
+  EXPECT_EQ(segments_in(rig), 1u);
+  rig.run();
+  EXPECT_EQ(segments_in(rig), 2u);
+  EXPECT_TRUE(rig.log->idle());
+}
+
+TEST(LogSpace, goes_on_in_the_next_segment_while_it_is_still_being_made) {
+  Rig rig;
+  rig.open(true);
+  TestAppender& told = rig.appender(1);
+  Index next = 1;
+  for (int i = 0; i < 30; ++i, next += 10) {
+    ASSERT_TRUE(rig.append(1, 1, next, 10, 2500));  // 750 KB before any completion
+    rig.log->flush();
+  }
+  EXPECT_TRUE(told.numbers.empty());
+  rig.run();
+  EXPECT_EQ(told.last_durable, 30u);
+  EXPECT_EQ(rig.read(1, 1, 10 << 20)->size(), 300u);
+}
+
+TEST(LogSpace, uses_released_segments_again) {
+  Rig rig;
+  rig.open(true);
+  Index next = 1;
+  for (int i = 0; i < 400; ++i) {
+    rig.write(1, 1, next, 10, 2000);
+    next += 10;
+    if (i % 5 == 0 && next > 30) rig.log->release(1, {1, next - 30});
+  }
+  EXPECT_LE(segments_in(rig), 5u);
+  EXPECT_LE(rig.log->used_bytes(), 5 * rig.options.segment_bytes);
+  EXPECT_GT(rig.log->counters().segments_made, 20u);
+  EXPECT_EQ(rig.read(1, next - 20)->front().index, next - 20);
+  rig.close();
+  rig.open();
+  EXPECT_EQ(rig.found(1)->last, next - 1);
+  EXPECT_EQ(rig.found(1)->health, Health::ok) << rig.found(1)->reason;
+  EXPECT_EQ(rig.log->recovery().others_suspect, false);
+}
+
+TEST(LogSpace, a_read_under_way_keeps_its_segment_from_being_used_again) {
+  Rig rig;
+  rig.open(true);
+  rig.write(1, 1, 1, 10, 2000);
+  std::optional<Result<std::vector<raft::Entry>>> read;
+  rig.log->read(1, 1, 1, [&](auto entries) { read = std::move(entries); });
+  // The read waits in the disk's queue while the log goes on through several segments.
+  rig.disk.set_faults({.shuffle = true});
+  for (Index next = 11; next < 1500; next += 10) {
+    rig.write(1, 1, next, 10, 2000);
+    rig.log->release(1, {1, next});
+  }
+  rig.run();
+  ASSERT_TRUE(read.has_value());
+  ASSERT_TRUE(*read) << read->error().to_string();
+  EXPECT_TRUE(same(read->value().front(), make_entry(1, 1, 2000)));
+}
+
+TEST(LogSpace, released_entries_are_not_found) {
+  Rig rig;
+  rig.open(true);
+  rig.write(1, 1, 1, 10);
+  rig.log->release(1, {1, 4});
+  EXPECT_EQ(rig.read(1, 4).error().code, BOP_E_NOT_FOUND);
+  EXPECT_EQ(rig.read(1, 5)->size(), 6u);
+  rig.log->release(1, {1, 10});
+  EXPECT_EQ(rig.read(1, 10).error().code, BOP_E_NOT_FOUND);
+  rig.write(1, 1, 11, 1);
+  EXPECT_EQ(rig.read(1, 11)->size(), 1u);
+}
+
+TEST(LogSpace, a_full_log_refuses_entries_by_name_takes_votes_and_recovers_when_released) {
+  Rig rig;
+  rig.options.max_bytes = 4 * rig.options.segment_bytes;
+  rig.open(true);
+  Index next = 1;
+  EXPECT_EQ(fill(rig, 1, next).code, BOP_E_LOG_FULL);
+  EXPECT_GT(next * 4096, 3 * rig.options.segment_bytes) << "a block each";
+  EXPECT_LE(rig.log->used_bytes(), rig.options.max_bytes);
+  EXPECT_EQ(rig.log->room(1).error().code, BOP_E_LOG_FULL);
+  rig.settle();
+  rig.write(1, 5, next, 0);  // a vote
+  EXPECT_TRUE(rig.log->healthy(rig.clock.now(), 1 * seconds));
+  EXPECT_EQ(rig.read(1, 1)->front().index, 1u);
+  rig.log->release(1, {1, next - 2});
+  rig.settle();
+  EXPECT_TRUE(rig.log->room(3000));
+  rig.write(1, 5, next, 1, 3000);
+  rig.close();
+  rig.open();
+  EXPECT_EQ(rig.found(1)->last, next);
+  EXPECT_EQ(rig.found(1)->health, Health::ok);
+}
+
+TEST(LogSpace, votes_are_refused_too_when_the_reserve_is_used_up) {
+  Rig rig;
+  rig.options.max_bytes = 3 * rig.options.segment_bytes;
+  rig.open(true);
+  Index next = 1;
+  ASSERT_EQ(fill(rig, 1, next).code, BOP_E_LOG_FULL);
+  int votes = 0;
+  while (votes < 1000 && rig.append(1, 2 + static_cast<Term>(votes), next, 0)) {
+    rig.log->flush();
+    rig.run();
+    ++votes;
+  }
+  EXPECT_GE(votes, 4);
+  EXPECT_LT(votes, 1000);
+  rig.log->release(1, {1, next - 2});
+  rig.settle();
+  rig.write(1, 2000, next, 1, 3000);
+}
+
+TEST(LogSpace, a_full_disk_refuses_entries_by_name_and_recovers_by_itself) {
+  Rig rig;
+  rig.open(true);
+  rig.run();
+  rig.disk.set_capacity(3 * rig.options.segment_bytes + 100000);
+  Index next = 1;
+  EXPECT_EQ(fill(rig, 1, next).code, BOP_E_DISK_FULL);
+  rig.write(1, 5, next, 0);
+  EXPECT_TRUE(rig.log->healthy(rig.clock.now(), 1 * seconds));
+  EXPECT_FALSE(rig.appender(1).latch.has_value());
+  rig.disk.set_capacity(0);
+  EXPECT_EQ(rig.append(1, 5, next, 1, 3000).error().code, BOP_E_DISK_FULL);
+  rig.pass(10 * seconds);
+  rig.write(1, 5, next, 1, 3000);
+}
+
+TEST(LogSpace, a_segment_that_ran_out_of_disk_in_the_making_is_given_back) {
+  Rig rig;
+  rig.options.segment_bytes = 4u << 20;
+  rig.open(true);
+  rig.disk.fail(sim::DiskOperation::write, BOP_E_DISK_FULL, 3);
+  rig.run();
+  EXPECT_EQ(rig.disk.list_now("wal")->size(), 1u);
+  EXPECT_EQ(rig.log->used_bytes(), rig.options.segment_bytes);
+  EXPECT_FALSE(rig.appender(1).latch.has_value());
+  rig.write(1, 1, 1, 1);
+  rig.pass(1 * seconds);
+  EXPECT_EQ(rig.disk.list_now("wal")->size(), 2u);
+}
+
+TEST(LogSpace, a_failure_of_the_device_while_a_segment_is_made_latches) {
+  Rig rig;
+  rig.open(true);
+  TestAppender& told = rig.appender(1);
+  rig.disk.fail(sim::DiskOperation::sync_directory, BOP_E_IO);
+  rig.run();
+  EXPECT_TRUE(told.latch.has_value());
+  EXPECT_TRUE(rig.log->idle());
+}
+
+TEST(LogSpace, what_a_crash_left_of_a_segment_in_the_making_is_removed) {
+  Rig rig;
+  rig.options.segment_bytes = 4u << 20;
+  rig.open(true);
+  rig.disk.step();
+  rig.disk.step();
+  EXPECT_TRUE(rig.disk.exists("wal/segment.making"));
+  rig.kill();
+  rig.open();
+  rig.run();
+  EXPECT_FALSE(rig.disk.exists("wal/segment.making"));
+  EXPECT_EQ(segments_in(rig), 2u);
+}
+
+TEST(LogSpace, cold_groups_do_not_pin_old_segments) {
+  Rig rig;
+  rig.options.max_bytes = 16 * rig.options.segment_bytes;
+  rig.options.rewrite_above_bytes = 6 * rig.options.segment_bytes;
+  rig.open(true);
+  for (GroupId cold = 10; cold < 20; ++cold) rig.write(cold, 3, 1, 5, 500);
+  rig.write(20, 8, 1, 0);  // only voted, ever
+  Index next = 1;
+  for (int i = 0; i < 600; ++i) {
+    rig.write(1, 1, next, 10, 2000);
+    next += 10;
+    rig.log->release(1, {1, next - 5});
+    rig.run();
+  }
+  EXPECT_GT(rig.log->counters().rewritten, 10u);
+  EXPECT_LE(rig.log->used_bytes(), 8 * rig.options.segment_bytes);
+  for (GroupId cold = 10; cold < 20; ++cold) {
+    const auto entries = rig.read(cold, 1);
+    ASSERT_TRUE(entries) << entries.error().to_string();
+    ASSERT_EQ(entries->size(), 5u);
+    EXPECT_TRUE(same(entries->back(), make_entry(3, 5, 500)));
+  }
+  rig.write(12, 4, 4, 1);  // a cold group goes on, and replaces its end
+  rig.close();
+  rig.open();
+  for (GroupId cold = 10; cold < 20; ++cold) {
+    ASSERT_NE(rig.found(cold), nullptr);
+    EXPECT_EQ(rig.found(cold)->health, Health::ok) << rig.found(cold)->reason;
+    EXPECT_EQ(rig.found(cold)->last, cold == 12 ? 4u : 5u);
+    EXPECT_EQ(rig.read(cold, 1)->size(), cold == 12 ? 4u : 5u);
+  }
+  EXPECT_EQ(rig.found(20)->hard, (raft::HardState{8, 3}));
+}
+
+TEST(LogSpace, a_power_loss_while_cold_groups_are_rewritten_loses_nothing) {
+  for (uint64_t seed = 1; seed <= 40; ++seed) {
+    SCOPED_TRACE(seed);
+    Rig rig(seed);
+    rig.options.max_bytes = 12 * rig.options.segment_bytes;
+    rig.options.rewrite_above_bytes = 3 * rig.options.segment_bytes;
+    rig.open(true);
+    rig.write(10, 3, 1, 40, 1000);
+    rig.write(11, 3, 1, 2, 500);
+    Index next = 1;
+    const int rounds = 40 + static_cast<int>(seed * 3);
+    for (int i = 0; i < rounds; ++i) {
+      rig.write(1, 1, next, 10, 2000);
+      next += 10;
+      rig.log->release(1, {1, next - 5});
+      for (uint64_t s = 0; s < seed % 4; ++s) rig.step();
+    }
+    seed % 2 == 0 ? rig.kill() : rig.cut_power();
+    rig.open();
+    for (const GroupId cold : {10, 11}) {
+      ASSERT_NE(rig.found(cold), nullptr);
+      EXPECT_EQ(rig.found(cold)->health, Health::ok) << rig.found(cold)->reason;
+      const auto entries = rig.read(cold, 1, 1 << 20);
+      ASSERT_TRUE(entries) << entries.error().to_string();
+      EXPECT_EQ(entries->size(), cold == 10 ? 40u : 2u);
+    }
+    EXPECT_EQ(rig.found(1)->last, next - 1);
+    EXPECT_EQ(rig.found(1)->health, Health::ok);
+  }
+}
+
+TEST(LogSpace, a_group_may_begin_anew_behind_a_gap_after_a_release) {
+  Rig rig;
+  rig.open(true);
+  rig.write(1, 1, 1, 10);
+  rig.log->release(1, {4, 50});
+  rig.write(1, 5, 51, 3);
+  EXPECT_EQ(rig.read(1, 51)->size(), 3u);
+  rig.close();
+  rig.open();
+  EXPECT_EQ(rig.found(1)->health, Health::ok) << rig.found(1)->reason;
+  EXPECT_EQ(rig.found(1)->before_first, (raft::EntryId{4, 50}));
+  EXPECT_EQ(rig.found(1)->last, 53u);
+  EXPECT_EQ(rig.found(1)->runs, (std::vector<raft::TermRun>{{51, 5}}));
+}
+
+}  // namespace
+}  // namespace bop::log::testing
