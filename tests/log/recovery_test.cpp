@@ -1,0 +1,467 @@
+// Recovery against the table of verdicts: tears, flips, losses.
+#include <set>
+
+#include "log/inspect.h"
+#include "rig.h"
+
+namespace bop::log::testing {
+namespace {
+
+// What a read-only scan makes of the directory.
+Recovery scan(sim::Disk& disk) {
+  auto inspection = Inspection::open(disk, "wal");
+  EXPECT_TRUE(inspection);
+  Item item;
+  for (;;) {
+    const auto more = (*inspection)->next(item);
+    EXPECT_TRUE(more) << more.error().to_string();
+    if (!more || !*more) break;
+  }
+  return (*inspection)->recovery();
+}
+
+std::vector<Item> items(sim::Disk& disk) {
+  auto inspection = Inspection::open(disk, "wal");
+  EXPECT_TRUE(inspection);
+  std::vector<Item> all;
+  Item item;
+  while (*(*inspection)->next(item)) all.push_back(item);
+  return all;
+}
+
+const RecoveredGroup* find(const Recovery& recovery, GroupId group) {
+  for (const RecoveredGroup& one : recovery.groups) {
+    if (one.group == group) return &one;
+  }
+  return nullptr;
+}
+
+bool is_ok(const Recovery& recovery, GroupId group) {
+  const RecoveredGroup* found = find(recovery, group);
+  if (found == nullptr) return !recovery.others_suspect;
+  return found->health == Health::ok;
+}
+
+// A frame as the flips' oracle sees it.
+struct Written {
+  uint64_t offset;
+  uint64_t bytes;
+  FrameKind kind;
+  std::set<GroupId> groups;
+};
+
+std::vector<Written> frames_of(sim::Disk& disk) {
+  std::vector<Written> frames;
+  for (const Item& item : items(disk)) {
+    if (item.kind == ItemKind::frame) {
+      frames.push_back({item.place.offset, item.bytes, item.frame_kind, {}});
+    }
+    if (item.kind == ItemKind::record && item.record.kind != RecordKind::summary) {
+      frames.back().groups.insert(item.record.group);
+    }
+  }
+  return frames;
+}
+
+// Whether a group is proven although frame `bad` is gone: it has nothing in it, and a later record or
+// a summary that says so.
+bool survives(const std::vector<Written>& frames, size_t bad, GroupId group) {
+  if (frames[bad].groups.contains(group)) return false;
+  for (size_t i = bad + 1; i < frames.size(); ++i) {
+    if (frames[i].groups.contains(group) || frames[i].kind == FrameKind::opening ||
+        frames[i].kind == FrameKind::summary) {
+      return true;
+    }
+  }
+  return false;
+}
+
+constexpr const char* first_file = "wal/0000000000000001.seg";
+
+// A log of a few blocks: several groups, two epochs, frames of one block and of several.
+void write_small_log(Rig& rig) {
+  rig.open(true);
+  rig.write(1, 1, 1, 3);
+  rig.write(2, 1, 1, 1);
+  rig.write(1, 2, 3, 6, 1200);  // two blocks, and it replaces an entry
+  rig.kill();
+  rig.open();
+  rig.write(3, 4, 1, 1);
+  rig.write(2, 5, 2, 0);
+  rig.write(1, 3, 9, 1);
+  rig.kill();
+}
+
+void expect_flip_verdict(Rig& rig, const std::vector<Written>& frames, uint64_t offset) {
+  const Recovery recovery = scan(rig.disk);
+  ASSERT_FALSE(recovery.torn);
+  ASSERT_EQ(recovery.place.file, first_file);
+  ASSERT_EQ(recovery.place.offset, offset / block_bytes * block_bytes);
+  size_t hit = frames.size();
+  for (size_t i = 0; i < frames.size(); ++i) {
+    if (offset >= frames[i].offset && offset < frames[i].offset + frames[i].bytes) hit = i;
+  }
+  const bool damage = hit + 1 < frames.size();
+  ASSERT_EQ(recovery.damaged, damage);
+  ASSERT_EQ(recovery.suspect, !damage);
+  for (const GroupId group : {1, 2, 3}) {
+    const bool expected = damage && survives(frames, hit, group);
+    ASSERT_EQ(is_ok(recovery, group), expected) << "group " << group << ", frame " << hit;
+  }
+}
+
+TEST(LogRecovery, every_flipped_bit_gets_the_verdict_of_the_table) {
+  Rig rig;
+  write_small_log(rig);
+  const auto frames = frames_of(rig.disk);
+  ASSERT_GE(frames.size(), 8u);
+  const uint64_t end = frames.back().offset + frames.back().bytes;
+  ASSERT_LE(end, 12 * block_bytes);
+  const auto flip = [&](uint64_t offset, int bit) {
+    SCOPED_TRACE(offset);
+    rig.disk.flip_bit(first_file, offset, bit);
+    expect_flip_verdict(rig, frames, offset);
+    rig.disk.flip_bit(first_file, offset, bit);
+  };
+  for (uint64_t offset = 0; offset < end + block_bytes; ++offset) {
+    flip(offset, static_cast<int>(offset * 5 % 8));
+    if (::testing::Test::HasFatalFailure()) return;
+  }
+}
+
+TEST(LogRecovery, every_flipped_bit_of_a_header_or_a_sectors_tag_gets_the_verdict_of_the_table) {
+  Rig rig;
+  write_small_log(rig);
+  const auto frames = frames_of(rig.disk);
+  const uint64_t end = frames.back().offset + frames.back().bytes;
+  for (uint64_t offset = 0; offset < end + block_bytes; ++offset) {
+    const bool header = offset % block_bytes < block_header_bytes;
+    const bool tag = offset % sector_bytes >= sector_data_bytes;
+    for (int bit = 0; bit < 8 && (header || tag); ++bit) {
+      SCOPED_TRACE(offset);
+      rig.disk.flip_bit(first_file, offset, bit);
+      expect_flip_verdict(rig, frames, offset);
+      rig.disk.flip_bit(first_file, offset, bit);
+      if (::testing::Test::HasFatalFailure()) return;
+    }
+  }
+}
+
+TEST(LogRecovery, a_flip_in_a_block_that_was_never_touched_is_suspect_wherever_it_stands) {
+  Rig rig;
+  write_small_log(rig);
+  for (uint64_t offset = 40 * block_bytes + 17; offset < rig.options.segment_bytes;
+       offset += 4001) {
+    rig.disk.flip_bit(first_file, offset, 3);
+    const Recovery recovery = scan(rig.disk);
+    EXPECT_TRUE(recovery.suspect);
+    EXPECT_FALSE(is_ok(recovery, 1));
+    rig.disk.flip_bit(first_file, offset, 3);
+  }
+  EXPECT_FALSE(scan(rig.disk).suspect);
+}
+
+// ---- tears ----
+
+uint32_t segment_number_of_last(Rig& rig) {
+  uint32_t number = 0;
+  for (const Item& item : items(rig.disk)) {
+    if (item.kind == ItemKind::frame) number = segment_number(item.place.file.substr(4));
+  }
+  return number;
+}
+
+struct TearCase {
+  sim::Disk::Image before;  // without the last frame
+  std::vector<uint8_t> after;
+  std::string file;
+  uint64_t offset = 0;  // of the last frame
+  uint64_t bytes = 0;
+  Index acknowledged = 0;  // of group 1
+  Index last = 0;
+};
+
+// Takes the last frame, of `entries` entries of 1 KB, apart from what was there before it.
+TearCase prepare(Rig& rig, Index next, size_t entries) {
+  TearCase out;
+  rig.run();
+  out.before = rig.disk.image();
+  out.acknowledged = next - 1;
+  rig.write(1, 1, next, entries, 1000);
+  rig.run();
+  out.last = next - 1 + entries;
+  const auto all = items(rig.disk);
+  for (const Item& item : all) {
+    if (item.kind != ItemKind::frame) continue;
+    out.file = item.place.file;
+    out.offset = item.place.offset;
+    out.bytes = item.bytes;
+  }
+  out.after = rig.disk.bytes(out.file);
+  return out;
+}
+
+void expect_tear_verdict(Rig& rig, const TearCase& tear, const std::vector<bool>& written) {
+  auto& bytes = rig.disk.bytes(tear.file);
+  const auto& old = tear.before.at(tear.file);
+  size_t sectors = 0;
+  for (size_t s = 0; s < written.size(); ++s) {
+    const auto from = static_cast<long>(tear.offset + s * sector_bytes);
+    const auto& source = written[s] ? tear.after : old;
+    std::copy_n(source.begin() + from, sector_bytes, bytes.begin() + from);
+    sectors += written[s];
+  }
+  const Recovery recovery = scan(rig.disk);
+  ASSERT_FALSE(recovery.damaged);
+  ASSERT_FALSE(recovery.suspect);
+  ASSERT_EQ(recovery.torn, sectors > 0 && sectors < written.size());
+  if (recovery.torn) {
+    ASSERT_EQ(recovery.cut.file, tear.file);
+    ASSERT_EQ(recovery.cut.offset, tear.offset);
+  }
+  const RecoveredGroup* group = find(recovery, 1);
+  ASSERT_NE(group, nullptr);
+  ASSERT_EQ(group->health, Health::ok) << group->reason;
+  ASSERT_EQ(group->last, sectors == written.size() ? tear.last : tear.acknowledged);
+}
+
+// At every 512 bytes, with every subset of blocks missing.
+void tear_everywhere(Rig& rig, const TearCase& tear) {
+  rig.log.reset();
+  rig.disk.load(tear.before);
+  const size_t sectors = tear.bytes / sector_bytes;
+  const size_t blocks = tear.bytes / block_bytes;
+  for (size_t reached = 0; reached <= sectors; ++reached) {
+    for (size_t missing = 0; missing < size_t{1} << blocks; ++missing) {
+      std::vector<bool> written(sectors);
+      for (size_t s = 0; s < sectors; ++s) {
+        written[s] = s < reached && (missing >> (s / sectors_per_block) & 1) == 0;
+      }
+      SCOPED_TRACE(reached * 1000 + missing);
+      expect_tear_verdict(rig, tear, written);
+      if (::testing::Test::HasFatalFailure()) return;
+    }
+  }
+  Random random(7);
+  for (int i = 0; i < 200; ++i) {
+    std::vector<bool> written(sectors);
+    for (size_t s = 0; s < sectors; ++s) written[s] = random.chance(1, 2);
+    expect_tear_verdict(rig, tear, written);
+    if (::testing::Test::HasFatalFailure()) return;
+  }
+}
+
+TEST(LogRecovery, a_torn_last_frame_is_cut_and_reported) {
+  for (const size_t entries : {1, 5, 10, 17}) {
+    SCOPED_TRACE(entries);
+    Rig rig;
+    rig.open(true);
+    rig.write(1, 1, 1, 3, 1000);
+    rig.write(2, 1, 1, 1);
+    tear_everywhere(rig, prepare(rig, 4, entries));
+  }
+}
+
+TEST(LogRecovery, a_torn_last_frame_over_a_recycled_segment_is_cut_and_reported) {
+  for (const size_t entries : {1, 10, 17}) {
+    SCOPED_TRACE(entries);
+    Rig rig;
+    rig.open(true);
+    Index next = 1;
+    while (segment_number_of_last(rig) < 8) {
+      rig.write(1, 1, next, 7, 1000);
+      next += 7;
+      rig.log->release(1, {1, next - 2});
+    }
+    const TearCase tear = prepare(rig, next, entries);
+    const BlockFacts beneath =
+        inspect_block(Bytes(tear.before.at(tear.file)).subspan(tear.offset, block_bytes),
+                      rig.options.log_id, 8, tear.offset);
+    ASSERT_EQ(beneath.state, BlockState::stale);
+    tear_everywhere(rig, tear);
+  }
+}
+
+TEST(LogRecovery, a_torn_last_frame_over_what_an_earlier_tear_left_is_cut_and_reported) {
+  for (const size_t entries : {5, 17}) {
+    SCOPED_TRACE(entries);
+    Rig rig;
+    rig.open(true);
+    rig.write(1, 1, 1, 3, 1000);
+    const TearCase first = prepare(rig, 4, 17);
+    // All but the first block of it reached the disk.
+    rig.log.reset();
+    rig.disk.load(first.before);
+    auto& bytes = rig.disk.bytes(first.file);
+    std::copy(first.after.begin() + static_cast<long>(first.offset + block_bytes),
+              first.after.end(), bytes.begin() + static_cast<long>(first.offset + block_bytes));
+    rig.numbers.clear();
+    rig.appender(1) = TestAppender{};
+    rig.open();
+    EXPECT_TRUE(rig.log->recovery().torn);
+    EXPECT_EQ(rig.found(1)->last, 3u);
+    tear_everywhere(rig, prepare(rig, 4, entries));
+  }
+}
+
+// ---- after the verdict ----
+
+TEST(LogRecovery, a_suspect_log_opens_serves_new_groups_and_stays_suspect) {
+  Rig rig;
+  write_small_log(rig);
+  const auto frames = frames_of(rig.disk);
+  rig.disk.flip_bit(first_file, frames.back().offset + 200, 1);
+  for (int life = 0; life < 4; ++life) {
+    SCOPED_TRACE(life);
+    rig.open();
+    const Recovery& recovery = rig.log->recovery();
+    EXPECT_EQ(recovery.suspect, life == 0);
+    EXPECT_EQ(recovery.damaged, life > 0) << "proven by what was written behind it";
+    EXPECT_TRUE(recovery.others_suspect);
+    for (const GroupId group : {1, 2, 3}) {
+      EXPECT_EQ(rig.found(group)->health, Health::suspect);
+      EXPECT_EQ(rig.found(group)->place.file, first_file);
+      EXPECT_EQ(rig.found(group)->place.offset, frames.back().offset);
+      EXPECT_NE(rig.found(group)->reason, "");
+      EXPECT_EQ(rig.append(group, 9, 20, 0).error().code, BOP_E_SUSPECT);
+    }
+    const Index next = life == 0 ? 1 : rig.found(50)->last + 1;
+    if (life > 0) {
+      EXPECT_EQ(rig.found(50)->health, Health::ok) << rig.found(50)->reason;
+    }
+    rig.write(50, 1, next, 3);
+    life % 2 == 0 ? rig.kill() : rig.close();
+  }
+}
+
+TEST(LogRecovery, segments_from_a_hole_on_are_kept_while_a_group_is_suspect) {
+  Rig rig;
+  write_small_log(rig);
+  rig.disk.flip_bit(first_file, 5000, 1);
+  rig.open();
+  for (Index next = 1; next < 1000; next += 10) {
+    rig.write(50, 1, next, 10, 2000);
+    rig.log->release(50, {1, next + 5});
+  }
+  rig.settle();
+  EXPECT_TRUE(rig.disk.exists(first_file));
+  rig.close();
+  rig.open();
+  EXPECT_EQ(rig.found(1)->health, Health::suspect);
+  EXPECT_EQ(rig.found(50)->health, Health::ok) << rig.found(50)->reason;
+}
+
+TEST(LogRecovery, damage_that_touched_no_group_is_reported_and_lets_its_segment_go) {
+  Rig rig;
+  rig.open(true);
+  rig.write(1, 1, 1, 1);
+  rig.settle();  // a sealing frame
+  const auto frames = frames_of(rig.disk);
+  rig.write(1, 1, 2, 1);
+  rig.close();
+  rig.open();  // a summary of all groups behind it
+  rig.close();
+  ASSERT_EQ(frames.back().kind, FrameKind::seal);
+  rig.disk.flip_bit(first_file, frames.back().offset + 700, 0);
+  rig.open();
+  EXPECT_TRUE(rig.log->recovery().damaged);
+  EXPECT_FALSE(rig.log->recovery().others_suspect);
+  EXPECT_EQ(rig.found(1)->health, Health::ok) << rig.found(1)->reason;
+  for (Index next = 3; next < 1000; next += 10) {
+    rig.write(1, 1, next, 10, 2000);
+    rig.log->release(1, {1, next + 5});
+  }
+  rig.settle();
+  rig.close();
+  rig.open();
+  EXPECT_FALSE(rig.log->recovery().damaged) << "its segment was used again";
+}
+
+TEST(LogRecovery, a_sealed_log_proves_its_end) {
+  // The last frame is acknowledged. Unsealed, losing it whole looks as if it was never written;
+  // sealed, it is damage.
+  for (const bool sealed : {false, true}) {
+    Rig rig;
+    rig.open(true);
+    rig.write(1, 1, 1, 3);
+    rig.run();
+    const auto before = rig.disk.image();
+    rig.write(1, 1, 4, 1);
+    const auto frames = frames_of(rig.disk);
+    if (sealed) rig.settle();
+    rig.kill();
+    auto& bytes = rig.disk.bytes(first_file);
+    const auto at = static_cast<long>(frames.back().offset);
+    std::copy_n(before.at(first_file).begin() + at, block_bytes, bytes.begin() + at);
+    const Recovery recovery = scan(rig.disk);
+    EXPECT_EQ(recovery.damaged, sealed);
+    EXPECT_EQ(is_ok(recovery, 1), !sealed);
+  }
+}
+
+TEST(LogRecovery, a_sector_that_cannot_be_read_is_named) {
+  Rig rig;
+  write_small_log(rig);
+  const auto frames = frames_of(rig.disk);
+  rig.disk.lose_sector(first_file, frames[2].offset + 512);
+  const Recovery recovery = scan(rig.disk);
+  EXPECT_TRUE(recovery.damaged);
+  EXPECT_EQ(recovery.place.offset, frames[2].offset);
+}
+
+TEST(LogRecovery, a_missing_segment_is_damage) {
+  Rig rig;
+  rig.open(true);
+  rig.write(2, 1, 1, 1);
+  rig.write(1, 1, 1, 400, 2000);
+  rig.write(3, 1, 1, 1);
+  rig.kill();
+  ASSERT_TRUE(rig.disk.remove_now("wal/0000000000000002.seg"));
+  rig.open();
+  EXPECT_TRUE(rig.log->recovery().damaged);
+  EXPECT_EQ(rig.found(1)->health, Health::suspect);
+  EXPECT_EQ(rig.found(1)->place.file, "wal/0000000000000002.seg");
+  EXPECT_EQ(rig.found(2)->health, Health::ok) << "the summary of a later segment names its record";
+  EXPECT_EQ(rig.found(3)->health, Health::ok);
+}
+
+TEST(LogRecovery, a_file_that_was_cut_short_is_suspect) {
+  Rig rig;
+  write_small_log(rig);
+  const auto frames = frames_of(rig.disk);
+  auto image = rig.disk.image();
+  image.erase("wal/0000000000000002.seg");
+  image.at(first_file).resize(frames.back().offset);
+  rig.disk.load(image);
+  rig.open();
+  EXPECT_TRUE(rig.log->recovery().suspect);
+  EXPECT_EQ(rig.found(1)->health, Health::suspect);
+}
+
+TEST(LogRecovery, reading_a_damaged_entry_says_where) {
+  Rig rig;
+  rig.open(true);
+  rig.write(1, 1, 1, 10, 1000);
+  const auto frames = frames_of(rig.disk);
+  rig.disk.flip_bit(first_file, frames.back().offset + 2000, 5);
+  const auto entries = rig.read(1, 2);
+  ASSERT_FALSE(entries);
+  EXPECT_EQ(entries.error().code, BOP_E_DAMAGED);
+  EXPECT_NE(entries.error().detail.find(first_file), std::string::npos) << entries.error().detail;
+}
+
+TEST(LogRecovery, a_newer_format_is_refused_by_name) {
+  Rig rig;
+  write_small_log(rig);
+  BlockHeader header;
+  header.version = format_version + 1;
+  header.log_id = rig.options.log_id;
+  header.position = make_position(1, 40 * block_bytes);
+  finish_block(rig.disk.bytes(first_file).data() + 40 * block_bytes, header);
+  const auto image = rig.disk.image();
+  EXPECT_EQ(rig.try_open(false).error().code, BOP_E_NEWER_FORMAT);
+  EXPECT_EQ(rig.disk.image(), image) << "nothing was changed";
+}
+
+}  // namespace
+}  // namespace bop::log::testing
