@@ -1,6 +1,7 @@
 #include "log/block.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "base/checksum.h"
@@ -13,7 +14,14 @@ constexpr size_t number_at = epoch_at + 4;
 constexpr size_t checksum_at = number_at + 4;
 static_assert(checksum_at + 4 == sector_bytes);
 
-constexpr char filler[] = "never written.  ";  // 16 bytes, readable in a dump
+// What stands in the streams of blocks that were never written, readable in a dump.
+constexpr std::array<uint8_t, block_bytes> make_filler() {
+  constexpr char text[] = "never written.  ";  // 16 bytes
+  std::array<uint8_t, block_bytes> bytes{};
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<uint8_t>(text[i % 16]);
+  return bytes;
+}
+constexpr auto filler = make_filler();
 
 uint32_t sector_checksum(const uint8_t* sector, uint64_t offset) {
   return crc32c({sector, checksum_at}, static_cast<uint32_t>(offset / sector_bytes) + 1);
@@ -64,10 +72,25 @@ bool plausible(const BlockHeader& header) {
          header.first_segment <= segment_of(header.position);
 }
 
+BlockHeader never_written_header(uint64_t log_id, uint64_t offset) {
+  BlockHeader header;
+  header.kind = FrameKind::never_written;
+  header.log_id = log_id;
+  header.position = make_position(0, offset);
+  return header;
+}
+
+// Its sectors hold and their tags are equal: the rest is compared byte by byte.
 bool is_never_written(Bytes block, uint64_t log_id, uint64_t offset) {
-  uint8_t expected[block_bytes];
-  fill_never_written(expected, log_id, offset);
-  return std::memcmp(block.data(), expected, block_bytes) == 0;
+  uint8_t header[block_header_bytes];
+  encode_header(header, never_written_header(log_id, offset));
+  if (std::memcmp(block.data(), header, sizeof header) != 0) return false;
+  for (size_t at = 0; at < block_bytes; at += sector_bytes) {
+    const size_t from = at + (at == 0 ? block_header_bytes : 0);
+    const size_t size = at + sector_data_bytes - from;
+    if (std::memcmp(block.data() + from, filler.data() + from, size) != 0) return false;
+  }
+  return true;
 }
 
 // All sectors hold and carry the same tag: what does the header make of the block?
@@ -106,43 +129,34 @@ void for_each_piece(size_t from, size_t size, Use&& use) {
 BlockFacts inspect_block(Bytes block, uint64_t log_id, uint32_t segment, uint64_t offset) {
   BlockFacts facts;
   const uint8_t* data = block.data();
-  bool all_hold = true;
+  size_t sound = 0;
   bool same_tags = true;
   for (size_t at = 0; at < block_bytes; at += sector_bytes) {
-    if (!holds(data + at, offset + at)) {
-      all_hold = false;
-      continue;
-    }
+    if (!holds(data + at, offset + at)) continue;
+    ++sound;
     facts.newest_epoch = std::max(facts.newest_epoch, load_le<uint32_t>(data + at + epoch_at));
     same_tags &= std::memcmp(data + at + epoch_at, data + epoch_at, checksum_at - epoch_at) == 0;
+    const bool has_header = at == 0 && load_le<uint32_t>(data) == block_magic;
+    if (has_header && load_le<uint16_t>(data + 4) > format_version) {
+      facts.state = BlockState::newer;
+      return facts;
+    }
   }
-  const bool first_holds = holds(data, offset);
-  if (first_holds && load_le<uint32_t>(data) == block_magic &&
-      load_le<uint16_t>(data + 4) > format_version) {
-    facts.state = BlockState::newer;
-    return facts;
-  }
-  facts.state = !all_hold ? BlockState::unsound : BlockState::mixed;
-  if (!all_hold || !same_tags) return facts;
+  facts.state = sound < sectors_per_block ? BlockState::unsound : BlockState::mixed;
+  if (sound < sectors_per_block || !same_tags) return facts;
   facts.header = decode_header(data);
-  const bool tags_of_header =
+  const bool ours =
+      load_le<uint32_t>(data) == block_magic &&
       load_le<uint32_t>(data + epoch_at) == facts.header.epoch &&
       load_le<uint32_t>(data + number_at) == static_cast<uint32_t>(facts.header.number);
-  const bool ours = load_le<uint32_t>(data) == block_magic && tags_of_header;
   facts.state =
       ours ? state_of_whole(block, facts.header, log_id, segment, offset) : BlockState::unsound;
   return facts;
 }
 
 void fill_never_written(uint8_t* block, uint64_t log_id, uint64_t offset) {
-  for (size_t at = 0; at < block_bytes; at += sizeof filler - 1) {
-    std::memcpy(block + at, filler, sizeof filler - 1);
-  }
-  BlockHeader header;
-  header.kind = FrameKind::never_written;
-  header.log_id = log_id;
-  header.position = make_position(0, offset);
-  finish_block(block, header);
+  std::memcpy(block, filler.data(), block_bytes);
+  finish_block(block, never_written_header(log_id, offset));
 }
 
 void finish_block(uint8_t* block, const BlockHeader& header) {

@@ -73,7 +73,7 @@ Result<bool> Scanner::next(ScanVisitor& visitor) {
   }
   if (next_segment_ == segments_.size()) return false;
   const SegmentFile& segment = segments_[next_segment_];
-  BOP_TRY(load(segment));
+  BOP_TRY(load(next_segment_));
   visitor.on_segment(segment);
   walk(segment, visitor);
   if (++next_segment_ < segments_.size()) return true;
@@ -85,7 +85,7 @@ Result<bool> Scanner::next(ScanVisitor& visitor) {
 // first one with any block of this life of the file has them.
 Status Scanner::find_first_segment() {
   for (size_t i = segments_.size(); i-- > 0;) {
-    BOP_TRY(load(segments_[i]));
+    BOP_TRY(load(i));
     uint32_t first = 0;
     for (const BlockFacts& block : facts_) {
       if (block.state == BlockState::written) first = std::max(first, block.header.first_segment);
@@ -101,7 +101,10 @@ Status Scanner::find_first_segment() {
   return {};
 }
 
-Status Scanner::load(const SegmentFile& segment) {
+Status Scanner::load(size_t index) {
+  if (index == loaded_) return {};
+  loaded_ = index;
+  const SegmentFile& segment = segments_[index];
   const size_t size = segment.size / block_bytes * block_bytes;
   if (memory_ == nullptr || memory_->size() < size) memory_ = std::make_unique<Memory>(size);
   readable_.assign(size / block_bytes, true);

@@ -6,6 +6,7 @@
 // frame, or the end of the files, is reached.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -82,7 +83,7 @@ class Scanner {
   struct Gap;
 
   Status find_first_segment();
-  Status load(const SegmentFile& segment);
+  Status load(size_t index);
   void read_piece(port::File& file, size_t offset, size_t size);
   Status inspect_blocks(const SegmentFile& segment);
   void walk(const SegmentFile& segment, ScanVisitor& visitor);
@@ -104,6 +105,7 @@ class Scanner {
   std::vector<SegmentFile>& segments_;
   size_t next_segment_ = 0;
   bool started_ = false;
+  size_t loaded_ = SIZE_MAX;  // which of segments_ is in memory
   bool walked_ = false;
 
   std::unique_ptr<Memory> memory_;  // of one segment
