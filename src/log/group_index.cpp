@@ -14,15 +14,14 @@ Term GroupIndex::term_at(Index index) const {
   return std::prev(after)->term;
 }
 
-bool GroupIndex::follows(const RecordHeader& header) const {
-  if (header.kind == RecordKind::rewritten) {
-    if (header.first <= before_first_.index) return true;
-    if (header.first <= last_ && header.first + header.count - 1 > last_) return false;
-  } else if (header.first <= before_first_.index) {
-    return false;
-  }
+bool GroupIndex::joins(const RecordHeader& header) const {
+  return header.first > before_first_.index && header.first <= last_ + 1;
+}
+
+bool GroupIndex::agrees(const RecordHeader& header) const {
+  BOP_ASSERT(joins(header));
   if (header.count == 0 && header.first != last_ + 1) return false;
-  return header.first <= last_ + 1 && term_at(header.first - 1) == header.previous_term;
+  return term_at(header.first - 1) == header.previous_term;
 }
 
 // The live entries stand at new places, which hold the same entries.
@@ -97,7 +96,8 @@ void GroupIndex::apply(const RecordPlace& place, const RecordHeader& header, Byt
   leader_term = header.leader_term;
   last_time_ns = header.last_time_ns;
   last_record = place.position();
-  if (header.flags & record_restarts) restart({header.previous_term, header.first - 1});
+  const bool restarts = (header.flags & record_restarts) != 0;
+  if (restarts || !joins(header)) restart({header.previous_term, header.first - 1});
   if (header.kind == RecordKind::rewritten) {
     apply_rewritten(place, header, entries);
     return;
@@ -108,13 +108,11 @@ void GroupIndex::apply(const RecordPlace& place, const RecordHeader& header, Byt
   add_place(place);
 }
 
-// The same entries at a new place. While their old records are there they are left as they are;
-// when some are gone, all of them follow one another here.
+// The same entries at a new place. While all their old records are there they are left as they are.
 void GroupIndex::apply_rewritten(const RecordPlace& place, const RecordHeader& header,
                                  Bytes entries) {
-  if (header.count == 0) return;
-  if (header.first <= before_first_.index) restart({header.previous_term, header.first - 1});
-  if (header.first != last_ + 1) return;
+  if (header.count == 0 || place.last() <= last_) return;
+  truncate(header.first);
   add_terms(entries);
   add_place(place);
 }

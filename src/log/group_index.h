@@ -40,9 +40,12 @@ class GroupIndex {
 
   // The term of an entry kept, or of the one before them; 0 of any other.
   Term term_at(Index index) const;
-  // Whether a record may follow: its first entry is the next one or replaces one of ours, and the
-  // entry before is the one it names.
-  bool follows(const RecordHeader& header) const;
+  // Whether a record's first entry is the next one or replaces one of ours. It need not be when the
+  // log begins in the middle of a group's history: a record below the first one that is kept, or one
+  // behind the rest of a rewriting that a crash cut off. What it follows was not needed any more.
+  bool joins(const RecordHeader& header) const;
+  // Of one that joins: whether the entry before its first is the one it names.
+  bool agrees(const RecordHeader& header) const;
 
   // The group's log begins anew after `before_first`.
   void restart(raft::EntryId before_first);
@@ -60,7 +63,7 @@ class GroupIndex {
 
   void replace_places(std::deque<RecordPlace> places);
 
-  // A record that was read back. `entries` is its body, checked.
+  // A record that was read back, and its body, checked. One that does not join begins anew.
   void apply(const RecordPlace& place, const RecordHeader& header, Bytes entries);
 
   // The lowest position that this group needs: of its first entry's record, or of its last record.

@@ -29,7 +29,7 @@ void Rebuild::on_finding(const Finding& finding) {
 bool Rebuild::continues(const RebuiltGroup& group, bool known, const RecordHeader& header) const {
   if (header.flags & record_restarts) return true;
   if (known) return header.previous == group.index.last_record;
-  return header.previous < make_position(scanner_.end().first_segment, 0);
+  return header.previous < log_start();
 }
 
 void Rebuild::on_record(Position frame, const RecordView& record) {
@@ -44,7 +44,7 @@ void Rebuild::on_record(Position frame, const RecordView& record) {
     doubt(group, header.previous, place.position());
   }
   if (is_new) group.index.restart({header.previous_term, header.first - 1});
-  if (!(header.flags & record_restarts) && !group.index.follows(header)) {
+  if (group.index.joins(header) && !group.index.agrees(header)) {
     doubt(group, place.position(), place.position());
     // What a suspect group holds is kept from here on, for whoever looks at it.
     group.index.restart({header.previous_term, header.first - 1});
@@ -61,6 +61,10 @@ void Rebuild::on_summary(Position at, const RecordView& record) {
       group.index.hard = item.hard;
       group.index.restart({item.last.term, item.last.index});
     }
+    // A record in front of the log's first segment was needed no more, once something later stands
+    // for it.
+    const bool gone = is_new && item.last_record < log_start();
+    if (gone) group.index.last_record = item.last_record;
     if (item.suspect && !group.suspect) {
       doubt(group, item.last_record, at);
     } else if (group.index.last_record == item.last_record) {
@@ -72,6 +76,8 @@ void Rebuild::on_summary(Position at, const RecordView& record) {
     }
   }
 }
+
+Position Rebuild::log_start() const { return make_position(scanner_.end().first_segment, 0); }
 
 const Rebuild::Hole* Rebuild::hole_behind(Position proven) const {
   const auto behind = std::ranges::find_if(

@@ -56,6 +56,7 @@ class Rebuild : public ScanVisitor {
   void doubt(RebuiltGroup& group, Position previous, Position named_at);
   void blame(RebuiltGroup& group, const Hole& hole);
   bool continues(const RebuiltGroup& group, bool known, const RecordHeader& header) const;
+  Position log_start() const;
   // The first hole behind `proven`, nullptr: none.
   const Hole* hole_behind(Position proven) const;
   RecoveredGroup recovered(GroupId id, const RebuiltGroup& group) const;
