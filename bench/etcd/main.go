@@ -49,7 +49,7 @@ type result struct {
 	LastError string  `json:"last_error,omitempty"`
 }
 
-func key(number int) string { return fmt.Sprintf("key:%012d", number) }
+func key(number int) string { return fmt.Sprintf("k%015d", number) }
 
 func value(random *rand.Rand, size int) string {
 	bytes := make([]byte, size)

@@ -53,7 +53,7 @@ class Commands {
   std::string_view next() {
     const uint64_t number = options_.preload ? next_++ : random_() % options_.keys;
     char key[32];
-    std::snprintf(key, sizeof key, "key:%012llu", static_cast<unsigned long long>(number));
+    std::snprintf(key, sizeof key, "k%015llu", static_cast<unsigned long long>(number));
     const bool read = !options_.preload && chance_(random_) < options_.read_ratio;
     if (read) {
       command_ = "*2\r\n$3\r\nGET\r\n$16\r\n" + std::string(key) + "\r\n";
