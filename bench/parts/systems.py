@@ -7,6 +7,7 @@ has a leader, its clients call it there: nobody is charged for a detour.
 
 import json
 import os
+import socket
 import urllib.request
 
 from parts.processes import cpu_us, run_json, start, stop, wait_until
@@ -37,8 +38,8 @@ class System:
         """One round: what the loader said, and the servers' CPU time an operation."""
         before = cpu_us(self.pids())
         result = run_json(self.loader(load), load.seconds + 60)
-        result["cpu_us_per_op"] = (cpu_us(self.pids()) - before) / max(result["ops"], 1)
-        return result
+        spent = cpu_us(self.pids()) - before
+        return {"cpu_us_per_op": spent / max(result["ops"], 1), "errors": 0, **result}
 
 
 class Bop(System):
@@ -164,10 +165,6 @@ class Redis(Resp):
         stop(self.process)
 
 
-class Floor(System):
-    pass
-
-
 class Etcd(System):
     """Three etcd with their default settings, but for room: a round must not meet the 2 GB quota."""
 
@@ -221,3 +218,48 @@ class Etcd(System):
     def loader(self, load):
         return [*self.common(load), "--clients", load.clients, "--pipeline", load.pipeline, "--connections",
                 min(load.clients, self.CONNECTIONS), "--time", f"{load.seconds}s", "--read-ratio", load.read_ratio]
+
+
+class Floor(System):
+    """The simplest possible durable replication: three processes that keep nothing (bench/floor)."""
+
+    name = "floor"
+
+    def __init__(self, root, folder, base_port):
+        super().__init__(root, folder)
+        self.port = base_port
+        followers = [base_port + 1, base_port + 2]
+        self.processes = [self.server(port, []) for port in followers]
+        self.processes.append(self.server(base_port, followers))
+        wait_until(self.answers, "the floor answers")
+
+    def server(self, port, followers):
+        """A follower, or the leader of these followers."""
+        options = [word for follower in followers for word in ("--follower", follower)]
+        path = os.path.join(self.folder, str(port))
+        return start([self.bin("bop-floor"), "server", "--port", port, "--file", path, *options], f"{path}.log")
+
+    def answers(self):
+        if any(process.poll() is not None for process in self.processes):
+            raise RuntimeError("bop-floor ended at its start")
+        try:
+            socket.create_connection((HOST, self.port)).close()
+        except OSError:
+            return False
+        return True
+
+    def pids(self):
+        return [process.pid for process in self.processes]
+
+    def stop(self):
+        for process in reversed(self.processes):
+            stop(process)
+
+    def preload(self, load):
+        pass  # it keeps nothing
+
+    def loader(self, load):
+        # It leaves its first half second out, also of the CPU time, which it counts itself.
+        pids = [word for pid in self.pids() for word in ("--pid", pid)]
+        return [self.bin("bop-floor"), "load", "--port", self.port, "--clients", load.clients, "--pipeline",
+                load.pipeline, "--size", VALUE_BYTES, "--time", load.seconds, *pids]
