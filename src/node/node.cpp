@@ -28,9 +28,9 @@ Node::Node(ShardOptions options, std::vector<Seat> seats, port::Transport& trans
       transports_(seats_.size()),
       shards_(seats_.size()),
       services_(seats_.size()),
-      healthy_shards_((uint64_t{1} << seats_.size()) - 1) {
+      healthy_shards_(~uint64_t{0} >> (64 - seats_.size())) {
   BOP_ASSERT(!seats_.empty());
-  BOP_ASSERT_LT(seats_.size(), 64u);
+  BOP_ASSERT_LE(seats_.size(), 64u);
 }
 
 Node::~Node() { transport_.set_receiver(nullptr); }

@@ -95,6 +95,14 @@ Result<net::PeerOptions> peer_options(const Settings& settings) {
   return options;
 }
 
+// Of a node that is alone.
+class NoPeers final : public port::Transport {
+ public:
+  void set_receiver(port::TransportReceiver*) override {}
+  bool send(NodeId, port::Lane, std::span<const mem::Buffer>) override { return false; }
+  uint64_t queued_bytes(NodeId, port::Lane) const override { return 0; }
+};
+
 }  // namespace
 
 // One shard's thread and what belongs to it, in the order in which it may be destroyed backwards.
@@ -127,7 +135,8 @@ struct Runtime::State {
   std::unique_ptr<port::Worker>
       worker;  // of the first bench: what peers' incarnations are saved on
   std::unique_ptr<Handshake> handshake;
-  std::unique_ptr<net::PeerTransport> transport;
+  NoPeers no_peers;
+  std::unique_ptr<net::PeerTransport> transport;  // none when this node is alone
   std::unique_ptr<node::Node> node;
   std::unique_ptr<Listeners> listeners;
   std::string peer_address;
@@ -148,8 +157,9 @@ Status Runtime::State::prepare(FindMachine find_machine) {
                      .files = *bench->files,
                      .make_worker = [&loop] { return io::make_worker(loop, "bop-machine"); }});
   }
-  node = std::make_unique<node::Node>(shard_options(settings, identity), std::move(seats),
-                                      *transport, std::move(find_machine));
+  port::Transport& peers = transport ? static_cast<port::Transport&>(*transport) : no_peers;
+  node = std::make_unique<node::Node>(shard_options(settings, identity), std::move(seats), peers,
+                                      std::move(find_machine));
   // Ports are had before anything is recovered: a port in use must cost nothing.
   std::vector<ListenOn> places;
   for (const auto& bench : benches) places.push_back({&bench->loop, bench->streams.get()});
@@ -178,6 +188,7 @@ Status Runtime::State::open_benches() {
 }
 
 Status Runtime::State::open_peers() {
+  if (settings.listen_peer.empty()) return {};
   BOP_TRY_ASSIGN(node::Incarnations known, node::Incarnations::load(*benches.front()->files));
   worker = io::make_worker(benches.front()->loop, "bop-directory");
   handshake = std::make_unique<Handshake>(identity, std::move(known),
@@ -213,7 +224,7 @@ Status Runtime::State::open_node() {
 Status Runtime::State::take_part() {
   if (!identity.served) BOP_TRY(node::mark_served(*benches.front()->files, identity));
   node->start();
-  transport->start();
+  if (transport) transport->start();
   listeners->serve(*node);
   return {};
 }
