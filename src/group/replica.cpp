@@ -466,7 +466,7 @@ void Replica::write_held_back() {
 void Replica::durable(uint64_t number) {
   if (number == 0) {
     bootstrapped_ = true;
-    return;
+    return touch();  // the shard waits for it
   }
   if (halted_) return;
   while (!unpersisted_.empty() && unpersisted_.front().number <= number) {

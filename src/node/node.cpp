@@ -31,6 +31,7 @@ Node::Node(ShardOptions options, std::vector<Seat> seats, port::Transport& trans
       healthy_shards_(~uint64_t{0} >> (64 - seats_.size())) {
   BOP_ASSERT(!seats_.empty());
   BOP_ASSERT_LE(seats_.size(), 64u);
+  transport_.set_receiver(this);
 }
 
 Node::~Node() { transport_.set_receiver(nullptr); }
@@ -92,7 +93,9 @@ void Node::start() {
   liveness_ = std::make_unique<Liveness>(liveness_options(options_, epoch()), seats_[0].clock,
                                          seats_[0].timers, *this);
   liveness_->set_healthy_shards(healthy_shards_);
-  transport_.set_receiver(this);
+  started_ = true;
+  for (const auto& [lane, up] : lanes_)
+    if (up) tell_lane(lane.first, lane.second, true);
   for (uint32_t seat = 0; seat < seats_.size(); ++seat) {
     seats_[seat].post.post([this, seat] {
       services_[seat]->start();
@@ -126,6 +129,7 @@ uint32_t Node::seat_of(GroupId group) const {
 // ---- peers ----
 
 void Node::on_frame(NodeId from, mem::Buffer frame) {
+  if (!started_) return;  // lost, as any frame may be
   shards_[0]->on_frame(from, std::move(frame));
 }
 
@@ -137,7 +141,13 @@ void Node::pass_on(uint32_t seat, NodeId from, const mem::Buffer& frame) {
       });
 }
 
+// Peers may connect while the shards still open: they learn of it when they start.
 void Node::on_lane(NodeId node, port::Lane lane, bool up) {
+  lanes_[{node, lane}] = up;
+  if (started_) tell_lane(node, lane, up);
+}
+
+void Node::tell_lane(NodeId node, port::Lane lane, bool up) {
   shards_[0]->on_lane(node, lane, up);
   for (uint32_t seat = 1; seat < seats_.size(); ++seat)
     seats_[seat].post.post(

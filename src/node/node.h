@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -66,6 +67,7 @@ class Node final : public port::TransportReceiver, public Liveness::Listener {
 
   void open_shard(uint32_t seat);
   void shard_opened(uint32_t seat, Status status);
+  void tell_lane(NodeId node, port::Lane lane, bool up);
   void heard(NodeId from, uint64_t epoch, const proto::HeartbeatItem& item);
   void pass_on(uint32_t seat, NodeId from, const mem::Buffer& frame);
   void set_health(uint32_t seat, bool healthy);
@@ -82,6 +84,9 @@ class Node final : public port::TransportReceiver, public Liveness::Listener {
   proto::PeerFrameWriter heartbeat_frame_;
   uint64_t heartbeat_sequence_ = 0;
   uint64_t healthy_shards_ = 0;
+
+  std::map<std::pair<NodeId, port::Lane>, bool> lanes_;  // up or not
+  bool started_ = false;
 
   std::function<void(Status)> opened_;
   uint32_t opening_ = 0;
