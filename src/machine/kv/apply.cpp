@@ -25,7 +25,7 @@ int32_t Kv::apply(std::span<const bop_entry> entries, bop_reply* replies, uint64
   batch_.token = token;
   decode_batch();
   ++batches_;
-  base_credit_ += entries.size() / 4;
+  base_credit_ += entries.size();
   if (!advance_batch()) {
     batch_.open = true;
     return BOP_PENDING;

@@ -227,7 +227,7 @@ class Kv final : public ReadsOwner {
   std::unique_ptr<BaseReads> base_reads_;
   bool reading_bases_ = false;
   size_t bases_wanted_ = 0;   // touched keys of the active layer whose bases somebody waits for
-  uint64_t base_credit_ = 0;  // bases that may be read although entries keep coming
+  uint64_t base_credit_ = 0;  // entries since bases were last read although they kept coming
   uint64_t batches_ = 0;
   uint64_t looked_at_batch_ = 0;
   unsigned looks_to_skip_ = 0;

@@ -32,35 +32,6 @@ Record* allocate(Bytes key, size_t capacity) {
   return record;
 }
 
-struct Place {
-  uint64_t prefix;
-  uint32_t ordinal;
-};
-struct Probe {
-  uint64_t prefix;
-  Bytes key;
-};
-
-// Orders places by their records' keys, wherever the records lie by now.
-struct InOrder {
-  using is_transparent = void;
-  const std::vector<Record*>* touched;
-
-  Bytes key(const Place& place) const { return (*touched)[place.ordinal]->key(); }
-  bool operator()(const Place& a, const Place& b) const {
-    if (a.prefix != b.prefix) return a.prefix < b.prefix;
-    return compare_keys(key(a), key(b)) < 0;
-  }
-  bool operator()(const Place& a, const Probe& b) const {
-    if (a.prefix != b.prefix) return a.prefix < b.prefix;
-    return compare_keys(key(a), b.key) < 0;
-  }
-  bool operator()(const Probe& a, const Place& b) const {
-    if (a.prefix != b.prefix) return a.prefix < b.prefix;
-    return compare_keys(a.key, key(b)) < 0;
-  }
-};
-
 // How many first bytes all keys share.
 size_t shared_prefix(const std::vector<Record*>& records) {
   if (records.empty()) return 0;
@@ -80,6 +51,36 @@ size_t shared_prefix(const std::vector<Record*>& records) {
 }  // namespace
 
 struct Layer::Order {
+  struct Place {
+    uint64_t prefix;
+    uint32_t ordinal;
+  };
+  struct Probe {
+    uint64_t prefix;
+    Bytes key;
+  };
+
+  // Orders places by their records' keys, wherever the records lie by now.
+  struct InOrder {
+    using is_transparent = void;
+    const std::vector<Record*>* touched;
+
+    Bytes key(const Place& place) const { return (*touched)[place.ordinal]->key(); }
+    bool operator()(const Place& a, const Place& b) const {
+      if (a.prefix != b.prefix) return a.prefix < b.prefix;
+      return compare_keys(key(a), key(b)) < 0;
+    }
+    bool operator()(const Place& a, const Probe& b) const {
+      if (a.prefix != b.prefix) return a.prefix < b.prefix;
+      return compare_keys(key(a), b.key) < 0;
+    }
+    bool operator()(const Probe& a, const Place& b) const {
+      if (a.prefix != b.prefix) return a.prefix < b.prefix;
+      return compare_keys(a.key, key(b)) < 0;
+    }
+  };
+
+  explicit Order(const std::vector<Record*>& touched) : places(InOrder{&touched}) {}
   absl::btree_set<Place, InOrder> places;
 };
 
@@ -206,8 +207,7 @@ void Layer::bases_folded(const std::vector<Totals>& at_points, const Totals& all
 // ---- order ----
 
 bool Layer::order_more(size_t count) {
-  if (order_ == nullptr)
-    order_.reset(new Order{absl::btree_set<Place, InOrder>(InOrder{&touched_})});
+  if (order_ == nullptr) order_ = std::make_unique<Order>(touched_);
   for (; count > 0 && ordered_ < touched_.size(); --count, ++ordered_)
     order_->places.insert({key_prefix(touched_[ordered_]->key()), static_cast<uint32_t>(ordered_)});
   return ordered_ == touched_.size();
@@ -215,7 +215,7 @@ bool Layer::order_more(size_t count) {
 
 void Layer::walk(Bytes first, bool after, const std::function<bool(const Record&)>& visit) const {
   BOP_ASSERT(order_ != nullptr && ordered_ == touched_.size());
-  const Probe probe{key_prefix(first), first};
+  const Order::Probe probe{key_prefix(first), first};
   auto at = after ? order_->places.upper_bound(probe) : order_->places.lower_bound(probe);
   while (at != order_->places.end() && visit(*touched_[at->ordinal])) ++at;
 }

@@ -101,48 +101,54 @@ Result<Environment> make_environment(const std::string& path) {
 // A meta page's signature: 0 none, 1 of a commit that was not synced, else a checksum.
 bool is_synced(uint64_t signature) { return signature > 1; }
 
-// The newest synced of the three meta pages.
-std::optional<unsigned> newest_synced(const MDBX_envinfo& info) {
-  std::optional<unsigned> newest;
+// Which of the three meta pages is the newest, and which the newest synced.
+struct Metas {
+  unsigned newest = 0;
+  std::optional<unsigned> synced;
+};
+
+Metas metas_of(const MDBX_envinfo& info) {
+  Metas metas;
   for (unsigned i = 0; i < meta_pages; ++i) {
+    const uint64_t number = info.mi_meta_txnid[i];
+    if (number > info.mi_meta_txnid[metas.newest]) metas.newest = i;
     if (!is_synced(info.mi_meta_sign[i])) continue;
-    if (!newest || info.mi_meta_txnid[i] > info.mi_meta_txnid[*newest]) newest = i;
+    if (!metas.synced || number > info.mi_meta_txnid[*metas.synced]) metas.synced = i;
   }
-  return newest;
+  return metas;
 }
 
-// Opens with `meta` as if it were the newest; turns to it when it is the newest synced one, and else
-// says which is.
-Result<unsigned> turn_to_synced(const std::string& path, unsigned meta) {
+// Opens as if the given meta page were the newest, looks at all three, and turns to the given one when
+// it is the newest synced but not the newest.
+Result<Metas> look_from(const std::string& path, unsigned meta) {
   BOP_TRY_ASSIGN(const Environment env, make_environment(path));
   BOP_TRY(check(mdbx_env_open_for_recovery(env.get(), path.c_str(), meta, true), path,
-                "open of an earlier state"));
+                "look at its states"));
   MDBX_envinfo info;
   BOP_TRY(check(mdbx_env_info_ex(env.get(), nullptr, &info, sizeof info), path, "info"));
-  const auto synced = newest_synced(info);
-  if (!synced) return fail(BOP_E_DAMAGED, path + ": none of its states was ever synced");
-  if (*synced == meta)
+  const Metas metas = metas_of(info);
+  if (metas.synced == meta && metas.newest != meta)
     BOP_TRY(check(mdbx_env_turn_for_recovery(env.get(), meta), path, "return to the last sync"));
-  return *synced;
+  return metas;
 }
 
 // A process that ended without a sync left commits that libmdbx would take up again as long as the
 // operating system was not restarted. See store.h for why they are not.
 Status go_back_to_sync(const std::string& path, const StoreOptions& options) {
-  MDBX_envinfo info;
-  const int rc = mdbx_preopen_snapinfo(path.c_str(), &info, sizeof info);
-  if (rc == MDBX_ENOFILE || rc == MDBX_ENODATA) return {};
-  BOP_TRY(check(rc, path, "look at"));
-  if (is_synced(info.mi_meta_sign[0])) return {};
+  std::error_code ignored;
+  if (std::filesystem::file_size(path, ignored) == 0 || ignored) return {};
   Error error;
   for (unsigned meta = 0; meta < meta_pages; ++meta) {
-    Result<unsigned> synced = turn_to_synced(path, meta);
-    if (synced && *synced != meta) synced = turn_to_synced(path, *synced);
-    if (synced) {
-      if (options.say) options.say(1, "went back to the last synced state of the store");
-      return {};
+    Result<Metas> metas = look_from(path, meta);
+    if (!metas) {
+      error = metas.error();  // that meta page may be the broken one
+      continue;
     }
-    error = synced.error();  // that meta page may be the broken one
+    if (!metas->synced) return fail(BOP_E_DAMAGED, path + ": none of its states was ever synced");
+    if (*metas->synced == metas->newest) return {};
+    if (*metas->synced != meta) BOP_TRY(look_from(path, *metas->synced));
+    if (options.say) options.say(1, "went back to the last synced state of the store");
+    return {};
   }
   return std::unexpected(error);
 }
@@ -269,6 +275,8 @@ class MdbxStore final : public Store {
                                     MDBX_EXCLUSIVE | MDBX_NORDAHEAD,
                                 0600),
                   path_, "open"));
+    BOP_TRY(set(MDBX_opt_sync_bytes, 0));
+    BOP_TRY(set(MDBX_opt_sync_period, 0));
     BOP_TRY(open_tables());
     // What it opened with is durable: a new file's first commit, or what libmdbx itself adjusted.
     return sync();
@@ -309,8 +317,6 @@ class MdbxStore final : public Store {
   Status configure() {
     BOP_TRY(check(mdbx_env_set_maxdbs(env_.get(), 2), path_, "set tables"));
     BOP_TRY(set(MDBX_opt_max_readers, 16));
-    BOP_TRY(set(MDBX_opt_sync_bytes, 0));
-    BOP_TRY(set(MDBX_opt_sync_period, 0));
     BOP_TRY(set(MDBX_opt_txn_dp_limit, dirty_pages));
     const uint64_t wanted = options_.map_bytes != 0 ? options_.map_bytes : default_map_bytes;
     return check(mdbx_env_set_geometry(env_.get(), -1, -1, static_cast<intptr_t>(wanted),

@@ -16,6 +16,8 @@ namespace {
 
 constexpr size_t max_bases_a_read = 512;
 constexpr size_t max_hashes = 16;
+// While entries keep coming.
+constexpr size_t entries_a_base = 4;
 constexpr unsigned max_looks_to_skip = 16;
 
 }  // namespace
@@ -127,9 +129,9 @@ void Kv::bases_read() {
     if (batches_ == looked_at_batch_) {
       bases_wanted_ = active_->touched();
       looks_to_skip_ = 0;
-    } else if (unresolved <= base_credit_) {
+    } else if (unresolved * entries_a_base <= base_credit_) {
       bases_wanted_ = active_->touched();
-      base_credit_ -= unresolved;
+      base_credit_ -= unresolved * entries_a_base;
     } else {
       looks_to_skip_ = max_looks_to_skip;
     }

@@ -1,0 +1,434 @@
+// Freezing, folding and syncing: when, what waits for what, and what an error leaves.
+#include <gtest/gtest.h>
+
+#include "base/random.h"
+#include "kv_model.h"
+#include "kv_replica.h"
+#include "machine/kv/store_mdbx.h"
+#include "machine/kv/store_memory.h"
+#include "temporary_directory.h"
+#include "threaded_offload.h"
+
+namespace bop::machine::kv::test {
+namespace {
+
+using Lane = Offload::Lane;
+
+Settings small_settings() {
+  Settings settings;
+  settings.memory_bytes = 64 << 10;
+  settings.boundary = 16;
+  return settings;
+}
+
+class KvFold : public testing::Test {
+ protected:
+  KvFold() : replica_(stores(), small_settings()) {
+    EXPECT_TRUE(replica_.open()) << replica_.open_error.to_string();
+  }
+  StoreFactory stores() {
+    return [image = image_](const StoreOptions&) -> Result<std::unique_ptr<Store>> {
+      return open_memory_store(image);
+    };
+  }
+  // Puts `count` new records of about 700 bytes.
+  void fill(int count) {
+    for (int i = 0; i < count; ++i)
+      replica_.run({put("fill" + std::to_string(next_++), std::string(600, 'v'))});
+  }
+  uint64_t stored() const { return image_->committed().position.index; }
+
+  std::shared_ptr<StoreImage> image_ = std::make_shared<StoreImage>();
+  Replica replica_;
+  int next_ = 0;
+};
+
+TEST_F(KvFold, a_full_layer_is_folded_at_a_boundary_of_the_log) {
+  replica_.driver().settled(1000);
+  fill(31);
+  EXPECT_EQ(stored(), 0u);
+  fill(1);
+  EXPECT_EQ(stored(), 32u);
+  EXPECT_EQ(replica_.driver().durable().index, stored());
+}
+
+TEST_F(KvFold, nothing_is_folded_before_the_log_is_durable_up_to_it) {
+  fill(40);
+  EXPECT_EQ(stored(), 0u);
+  replica_.driver().settled(31);
+  replica_.finish();
+  EXPECT_EQ(stored(), 0u);
+  replica_.driver().settled(32);
+  replica_.finish();
+  EXPECT_EQ(stored(), 32u);
+}
+
+TEST_F(KvFold, durable_rises_only_after_the_sync) {
+  replica_.run({put("k", "v")});
+  replica_.settle();
+  replica_.driver().sync();
+  while (stored() == 0) ASSERT_TRUE(replica_.offload->step(Lane::writes));
+  EXPECT_EQ(replica_.driver().durable().index, 0u);
+  EXPECT_TRUE(replica_.driver().syncing());
+  replica_.finish();
+  EXPECT_EQ(replica_.driver().durable().index, 1u);
+  EXPECT_FALSE(replica_.driver().syncing());
+}
+
+TEST_F(KvFold, a_sync_of_what_is_durable_does_nothing) {
+  replica_.run({put("k", "v")});
+  replica_.fold();
+  replica_.driver().sync();
+  EXPECT_FALSE(replica_.driver().syncing());
+  EXPECT_TRUE(replica_.offload->idle());
+}
+
+TEST_F(KvFold, commands_that_change_nothing_become_durable_too) {
+  replica_.run({erase("nothing")});
+  replica_.run({put("k", "v", BOP_KV_IF_PRESENT)});
+  replica_.fold();
+  EXPECT_EQ(replica_.driver().durable().index, 2u);
+  EXPECT_EQ(replica_.driver().durable().term, 1u);
+}
+
+TEST_F(KvFold, a_sync_asked_for_during_a_fold_covers_what_came_after) {
+  replica_.run({put("a", "1")});
+  replica_.settle();
+  replica_.driver().sync();
+  replica_.offload->step(Lane::writes);
+  replica_.run({put("b", "2")});
+  replica_.settle();
+  replica_.driver().sync();
+  replica_.finish();
+  EXPECT_EQ(replica_.driver().durable().index, 2u);
+}
+
+TEST_F(KvFold, memory_stays_bounded_while_a_fold_does_not_end) {
+  // Nothing is settled: the frozen layer waits, and so does who would fill another one.
+  uint64_t given = 0;
+  while (!replica_.driver().applying() && given < 1000) {
+    ++given;
+    replica_.apply(
+        {{given, 1, command({put("k" + std::to_string(given), std::string(900, 'v'))})}});
+  }
+  EXPECT_LT(given, 100u);
+  EXPECT_TRUE(replica_.driver().applying());
+  // Questions are answered meanwhile.
+  EXPECT_EQ(replica_.ask(get({"k1"})).status, BOP_OK);
+  EXPECT_TRUE(replica_.driver().applying());
+  replica_.driver().settled(given);
+  replica_.finish();
+  EXPECT_FALSE(replica_.driver().applying());
+  EXPECT_EQ(replica_.replies.size(), given);
+}
+
+TEST_F(KvFold, plain_puts_never_wait_for_the_store) {
+  fill(10);
+  replica_.fold();
+  replica_.crash();
+  ASSERT_TRUE(replica_.open());
+  for (uint64_t i = 0; i < 10; ++i) {
+    replica_.apply({{11 + i, 1, command({put("fill" + std::to_string(i), "w")})}});
+    EXPECT_FALSE(replica_.driver().applying());
+  }
+}
+
+TEST_F(KvFold, a_batch_reads_what_it_must_know_at_once) {
+  fill(10);
+  replica_.fold();
+  replica_.crash();
+  ASSERT_TRUE(replica_.open());
+  std::vector<LogEntry> entries;
+  for (uint64_t i = 0; i < 10; ++i)
+    entries.push_back({11 + i, 1, command({erase("fill" + std::to_string(i))})});
+  replica_.apply(entries);
+  EXPECT_TRUE(replica_.driver().applying());
+  EXPECT_EQ(replica_.offload->waiting(Lane::reads), 1u);
+  replica_.offload->step(Lane::reads);
+  replica_.offload->step(Lane::reads);
+  EXPECT_FALSE(replica_.driver().applying());
+  for (uint64_t i = 0; i < 10; ++i)
+    EXPECT_TRUE(read_answer(replica_.replies.at(11 + i).body).items.at(0).present);
+}
+
+TEST_F(KvFold, questions_that_miss_gather_while_one_read_is_under_way) {
+  fill(10);
+  replica_.fold();
+  replica_.crash();
+  ASSERT_TRUE(replica_.open());
+  for (int i = 0; i < 10; ++i) replica_.ask_later(get({"fill" + std::to_string(i)}));
+  EXPECT_EQ(replica_.offload->waiting(Lane::reads), 1u);
+  int jobs = 0;
+  while (replica_.offload->step(Lane::reads)) ++jobs;
+  EXPECT_EQ(jobs, 4) << "the first question's work and done, and those of all others";
+  EXPECT_EQ(replica_.answers.size(), 10u);
+}
+
+TEST_F(KvFold, a_read_that_was_asked_before_a_freeze_sees_the_state_of_then) {
+  replica_.run({put("k", "old")});
+  replica_.fold();
+  replica_.crash();
+  ASSERT_TRUE(replica_.open());
+  // Asked at index 1, answered after the record was changed, frozen and all but folded.
+  const uint64_t token = replica_.ask_later(get({"k", "l"}));
+  replica_.apply({{2, 1, command({put("k", "new"), put("l", "new")})}});
+  replica_.settle();
+  replica_.driver().sync();
+  while (replica_.offload->step(Lane::writes)) {
+  }
+  EXPECT_EQ(stored(), 1u) << "the fold waits for the read";
+  replica_.finish();
+  EXPECT_EQ(stored(), 2u);
+  const Answer answer = read_answer(replica_.answers.at(token).body);
+  EXPECT_EQ(answer.index, 1u);
+  EXPECT_EQ(answer.items, (std::vector<Item>{{true, 1, "old"}, {}}));
+}
+
+// ---- errors and crashes ----
+
+// Fails the nth step of folding and syncing, for every n.
+TEST_F(KvFold, an_error_or_crash_at_any_step_leaves_a_state_of_one_index) {
+  using Step = StoreImage::Step;
+  Model model;
+  std::vector<LogEntry> log;
+  const auto next = [&](std::vector<Op> operations) {
+    const uint64_t index = log.size() + 1;
+    log.push_back({index, 1, command(operations)});
+    return model.apply(operations, index);
+  };
+  for (int i = 0; i < 6; ++i) replica_.run(command({put("k" + std::to_string(i), "1")}));
+  for (int i = 0; i < 6; ++i) next({put("k" + std::to_string(i), "1")});
+  replica_.fold();
+  const std::vector<Op> later = {add("k1", 1), erase("k2"), put("k9", "new", BOP_KV_IF_ABSENT),
+                                 append("k3", "x", BOP_KV_RETURN_PREVIOUS)};
+  const Reply expected = next(later);
+
+  bool reached_the_end = false;
+  for (int fail_at = 0; !reached_the_end; ++fail_at) {
+    int steps = 0;
+    image_->on_step = [&](Step) -> Status {
+      if (steps++ == fail_at) return bop::fail(BOP_E_IO, "the disk failed");
+      return {};
+    };
+    replica_.crash();
+    ASSERT_TRUE(replica_.open());
+    ASSERT_LE(replica_.driver().applied().index, 7u);
+    replica_.apply(std::vector<LogEntry>(
+        log.begin() + static_cast<ptrdiff_t>(replica_.driver().applied().index), log.end()));
+    replica_.finish();
+    // The replayed command answers as the first time, whatever was folded in between.
+    if (replica_.replies.contains(7)) {
+      EXPECT_EQ(replica_.replies.at(7), expected) << fail_at;
+    }
+    replica_.replies.clear();
+    replica_.fold();
+    reached_the_end = !replica_.failure;
+    if (!reached_the_end) {
+      EXPECT_EQ(replica_.failure->code, BOP_E_MACHINE);
+      EXPECT_EQ(replica_.ask(get({"k1"})).status, BOP_E_MACHINE);
+    }
+    image_->on_step = nullptr;
+    if (fail_at % 2 == 0) image_->lose_power();
+    ASSERT_LT(fail_at, 50);
+  }
+  EXPECT_EQ(image_->synced().position.index, 7u);
+  StoreImage::Records held = image_->committed_records();
+  ASSERT_EQ(held.size(), model.records().size());
+  for (const auto& [key, record] : model.records())
+    EXPECT_EQ(held[key], (StoreImage::Copy{record.revision, record.value}));
+}
+
+TEST_F(KvFold, an_error_of_the_store_fails_the_machine_and_nothing_more_is_asked_of_it) {
+  replica_.run({put("k", "v")});
+  int asked = 0;
+  image_->on_step = [&](StoreImage::Step) -> Status {
+    ++asked;
+    return fail(BOP_E_IO, "the disk failed");
+  };
+  replica_.fold();
+  ASSERT_TRUE(replica_.failure);
+  EXPECT_NE(replica_.failure->detail.find("BOP_E_IO"), std::string::npos);
+  const int before = asked;
+  replica_.driver().sync();
+  replica_.finish();
+  EXPECT_EQ(asked, before);
+}
+
+TEST_F(KvFold, a_failing_store_halts_a_machine_that_nobody_waits_for_with_the_next_call) {
+  replica_.run({put("k", "v")});
+  image_->on_step = [&](StoreImage::Step) -> Status { return fail(BOP_E_IO, "the disk failed"); };
+  replica_.driver().settled(1000);
+  for (int i = 0; i < 60 && !replica_.failure; ++i) {
+    replica_.apply({{2u + static_cast<uint64_t>(i), 1,
+                     command({put("fill" + std::to_string(i), std::string(900, 'v'))})}});
+    replica_.finish();
+  }
+  EXPECT_TRUE(replica_.failure);
+}
+
+// ---- hashes and counts ----
+
+TEST_F(KvFold, the_hash_of_the_last_entry_is_ready_soon_after_somebody_asked) {
+  Model model;
+  for (uint64_t index = 1; index <= 40; ++index) {
+    const std::vector<Op> operations = {put("k" + std::to_string(index % 7), "v")};
+    model.apply(operations, index);
+    replica_.apply({{index, 1, command(operations)}});
+  }
+  EXPECT_FALSE(replica_.driver().state_hash());
+  replica_.finish();
+  const auto hash = replica_.driver().state_hash();
+  ASSERT_TRUE(hash);
+  EXPECT_EQ(hash->index, 40u);
+  EXPECT_EQ(hash->high, model.totals().high);
+}
+
+TEST_F(KvFold, the_hash_of_the_last_entry_is_ready_without_asking_after_a_quiet_moment) {
+  replica_.run({put("a", "1"), put("b", "2")});
+  const auto hash = replica_.driver().state_hash();
+  ASSERT_TRUE(hash);
+  EXPECT_EQ(hash->index, 1u);
+}
+
+TEST_F(KvFold, hashes_of_boundaries_stay_to_be_asked_for) {
+  for (uint64_t index = 1; index <= 100; ++index)
+    replica_.apply({{index, 1, command({put("k" + std::to_string(index), "v")})}});
+  replica_.driver().state_hash();
+  replica_.finish();
+  for (const uint64_t boundary : {16, 32, 48, 64, 80, 96})
+    EXPECT_TRUE(replica_.hash_at(boundary)) << boundary;
+}
+
+TEST_F(KvFold, a_count_under_load_waits_for_nothing_but_its_own_keys) {
+  Replica replica(stores());  // with room for all of it
+  replica_.crash();
+  ASSERT_TRUE(replica.open());
+  const auto apply = [&](uint64_t index) {
+    replica.apply({{index, 1, command({put("k" + std::to_string(index), "")})}});
+  };
+  uint64_t index = 0;
+  while (index < 700) apply(++index);
+  const uint64_t token = replica.ask_later(count());
+  while (!replica.answers.contains(token)) {
+    apply(++index);
+    ASSERT_TRUE(replica.offload->step(Lane::reads));
+  }
+  const CountAnswer answer = read_count(replica.answers.at(token).body);
+  EXPECT_EQ(answer.index, 700u);
+  EXPECT_EQ(answer.records, 700u);
+}
+
+// ---- the door ----
+
+TEST(KvDoor, a_configuration_that_kv_does_not_know_is_refused) {
+  ManualOffload offload;
+  struct Nobody final : DriverEvents {
+    void applied(std::span<const bop_reply>) override {}
+    void answered(uint64_t, const bop_reply&) override {}
+    void failed(const Error&) override {}
+  } nobody;
+  DriverOptions options;
+  options.group = "g";
+  options.configuration = "{\"speed\": \"high\"}";
+  const auto driver = Driver::open(*bop_kv_machine(), options, offload, nobody);
+  ASSERT_FALSE(driver);
+  EXPECT_EQ(driver.error().code, BOP_E_BAD_CONFIG);
+  options.configuration = "{}";
+  options.memory_bytes = 1;
+  EXPECT_EQ(Driver::open(*bop_kv_machine(), options, offload, nobody).error().code,
+            BOP_E_INVALID_ARGUMENT);
+}
+
+TEST(KvDoor, a_machine_closed_in_the_midst_of_everything_frees_what_it_started) {
+  const auto image = std::make_shared<StoreImage>();
+  for (int steps = 0; steps < 12; ++steps) {
+    Replica replica(
+        [image](const StoreOptions&) -> Result<std::unique_ptr<Store>> {
+          return open_memory_store(image);
+        },
+        small_settings());
+    ASSERT_TRUE(replica.open());
+    const uint64_t index = replica.driver().applied().index;
+    replica.apply(
+        {{index + 1, 1, command({put("k", "v")})}, {index + 2, 1, command({erase("l")})}});
+    replica.driver().settled(index + 2);
+    replica.driver().sync();
+    replica.ask_later(get({"m"}));
+    replica.ask_later(range("", "", 10));
+    replica.ask_later(count());
+    for (int i = 0; i < steps; ++i) replica.offload->step(i % 2 == 0 ? Lane::reads : Lane::writes);
+    replica.crash();
+  }
+}
+
+// With real threads: for the sanitizers, and as it is in a node.
+TEST(KvThreads, workers_and_shard_share_layers_without_a_race) {
+  const TemporaryDirectory directory;
+  ThreadedOffload offload;
+  struct Counting final : DriverEvents {
+    size_t replies = 0, answers = 0;
+    std::string failure;
+    void applied(std::span<const bop_reply> given) override { replies += given.size(); }
+    void answered(uint64_t, const bop_reply&) override { ++answers; }
+    void failed(const Error& error) override { failure = error.to_string(); }
+  } events;
+  Settings settings = small_settings();
+  settings.map_bytes = 256 << 20;
+  const KvTable table(open_mdbx_store, settings);
+  DriverOptions options;
+  options.group = "threads";
+  options.directory = directory.path();
+  auto driver = Driver::open(*table.table(), options, offload, events);
+  ASSERT_TRUE(driver) << driver.error().to_string();
+
+  Random random(3);
+  Model model;
+  uint64_t index = 0;
+  std::deque<std::vector<uint8_t>> commands, questions;
+  std::vector<bop_entry> entries;
+  size_t asked = 0;
+  for (int round = 0; round < 400 && events.failure.empty(); ++round) {
+    while ((*driver)->applying()) offload.drain(true);
+    commands.clear();
+    entries.clear();
+    for (int i = 0; i < 20; ++i) {
+      const std::string key = "key" + std::to_string(random.below(400));
+      std::vector<Op> operations = {put(key, std::string(random.below(200), 'v'))};
+      if (random.chance(1, 3)) operations = {append(key, "x", BOP_KV_WANT_EXISTED), erase("key1")};
+      model.apply(operations, ++index);
+      commands.push_back(command(operations));
+      bop_entry entry{};
+      entry.size = sizeof entry;
+      entry.index = index;
+      entry.term = 1;
+      entry.command = {commands.back().data(), commands.back().size()};
+      entries.push_back(entry);
+    }
+    (*driver)->apply(entries);
+    for (const auto& question :
+         {get({"key" + std::to_string(random.below(400))}), range("key1", "key3", 50), count()}) {
+      questions.push_back(question);
+      (*driver)->query(questions.back(), ++asked);
+    }
+    (*driver)->settled(index);
+    offload.drain(false);
+  }
+  while (offload.drain(true)) {
+  }
+  EXPECT_FALSE((*driver)->applying());
+  EXPECT_EQ(events.answers, asked);
+  (*driver)->sync();
+  while (offload.drain(true)) {
+  }
+  EXPECT_FALSE((*driver)->syncing());
+  EXPECT_EQ(events.failure, "");
+  EXPECT_EQ(events.replies, index);
+  EXPECT_EQ((*driver)->durable().index, index);
+  const auto hash = (*driver)->state_hash();
+  ASSERT_TRUE(hash);
+  EXPECT_EQ(hash->index, index);
+  EXPECT_EQ(hash->high, model.totals().high);
+}
+
+}  // namespace
+}  // namespace bop::machine::kv::test

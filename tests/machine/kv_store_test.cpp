@@ -1,0 +1,339 @@
+// What a store holds after folds, syncs, errors and crashes; libmdbx and its double alike.
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <map>
+
+#include "base/random.h"
+#include "machine/kv/store_mdbx.h"
+#include "machine/kv/store_memory.h"
+#include "temporary_directory.h"
+
+namespace bop::machine::kv {
+namespace {
+
+using Records = std::map<std::string, std::pair<uint64_t, std::string>>;
+
+// A fold given as a list; a record without value is deleted.
+struct ListedChanges final : Changes {
+  struct One {
+    std::string key;
+    uint64_t revision;
+    std::optional<std::string> value;
+  };
+  std::vector<One> list;
+  Progress after;
+  bool ask = false;
+  std::function<void(size_t)> before_each;
+  std::vector<std::optional<std::string>> found;
+  size_t at = 0;
+
+  bool next(Change& change) override {
+    if (before_each) before_each(at);
+    if (at == list.size()) return false;
+    const One& one = list[at++];
+    change.key = as_bytes(one.key);
+    change.present = one.value.has_value();
+    change.revision = one.revision;
+    change.value = one.value ? as_bytes(*one.value) : Bytes{};
+    change.want_replaced = ask;
+    return true;
+  }
+  void replaced(const std::optional<Stored>& record) override {
+    found.push_back(record ? std::optional<std::string>(as_text(record->value)) : std::nullopt);
+  }
+  Progress progress() override { return after; }
+};
+
+ListedChanges fold_of(std::vector<ListedChanges::One> list, uint64_t index) {
+  ListedChanges changes;
+  changes.list = std::move(list);
+  changes.after.position = {index, 1};
+  return changes;
+}
+
+Records all(Store& store) {
+  Records out;
+  const Status status = store.read([&](Snapshot& snapshot) -> Status {
+    BOP_TRY_ASSIGN(auto record, snapshot.seek({}));
+    while (record) {
+      out[std::string(as_text(record->key))] = {record->stored.revision,
+                                                std::string(as_text(record->stored.value))};
+      BOP_TRY_ASSIGN(record, snapshot.next());
+    }
+    return {};
+  });
+  EXPECT_TRUE(status) << status.error().to_string();
+  return out;
+}
+
+enum class Kind { memory, mdbx };
+
+class KvStore : public testing::TestWithParam<Kind> {
+ protected:
+  std::unique_ptr<Store> open() {
+    if (GetParam() == Kind::memory) return open_memory_store(image_);
+    auto store = open_mdbx_store(options());
+    EXPECT_TRUE(store) << store.error().to_string();
+    return store ? std::move(*store) : nullptr;
+  }
+  StoreOptions options() {
+    StoreOptions options;
+    options.directory = directory_.path();
+    options.map_bytes = 64 << 20;
+    options.say = [this](int32_t level, const char* text) {
+      if (level >= 2) said_ += std::string(text) + "\n";
+    };
+    return options;
+  }
+  const TemporaryDirectory directory_;
+  std::shared_ptr<StoreImage> image_ = std::make_shared<StoreImage>();
+  std::string said_;
+};
+
+std::string name_of(const testing::TestParamInfo<Kind>& info) {
+  return info.param == Kind::memory ? "memory" : "mdbx";
+}
+INSTANTIATE_TEST_SUITE_P(On, KvStore, testing::Values(Kind::memory, Kind::mdbx), name_of);
+
+TEST_P(KvStore, a_new_store_is_empty_and_at_the_beginning) {
+  const auto store = open();
+  EXPECT_EQ(store->opened().position.index, 0u);
+  EXPECT_TRUE(all(*store).empty());
+}
+
+TEST_P(KvStore, a_synced_fold_is_there_after_reopening) {
+  {
+    const auto store = open();
+    auto changes = fold_of({{"a", 1, "1"}, {"b", 2, ""}, {"c", 3, std::string(100000, 'c')}}, 3);
+    changes.after.totals = {5, 6, 3};
+    ASSERT_TRUE(store->fold(changes));
+    ASSERT_TRUE(store->sync());
+  }
+  const auto store = open();
+  EXPECT_EQ(store->opened().position.index, 3u);
+  EXPECT_EQ(store->opened().position.term, 1u);
+  EXPECT_EQ(store->opened().totals, (Totals{5, 6, 3}));
+  EXPECT_EQ(all(*store),
+            (Records{{"a", {1, "1"}}, {"b", {2, ""}}, {"c", {3, std::string(100000, 'c')}}}));
+}
+
+TEST_P(KvStore, a_fold_tells_what_it_replaces) {
+  const auto store = open();
+  auto first = fold_of({{"a", 1, "1"}, {"b", 1, "2"}}, 1);
+  ASSERT_TRUE(store->fold(first));
+  auto second = fold_of({{"a", 2, "3"}, {"b", 2, std::nullopt}, {"c", 2, "4"}, {"d", 2, {}}}, 2);
+  second.ask = true;
+  ASSERT_TRUE(store->fold(second));
+  EXPECT_EQ(second.found,
+            (std::vector<std::optional<std::string>>{"1", "2", std::nullopt, std::nullopt}));
+  EXPECT_EQ(all(*store), (Records{{"a", {2, "3"}}, {"c", {2, "4"}}}));
+}
+
+TEST_P(KvStore, reopening_goes_back_to_the_last_sync_although_more_was_committed) {
+  {
+    const auto store = open();
+    auto first = fold_of({{"a", 1, "1"}, {"b", 1, "2"}}, 1);
+    ASSERT_TRUE(store->fold(first));
+    ASSERT_TRUE(store->sync());
+    for (uint64_t index = 2; index < 10; ++index) {
+      auto more = fold_of({{"a", index, "later"}, {"b", index, {}}, {"c", index, "new"}}, index);
+      ASSERT_TRUE(store->fold(more));
+    }
+    EXPECT_EQ(all(*store), (Records{{"a", {9, "later"}}, {"c", {9, "new"}}}));
+  }
+  for (int times = 0; times < 2; ++times) {
+    const auto store = open();
+    EXPECT_EQ(store->opened().position.index, 1u);
+    EXPECT_EQ(all(*store), (Records{{"a", {1, "1"}}, {"b", {1, "2"}}}));
+  }
+  EXPECT_EQ(said_, "");
+}
+
+TEST_P(KvStore, a_store_that_went_back_takes_folds_and_syncs_again) {
+  Records expected;
+  uint64_t index = 0;
+  for (int round = 0; round < 8; ++round) {
+    const auto store = open();
+    ASSERT_NE(store, nullptr);
+    index = store->opened().position.index;
+    ASSERT_EQ(all(*store), expected);
+    for (int fold = 0; fold < 3; ++fold) {
+      ++index;
+      auto changes = fold_of({{"key" + std::to_string(index), index, std::string(3000, 'x')},
+                              {"same", index, std::to_string(round)}},
+                             index);
+      std::sort(changes.list.begin(), changes.list.end(),
+                [](const auto& a, const auto& b) { return a.key < b.key; });
+      ASSERT_TRUE(store->fold(changes));
+      if (fold > 0) continue;
+      ASSERT_TRUE(store->sync());
+      expected = all(*store);
+    }
+  }
+}
+
+TEST_P(KvStore, a_seek_finds_the_next_key) {
+  const auto store = open();
+  auto changes = fold_of({{"b", 1, "1"}, {"d", 1, "2"}}, 1);
+  ASSERT_TRUE(store->fold(changes));
+  const auto found = [&](std::string_view key) {
+    std::string out;
+    EXPECT_TRUE(store->read([&](Snapshot& snapshot) -> Status {
+      BOP_TRY_ASSIGN(const auto record, snapshot.seek(as_bytes(key)));
+      out = record ? std::string(as_text(record->key)) : "none";
+      return {};
+    }));
+    return out;
+  };
+  EXPECT_EQ(found(""), "b");
+  EXPECT_EQ(found("b"), "b");
+  EXPECT_EQ(found("ba"), "d");
+  EXPECT_EQ(found("e"), "none");
+}
+
+// ---- libmdbx alone ----
+
+class KvMdbx : public KvStore {};
+INSTANTIATE_TEST_SUITE_P(On, KvMdbx, testing::Values(Kind::mdbx), name_of);
+
+// Runs `work` in a process of its own, which kills itself.
+template <class Work>
+void in_a_killed_process(Work work) {
+  const pid_t child = fork();
+  ASSERT_NE(child, -1);
+  if (child == 0) {
+    work();
+    _exit(0);  // not reached: it was to be killed
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFSIGNALED(status));
+  ASSERT_EQ(WTERMSIG(status), SIGKILL);
+}
+
+TEST_P(KvMdbx, a_process_killed_at_any_change_of_a_fold_leaves_the_last_sync) {
+  {
+    const auto store = open();
+    auto first = fold_of({{"a", 1, "1"}, {"b", 1, "2"}}, 1);
+    ASSERT_TRUE(store->fold(first));
+    ASSERT_TRUE(store->sync());
+  }
+  for (size_t kill_at = 0; kill_at <= 3; ++kill_at) {
+    in_a_killed_process([&] {
+      const auto store = open();
+      auto changes = fold_of({{"a", 2, "later"}, {"b", 2, {}}, {"c", 2, "new"}}, 2);
+      changes.before_each = [&](size_t at) {
+        if (at == kill_at) raise(SIGKILL);
+      };
+      (void)store->fold(changes);
+    });
+    const auto store = open();
+    EXPECT_EQ(store->opened().position.index, 1u);
+    EXPECT_EQ(all(*store), (Records{{"a", {1, "1"}}, {"b", {1, "2"}}}));
+  }
+}
+
+TEST_P(KvMdbx, a_process_killed_between_commit_and_sync_leaves_the_last_sync) {
+  for (uint64_t round = 0; round < 3; ++round) {
+    in_a_killed_process([&] {
+      const auto store = open();
+      for (uint64_t index = 2; index < 6 + round; ++index) {
+        auto changes = fold_of({{"a", index, "later"}, {"c", index, "new"}}, index);
+        if (!store->fold(changes)) return;
+      }
+      raise(SIGKILL);
+    });
+    const auto store = open();
+    EXPECT_EQ(store->opened().position.index, 0u);
+    EXPECT_TRUE(all(*store).empty());
+  }
+}
+
+TEST_P(KvMdbx, a_process_killed_after_a_sync_leaves_it) {
+  in_a_killed_process([&] {
+    const auto store = open();
+    auto changes = fold_of({{"a", 5, "1"}}, 5);
+    if (store->fold(changes) && store->sync()) raise(SIGKILL);
+  });
+  const auto store = open();
+  EXPECT_EQ(store->opened().position.index, 5u);
+  EXPECT_EQ(all(*store), (Records{{"a", {5, "1"}}}));
+}
+
+TEST_P(KvMdbx, a_full_map_fails_the_fold_and_leaves_the_last_sync) {
+  {
+    const auto store = open();
+    auto first = fold_of({{"a", 1, "1"}}, 1);
+    ASSERT_TRUE(store->fold(first));
+    ASSERT_TRUE(store->sync());
+    ListedChanges large;
+    for (int i = 0; i < 80; ++i)
+      large.list.push_back({"key" + std::to_string(100 + i), 2, std::string(1 << 20, 'x')});
+    const Status status = store->fold(large);
+    ASSERT_FALSE(status);
+    EXPECT_EQ(status.error().code, BOP_E_DISK_FULL);
+  }
+  const auto store = open();
+  EXPECT_EQ(store->opened().position.index, 1u);
+}
+
+TEST_P(KvMdbx, a_large_fold_is_one_commit_although_its_pages_are_written_early) {
+  Random random(1);
+  ListedChanges changes;
+  for (int i = 0; i < 60000; ++i) {
+    char key[16];
+    std::snprintf(key, sizeof key, "key%08d", i);
+    changes.list.push_back({key, 1, std::string(200 + random.below(800), 'v')});
+  }
+  changes.after.position = {1, 1};
+  StoreOptions large = options();
+  large.map_bytes = 1 << 30;
+  {
+    const auto store = open_mdbx_store(large);
+    ASSERT_TRUE(store);
+    const Status folded = (*store)->fold(changes);
+    ASSERT_TRUE(folded) << folded.error().to_string();
+    ASSERT_TRUE((*store)->sync());
+  }
+  const auto store = open_mdbx_store(large);
+  ASSERT_TRUE(store);
+  EXPECT_EQ(all(**store).size(), 60000u);
+}
+
+TEST_P(KvMdbx, a_second_store_on_the_same_file_is_refused_by_name) {
+  const auto store = open();
+  const auto second = open_mdbx_store(options());
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, BOP_E_DIRECTORY_IN_USE) << second.error().to_string();
+}
+
+TEST_P(KvMdbx, a_file_of_something_else_is_refused_and_named) {
+  const std::string path = directory_.path() + "/kv.mdbx";
+  std::ofstream(path) << std::string(100000, 'x');
+  const auto store = open_mdbx_store(options());
+  ASSERT_FALSE(store);
+  EXPECT_NE(store.error().detail.find(path), std::string::npos);
+  EXPECT_EQ(store.error().code, BOP_E_DAMAGED) << store.error().to_string();
+}
+
+TEST_P(KvMdbx, a_cut_file_is_refused) {
+  {
+    const auto store = open();
+    ListedChanges changes;
+    for (int i = 0; i < 3000; ++i)
+      changes.list.push_back({"key" + std::to_string(10000 + i), 1, std::string(1000, 'v')});
+    changes.after.position = {1, 1};
+    ASSERT_TRUE(store->fold(changes));
+    ASSERT_TRUE(store->sync());
+  }
+  std::filesystem::resize_file(directory_.path() + "/kv.mdbx", 1 << 20);
+  const auto store = open_mdbx_store(options());
+  ASSERT_FALSE(store);
+}
+
+}  // namespace
+}  // namespace bop::machine::kv
