@@ -24,6 +24,15 @@ uint64_t seed_of(GroupId group, const raft::Entry& entry) {
   return hash64(Bytes(bytes));
 }
 
+// The core's seed must be another one at each start.
+raft::Settings raft_settings(const ReplicaOptions& options) {
+  raft::Settings settings = options.raft;
+  uint8_t epoch[8];
+  store_le<uint64_t>(epoch, options.epoch);
+  settings.seed = hash64(Bytes(epoch), options.raft.seed);
+  return settings;
+}
+
 bop_entry machine_entry(GroupId group, const raft::Entry& entry) {
   bop_entry out{};
   out.size = sizeof out;
@@ -117,7 +126,7 @@ bop::Status Replica::restore(const log::RecoveredGroup& recovered) {
                                    std::to_string(restored.before_first.index));
   applied_ = seeded(Bug::skip_after_restart) ? restored.last : machine.index;
   released_ = restored.before_first.index;
-  core_ = std::make_unique<raft::Core>(options_.raft, restored, ports_.clock.now());
+  core_ = std::make_unique<raft::Core>(raft_settings(options_), restored, ports_.clock.now());
   return {};
 }
 
@@ -147,7 +156,7 @@ bop::Status Replica::bootstrap() {
   restored.hard = append.hard;
   restored.runs = {{.first = 1, .term = 1}};
   restored.last = 1;
-  core_ = std::make_unique<raft::Core>(options_.raft, restored, ports_.clock.now());
+  core_ = std::make_unique<raft::Core>(raft_settings(options_), restored, ports_.clock.now());
   return {};
 }
 
