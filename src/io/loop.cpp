@@ -40,10 +40,7 @@ struct Loop::Posted {
 };
 
 Loop::Loop()
-    : asio_(std::make_unique<Asio>()),
-      timers_(std::make_unique<TimerHeap>()),
-      now_(read_clock()),
-      thread_(std::this_thread::get_id()) {}
+    : asio_(std::make_unique<Asio>()), timers_(std::make_unique<TimerHeap>()), now_(read_clock()) {}
 
 Loop::~Loop() {
   stopping_.store(true, std::memory_order_release);
@@ -57,10 +54,12 @@ int64_t Loop::wall_ns() const { return read(CLOCK_REALTIME); }
 
 asio::io_context& Loop::context() { return asio_->context; }
 
-bool Loop::on_own_thread() const { return std::this_thread::get_id() == thread_; }
+// Before its first turn a loop has no thread of its own: who made it may be about to start another.
+bool Loop::on_own_thread() const {
+  return std::this_thread::get_id() == thread_.load(std::memory_order_relaxed);
+}
 
 void Loop::run() {
-  thread_ = std::this_thread::get_id();
   block_file_size_signal();
   while (!stopped()) run_turn();
   // What was posted before the stop, and what that leads to within the turn.
@@ -73,7 +72,6 @@ void Loop::stop() {
 }
 
 bool Loop::run_until(const std::function<bool()>& done, Duration limit) {
-  thread_ = std::this_thread::get_id();
   const Instant latest = read_clock() + limit;
   while (!done()) {
     if (now_ >= latest) return false;
@@ -83,6 +81,7 @@ bool Loop::run_until(const std::function<bool()>& done, Duration limit) {
 }
 
 void Loop::run_turn(Instant latest) {
+  thread_.store(std::this_thread::get_id(), std::memory_order_relaxed);
   const bool work_waits = !ready_.empty() || !end_of_turn_.empty() || stopped() ||
                           posted_.load(std::memory_order_acquire) != nullptr;
   const Instant until = work_waits ? now_ : std::min(latest, timers_->next_deadline());

@@ -9,7 +9,7 @@
 // One pass is a turn. now() is read once a turn, after the wait.
 //
 // Threads: all of a Loop belongs to the thread that runs it, but post() and stop(), which any thread
-// may call. Before the first run_turn() and after the last, the thread that owns it counts as that one.
+// may call. Before its first turn it belongs to who made it, and after its last to who ends it.
 #pragma once
 
 #include <atomic>
@@ -91,7 +91,7 @@ class Loop final : public port::Clock, public port::Timers, public port::Post {
   std::unique_ptr<TimerHeap> timers_;
   Instant now_;
   uint64_t turns_ = 0;
-  std::thread::id thread_;
+  std::atomic<std::thread::id> thread_;  // of the latest turn
 
   std::vector<Poller*> pollers_;
   std::vector<std::function<void()>> ready_;    // posted, in order, to run in this or the next turn
