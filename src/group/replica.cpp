@@ -569,15 +569,19 @@ void Replica::finish_entry(Index index, Term term, const Answer& machine_answer)
   answer(pending.origin, out);
 }
 
-// After a restart the committed entries that the machine lacks are only in the log's files.
+// After a restart the committed entries that the machine lacks are only in the log's files. What
+// follows them there may be replaced before it is committed, so it is not kept.
 void Replica::read_committed() {
   loading_ = true;
   ports_.log.read(options_.id, applied_ + 1, max_load_bytes,
-                  [this](Result<std::vector<raft::Entry>> entries) {
+                  [this, committed = core_->commit()](Result<std::vector<raft::Entry>> entries) {
                     loading_ = false;
                     if (halted_) return;
                     if (!entries) return halt(entries.error());
                     loaded_ = std::move(*entries);
+                    std::erase_if(loaded_, [committed](const raft::Entry& entry) {
+                      return entry.index > committed;
+                    });
                     touch();
                   });
 }
