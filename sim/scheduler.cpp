@@ -114,6 +114,7 @@ void Thread::clear() {
   const auto also_dying = std::exchange(end_of_turn_, {});
   free_.clear();
   queue_.clear();
+  free_at_ = 0;
 }
 
 void Thread::push(uint32_t slot, Instant due) {
@@ -171,6 +172,7 @@ void Thread::run() {
   }
   end_of_turn_.clear();
   in_turn_ = false;
+  if (watch_) watch_();
   free_at_ = std::max(free_at_, now() + random_.between(turn_time_.shortest, turn_time_.longest));
 }
 

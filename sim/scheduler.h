@@ -40,6 +40,7 @@ class Scheduler {
   Instant now() const { return now_; }
   uint64_t seed() const { return seed_; }
   Trace& trace() { return trace_; }
+  const Trace& trace() const { return trace_; }
   // A stream of random numbers of its own for each purpose: drawing more for one changes no other.
   Random random(std::string_view purpose, uint64_t number = 0) const;
 
@@ -90,9 +91,11 @@ class Thread {
   void at_end_of_turn(Task task);
   bool in_turn() const { return in_turn_; }
 
+  // Runs after each turn, from outside of it: for who watches.
+  void after_turns(Task watch) { watch_ = std::move(watch); }
   // No turn before `when`.
   void stop_until(Instant when);
-  // Destroys all that was to run here. Not from within a turn of this thread.
+  // Destroys all that was to run here; it is not busy any more. Not from within a turn of it.
   void clear();
 
  private:
@@ -133,6 +136,7 @@ class Thread {
   std::vector<uint32_t> free_;
   std::vector<Entry> queue_;  // a heap
   std::vector<Task> end_of_turn_;
+  Task watch_;
   Instant free_at_ = 0;
   bool in_turn_ = false;
 };

@@ -1,0 +1,40 @@
+// Reads all that a group's machine holds, through a node's Service as a client would: page by page.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "port/requests.h"
+#include "sim/model.h"
+#include "sim/node.h"
+
+namespace bop::sim {
+
+class ContentsReader : public port::Caller {
+ public:
+  ContentsReader(Scheduler& scheduler, Thread& world, Node& node, GroupId group);
+
+  // Asks again after a refusal, until the whole was read.
+  void start() { ask(); }
+  bool complete() const { return complete_; }
+  const KvModel::Records& records() const { return records_; }
+  // "" or what of the expected records is not there, or other.
+  std::string difference(const KvModel::Records& expected) const;
+
+  void answer(uint64_t token, const port::Answer& answer) override;
+
+ private:
+  void ask();
+  void ask_later();
+
+  Scheduler& scheduler_;
+  Thread& world_;
+  Node& node_;
+  const GroupId group_;
+  mem::Arena arena_;
+  KvModel::Records records_;
+  uint64_t token_ = 0;
+  bool complete_ = false;
+};
+
+}  // namespace bop::sim

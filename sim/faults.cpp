@@ -1,0 +1,286 @@
+#include "sim/faults.h"
+
+#include <algorithm>
+#include <array>
+#include <string>
+
+#include "base/assert.h"
+
+namespace bop::sim {
+
+namespace {
+
+constexpr std::array<const char*, fault_count> names{
+    "kill",  "power",     "blackout", "restart", "pause", "isolate", "split", "one_way",
+    "storm", "slow_disk", "stall",    "failing", "full",  "rot",     "clock"};
+
+constexpr Duration tend_every = 100 * milliseconds;
+constexpr Disk::Latency swift{};
+
+}  // namespace
+
+const char* name_of(Fault fault) { return names[static_cast<size_t>(fault)]; }
+
+FaultSet all_faults() {
+  FaultSet all;
+  for (size_t i = 0; i < fault_count; ++i) all.insert(static_cast<Fault>(i));
+  return all;
+}
+
+Result<FaultSet> parse_faults(std::string_view text) {
+  if (text == "none") return FaultSet{};
+  if (text == "all") return all_faults();
+  FaultSet faults;
+  while (!text.empty()) {
+    const size_t comma = std::min(text.find(','), text.size());
+    const std::string_view name = text.substr(0, comma);
+    const auto found = std::find(names.begin(), names.end(), name);
+    if (found == names.end()) {
+      std::string known = "none, all";
+      for (const char* one : names) known += std::string(", ") + one;
+      return fail(BOP_E_INVALID_ARGUMENT,
+                  "'" + std::string(name) + "' is no fault; there are " + known);
+    }
+    faults.insert(static_cast<Fault>(found - names.begin()));
+    text.remove_prefix(std::min(comma + 1, text.size()));
+  }
+  return faults;
+}
+
+Faults::Faults(Scheduler& scheduler, Thread& world, Network& network, Witness& witness,
+               std::vector<std::unique_ptr<Node>>& nodes, const FaultOptions& options)
+    : scheduler_(scheduler),
+      world_(world),
+      network_(network),
+      witness_(witness),
+      nodes_(nodes),
+      options_(options),
+      random_(scheduler.random("faults")) {}
+
+void Faults::start() {
+  world_.after(0, "tend", [this] { tend(); });
+  if (!options_.kinds.empty()) next();
+}
+
+void Faults::next() {
+  if (stopped_) return;
+  world_.after(random_.between(0, options_.between_longest), "fault", [this] {
+    if (stopped_) return;
+    auto kind = options_.kinds.begin();
+    std::advance(kind, random_.below(options_.kinds.size()));
+    strike(*kind);
+    next();
+  });
+}
+
+// What lasts is undone by stop() too, so an end that comes later finds nothing to do.
+void Faults::until(Duration time, Task end) {
+  world_.after(time, "fault ends", [this, end = std::move(end)] {
+    if (!stopped_) end();
+  });
+}
+
+void Faults::stop() {
+  stopped_ = true;
+  network_.heal_all();
+  network_.set_quality(options_.quality);
+  for (const auto& node : nodes_) {
+    for (uint32_t seat = 0; seat < node->seat_count(); ++seat) {
+      Disk& disk = node->disk(seat);
+      disk.heal();
+      disk.set_capacity(0);
+      disk.set_latency(swift);
+      disk.stall(false);
+    }
+  }
+}
+
+Node& Faults::any() { return *nodes_[random_.below(nodes_.size())]; }
+
+Node* Faults::any_serving() {
+  Node& node = any();
+  return node.serving() ? &node : nullptr;
+}
+
+void Faults::strike(Fault fault) {
+  ++counters_[fault];
+  scheduler_.trace().remark(scheduler_.now(), name_of(fault));
+  switch (fault) {
+    case Fault::kill:
+      if (Node* node = any_serving()) end_process(*node, Ending::process);
+      return;
+    case Fault::power: return end_process(any(), Ending::power);
+    case Fault::blackout:
+      for (const auto& node : nodes_) end_process(*node, Ending::power);
+      return;
+    case Fault::restart:
+      if (Node* node = any_serving()) node->stop(random_.between(0, 1 * seconds));
+      return;
+    case Fault::pause: return any().pause(while_long());
+    case Fault::isolate:
+      network_.isolate(any().id());
+      return until(while_long(), [this] { network_.heal_all(); });
+    case Fault::split: return split();
+    case Fault::one_way: {
+      const NodeId from = any().id();
+      const NodeId to = any().id();
+      if (from == to) return;
+      network_.cut(from, to);
+      return until(while_long(), [this, from, to] { network_.heal(from, to); });
+    }
+    case Fault::storm: return storm();
+    case Fault::slow_disk:
+    case Fault::stall:
+    case Fault::failing:
+    case Fault::full: return disk_fault(fault);
+    case Fault::rot: return rot();
+    case Fault::clock: return clock_fault();
+  }
+}
+
+// ---- processes ----
+
+void Faults::end_process(Node& node, Ending ending) {
+  if (node.state() == Node::State::down) return;
+  node.crash(ending);
+}
+
+bool Faults::lost(const Node& node) const {
+  if (!options_.frail.contains(node.id())) return false;
+  if (node.state() == Node::State::refused) return true;
+  return std::any_of(node.settings().shard.groups.begin(), node.settings().shard.groups.end(),
+                     [&](const node::GroupSpec& group) { return node.halted(group.id); });
+}
+
+void Faults::start_later(Node& node) {
+  if (!starting_.insert(node.id()).second) return;
+  const Duration longest =
+      stopped_ || scheduler_.now() == 0 ? 500 * milliseconds : options_.lasts_longest;
+  const Duration delay = random_.between(0, longest);
+  world_.after(delay, "start node", [this, &node] {
+    starting_.erase(node.id());
+    if (node.state() == Node::State::down) node.start();
+  });
+}
+
+// As an operator would: starts what is down, opens anew what a passing fault closed.
+void Faults::tend() {
+  for (const auto& node : nodes_) {
+    switch (node->state()) {
+      case Node::State::down: start_later(*node); break;
+      case Node::State::opening: break;
+      case Node::State::serving: tend_halted(*node); break;
+      case Node::State::refused: reopen_or_report(*node, node->refusal()); break;
+    }
+  }
+  world_.after(tend_every, "tend", [this] { tend(); });
+}
+
+void Faults::tend_halted(Node& node) {
+  for (const node::GroupSpec& group : node.settings().shard.groups) {
+    if (const auto halted = node.halted(group.id)) return reopen_or_report(node, *halted);
+  }
+}
+
+void Faults::reopen_or_report(Node& node, const Error& error) {
+  switch (error.code) {
+    case BOP_E_LATCHED:
+    case BOP_E_IO:
+    case BOP_E_DISK_FULL: return end_process(node, Ending::process);
+    default:
+      if (options_.frail.contains(node.id())) return;
+      witness_.report("doubt: node " + std::to_string(node.id()) +
+                      ", whose disk loses nothing, says: " + error.to_string());
+  }
+}
+
+// ---- network ----
+
+void Faults::split() {
+  std::set<NodeId> side;
+  for (const auto& node : nodes_) {
+    if (random_.chance(1, 2)) side.insert(node->id());
+  }
+  for (const auto& from : nodes_) {
+    for (const auto& to : nodes_) {
+      if (from != to && side.contains(from->id()) != side.contains(to->id())) {
+        network_.cut(from->id(), to->id());
+      }
+    }
+  }
+  until(while_long(), [this] { network_.heal_all(); });
+}
+
+void Faults::storm() {
+  LinkQuality bad = options_.quality;
+  bad.lost = static_cast<uint32_t>(random_.below(200'000));
+  bad.repeated = static_cast<uint32_t>(random_.below(200'000));
+  bad.overtaken = static_cast<uint32_t>(random_.below(500'000));
+  bad.longest += random_.between(0, 100 * milliseconds);
+  bad.overtaken_by = random_.between(1, 300 * milliseconds);
+  network_.set_quality(bad);
+  until(while_long(), [this] { network_.set_quality(options_.quality); });
+}
+
+// ---- disks ----
+
+void Faults::disk_fault(Fault fault) {
+  Node& node = any();
+  Disk& disk = node.disk(static_cast<uint32_t>(random_.below(node.seat_count())));
+  switch (fault) {
+    case Fault::slow_disk: {
+      const Duration most = random_.between(1 * milliseconds, 300 * milliseconds);
+      disk.set_latency({most / 10, most, 50 * milliseconds});
+      return until(while_long(), [&disk] { disk.set_latency(swift); });
+    }
+    case Fault::stall: disk.stall(true); return until(while_long(), [&disk] { disk.stall(false); });
+    case Fault::full:
+      disk.set_capacity(disk.used_bytes() + random_.below(64 * 1024));
+      return until(while_long(), [&disk] { disk.set_capacity(0); });
+    default: {
+      static constexpr std::array kinds{DiskOperation::write, DiskOperation::write,
+                                        DiskOperation::sync, DiskOperation::open,
+                                        DiskOperation::read};
+      disk.fail(kinds[random_.below(kinds.size())], BOP_E_IO, 1 + random_.below(50),
+                1 + random_.below(3));
+    }
+  }
+}
+
+// A bit of a log flips, or a sector of it cannot be read any more; found when the node starts again.
+void Faults::rot() {
+  if (options_.frail.empty()) return;
+  Node& node = any();
+  if (!options_.frail.contains(node.id())) return;
+  const auto seat = static_cast<uint32_t>(random_.below(node.seat_count()));
+  const std::string directory = "shard" + std::to_string(seat);
+  Disk& disk = node.disk(seat);
+  const auto names = disk.list_now(directory);
+  if (!names) return;
+  std::vector<std::string> files;
+  for (const std::string& name : *names) {
+    if (disk.exists(directory + "/" + name)) files.push_back(directory + "/" + name);
+  }
+  if (files.empty()) return;
+  if (node.state() != Node::State::down) node.crash(Ending::power);
+  const std::string& file = files[random_.below(files.size())];
+  const size_t size = disk.bytes(file).size();
+  if (size == 0) return;
+  const uint64_t offset = random_.below(size);
+  if (random_.chance(1, 4)) {
+    disk.lose_sector(file, offset);
+  } else {
+    disk.flip_bit(file, offset, static_cast<int>(random_.below(8)));
+  }
+}
+
+void Faults::clock_fault() {
+  NodeClock& clock = any().clock();
+  if (random_.chance(1, 2)) {
+    clock.jump_wall(random_.between(-3600 * seconds, 3600 * seconds));
+  } else {
+    clock.set_drift(random_.between(-500, 500));
+  }
+}
+
+}  // namespace bop::sim

@@ -1,0 +1,101 @@
+// What goes wrong in a simulated cluster, and whoever tends it: starts what died, reopens what
+// latched. Drawn from the seed; every kind can be left out.
+//
+// Some faults may leave a replica suspect, which then stays out for good: rotten blocks, and power lost
+// on a disk that tears blocks. They strike only `frail` nodes, fewer than half of all, so that the
+// others can always go on. A node that is not frail must never become suspect.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "sim/network.h"
+#include "sim/node.h"
+#include "sim/witness.h"
+
+namespace bop::sim {
+
+enum class Fault : uint8_t {
+  kill,       // a process ends at once
+  power,      // a machine loses power
+  blackout,   // all machines lose power together
+  restart,    // a process ends cleanly
+  pause,      // a process stands still
+  isolate,    // a node is cut off
+  split,      // the nodes fall in two parts
+  one_way,    // frames of one direction are lost
+  storm,      // links lose, repeat and overtake
+  slow_disk,  // a disk answers late
+  stall,      // a disk answers not at all for a while
+  failing,    // a write or sync fails
+  full,       // a disk has no room for a while
+  rot,        // a block of a log changes or cannot be read (frail nodes)
+  clock,      // wall clocks jump, clocks drift
+};
+constexpr size_t fault_count = 15;
+
+const char* name_of(Fault fault);
+using FaultSet = std::set<Fault>;
+FaultSet all_faults();
+// "none", "all", or names with commas between them.
+Result<FaultSet> parse_faults(std::string_view text);
+
+struct FaultOptions {
+  FaultSet kinds;
+  std::set<NodeId> frail;
+  Duration between_longest = 4 * seconds;  // uniform from 0
+  Duration lasts_longest = 3 * seconds;
+  LinkQuality quality;  // of links without faults
+};
+
+class Faults {
+ public:
+  Faults(Scheduler& scheduler, Thread& world, Network& network, Witness& witness,
+         std::vector<std::unique_ptr<Node>>& nodes, const FaultOptions& options);
+
+  void start();
+  // No fault begins any more, and all that last end; nodes are still started and reopened.
+  void stop();
+
+  // Down or in doubt for good, as frail nodes may be.
+  bool lost(const Node& node) const;
+
+  const std::map<Fault, uint64_t>& counters() const { return counters_; }
+
+ private:
+  void next();
+  void strike(Fault fault);
+  void tend();
+  void tend_halted(Node& node);
+  void reopen_or_report(Node& node, const Error& error);
+  void end_process(Node& node, Ending ending);
+  void start_later(Node& node);
+  void split();
+  void storm();
+  void disk_fault(Fault fault);
+  void rot();
+  void clock_fault();
+  Node& any();
+  Node* any_serving();
+  Duration while_long() { return random_.between(1 * milliseconds, options_.lasts_longest); }
+  void until(Duration time, Task end);
+
+  Scheduler& scheduler_;
+  Thread& world_;
+  Network& network_;
+  Witness& witness_;
+  std::vector<std::unique_ptr<Node>>& nodes_;
+  const FaultOptions options_;
+  Random random_;
+  bool stopped_ = false;
+  std::set<NodeId> starting_;  // a start is scheduled
+  std::map<Fault, uint64_t> counters_;
+};
+
+}  // namespace bop::sim

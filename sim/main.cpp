@@ -1,0 +1,182 @@
+// bop-sim: simulates a cluster, its clients and its faults, and says whether everything fits together.
+//
+//   bop-sim --seed S --minutes M        its last line is "trace HASH ok", or "FAILED seed S: ..." with
+//                                       exit 1 and the command that repeats it
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <cinttypes>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <string>
+
+#include "base/assert.h"
+#include "base/say.h"
+#include "sim/simulation.h"
+
+namespace {
+
+using namespace bop::sim;
+
+struct Arguments {
+  uint64_t seed = 1;
+  std::string seeds;  // "A..B", in place of seed
+  double minutes = 1;
+  uint32_t nodes = 3;
+  std::string faults;  // empty: the seed picks
+  std::string trace;
+  std::string history;
+  bool twice = false;
+  bool verbose = false;
+};
+
+// What is running, for the handler of failed asserts, which gets nothing of it.
+std::string repeat_command;
+uint64_t running_seed = 0;
+
+std::string command_for(const Arguments& arguments, uint64_t seed) {
+  char text[128];
+  std::snprintf(text, sizeof text, "bop-sim --seed %" PRIu64 " --minutes %g", seed,
+                arguments.minutes);
+  std::string command = text;
+  if (arguments.nodes != 3) command += " --nodes " + std::to_string(arguments.nodes);
+  if (!arguments.faults.empty()) command += " --faults " + arguments.faults;
+  return command;
+}
+
+// The whole story first: the last line is one line.
+void say_failed(const std::string& why) {
+  std::printf("%s\n", why.c_str());
+  std::printf("FAILED seed %" PRIu64 ": %s (repeat: %s)\n", running_seed,
+              why.substr(0, why.find('\n')).c_str(), repeat_command.c_str());
+}
+
+[[noreturn]] void assert_handler(const char* file, int line, const char* text) {
+  say_failed("assert " + std::string(file) + ":" + std::to_string(line) + ": " + text);
+  std::fflush(nullptr);
+  std::_Exit(1);
+}
+
+using File = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
+
+File open_for_writing(const std::string& name) {
+  if (name.empty()) return {nullptr, std::fclose};
+  File file(std::fopen(name.c_str(), "w"), std::fclose);
+  if (file == nullptr) {
+    std::fprintf(stderr, "bop-sim: %s cannot be written\n", name.c_str());
+    std::exit(2);
+  }
+  return file;
+}
+
+void say_figures(const SimulationResult& result, double took_s) {
+  const double simulated_s = static_cast<double>(result.simulated) / 1e9;
+  std::printf("%s\n", result.setting.c_str());
+  std::printf("  %.1f s simulated in %.2f s (%.0fx), %" PRIu64 " events\n", simulated_s, took_s,
+              simulated_s / took_s, result.events);
+  std::printf("  clients: %" PRIu64 " asked, %" PRIu64 " answered, %" PRIu64 " other, %" PRIu64
+              " refused, %" PRIu64 " unknown; %" PRIu64 " keys checked, %" PRIu64
+              " undecided, at most %" PRIu64 " configurations\n",
+              result.clients.asked, result.clients.ok, result.clients.other, result.clients.refused,
+              result.clients.unknown, result.clients.keys, result.clients.undecided,
+              result.clients.peak_configurations);
+  std::printf("  replicas: %" PRIu64 " elections, %" PRIu64 " entries, %" PRIu64
+              " commands, %" PRIu64 " acknowledged, %" PRIu64 " state hashes compared\n",
+              result.witness.elections, result.witness.entries, result.witness.commands,
+              result.witness.acknowledged, result.witness.compared_hashes);
+  std::printf("  frames: %" PRIu64 " sent, %" PRIu64 " delivered, %" PRIu64 " lost\n",
+              result.network.sent, result.network.delivered, result.network.lost);
+  std::printf("  faults:");
+  for (const auto& [fault, count] : result.faults) {
+    std::printf(" %s %" PRIu64, name_of(fault), count);
+  }
+  std::printf("\n");
+}
+
+SimulationResult run_once(const SimulationOptions& options, bool figures) {
+  const auto begin = std::chrono::steady_clock::now();
+  SimulationResult result = simulate(options);
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+  if (figures) say_figures(result, took.count());
+  return result;
+}
+
+bool run_seed(const Arguments& arguments, SimulationOptions options, uint64_t seed) {
+  options.seed = seed;
+  running_seed = seed;
+  repeat_command = command_for(arguments, seed);
+  SimulationResult result = run_once(options, true);
+  if (!result.failure && arguments.twice) {
+    options.trace = nullptr;
+    options.history = nullptr;
+    const SimulationResult again = run_once(options, false);
+    if (again.trace_hash != result.trace_hash) {
+      result.failure = "not deterministic: the second run's trace differs";
+    }
+  }
+  if (result.failure) {
+    say_failed(*result.failure);
+    return false;
+  }
+  std::printf("trace %016" PRIx64 " ok\n", result.trace_hash);
+  return true;
+}
+
+bool parse_seeds(const std::string& text, uint64_t& first, uint64_t& last) {
+  char end = 0;
+  return std::sscanf(text.c_str(), "%" SCNu64 "..%" SCNu64 "%c", &first, &last, &end) == 2 &&
+         first <= last;
+}
+
+}  // namespace
+
+int main(int count, char** values) {
+  Arguments arguments;
+  CLI::App app("Simulates a cluster of bop nodes with clients and faults, repeatably.");
+  app.add_option("--seed", arguments.seed, "Everything of a run follows from it");
+  app.add_option("--seeds", arguments.seeds, "A..B: one run for each of them");
+  app.add_option("--minutes", arguments.minutes, "Of simulated time")
+      ->check(CLI::Range(0.01, 100000.0));
+  app.add_option("--nodes", arguments.nodes, "In the cluster")->check(CLI::Range(1, 9));
+  app.add_option("--faults", arguments.faults,
+                 "none, all, or names with commas; without it the seed picks some");
+  app.add_option("--trace", arguments.trace, "Write every event to this file");
+  app.add_option("--history", arguments.history,
+                 "Write what clients saw to this file, for bop-check");
+  app.add_flag("--twice", arguments.twice, "Run each seed twice and compare the traces");
+  app.add_flag("--verbose", arguments.verbose, "Show what the nodes say");
+  CLI11_PARSE(app, count, values);
+
+  SimulationOptions options;
+  options.time = static_cast<bop::Duration>(arguments.minutes * 60 * 1e9);
+  options.nodes = arguments.nodes;
+  if (!arguments.faults.empty()) {
+    const auto faults = parse_faults(arguments.faults);
+    if (!faults) {
+      std::fprintf(stderr, "bop-sim: --faults: %s\n", faults.error().detail.c_str());
+      return 2;
+    }
+    options.faults = *faults;
+    options.pick_faults = false;
+  }
+  uint64_t first = arguments.seed;
+  uint64_t last = arguments.seed;
+  if (!arguments.seeds.empty() && !parse_seeds(arguments.seeds, first, last)) {
+    std::fprintf(stderr, "bop-sim: --seeds: not of the form A..B\n");
+    return 2;
+  }
+  const File trace = open_for_writing(arguments.trace);
+  const File history = open_for_writing(arguments.history);
+  options.trace = trace.get();
+  options.history = history.get();
+
+  bop::set_assert_handler(assert_handler);
+  bop::say::start({.level = arguments.verbose ? bop::say::Level::info : bop::say::Level::off});
+  bool all_good = true;
+  for (uint64_t seed = first; seed <= last && all_good; ++seed) {
+    all_good = run_seed(arguments, options, seed);
+    std::fflush(stdout);
+  }
+  bop::say::stop();
+  return all_good ? 0 : 1;
+}

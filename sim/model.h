@@ -1,0 +1,52 @@
+// What include/bop/kv.h says, written a second time and as plainly as possible: the reference that
+// the real machine's answers and contents are compared with.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/ids.h"
+#include "bop/kv.h"
+
+namespace bop::sim {
+
+class KvModel {
+ public:
+  struct Record {
+    std::string value;
+    uint64_t revision = 0;
+    friend bool operator==(const Record&, const Record&) = default;
+  };
+  using Records = std::map<std::string, Record>;
+
+  // What an operation's item tells, where kv.h says that it tells something.
+  struct Item {
+    std::optional<bool> present;
+    std::optional<std::string> value;
+    std::optional<uint64_t> revision;
+  };
+  struct Answer {
+    bop_status status = BOP_OK;
+    uint64_t revision = 0;
+    std::vector<Item> items;
+  };
+
+  // Executes a well-formed command at `index`.
+  Answer apply(Bytes command, Index index);
+
+  // "" when the machine's answer is this one, else what differs.
+  static std::string difference(const Answer& expected, int32_t status, Bytes body);
+
+  const Records& records() const { return records_; }
+
+ private:
+  struct Operation;
+  Answer refuse(bop_status status, const std::vector<Operation>& operations) const;
+
+  Records records_;
+};
+
+}  // namespace bop::sim

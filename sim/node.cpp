@@ -1,0 +1,222 @@
+#include "sim/node.h"
+
+#include <algorithm>
+
+#include "base/assert.h"
+#include "group/replica.h"
+
+namespace bop::sim {
+
+namespace {
+
+constexpr uint32_t threads_a_node = 100;
+
+uint32_t thread_number(NodeId node, uint32_t seat, bool background) {
+  return static_cast<uint32_t>(node) * threads_a_node + seat * 2 + (background ? 1 : 0);
+}
+
+std::map<std::string, GroupId> names_of(const std::vector<node::GroupSpec>& groups) {
+  std::map<std::string, GroupId> names;
+  for (const node::GroupSpec& group : groups) names[group.name] = group.id;
+  return names;
+}
+
+}  // namespace
+
+Node::Seat::Seat(Node& node, uint32_t number)
+    : loop(node.scheduler_, thread_number(node.id_, number, false), node.settings_.turn_time),
+      background(node.scheduler_, thread_number(node.id_, number, true), {}),
+      disk(node.scheduler_.random("disk", loop.number()).next(),
+           [this](Duration delay, std::function<void()> task) {
+             loop.after(delay, "disk", std::move(task));
+           }),
+      timers(loop, node.clock_),
+      post(loop) {}
+
+Node::Node(Scheduler& scheduler, Thread& world, Network& network, Witness& witness, NodeId id,
+           const NodeSettings& settings)
+    : scheduler_(scheduler),
+      world_(world),
+      network_(network),
+      witness_(witness),
+      id_(id),
+      settings_(settings),
+      clock_(scheduler, static_cast<Instant>(id) * 1000 * seconds, settings.drift_ppm),
+      seats_(make_seats()),
+      stores_(),
+      probe_(stores_.table(), witness, id, names_of(settings.shard.groups)),
+      transport_(network.add_node(id, seats_[0]->loop)) {
+  format();
+}
+
+Node::~Node() {
+  if (state_ != State::down) crash(Ending::process);
+}
+
+std::vector<std::unique_ptr<Node::Seat>> Node::make_seats() {
+  std::vector<std::unique_ptr<Seat>> seats;
+  Disk::Faults faults;
+  faults.sector_bytes = settings_.sector_bytes;
+  for (uint32_t seat = 0; seat < settings_.seats; ++seat) {
+    seats.push_back(std::make_unique<Seat>(*this, seat));
+    seats.back()->disk.set_faults(faults);
+    seats.back()->loop.after_turns([this, seat] { watch(seat); });
+  }
+  return seats;
+}
+
+void Node::format() {
+  node::Identity identity;
+  identity.cluster = settings_.shard.cluster;
+  identity.node = id_;
+  identity.incarnation = scheduler_.random("incarnation", id_).next();
+  const Status formatted = node::format_directory(seats_[0]->disk, identity);
+  BOP_ASSERT(formatted.has_value());
+}
+
+node::ShardOptions Node::options_for_start() const {
+  node::ShardOptions options = settings_.shard;
+  options.self = id_;
+  options.incarnation = identity_.incarnation;
+  options.fresh = !identity_.served;
+  options.seed = scheduler_.random("election", id_).next();
+  std::erase_if(options.peers, [this](const node::PeerSpec& peer) { return peer.id == id_; });
+  return options;
+}
+
+// ---- its process ----
+
+void Node::start() {
+  BOP_ASSERT(state_ == State::down);
+  state_ = State::opening;
+  seats_[0]->loop.after(0, "start", [this] { open(); });
+}
+
+void Node::open() {
+  auto identity = node::read_identity(seats_[0]->disk);
+  if (!identity) return refuse(identity.error());
+  identity_ = *identity;
+  std::vector<node::Seat> seats;
+  for (const auto& seat : seats_) {
+    const auto make_worker = [this, &seat = *seat] {
+      const uint64_t number = seat.loop.number() * 1000 + seat.workers++ % 1000;
+      return std::make_unique<Worker>(seat.loop, seat.background, number, settings_.job_time);
+    };
+    seats.push_back({.clock = clock_,
+                     .timers = seat->timers,
+                     .post = seat->post,
+                     .files = seat->disk,
+                     .make_worker = make_worker});
+  }
+  node_ = std::make_unique<node::Node>(
+      options_for_start(), std::move(seats), transport_,
+      [this](std::string_view kind) { return kind == "kv" ? probe_.table() : nullptr; });
+  node_->open([this](const Status& status) { opened(status); });
+}
+
+void Node::opened(const Status& status) {
+  if (!status) return refuse(status.error());
+  if (!identity_.served) {
+    if (const Status marked = node::mark_served(seats_[0]->disk, identity_); !marked) {
+      return refuse(marked.error());
+    }
+  }
+  take_part();
+}
+
+void Node::refuse(const Error& why) {
+  scheduler_.trace().note(scheduler_.now(), seats_[0]->loop.number(), "refused");
+  scheduler_.trace().remark(scheduler_.now(),
+                            "node " + std::to_string(id_) + ": " + why.to_string());
+  state_ = State::refused;
+  refusal_ = why;
+}
+
+void Node::take_part() {
+  state_ = State::serving;
+  for (const node::GroupSpec& group : settings_.shard.groups) {
+    const group::Replica* replica = node_->shard(group.shard).replica(group.id);
+    if (replica == nullptr || replica->core() == nullptr || halted(group.id)) continue;
+    witness_.began(id_, group.id, *replica->core());
+    watched_.push_back(group.id);
+  }
+  node_->start();
+  network_.start_node(id_);
+  connected_ = true;
+}
+
+void Node::crash(Ending ending) {
+  BOP_ASSERT(state_ != State::down);
+  scheduler_.trace().note(scheduler_.now(), seats_[0]->loop.number(),
+                          ending == Ending::power ? "power loss" : "killed");
+  end(ending);
+}
+
+void Node::stop(Duration grace) {
+  BOP_ASSERT(serving());
+  seats_[0]->loop.after(0, "stop", [this, grace] {
+    node_->stop(grace, [this, life = life_] {
+      world_.after(0, "exit", [this, life] {
+        if (life == life_) end(Ending::process);
+      });
+    });
+  });
+}
+
+void Node::end(Ending ending) {
+  for (const auto& seat : seats_) {
+    if (ending == Ending::power) {
+      seat->disk.power_loss();
+    } else {
+      seat->disk.process_crash();
+    }
+  }
+  if (connected_) network_.end_node(id_, ending == Ending::process);
+  connected_ = false;
+  for (const GroupId group : watched_) witness_.ended(id_, group);
+  watched_.clear();
+  node_.reset();
+  for (const auto& seat : seats_) {
+    seat->loop.clear();
+    seat->background.clear();
+  }
+  stores_.end(ending == Ending::power);
+  state_ = State::down;
+  ++life_;
+  stopped_until_ = std::min(stopped_until_, scheduler_.now());
+  if (ended_) ended_();
+}
+
+void Node::pause(Duration time) {
+  stopped_until_ = std::max(stopped_until_, scheduler_.now() + time);
+  for (const auto& seat : seats_) {
+    seat->loop.stop_until(stopped_until_);
+    seat->background.stop_until(stopped_until_);
+  }
+}
+
+// ---- watching ----
+
+void Node::watch(uint32_t seat) {
+  if (!serving()) return;
+  for (const node::GroupSpec& group : settings_.shard.groups) {
+    if (group.shard != seat) continue;
+    if (std::find(watched_.begin(), watched_.end(), group.id) == watched_.end()) continue;
+    witness_.observe(id_, group.id, *node_->shard(seat).replica(group.id)->core());
+  }
+}
+
+const group::Replica* Node::replica(GroupId group) const {
+  if (node_ == nullptr || state_ != State::serving) return nullptr;
+  for (const node::GroupSpec& spec : settings_.shard.groups) {
+    if (spec.id == group) return node_->shard(spec.shard).replica(group);
+  }
+  return nullptr;
+}
+
+std::optional<Error> Node::halted(GroupId group) const {
+  const group::Replica* found = replica(group);
+  return found == nullptr ? std::nullopt : found->status().halted;
+}
+
+}  // namespace bop::sim

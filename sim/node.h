@@ -1,0 +1,128 @@
+// One simulated bopd: the real node::Node on simulated threads, clock, disk, network and store, and
+// what may happen to its process and its machine.
+//
+//            start()               opened                    crash(), stop()
+//    down ───────────► opening ──────────────► serving ───────────────────────► down
+//                         │ it cannot be opened                                   ▲
+//                         └────────────► refused: says why, waits for a crash() ──┘
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "node/directory.h"
+#include "node/node.h"
+#include "sim/clock.h"
+#include "sim/disk.h"
+#include "sim/loop.h"
+#include "sim/network.h"
+#include "sim/probe.h"
+#include "sim/store.h"
+#include "sim/witness.h"
+
+namespace bop::sim {
+
+// What all nodes of a cluster have in common.
+struct NodeSettings {
+  node::ShardOptions shard;  // `self`, `peers`, `incarnation`, `fresh` are each node's own
+  uint32_t seats = 1;
+  Thread::TurnTime turn_time{1 * microseconds, 30 * microseconds};
+  Worker::JobTime job_time;
+  int64_t drift_ppm = 0;
+  uint32_t sector_bytes = 4096;
+};
+
+enum class Ending : uint8_t {
+  process,  // killed: what was written stays
+  power,    // what no sync covers is kept, lost or torn
+};
+
+class Node {
+ public:
+  // `world` runs what happens to it from outside.
+  Node(Scheduler& scheduler, Thread& world, Network& network, Witness& witness, NodeId id,
+       const NodeSettings& settings);
+  Node(const Node&) = delete;
+  Node& operator=(const Node&) = delete;
+  ~Node();
+
+  NodeId id() const { return id_; }
+  enum class State : uint8_t { down, opening, serving, refused };
+  State state() const { return state_; }
+  bool serving() const { return state_ == State::serving; }
+  // Why it cannot be opened.
+  const Error& refusal() const { return refusal_; }
+
+  void start();
+  void crash(Ending ending);
+  // Cleanly: gives up leading, then its process ends.
+  void stop(Duration grace);
+  // Its process stands still; the machine goes on.
+  void pause(Duration time);
+
+  // Of the thread of that seat. Only while it serves.
+  node::Service& service(uint32_t seat) { return node_->service(seat); }
+  Thread& thread(uint32_t seat) { return seats_[seat]->loop; }
+  uint32_t seat_count() const { return static_cast<uint32_t>(seats_.size()); }
+  const NodeSettings& settings() const { return settings_; }
+  NodeClock& clock() { return clock_; }
+  Disk& disk(uint32_t seat) { return seats_[seat]->disk; }
+
+  // Whether its process stood still at some time since then.
+  bool stood_still_since(Instant when) const { return stopped_until_ >= when; }
+
+  // The replica, while it serves; nullptr when it does not.
+  const group::Replica* replica(GroupId group) const;
+  // Why a replica takes part no more: LATCHED leaves with a new process, SUSPECT stays.
+  std::optional<Error> halted(GroupId group) const;
+
+  // Called when its process ended, however.
+  void on_end(std::function<void()> ended) { ended_ = std::move(ended); }
+
+ private:
+  struct Seat {
+    Seat(Node& node, uint32_t number);
+    Thread loop;
+    Thread background;
+    Disk disk;
+    Timers timers;
+    Post post;
+    uint64_t workers = 0;
+  };
+
+  std::vector<std::unique_ptr<Seat>> make_seats();
+  void format();
+  void open();
+  void opened(const Status& status);
+  void refuse(const Error& why);
+  void take_part();
+  void end(Ending ending);
+  void watch(uint32_t seat);
+  node::ShardOptions options_for_start() const;
+
+  Scheduler& scheduler_;
+  Thread& world_;
+  Network& network_;
+  Witness& witness_;
+  const NodeId id_;
+  const NodeSettings settings_;
+  NodeClock clock_;
+  std::vector<std::unique_ptr<Seat>> seats_;
+  Stores stores_;
+  Probe probe_;
+  port::Transport& transport_;
+  State state_ = State::down;
+  Error refusal_;
+  bool connected_ = false;
+  node::Identity identity_;
+  uint64_t life_ = 0;  // raised by each end of its process
+  Instant stopped_until_ = -1;
+  std::vector<GroupId> watched_;  // replicas that the witness watches
+  std::unique_ptr<node::Node> node_;
+  std::function<void()> ended_;
+};
+
+}  // namespace bop::sim

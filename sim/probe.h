@@ -1,0 +1,59 @@
+// A machine's table with a witness at its door: hands everything on to the table behind it and tells
+// the witness what passes.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "base/ids.h"
+#include "bop/machine.h"
+#include "sim/witness.h"
+
+namespace bop::sim {
+
+class Probe {
+ public:
+  // `groups` by name. All must outlive the machines opened.
+  Probe(const bop_machine_table& behind, Witness& witness, NodeId node,
+        std::map<std::string, GroupId> groups);
+  Probe(const Probe&) = delete;
+  Probe& operator=(const Probe&) = delete;
+
+  const bop_machine_table* table() const { return &table_.table; }
+
+ private:
+  struct Machine;
+  // The table is its first member: what open gets as `self` leads back to the probe.
+  struct Table {
+    bop_machine_table table;
+    Probe* probe;
+  };
+
+  static int32_t open(const bop_machine_table* self, const bop_machine_host* host,
+                      const bop_machine_options* options, bop_machine** machine, char* error,
+                      size_t error_capacity);
+  static int32_t apply(bop_machine* machine, const bop_entry* entries, size_t count,
+                       bop_reply* replies, uint64_t token);
+  static int32_t query(bop_machine* machine, bop_bytes question, bop_reply* reply, uint64_t token);
+  static int32_t sync(bop_machine* machine, uint64_t token);
+  static bop_position applied(bop_machine* machine);
+  static bop_position durable(bop_machine* machine);
+  static void settled(bop_machine* machine, uint64_t index);
+  static int32_t state_hash(bop_machine* machine, bop_state_hash* hash);
+  static void close(bop_machine* machine);
+
+  // What the machine behind calls.
+  static void host_offload(void* context, bop_lane lane, void (*work)(void*), void (*done)(void*),
+                           void* argument);
+  static void host_complete(void* context, uint64_t token, int32_t status, const bop_reply* replies,
+                            size_t reply_count);
+  static void host_log(void* context, int32_t level, const char* text);
+
+  Table table_;
+  const bop_machine_table& behind_;
+  Witness& witness_;
+  const NodeId node_;
+  const std::map<std::string, GroupId> groups_;
+};
+
+}  // namespace bop::sim

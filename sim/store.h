@@ -1,0 +1,29 @@
+// The machines' storage on one simulated node: images that outlive processes, one a directory, behind
+// the real machine "kv".
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "bop/machine.h"
+
+namespace bop::sim {
+
+class Stores {
+ public:
+  Stores();
+  Stores(const Stores&) = delete;
+  Stores& operator=(const Stores&) = delete;
+  ~Stores();
+
+  const bop_machine_table& table() const;
+  // The node's process ended; every machine is closed.
+  void end(bool power_lost);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace bop::sim

@@ -1,0 +1,319 @@
+#include "sim/witness.h"
+
+#include <algorithm>
+#include <cinttypes>
+#include <cstdio>
+
+#include "base/checksum.h"
+
+namespace bop::sim {
+
+namespace {
+
+bool before(const raft::EntryId& a, const raft::EntryId& b) {
+  return a.index != b.index ? a.index < b.index : a.term < b.term;
+}
+
+std::string text_of(const raft::EntryId& id) {
+  return "(" + std::to_string(id.index) + ", term " + std::to_string(id.term) + ")";
+}
+
+template <class T>
+T& at_index(std::vector<T>& list, Index index) {
+  if (list.size() < index) list.resize(index);
+  return list[index - 1];
+}
+
+}  // namespace
+
+uint64_t hash_of_command(Bytes command) { return hash64(command); }
+
+uint64_t hash_of(const raft::Entry& entry) {
+  std::vector<uint8_t> fields;
+  fields.reserve(48);
+  Writer writer(fields);
+  writer.u64(entry.term);
+  writer.u64(entry.index);
+  writer.i64(entry.time_ns);
+  writer.u64(entry.session);
+  writer.u64(entry.sequence);
+  writer.u32(entry.machine_version);
+  writer.u8(static_cast<uint8_t>(entry.kind));
+  writer.u8(entry.flags);
+  return hash64(fields, hash64(entry.payload.bytes()));
+}
+
+Witness::Group::Group() : entries(before) {}
+
+void Witness::report(const std::string& what) {
+  scheduler_.trace().note(scheduler_.now(), 0, "violation", hash64(as_bytes(what)));
+  scheduler_.trace().remark(scheduler_.now(), what);
+  if (violation_) return;
+  char time[48];
+  std::snprintf(time, sizeof time, "at %" PRId64 ".%09" PRId64 " s: ", scheduler_.now() / seconds,
+                scheduler_.now() % seconds);
+  violation_ = time + what;
+}
+
+std::string Witness::name(NodeId node, GroupId group) const {
+  return "node " + std::to_string(node) + ", group " + std::to_string(group);
+}
+
+// ---- a replica's life ----
+
+void Witness::began(NodeId node, GroupId group, const raft::Core& core) {
+  Replica& replica = groups_[group].replicas[node];
+  check_durable(node, group, replica, core);
+  replica.watched = true;
+  replica.leads = false;
+  replica.commit = 0;
+  replica.term = core.term();
+  replica.terms.clear();
+  for (Index index = 1; index <= core.last(); ++index) {
+    replica.terms.push_back(core.term_at(index));
+  }
+  observe(node, group, core);
+}
+
+// The acknowledgement of a replica is a promise about its disk.
+void Witness::check_durable(NodeId node, GroupId group, const Replica& before,
+                            const raft::Core& core) {
+  const raft::EntryId promised = before.durable;
+  if (promised.index == 0) return;
+  const Term found = core.term_at(promised.index);
+  const Term last = core.term_at(core.last());
+  if (found == promised.term || last > promised.term) return;
+  // Released entries are covered by the machine's own storage.
+  if (found == 0 && core.last() >= promised.index && core.commit() >= promised.index) return;
+  report("durability: " + name(node, group) + " had called " + text_of(promised) +
+         " durable, after its restart the log ends at " + text_of({last, core.last()}));
+}
+
+void Witness::ended(NodeId node, GroupId group) { groups_[group].replicas[node].watched = false; }
+
+void Witness::observe(NodeId node, GroupId group, const raft::Core& core) {
+  Replica& replica = groups_[group].replicas[node];
+  if (!replica.watched) return;
+  check_log(node, group, replica, core);
+  check_term(node, group, replica, core);
+  check_commit(node, group, replica, core);
+  const Index durable = std::min(core.durable(), core.last());
+  replica.durable = {core.term_at(durable), durable};
+}
+
+void Witness::check_term(NodeId node, GroupId group, Replica& replica, const raft::Core& core) {
+  if (core.term() < replica.term) {
+    report(name(node, group) + " went back from term " + std::to_string(replica.term) + " to " +
+           std::to_string(core.term()));
+  }
+  const bool leads = core.role() == raft::Role::leader;
+  const bool led = replica.leads && replica.term == core.term();
+  replica.term = core.term();
+  replica.leads = leads;
+  if (!leads || led) return;
+
+  ++counters_.elections;
+  scheduler_.trace().note(scheduler_.now(), static_cast<uint32_t>(node), "leader", core.term());
+  const auto [leader, first] = groups_[group].leaders.try_emplace(core.term(), node);
+  if (!first) {
+    report("election safety: nodes " + std::to_string(leader->second) + " and " +
+           std::to_string(node) + " lead group " + std::to_string(group) + " in term " +
+           std::to_string(core.term()));
+  }
+  check_leader(node, group, core);
+}
+
+void Witness::check_leader(NodeId node, GroupId group, const raft::Core& core) {
+  const std::vector<Term>& committed = groups_[group].committed;
+  for (Index index = committed.size(); index > 0; --index) {
+    const Term term = committed[index - 1];
+    if (term == 0) continue;
+    if (core.term_at(index) == term) return;  // and with it, by log matching, all before it
+    if (core.term_at(index) == 0 && index <= core.commit()) return;  // released
+    report("leader completeness: " + name(node, group) + " leads term " +
+           std::to_string(core.term()) + " without committed entry " + text_of({term, index}));
+    return;
+  }
+}
+
+void Witness::check_log(NodeId node, GroupId group, Replica& replica, const raft::Core& core) {
+  Index same = std::min(replica.last(), core.last());
+  while (same > 0) {
+    const Term term = core.term_at(same);
+    // Where entries were released, nothing can have changed.
+    if (term == replica.terms[same - 1] || term == 0) break;
+    --same;
+  }
+  if (same < replica.last()) {
+    const bool still_leads = core.role() == raft::Role::leader && replica.term == core.term();
+    if (replica.leads && still_leads) {
+      report("leader append-only: " + name(node, group) + " leads term " +
+             std::to_string(core.term()) + " and dropped its entries after " +
+             std::to_string(same));
+    }
+    if (same < replica.commit) {
+      report("state machine safety: " + name(node, group) + " dropped its entries after " +
+             std::to_string(same) + ", committed up to " + std::to_string(replica.commit));
+    }
+    replica.terms.resize(same);
+  }
+  for (Index index = same + 1; index <= core.last(); ++index) {
+    const Term term = core.term_at(index);
+    replica.terms.push_back(term);
+    if (const raft::Entry* entry = core.entry(index)) {
+      check_entry(node, group, *entry, core.term_at(index - 1));
+    }
+  }
+}
+
+void Witness::check_entry(NodeId node, GroupId group, const raft::Entry& entry, Term term_before) {
+  const raft::EntryId id{entry.term, entry.index};
+  const EntryFacts facts{term_before, hash_of(entry)};
+  const auto [known, first] = groups_[group].entries.try_emplace(id, facts);
+  if (first) {
+    ++counters_.entries;
+    scheduler_.trace().note(scheduler_.now(), static_cast<uint32_t>(node), "entry", facts.hash);
+    return;
+  }
+  if (known->second.hash != facts.hash) {
+    report("log matching: " + name(node, group) + " has another content at " + text_of(id));
+  }
+  // 0 where the entry before was released here or there.
+  if (known->second.term_before == 0) known->second.term_before = term_before;
+  if (term_before != 0 && known->second.term_before != term_before) {
+    report("log matching: " + name(node, group) + " has another entry before " + text_of(id));
+  }
+}
+
+void Witness::check_commit(NodeId node, GroupId group, Replica& replica, const raft::Core& core) {
+  if (core.commit() < replica.commit) {
+    report(name(node, group) + " took its commit back from " + std::to_string(replica.commit) +
+           " to " + std::to_string(core.commit()));
+  }
+  if (core.commit() > core.last()) {
+    report(name(node, group) + " committed " + std::to_string(core.commit()) +
+           ", its log ends at " + std::to_string(core.last()));
+    return;
+  }
+  std::vector<Term>& committed = groups_[group].committed;
+  for (Index index = replica.commit + 1; index <= core.commit(); ++index) {
+    const Term term = core.term_at(index);
+    Term& known = at_index(committed, index);
+    if (known == 0) known = term;
+    if (term != 0 && term != known) {
+      report("state machine safety: " + name(node, group) + " committed " + text_of({term, index}) +
+             ", another replica " + text_of({known, index}));
+    }
+  }
+  replica.commit = core.commit();
+}
+
+// ---- at the machine's door ----
+
+void Witness::machine_opened(NodeId node, GroupId group, Index applied) {
+  Replica& replica = groups_[group].replicas[node];
+  if (applied < replica.machine_durable) {
+    report("durability: " + name(node, group) + ": its machine had called " +
+           std::to_string(replica.machine_durable) + " durable, after a restart it holds " +
+           std::to_string(applied));
+  }
+  if (applied > replica.durable.index) {
+    report("durability: " + name(node, group) + ": its machine made " + std::to_string(applied) +
+           " permanent, its log was durable up to " + std::to_string(replica.durable.index));
+  }
+  replica.applied = applied;
+}
+
+void Witness::machine_durable(NodeId node, GroupId group, Index index) {
+  Replica& replica = groups_[group].replicas[node];
+  if (index > replica.applied) {
+    report("durability: " + name(node, group) + ": its machine calls " + std::to_string(index) +
+           " durable, it was handed " + std::to_string(replica.applied));
+  }
+  replica.machine_durable = std::max(replica.machine_durable, index);
+}
+
+void Witness::machine_applies(NodeId node, GroupId group, const bop_entry& entry) {
+  Group& all = groups_[group];
+  Replica& replica = all.replicas[node];
+  if (entry.index <= replica.applied) {
+    report(name(node, group) + ": its machine is handed " + std::to_string(entry.index) +
+           " after " + std::to_string(replica.applied));
+  }
+  const auto skipped = all.commands.upper_bound(replica.applied);
+  if (skipped != all.commands.end() && skipped->first < entry.index) {
+    report("state machine safety: " + name(node, group) +
+           ": its machine is not handed the command at " + std::to_string(skipped->first));
+  }
+  replica.applied = entry.index;
+
+  std::vector<uint8_t> fields;
+  Writer writer(fields);
+  writer.i64(entry.time_ns);
+  writer.u64(entry.session);
+  writer.u64(entry.sequence);
+  writer.u64(entry.seed);
+  writer.u32(entry.machine_version);
+  const uint64_t payload = hash_of_command({entry.command.data, entry.command.size});
+  Command command{entry.term, hash64(fields, payload), payload, {}};
+  scheduler_.trace().note(scheduler_.now(), static_cast<uint32_t>(node), "apply", command.hash);
+  const auto [known, first] = all.commands.try_emplace(entry.index, command);
+  if (first) {
+    ++counters_.commands;
+    known->second.answer = all.model.apply({entry.command.data, entry.command.size}, entry.index);
+    for (const auto& [other, state] : all.replicas) {
+      if (other == node || state.applied < entry.index) continue;
+      report("state machine safety: " + name(other, group) +
+             ": its machine was not handed the command at " + std::to_string(entry.index));
+    }
+  } else if (known->second.term != command.term || known->second.hash != command.hash) {
+    report("state machine safety: " + name(node, group) +
+           ": its machine is handed another command at " + std::to_string(entry.index));
+  }
+}
+
+void Witness::machine_replied(NodeId node, GroupId group, Index index, const bop_reply& reply) {
+  const auto& commands = groups_[group].commands;
+  const auto command = commands.find(index);
+  if (command == commands.end()) return;
+  const std::string wrong =
+      KvModel::difference(command->second.answer, reply.status, {reply.body.data, reply.body.size});
+  if (wrong.empty()) return;
+  report("model: " + name(node, group) + " answered the command at " + std::to_string(index) +
+         " with " + wrong);
+}
+
+void Witness::machine_hashed(NodeId node, GroupId group, const bop_state_hash& hash) {
+  const auto [known, first] = groups_[group].hashes.try_emplace(hash.index, hash);
+  if (first) return;
+  ++counters_.compared_hashes;
+  if (known->second.low == hash.low && known->second.high == hash.high) return;
+  report("state machine safety: " + name(node, group) + " has another state at index " +
+         std::to_string(hash.index));
+}
+
+// ---- clients ----
+
+void Witness::acknowledged(GroupId group, Index index, uint64_t command_hash) {
+  ++counters_.acknowledged;
+  const auto& commands = groups_[group].commands;
+  const auto found = commands.find(index);
+  if (found != commands.end() && found->second.payload == command_hash) return;
+  report("acknowledgement: a client of group " + std::to_string(group) +
+         " was told that its command was executed at " + std::to_string(index) +
+         (found == commands.end() ? ", where no machine was handed one"
+                                  : ", where machines were handed another"));
+}
+
+Index Witness::committed(GroupId group) const {
+  const auto found = groups_.find(group);
+  return found == groups_.end() ? 0 : found->second.committed.size();
+}
+
+Index Witness::last_command(GroupId group) const {
+  const auto found = groups_.find(group);
+  if (found == groups_.end() || found->second.commands.empty()) return 0;
+  return found->second.commands.rbegin()->first;
+}
+
+}  // namespace bop::sim

@@ -1,0 +1,98 @@
+// Simulated clients: each asks one thing at a time of some node, waits for its answer, thinks, and
+// goes on. What they saw is checked for linearizability, key by key, as soon as a key is done with: a
+// key serves for so many operations, then another takes its place.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "mem/buffer.h"
+#include "port/requests.h"
+#include "sim/linearizability.h"
+#include "sim/node.h"
+#include "sim/witness.h"
+
+namespace bop::sim {
+
+struct WorkloadOptions {
+  uint32_t clients = 6;
+  uint32_t keys = 4;  // in use at a time, of each group
+  uint32_t operations_a_key = 150;
+  Duration think_shortest = 0;
+  Duration think_longest = 40 * milliseconds;
+  Duration deadline_shortest = 20 * milliseconds;
+  Duration deadline_longest = 3 * seconds;
+  uint32_t reads_percent = 40;
+  uint32_t value_bytes = 16;  // at least; some are much longer
+};
+
+class Workload {
+ public:
+  Workload(Scheduler& scheduler, Thread& world, Witness& witness,
+           std::vector<std::unique_ptr<Node>>& nodes, std::vector<GroupId> groups,
+           const WorkloadOptions& options);
+  Workload(const Workload&) = delete;
+  Workload& operator=(const Workload&) = delete;
+  ~Workload();
+
+  void start();
+  // Clients ask for nothing more; what is open is still answered.
+  void stop() { stopped_ = true; }
+  bool idle() const;
+
+  // The process of that node ended: what was asked of it and not answered has no known outcome.
+  void node_ended(NodeId node);
+
+  // Checks every key not checked yet. Idle.
+  void check_all();
+  // To a file, one operation a line (sim/history.h); of all checked so far.
+  void write_history_to(std::FILE* file) { history_file_ = file; }
+
+  struct Counters {
+    uint64_t asked = 0, ok = 0, other = 0, refused = 0, unknown = 0, keys = 0, undecided = 0;
+    uint64_t peak_configurations = 0;
+  };
+  const Counters& counters() const { return counters_; }
+  // When a write of that group was last answered with success.
+  Instant last_write(GroupId group) const;
+
+ private:
+  class Client;
+  struct Key {
+    GroupId group = 0;
+    std::string name;
+    bool number = false;  // holds decimal numbers, most of the time
+    uint32_t asked = 0;
+    uint32_t open = 0;
+    std::vector<Operation> history;
+    std::vector<std::string> values;  // some that were written, for conditions
+    uint64_t revision = 0;            // the last one heard of
+  };
+
+  std::shared_ptr<Key> pick_key(GroupId group, Random& random);
+  void replace(uint32_t slot, GroupId group);
+  void settle(const Key& key);  // checks it when it is done with
+  void check(const Key& key);
+
+  Scheduler& scheduler_;
+  Thread& world_;
+  Witness& witness_;
+  std::vector<std::unique_ptr<Node>>& nodes_;
+  const std::vector<GroupId> groups_;
+  const WorkloadOptions options_;
+  std::vector<std::unique_ptr<Client>> clients_;
+  std::map<std::pair<GroupId, uint32_t>, std::shared_ptr<Key>> keys_;  // in use, by group and slot
+  std::vector<std::shared_ptr<Key>> retired_;                          // done with, answers open
+  uint64_t generation_ = 0;
+  bool stopped_ = false;
+  std::FILE* history_file_ = nullptr;
+  std::map<GroupId, Instant> last_write_;
+  Counters counters_;
+};
+
+}  // namespace bop::sim
