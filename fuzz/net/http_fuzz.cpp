@@ -1,0 +1,40 @@
+// Whatever a client sends to an HTTP port: a request or an error, and nothing left behind.
+#include <sys/socket.h>
+
+#include <cstdlib>
+
+#include "feed.h"
+#include "net/http.h"
+
+namespace {
+
+class Echo final : public bop::net::HttpHandler {
+ public:
+  void on_request(const bop::net::HttpRequest& request,
+                  bop::net::HttpResponder responder) override {
+    bop::net::HttpResponse response;
+    response.headers.emplace_back("X-Target", std::string(request.target));
+    response.headers.emplace_back("X-Host", std::string(request.header("Host")));
+    response.body = request.body;
+    // Some are dropped: they are answered all the same.
+    if (!request.has_header("X-Drop")) responder.answer(response);
+  }
+};
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  static bop::io::Loop loop;
+  static bop::net::Streams streams(loop);
+  static Echo echo;
+  const bop::net::HttpLimits limits{.max_header_bytes = 4096, .max_body_bytes = 16384};
+  int sockets[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0) std::abort();
+  {
+    bop::net::HttpServer server(streams, echo, limits);
+    server.take(streams.adopt(sockets[0], bop::net::HttpServer::stream_limits(limits)).value());
+    bop::fuzz::feed(loop, sockets[1], data, size);
+  }
+  if (streams.open_connections() != 0) std::abort();
+  return 0;
+}
