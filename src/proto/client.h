@@ -46,8 +46,8 @@ enum class ClientFrameKind : uint8_t {
 struct ClientHello {
   uint8_t version_low = client_version;
   uint8_t version_high = client_version;
-  ClusterId cluster{};    // all zero: any
-  std::string_view name;  // of the program, for people
+  ClusterId cluster{};         // all zero: any
+  std::string_view name = {};  // of the program, for people
 };
 
 struct ClientHelloAck {
@@ -71,22 +71,22 @@ struct ClientRequest {
   RequestKind kind = RequestKind::ping;
   GroupId group = 0;
   uint32_t deadline_us = 0;  // how long the client still waits; 0: the server's default
-  mem::Buffer payload;
+  mem::Buffer payload = {};
 };
 
 struct ClientReply {
   uint64_t correlation = 0;
-  int32_t status = 0;               // of bop/error.h
-  Index index = 0;                  // of the entry; 0: not proposed
-  NodeId leader = 0;                // a hint; 0: unknown
-  std::string_view leader_address;  // of its native listener; empty: unknown
-  std::string_view detail;          // words for people
-  mem::Buffer body;
+  int32_t status = 0;                    // of bop/error.h
+  Index index = 0;                       // of the entry; 0: not proposed
+  NodeId leader = 0;                     // a hint; 0: unknown
+  std::string_view leader_address = {};  // of its native listener; empty: unknown
+  std::string_view detail = {};          // words for people
+  mem::Buffer body = {};
 };
 
 struct ClientGoodbye {
   int32_t status = 0;
-  std::string_view detail;
+  std::string_view detail = {};
 };
 
 using ClientFrame =

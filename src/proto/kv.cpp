@@ -95,6 +95,13 @@ Status check_kv_value(Bytes value) {
   return {};
 }
 
+std::string kv_prefix_end(std::string_view prefix) {
+  while (prefix.ends_with('\xff')) prefix.remove_suffix(1);
+  std::string end(prefix);
+  if (!end.empty()) end.back() = static_cast<char>(end.back() + 1);
+  return end;
+}
+
 mem::Buffer encode_kv_command(mem::Arena& arena, std::span<const KvOperation> operations) {
   BOP_ASSERT(!operations.empty());
   BOP_ASSERT_LE(operations.size(), BOP_KV_OPERATIONS_MAX);

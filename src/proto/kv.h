@@ -7,6 +7,8 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
+#include <string_view>
 
 #include "base/bytes.h"
 #include "base/result.h"
@@ -35,6 +37,9 @@ struct KvRange {
 // INVALID_ARGUMENT or TOO_LARGE, with words that name the limit.
 Status check_kv_key(Bytes key);
 Status check_kv_value(Bytes value);
+
+// The first key after all that begin with `prefix`; empty: there is none.
+std::string kv_prefix_end(std::string_view prefix);
 
 mem::Buffer encode_kv_command(mem::Arena& arena, std::span<const KvOperation> operations);
 mem::Buffer encode_kv_get(mem::Arena& arena, std::span<const Bytes> keys, uint16_t flags = 0);

@@ -94,13 +94,6 @@ bool read_cursor(std::string_view text, uint64_t& cursor) {
   return true;
 }
 
-// The first key after all that begin with `prefix`; empty: there is none.
-std::string after_prefix(std::string prefix) {
-  while (!prefix.empty() && static_cast<uint8_t>(prefix.back()) == 0xff) prefix.pop_back();
-  if (!prefix.empty()) prefix.back() = static_cast<char>(prefix.back() + 1);
-  return prefix;
-}
-
 }  // namespace
 
 void RespSession::run_data(Verb verb, Arguments arguments) {
@@ -258,7 +251,7 @@ void RespSession::scan(Arguments arguments) {
   if (!read_cursor(as_text(arguments[1]), options.cursor)) return error("ERR invalid cursor");
   if (const char* wrong = read_scan_options(arguments.subspan(2), options)) return error(wrong);
   std::string first = glob_prefix(options.pattern);
-  const std::string end = after_prefix(first);
+  const std::string end = proto::kv_prefix_end(first);
   proto::KvRange range;
   range.flags = BOP_KV_KEYS_ONLY;
   range.limit = options.count;

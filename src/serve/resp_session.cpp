@@ -1,26 +1,17 @@
 #include "serve/resp_session.h"
 
-#include <algorithm>
-
 #include "base/assert.h"
 #include "base/checksum.h"
 #include "base/say.h"
 
 namespace bop::serve {
 
-namespace {
-
-constexpr uint32_t first_read_window = 16;
-constexpr size_t usual_reply_bytes = 1024;
-
-}  // namespace
-
 RespSession::RespSession(uint64_t id, Sessions& sessions, Wire& wire)
     : Session(id),
       sessions_(sessions),
       wire_(&wire),
       slots_(sessions.options().max_pipeline),
-      read_window_(std::min(first_read_window, sessions.options().max_pipeline)),
+      reads_(sessions.options().read_ahead_bytes, sessions.options().max_pipeline),
       connected_at_(sessions.service().now()),
       active_at_(connected_at_) {
   sessions_.resp().connections.add();
@@ -141,13 +132,13 @@ bool RespSession::admit(const RespCommand& command, Arguments arguments) {
   access_.every_key = command.first_key != 1 || arguments.size() < 2 ||
                       (command.last_key != 1 && arguments.size() > 2);
   if (!access_.every_key) access_.key_hash = static_cast<uint32_t>(hash64(arguments[1]));
-  if (access_.reads && reads_ >= read_window_) return false;
+  if (access_.reads && !reads_.has_room()) return false;
   return !conflicts(access_);
 }
 
 // A read that runs beside a write of its key might see it, or not: either could be out of order.
 bool RespSession::conflicts(const Access& access) const {
-  if ((access.reads ? writes_ : reads_) == 0) return false;
+  if ((access.reads ? writes_ : reads_.under_way()) == 0) return false;
   for (uint64_t number = head_; number != tail_; ++number) {
     const Slot& other = slot(number);
     if (other.done || (access.reads ? !other.access.writes : !other.access.reads)) continue;
@@ -175,7 +166,7 @@ uint64_t RespSession::open_slot(PendingReply reply) {
 void RespSession::submitted(uint64_t number) {
   slot(number).access = access_;
   ++unanswered_;
-  reads_ += access_.reads ? 1 : 0;
+  if (access_.reads) reads_.begin();
   writes_ += access_.writes ? 1 : 0;
 }
 
@@ -222,26 +213,16 @@ void RespSession::answer(uint64_t token, const port::Answer& answer) {
   Slot& answered = slot(token);
   const Instant now = sessions_.service().now();
   --unanswered_;
-  reads_ -= answered.access.reads ? 1 : 0;
+  if (answered.access.reads) reads_.end(answer.body.size());
   writes_ -= answered.access.writes ? 1 : 0;
   auto& metrics = sessions_.resp();
   (answered.access.writes ? metrics.propose_ns : metrics.query_ns)
       .record(static_cast<uint64_t>(now - answered.started));
-  if (answered.access.reads) adapt_read_window(answer.body.size());
   complete(token, answered.reply.version, [&](proto::RespWriter& out) {
     write_reply(out, answered.reply, answer, sessions_.shared().cursors, now);
   });
   if (answer.status < 0 && answer.status != BOP_E_CONDITION_FAILED) metrics.errors.add();
   if (command_waits_ || ending_) sessions_.later(*this);
-}
-
-// Replies that are under way cannot be stopped, so that as many reads begin as memory is set aside
-// for replies of the size seen lately.
-void RespSession::adapt_read_window(size_t reply_bytes) {
-  const size_t fits =
-      sessions_.options().read_ahead_bytes / std::max(reply_bytes, usual_reply_bytes);
-  const size_t grown = std::min<size_t>(2 * size_t{read_window_}, slots_.size());
-  read_window_ = static_cast<uint32_t>(std::clamp<size_t>(fits, 1, grown));
 }
 
 void RespSession::append(std::span<const mem::Buffer> parts) {

@@ -20,6 +20,7 @@
 #include "node/service.h"
 #include "proto/kv.h"
 #include "proto/resp.h"
+#include "serve/read_window.h"
 #include "serve/resp_commands.h"
 #include "serve/resp_replies.h"
 #include "serve/sessions.h"
@@ -80,7 +81,6 @@ class RespSession final : public Session, private port::Caller {
   void reply(Write write);
   template <class Write>
   void complete(uint64_t number, int version, Write write);
-  void adapt_read_window(size_t reply_bytes);
   void append(std::span<const mem::Buffer> parts);
   void send_ready();
   void error(std::string_view text);
@@ -138,9 +138,8 @@ class RespSession final : public Session, private port::Caller {
   uint64_t head_ = 0;
   uint64_t tail_ = 0;
   uint32_t unanswered_ = 0;
-  uint32_t reads_ = 0;    // under way
-  uint32_t writes_ = 0;   // under way
-  uint32_t read_window_;  // how many reads may be: follows the size of their replies
+  ReadWindow reads_;
+  uint32_t writes_ = 0;  // under way
 
   int version_ = 2;
   std::string name_, library_name_, library_version_;

@@ -1,0 +1,41 @@
+#include "serve/http_front.h"
+
+namespace bop::serve {
+
+namespace {
+
+net::HttpResponse to_net(ApiResponse response) {
+  net::HttpResponse answer;
+  answer.status = response.status;
+  answer.content_type = response.content_type;
+  answer.headers = std::move(response.headers);
+  answer.body = std::move(response.body);
+  return answer;
+}
+
+class FrontReply final : public ApiReply {
+ public:
+  explicit FrontReply(net::HttpResponder responder) : responder_(std::move(responder)) {}
+  void answer(ApiResponse response) override { responder_.answer(to_net(std::move(response))); }
+
+ private:
+  net::HttpResponder responder_;
+};
+
+}  // namespace
+
+void HttpFront::on_request(const net::HttpRequest& request, net::HttpResponder responder) {
+  api_.serve({.method = request.method,
+              .target = request.target,
+              .if_match = request.header("If-Match"),
+              .if_none_match = request.header("If-None-Match"),
+              .body = request.body},
+             std::make_unique<FrontReply>(std::move(responder)));
+}
+
+net::HttpResponse HttpFront::on_error(unsigned status, const Error& error) {
+  sessions_.http().errors.add();
+  return to_net(HttpApi::problem(status, error.code, error.detail));
+}
+
+}  // namespace bop::serve

@@ -1,0 +1,22 @@
+// Joins net's HTTP server to the API, and with it HttpApi to sockets.
+#pragma once
+
+#include "net/http.h"
+#include "serve/http_api.h"
+
+namespace bop::serve {
+
+// Must outlive the net::HttpServer that calls it.
+class HttpFront final : public net::HttpHandler {
+ public:
+  explicit HttpFront(Sessions& sessions) : sessions_(sessions), api_(sessions) {}
+
+  void on_request(const net::HttpRequest& request, net::HttpResponder responder) override;
+  net::HttpResponse on_error(unsigned status, const Error& error) override;
+
+ private:
+  Sessions& sessions_;
+  HttpApi api_;
+};
+
+}  // namespace bop::serve

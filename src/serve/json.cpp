@@ -1,0 +1,136 @@
+#include "serve/json.h"
+
+#include <fmt/format.h>
+
+namespace bop::serve {
+
+namespace {
+
+void append_escaped(std::string& out, std::string_view text) {
+  out += '"';
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    switch (c) {
+      case '"': out += "\\\""; break;
+      case '\\': out += "\\\\"; break;
+      case '\n': out += "\\n"; break;
+      case '\r': out += "\\r"; break;
+      case '\t': out += "\\t"; break;
+      default:
+        if (byte < 0x20) {
+          out += fmt::format("\\u{:04x}", byte);
+        } else {
+          out += c;
+        }
+    }
+  }
+  out += '"';
+}
+
+// The length of the well-formed sequence at the front; 0: there is none.
+size_t utf8_sequence(Bytes bytes) {
+  const uint8_t first = bytes[0];
+  if (first < 0x80) return 1;
+  const size_t size = first >= 0xc2 && first <= 0xdf   ? 2
+                      : first >= 0xe0 && first <= 0xef ? 3
+                      : first >= 0xf0 && first <= 0xf4 ? 4
+                                                       : 0;
+  if (size == 0 || bytes.size() < size) return 0;
+  const uint8_t low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
+  const uint8_t high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
+  if (bytes[1] < low || bytes[1] > high) return 0;
+  for (size_t i = 2; i < size; ++i) {
+    if (bytes[i] < 0x80 || bytes[i] > 0xbf) return 0;
+  }
+  return size;
+}
+
+}  // namespace
+
+void JsonWriter::separate() {
+  if (after_name_) {
+    after_name_ = false;
+    return;
+  }
+  if (has_members_.empty()) return;
+  if (has_members_.back()) text_ += ',';
+  has_members_.back() = true;
+}
+
+JsonWriter& JsonWriter::open(char bracket) {
+  separate();
+  text_ += bracket;
+  has_members_.push_back(false);
+  return *this;
+}
+
+JsonWriter& JsonWriter::close(char bracket) {
+  text_ += bracket;
+  has_members_.pop_back();
+  return *this;
+}
+
+JsonWriter& JsonWriter::name(std::string_view name) {
+  separate();
+  append_escaped(text_, name);
+  text_ += ':';
+  after_name_ = true;
+  return *this;
+}
+
+JsonWriter& JsonWriter::value(std::string_view text) {
+  separate();
+  append_escaped(text_, text);
+  return *this;
+}
+
+JsonWriter& JsonWriter::value(uint64_t number) {
+  separate();
+  text_ += std::to_string(number);
+  return *this;
+}
+
+JsonWriter& JsonWriter::value(bool truth) {
+  separate();
+  text_ += truth ? "true" : "false";
+  return *this;
+}
+
+JsonWriter& JsonWriter::null() {
+  separate();
+  text_ += "null";
+  return *this;
+}
+
+JsonWriter& JsonWriter::bytes(Bytes bytes) {
+  if (is_utf8(bytes)) return value(as_text(bytes));
+  return begin_object().field("base64", to_base64(bytes)).end_object();
+}
+
+bool is_utf8(Bytes bytes) {
+  while (!bytes.empty()) {
+    const size_t size = utf8_sequence(bytes);
+    if (size == 0) return false;
+    bytes = bytes.subspan(size);
+  }
+  return true;
+}
+
+std::string to_base64(Bytes bytes) {
+  static constexpr char digits[] =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  out.reserve((bytes.size() + 2) / 3 * 4);
+  for (size_t i = 0; i < bytes.size(); i += 3) {
+    const size_t left = bytes.size() - i;
+    const uint32_t group = uint32_t{bytes[i]} << 16 | (left > 1 ? uint32_t{bytes[i + 1]} << 8 : 0) |
+                           (left > 2 ? uint32_t{bytes[i + 2]} : 0);
+    out += digits[group >> 18];
+    out += digits[group >> 12 & 63];
+    out += left > 1 ? digits[group >> 6 & 63] : '=';
+    out += left > 2 ? digits[group & 63] : '=';
+  }
+  return out;
+}
+
+}  // namespace bop::serve

@@ -1,0 +1,52 @@
+// Writes JSON text. Commas and nesting are its affair, names and values the caller's.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+
+namespace bop::serve {
+
+class JsonWriter {
+ public:
+  JsonWriter& begin_object() { return open('{'); }
+  JsonWriter& end_object() { return close('}'); }
+  JsonWriter& begin_array() { return open('['); }
+  JsonWriter& end_array() { return close(']'); }
+  // Within an object, before its value.
+  JsonWriter& name(std::string_view name);
+
+  JsonWriter& value(std::string_view text);
+  JsonWriter& value(const char* text) { return value(std::string_view(text)); }
+  JsonWriter& value(const std::string& text) { return value(std::string_view(text)); }
+  JsonWriter& value(uint64_t number);
+  JsonWriter& value(bool truth);
+  JsonWriter& null();
+  // A string when the bytes are UTF-8, else {"base64": "..."}.
+  JsonWriter& bytes(Bytes bytes);
+
+  template <class T>
+  JsonWriter& field(std::string_view field_name, const T& field_value) {
+    return name(field_name).value(field_value);
+  }
+
+  std::string take() { return std::move(text_); }
+
+ private:
+  JsonWriter& open(char bracket);
+  JsonWriter& close(char bracket);
+  void separate();
+
+  std::string text_;
+  std::vector<bool> has_members_;
+  bool after_name_ = false;
+};
+
+// Well-formed UTF-8 as Unicode's table 3-7 has it: nothing overlong, no surrogates.
+bool is_utf8(Bytes bytes);
+std::string to_base64(Bytes bytes);
+
+}  // namespace bop::serve

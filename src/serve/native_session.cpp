@@ -1,0 +1,265 @@
+#include "serve/native_session.h"
+
+#include <fmt/format.h>
+
+#include "base/say.h"
+#include "serve/status_json.h"
+
+namespace bop::serve {
+
+namespace {
+
+constexpr uint64_t default_group_id = 0;
+
+}  // namespace
+
+NativeSession::NativeSession(uint64_t id, Sessions& sessions, Wire& wire)
+    : Session(id),
+      sessions_(sessions),
+      wire_(&wire),
+      reads_(sessions.options().read_ahead_bytes, sessions.options().max_pipeline) {
+  sessions_.native().connections.add();
+  sessions_.native().connected.add(1);
+}
+
+template <class Frame>
+void NativeSession::send(const Frame& frame) {
+  proto::PartWriter& out = sessions_.scratch();
+  out.begin();
+  proto::encode(frame, out);
+  for (const mem::Buffer& part : out.finish()) wire_->append(part);
+}
+
+// ---- what the connection says ----
+
+void NativeSession::on_bytes(mem::Buffer received) {
+  if (ending_) return;
+  const auto cut = splitter_.push(received, cut_);
+  for (mem::Buffer& frame : cut_) waiting_.push_back(std::move(frame));
+  cut_.clear();
+  pump();
+  if (!cut && !ending_) fail(cut.error());
+}
+
+bool NativeSession::on_end() {
+  ending_ = true;
+  waiting_.clear();
+  return unanswered_ != 0;
+}
+
+void NativeSession::on_drained() { sessions_.later(*this); }
+
+void NativeSession::on_closed() {
+  wire_ = nullptr;
+  ending_ = true;
+  waiting_.clear();
+  sessions_.native().connected.add(-1);
+  sessions_.later(*this);
+}
+
+void NativeSession::go_on() {
+  if (wire_ != nullptr) pump();
+}
+
+// ---- requests in ----
+
+void NativeSession::pump() {
+  while (!ending_ && !waiting_.empty()) {
+    if (!has_room() || !dispatch(waiting_.front())) break;
+    if (!waiting_.empty()) waiting_.pop_front();
+  }
+  update_reading();
+  finish_when_replied();
+}
+
+bool NativeSession::has_room() const {
+  return unanswered_ < sessions_.options().max_pipeline &&
+         wire_->queued_bytes() <= sessions_.options().pause_output_bytes;
+}
+
+void NativeSession::update_reading() {
+  const bool read = waiting_.empty() && !ending_;
+  if (read == reading_ || wire_ == nullptr) return;
+  reading_ = read;
+  if (read) {
+    wire_->resume();
+  } else {
+    wire_->pause();
+  }
+}
+
+void NativeSession::finish_when_replied() {
+  if (!ending_ || unanswered_ != 0 || wire_ == nullptr || finishing_) return;
+  finishing_ = true;
+  if (goodbye_.code != BOP_OK) send(proto::ClientGoodbye{goodbye_.code, goodbye_.detail});
+  wire_->finish({BOP_E_STOPPED, "closed after the last reply"});
+}
+
+bool NativeSession::dispatch(const mem::Buffer& frame) {
+  auto decoded = proto::decode_client_frame(frame);
+  if (!decoded) {
+    fail(decoded.error());
+    return true;
+  }
+  if (auto* request = std::get_if<proto::ClientRequest>(&*decoded);
+      request != nullptr && greeted_) {
+    return serve(*request);
+  }
+  if (const auto* hello = std::get_if<proto::ClientHello>(&*decoded);
+      hello != nullptr && !greeted_) {
+    greet(*hello);
+  } else {
+    fail({BOP_E_PROTOCOL,
+          greeted_ ? "a frame that no client sends" : "the first frame is no hello"});
+  }
+  return true;
+}
+
+void NativeSession::greet(const proto::ClientHello& hello) {
+  const Options& options = sessions_.options();
+  if (hello.version_low > proto::client_version || hello.version_high < proto::client_version) {
+    return fail({BOP_E_VERSION_MISMATCH,
+                 fmt::format("this server speaks version {}, the client {} to {}",
+                             proto::client_version, hello.version_low, hello.version_high)});
+  }
+  if (hello.cluster != proto::ClusterId{} && hello.cluster != options.cluster) {
+    return fail({BOP_E_WRONG_CLUSTER,
+                 fmt::format("this is cluster {}, the client wants {}",
+                             proto::to_hex(options.cluster), proto::to_hex(hello.cluster))});
+  }
+  greeted_ = true;
+  send(proto::ClientHelloAck{.cluster = options.cluster,
+                             .node = options.node,
+                             .max_frame_bytes = proto::max_client_frame_bytes,
+                             .max_in_flight = options.max_pipeline});
+}
+
+bool NativeSession::serve(proto::ClientRequest& request) {
+  using Kind = proto::RequestKind;
+  const bool read = request.kind == Kind::query;
+  if (read && !reads_.has_room()) return false;
+  sessions_.native().commands.add();
+  switch (request.kind) {
+    case Kind::propose:
+    case Kind::query: return submit(request);
+    case Kind::status: status(request.correlation); return true;
+    case Kind::find_group: find_group(request); return true;
+    case Kind::ping:
+      reply({.correlation = request.correlation}, request.payload.bytes());
+      return true;
+  }
+  return true;
+}
+
+bool NativeSession::submit(proto::ClientRequest& request) {
+  node::Service& service = sessions_.service();
+  GroupId group = request.group;
+  if (group == default_group_id) {
+    const auto found = service.find_group(sessions_.options().group);
+    if (!found) {
+      reply({.correlation = request.correlation,
+             .status = found.error().code,
+             .detail = found.error().detail},
+            {});
+      return true;
+    }
+    group = *found;
+  }
+  const bool read = request.kind == proto::RequestKind::query;
+  const uint32_t place = take_place(request.correlation, read);
+  const Duration left =
+      request.deadline_us == 0 ? sessions_.options().deadline : request.deadline_us * microseconds;
+  node::Request sent{.group = group,
+                     .payload = std::move(request.payload),
+                     .deadline = places_[place].started + left,
+                     .caller = this,
+                     .token = place};
+  if (read) {
+    service.query(std::move(sent));
+  } else {
+    service.propose(std::move(sent));
+  }
+  return true;
+}
+
+void NativeSession::status(uint64_t correlation) {
+  ++unanswered_;
+  sessions_.service().status([this, correlation](const node::NodeStatus& status) {
+    --unanswered_;
+    reply({.correlation = correlation}, as_bytes(status_json(status)));
+    sessions_.later(*this);
+  });
+}
+
+void NativeSession::find_group(const proto::ClientRequest& request) {
+  const auto found = sessions_.service().find_group(as_text(request.payload.bytes()));
+  if (!found) {
+    return reply({.correlation = request.correlation,
+                  .status = found.error().code,
+                  .detail = found.error().detail},
+                 {});
+  }
+  uint8_t id[8];
+  store_le<uint64_t>(id, *found);
+  reply({.correlation = request.correlation}, id);
+}
+
+// ---- replies out ----
+
+uint32_t NativeSession::take_place(uint64_t correlation, bool read) {
+  if (free_places_.empty()) {
+    free_places_.push_back(static_cast<uint32_t>(places_.size()));
+    places_.emplace_back();
+  }
+  const uint32_t place = free_places_.back();
+  free_places_.pop_back();
+  places_[place] = {correlation, sessions_.service().now(), read};
+  ++unanswered_;
+  if (read) reads_.begin();
+  return place;
+}
+
+NativeSession::UnderWay NativeSession::give_place(uint64_t token) {
+  free_places_.push_back(static_cast<uint32_t>(token));
+  --unanswered_;
+  return places_[token];
+}
+
+void NativeSession::answer(uint64_t token, const port::Answer& answer) {
+  const UnderWay request = give_place(token);
+  if (request.read) reads_.end(answer.body.size());
+  auto& metrics = sessions_.native();
+  (request.read ? metrics.query_ns : metrics.propose_ns)
+      .record(static_cast<uint64_t>(sessions_.service().now() - request.started));
+  const auto& addresses = sessions_.options().native_addresses;
+  const auto leader = addresses.find(answer.leader);
+  reply({.correlation = request.correlation,
+         .status = answer.status,
+         .index = answer.index,
+         .leader = answer.leader,
+         .leader_address = leader == addresses.end() ? std::string_view() : leader->second,
+         .detail = answer.detail},
+        answer.body);
+  if (!waiting_.empty() || ending_) sessions_.later(*this);
+}
+
+void NativeSession::reply(const proto::ClientReply& reply, Bytes body) {
+  if (reply.status < 0 && reply.status != BOP_E_CONDITION_FAILED) sessions_.native().errors.add();
+  if (wire_ == nullptr) return;
+  proto::PartWriter& out = sessions_.scratch();
+  out.begin();
+  proto::encode(reply, body, out);
+  for (const mem::Buffer& part : out.finish()) wire_->append(part);
+}
+
+// Closes, once what is under way is answered and the reason is told.
+void NativeSession::fail(const Error& error) {
+  say::warning("{}: {}, closing", wire_->peer(), error.to_string());
+  goodbye_ = error;
+  ending_ = true;
+  waiting_.clear();
+  update_reading();
+  finish_when_replied();
+}
+
+}  // namespace bop::serve

@@ -1,0 +1,74 @@
+// A native client's connection (proto/client.h): many requests under way, answered as they are done.
+//
+//   greeting ──hello──► serving ──a frame that is none, or the client's end──► ending
+//
+// The client waits for the replies whose order matters to it; here nothing waits for another request.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <vector>
+
+#include "node/service.h"
+#include "proto/client.h"
+#include "serve/read_window.h"
+#include "serve/sessions.h"
+#include "serve/wire.h"
+
+namespace bop::serve {
+
+class NativeSession final : public Session, private port::Caller {
+ public:
+  NativeSession(uint64_t id, Sessions& sessions, Wire& wire);
+
+  void on_bytes(mem::Buffer received) override;
+  bool on_end() override;
+  void on_drained() override;
+  void on_closed() override;
+  void go_on() override;
+  bool finished() const override { return wire_ == nullptr && unanswered_ == 0; }
+
+ private:
+  struct UnderWay {
+    uint64_t correlation = 0;
+    Instant started = 0;
+    bool read = false;
+  };
+
+  void answer(uint64_t token, const port::Answer& answer) override;
+
+  void pump();
+  bool has_room() const;
+  bool dispatch(const mem::Buffer& frame);  // false: it has to wait
+  void greet(const proto::ClientHello& hello);
+  bool serve(proto::ClientRequest& request);
+  bool submit(proto::ClientRequest& request);
+  void status(uint64_t correlation);
+  void find_group(const proto::ClientRequest& request);
+  uint32_t take_place(uint64_t correlation, bool read);
+  UnderWay give_place(uint64_t token);
+  template <class Frame>
+  void send(const Frame& frame);
+  void reply(const proto::ClientReply& reply, Bytes body);
+  void fail(const Error& error);
+  void update_reading();
+  void finish_when_replied();
+
+  Sessions& sessions_;
+  Wire* wire_;  // nullptr: closed
+  proto::FrameSplitter splitter_{proto::client_format};
+  std::vector<mem::Buffer> cut_;     // by the splitter, of one call
+  std::deque<mem::Buffer> waiting_;  // whole frames; reading is paused while one has to wait
+  bool greeted_ = false;
+  bool reading_ = true;
+  bool ending_ = false;
+  bool finishing_ = false;
+  Error goodbye_{BOP_OK, {}};  // why, when it is this side that ends
+
+  std::vector<UnderWay> places_;  // a request's token is its place
+  std::vector<uint32_t> free_places_;
+  uint32_t unanswered_ = 0;
+  ReadWindow reads_;
+};
+
+}  // namespace bop::serve

@@ -1,0 +1,38 @@
+// How many reads of one connection may be under way. Their replies cannot be stopped once asked for,
+// so that only as many begin as memory is set aside for, going by the size of the replies seen lately:
+// few at first, twice as many with each small reply, fewer at once when they turn out large.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+namespace bop::serve {
+
+class ReadWindow {
+ public:
+  ReadWindow(size_t budget_bytes, uint32_t most)
+      : budget_bytes_(budget_bytes), most_(most), open_(std::min(first, most)) {}
+
+  bool has_room() const { return under_way_ < open_; }
+  void begin() { ++under_way_; }
+  void end(size_t reply_bytes) {
+    --under_way_;
+    const size_t fits = budget_bytes_ / std::max(reply_bytes, usual_bytes);
+    const size_t grown = std::min<size_t>(2 * size_t{open_}, most_);
+    open_ = static_cast<uint32_t>(std::clamp<size_t>(fits, 1, grown));
+  }
+
+  uint32_t under_way() const { return under_way_; }
+
+ private:
+  static constexpr uint32_t first = 16;
+  static constexpr size_t usual_bytes = 1024;
+
+  const size_t budget_bytes_;
+  const uint32_t most_;
+  uint32_t open_;
+  uint32_t under_way_ = 0;
+};
+
+}  // namespace bop::serve

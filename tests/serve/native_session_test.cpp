@@ -1,0 +1,269 @@
+#include "serve/native_session.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "proto/kv.h"
+#include "world.h"
+
+namespace bop::serve {
+namespace {
+
+using proto::ClientFrame;
+using proto::ClientGoodbye;
+using proto::ClientHello;
+using proto::ClientHelloAck;
+using proto::ClientReply;
+using proto::ClientRequest;
+using proto::RequestKind;
+
+template <class Frame>
+std::string encoded(const Frame& frame) {
+  proto::PartWriter out;
+  out.begin();
+  proto::encode(frame, out);
+  std::string bytes;
+  for (const mem::Buffer& part : out.finish()) bytes += as_text(part.bytes());
+  return bytes;
+}
+
+struct Replies {
+  std::vector<mem::Buffer> buffers;  // that the frames' views point into
+  std::vector<ClientFrame> frames;
+};
+
+Replies decode(const std::string& bytes) {
+  Replies replies;
+  proto::FrameSplitter splitter(proto::client_format);
+  EXPECT_TRUE(splitter.push(mem::Buffer::copy(as_bytes(bytes)), replies.buffers));
+  EXPECT_EQ(splitter.pending_bytes(), 0u);
+  for (const mem::Buffer& buffer : replies.buffers) {
+    auto frame = proto::decode_client_frame(buffer);
+    EXPECT_TRUE(frame);
+    if (frame) replies.frames.push_back(std::move(*frame));
+  }
+  return replies;
+}
+
+class NativeClient : public Client<NativeSession> {
+ public:
+  explicit NativeClient(World& world) : Client(world) {}
+
+  Replies frames(const std::string& bytes) { return decode(talk(bytes)); }
+  void greet() { frames(encoded(ClientHello{})); }
+};
+
+mem::Buffer put_command(std::string_view key, std::string_view value, uint8_t flags = 0) {
+  static mem::Arena arena;
+  proto::KvOperation operation;
+  operation.flags = flags;
+  operation.key = as_bytes(key);
+  operation.value = as_bytes(value);
+  return proto::encode_kv_command(arena, {&operation, 1});
+}
+
+mem::Buffer get_question(std::string_view key) {
+  static mem::Arena arena;
+  const Bytes bytes = as_bytes(key);
+  return proto::encode_kv_get(arena, {&bytes, 1});
+}
+
+TEST(NativeSession, greets_with_its_cluster_node_and_limits) {
+  Options options;
+  options.cluster[3] = 9;
+  options.node = 2;
+  options.max_pipeline = 77;
+  World world(options);
+  NativeClient client(world);
+  const auto replies = client.frames(encoded(ClientHello{.name = "test"}));
+  ASSERT_EQ(replies.frames.size(), 1u);
+  const auto& ack = std::get<ClientHelloAck>(replies.frames[0]);
+  EXPECT_EQ(ack.version, proto::client_version);
+  EXPECT_EQ(ack.cluster, options.cluster);
+  EXPECT_EQ(ack.node, 2u);
+  EXPECT_EQ(ack.max_in_flight, 77u);
+}
+
+TEST(NativeSession, proposes_and_queries) {
+  World world;
+  NativeClient client(world);
+  client.greet();
+  const auto replies =
+      client.frames(encoded(ClientRequest{7, RequestKind::propose, 1, 0, put_command("k", "v")}));
+  ASSERT_EQ(replies.frames.size(), 1u);
+  const auto& put = std::get<ClientReply>(replies.frames[0]);
+  EXPECT_EQ(put.correlation, 7u);
+  EXPECT_EQ(put.status, BOP_OK);
+  EXPECT_EQ(put.index, 1u);
+  const auto got =
+      client.frames(encoded(ClientRequest{8, RequestKind::query, 1, 0, get_question("k")}));
+  const auto& answer = std::get<ClientReply>(got.frames.at(0));
+  EXPECT_EQ(answer.correlation, 8u);
+  proto::KvItems items(answer.body.bytes());
+  proto::KvItem item;
+  ASSERT_TRUE(items.next(item));
+  EXPECT_EQ(as_text(item.value), "v");
+}
+
+TEST(NativeSession, group_zero_is_the_usual_one) {
+  World world;
+  NativeClient client(world);
+  client.greet();
+  client.send(encoded(ClientRequest{1, RequestKind::query, 0, 0, get_question("k")}));
+  ASSERT_EQ(world.service.waiting(), 1u);
+  EXPECT_EQ(world.service.request(0).group, 1u);
+}
+
+TEST(NativeSession, keeps_the_deadline_of_the_client_and_has_one_of_its_own) {
+  World world;
+  NativeClient client(world);
+  client.greet();
+  client.send(encoded(ClientRequest{1, RequestKind::query, 1, 1500, get_question("k")}));
+  client.send(encoded(ClientRequest{2, RequestKind::query, 1, 0, get_question("k")}));
+  ASSERT_EQ(world.service.waiting(), 2u);
+  EXPECT_EQ(world.service.request(0).deadline, world.service.time + 1500 * microseconds);
+  EXPECT_EQ(world.service.request(1).deadline, world.service.time + 5 * seconds);
+}
+
+TEST(NativeSession, replies_as_requests_are_done_not_as_they_came) {
+  World world;
+  NativeClient client(world);
+  client.greet();
+  for (uint64_t i = 0; i < 3; ++i) {
+    client.send(encoded(ClientRequest{i, RequestKind::query, 1, 0, get_question("k")}));
+  }
+  world.service.answer(2);
+  world.service.answer(0);
+  const auto replies = decode(client.wire.take());
+  ASSERT_EQ(replies.frames.size(), 2u);
+  EXPECT_EQ(std::get<ClientReply>(replies.frames[0]).correlation, 2u);
+  EXPECT_EQ(std::get<ClientReply>(replies.frames[1]).correlation, 0u);
+}
+
+TEST(NativeSession, hints_at_the_leader_and_where_it_listens) {
+  Options options;
+  options.native_addresses[2] = "127.0.0.1:7110";
+  World world(options);
+  NativeClient client(world);
+  client.greet();
+  client.send(encoded(ClientRequest{1, RequestKind::propose, 1, 0, put_command("k", "v")}));
+  world.service.answer_with(0, BOP_E_UNAVAILABLE, "no leader");
+  const auto replies = decode(client.wire.take());
+  const auto& reply = std::get<ClientReply>(replies.frames.at(0));
+  EXPECT_EQ(reply.status, BOP_E_UNAVAILABLE);
+  EXPECT_EQ(reply.leader, 2u);
+  EXPECT_EQ(reply.leader_address, "127.0.0.1:7110");
+  EXPECT_EQ(reply.detail, "no leader");
+}
+
+TEST(NativeSession, finds_groups_answers_pings_and_tells_its_status) {
+  World world;
+  world.service.node_status.node = 3;
+  NativeClient client(world);
+  client.greet();
+  auto replies = client.frames(
+      encoded(ClientRequest{1, RequestKind::find_group, 0, 0, mem::Buffer::copy(as_bytes("kv"))}));
+  EXPECT_EQ(load_le<uint64_t>(std::get<ClientReply>(replies.frames.at(0)).body.data()), 1u);
+  replies = client.frames(
+      encoded(ClientRequest{2, RequestKind::find_group, 0, 0, mem::Buffer::copy(as_bytes("x"))}));
+  EXPECT_EQ(std::get<ClientReply>(replies.frames.at(0)).status, BOP_E_NO_GROUP);
+  replies = client.frames(
+      encoded(ClientRequest{3, RequestKind::ping, 0, 0, mem::Buffer::copy(as_bytes("echo"))}));
+  EXPECT_EQ(as_text(std::get<ClientReply>(replies.frames.at(0)).body.bytes()), "echo");
+  replies = client.frames(encoded(ClientRequest{4, RequestKind::status, 0, 0, {}}));
+  const auto json =
+      nlohmann::json::parse(as_text(std::get<ClientReply>(replies.frames.at(0)).body.bytes()));
+  EXPECT_EQ(json["node_id"], 3);
+}
+
+void expect_goodbye(World& world, const std::string& sent, bop_status status) {
+  NativeClient client(world);
+  const auto replies = client.frames(sent);
+  ASSERT_FALSE(replies.frames.empty());
+  const auto* goodbye = std::get_if<ClientGoodbye>(&replies.frames.back());
+  ASSERT_NE(goodbye, nullptr);
+  EXPECT_EQ(goodbye->status, status);
+  EXPECT_FALSE(goodbye->detail.empty());
+  EXPECT_TRUE(client.wire.finished);
+}
+
+TEST(NativeSession, says_goodbye_to_who_does_not_belong_here) {
+  World world;
+  ClientHello stranger;
+  stranger.cluster[0] = 1;
+  expect_goodbye(world, encoded(stranger), BOP_E_WRONG_CLUSTER);
+  expect_goodbye(world, encoded(ClientHello{.version_low = 2, .version_high = 3}),
+                 BOP_E_VERSION_MISMATCH);
+  expect_goodbye(world, encoded(ClientRequest{}), BOP_E_PROTOCOL);
+  expect_goodbye(world, encoded(ClientHello{}) + encoded(ClientHello{}), BOP_E_PROTOCOL);
+  expect_goodbye(world, encoded(ClientHello{}) + encoded(ClientReply{}), BOP_E_PROTOCOL);
+  expect_goodbye(world, "GET / HTTP/1.1\r\n\r\n", BOP_E_PROTOCOL);
+  std::string huge = encoded(ClientHello{});
+  store_le<uint32_t>(reinterpret_cast<uint8_t*>(huge.data()) + 4, 1u << 30);
+  expect_goodbye(world, huge, BOP_E_TOO_LARGE);
+}
+
+TEST(NativeSession, answers_what_is_under_way_before_it_says_goodbye) {
+  World world;
+  NativeClient client(world);
+  client.greet();
+  client.send(encoded(ClientRequest{1, RequestKind::propose, 1, 0, put_command("k", "v")}));
+  client.send("garbage");
+  EXPECT_EQ(client.wire.take(), "");
+  world.settle();
+  const auto replies = decode(client.wire.take());
+  ASSERT_EQ(replies.frames.size(), 2u);
+  EXPECT_EQ(std::get<ClientReply>(replies.frames[0]).correlation, 1u);
+  EXPECT_EQ(std::get<ClientGoodbye>(replies.frames[1]).status, BOP_E_PROTOCOL);
+}
+
+TEST(NativeSession, takes_no_more_than_its_limit_and_goes_on_when_there_is_room) {
+  Options options;
+  options.max_pipeline = 8;
+  World world(options);
+  NativeClient client(world);
+  client.greet();
+  std::string sent;
+  for (uint64_t i = 0; i < 100; ++i) {
+    sent += encoded(ClientRequest{i, RequestKind::propose, 1, 0, put_command("k", "v")});
+  }
+  client.send(sent);
+  EXPECT_EQ(world.service.waiting(), 8u);
+  EXPECT_TRUE(client.wire.paused);
+  world.settle();
+  EXPECT_FALSE(client.wire.paused);
+  EXPECT_EQ(decode(client.wire.take()).frames.size(), 100u);
+}
+
+TEST(NativeSession, begins_nothing_while_its_replies_are_not_read) {
+  Options options;
+  options.pause_output_bytes = 10'000;
+  World world(options);
+  NativeClient client(world);
+  client.greet();
+  client.wire.reads = false;
+  const mem::Buffer payload = mem::Buffer::copy(as_bytes(std::string(1000, 'p')));
+  for (uint64_t i = 0; i < 100; ++i) {
+    client.send(encoded(ClientRequest{i, RequestKind::ping, 0, 0, payload}));
+  }
+  EXPECT_TRUE(client.wire.paused);
+  EXPECT_LT(client.wire.sent.size(), 12'000u);
+}
+
+TEST(NativeSession, lives_until_what_it_asked_is_answered_though_its_connection_is_gone) {
+  World world;
+  NativeClient client(world);
+  client.greet();
+  client.send(encoded(ClientRequest{1, RequestKind::propose, 1, 0, put_command("k", "v")}));
+  client.send(encoded(ClientRequest{2, RequestKind::status, 0, 0, {}}));
+  client.drop();
+  world.post.run();
+  EXPECT_EQ(world.sessions.count(), 1u);
+  world.settle();
+  EXPECT_EQ(world.sessions.count(), 0u);
+  EXPECT_EQ(client.wire.take(), "");
+}
+
+}  // namespace
+}  // namespace bop::serve
