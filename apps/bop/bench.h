@@ -1,0 +1,18 @@
+// bop bench kv: load over the native protocol, and proof that nothing acknowledged was lost.
+#pragma once
+
+#include <cstdint>
+
+#include "session.h"
+
+struct BenchArguments {
+  uint32_t clients = 16;     // connections
+  uint32_t pipeline = 1;     // requests in flight on each
+  uint32_t size_bytes = 256;  // of a value
+  double seconds = 10;
+  double read_ratio = 0;     // of the requests, 0 to 1
+  uint32_t keys = 100000;
+  bool preload = true;
+};
+
+Exit bench_kv(const Globals& globals, const BenchArguments& arguments);

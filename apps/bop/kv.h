@@ -1,0 +1,58 @@
+// Commands, questions and answers of the machine kv, as bop/kv.h defines them byte by byte.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bop/kv.h"
+
+namespace kv {
+
+struct Operation {
+  bop_kv_op op = BOP_KV_PUT;
+  uint8_t flags = 0;
+  std::string_view key;
+  std::string_view value;  // ADD: see add_value
+  uint64_t revision = 0;   // with IF_REVISION
+  std::string_view expected;  // with IF_VALUE
+};
+
+std::string add_value(int64_t delta);
+
+std::string command(const std::vector<Operation>& operations);
+std::string get(const std::vector<std::string_view>& keys, uint16_t flags = 0);
+struct Range {
+  uint16_t flags = 0;
+  uint32_t limit = BOP_KV_RANGE_MAX;
+  std::string_view first, end;
+};
+std::string range(const Range& range);
+
+struct Item {
+  bool present = false;
+  uint64_t revision = 0;
+  std::string_view value;
+};
+struct Record {
+  std::string_view key;
+  Item item;
+};
+
+// Views point into the body. None: the body is not of that form.
+struct Items {
+  uint64_t position = 0;  // revision of a command, index of an answer
+  std::vector<Item> items;
+};
+std::optional<Items> read_items(std::string_view body);
+
+struct Records {
+  uint64_t applied = 0;
+  bool more = false;
+  std::vector<Record> records;
+};
+std::optional<Records> read_records(std::string_view body);
+
+}  // namespace kv

@@ -1,0 +1,184 @@
+// bop: the command line.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+
+#include "bench.h"
+#include "bop/bop.h"
+#include "bop/kv.h"
+#include "commands.h"
+
+namespace {
+
+// "5", "5s", "500ms", "2m": seconds unless said otherwise.
+double parse_seconds(const std::string& text) {
+  size_t end = 0;
+  double value = 0;
+  try {
+    value = std::stod(text, &end);
+  } catch (const std::exception&) {
+    throw CLI::ValidationError("\"" + text + "\" is no duration; write 5s, 500ms or 2m");
+  }
+  const std::string unit = text.substr(end);
+  if (unit == "ms") value /= 1000;
+  if (unit == "m") value *= 60;
+  if ((unit != "" && unit != "s" && unit != "ms" && unit != "m") || !(value > 0) || value > 1e6) {
+    throw CLI::ValidationError("\"" + text + "\" is no duration; write 5s, 500ms or 2m");
+  }
+  return value;
+}
+
+// What the command line adds up to: which command runs.
+struct Program {
+  Globals globals;
+  PutArguments put;
+  RangeArguments range;
+  BenchArguments bench;
+  std::string key, expected, value, directory;
+  std::vector<std::string> keys;
+  int64_t by = 1;
+  bool all = false;
+  std::function<Exit()> run;
+};
+
+void add_globals(CLI::App& app, Program& program) {
+  Globals& globals = program.globals;
+  app.add_option("--endpoint", globals.endpoints, "HOST:PORT[,HOST:PORT...] of native listeners")
+      ->envname("BOP_ENDPOINT")
+      ->capture_default_str();
+  app.add_option("--group", globals.group, "The group to speak to")->capture_default_str();
+  app.add_option_function<std::string>(
+         "--timeout",
+         [&globals](const std::string& text) {
+           globals.timeout_ms =
+               static_cast<uint32_t>(std::max(1.0, parse_seconds(text) * 1000));
+         },
+         "How long a request may take: 5s, 500ms (default 5s)")
+      ->type_name("TIME");
+  app.add_option_function<std::string>(
+         "-o,--output", [&globals](const std::string& form) { globals.json = form == "json"; },
+         "table or json (default table)")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->type_name("FORM");
+}
+
+void add_writes(CLI::App& app, Program& program) {
+  CLI::App* put = app.add_subcommand("put", "Write a value");
+  put->add_option("key", program.put.key)->required();
+  put->add_option("value", program.put.value, "The value; \"-\" or nothing: standard input");
+  CLI::Option* absent =
+      put->add_flag("--if-absent", program.put.if_absent, "Only when the key is not there");
+  put->add_flag("--if-present", program.put.if_present, "Only when the key is there")
+      ->excludes(absent);
+  put->add_option("--if-revision", program.put.if_revision,
+                  "Only when the key is at that revision; 0: not there");
+  put->callback([&] { program.run = [&] { return ::put(program.globals, program.put); }; });
+
+  CLI::App* del = app.add_subcommand("delete", "Delete keys, all or none");
+  del->add_option("key", program.keys)->required();
+  del->callback([&] { program.run = [&] { return remove(program.globals, program.keys); }; });
+
+  CLI::App* incr = app.add_subcommand("incr", "Add to a number, atomically; absent counts as 0");
+  incr->add_option("key", program.key)->required();
+  incr->add_option("by", program.by, "What to add (default 1; negative ones after --)");
+  incr->callback([&] {
+    program.run = [&] { return increment(program.globals, program.key, program.by); };
+  });
+
+  CLI::App* cas = app.add_subcommand("cas", "Write a value if the present one is as expected");
+  cas->add_option("key", program.key)->required();
+  cas->add_option("expected", program.expected)->required();
+  cas->add_option("value", program.value)->required();
+  cas->callback([&] {
+    program.run = [&] {
+      return compare_and_set(program.globals, program.key, program.expected, program.value);
+    };
+  });
+}
+
+void add_reads(CLI::App& app, Program& program) {
+  CLI::App* get = app.add_subcommand("get", "Print a value as it is");
+  get->add_option("key", program.key)->required();
+  get->callback([&] { program.run = [&] { return ::get(program.globals, program.key); }; });
+
+  CLI::App* range = app.add_subcommand("range", "List keys in order");
+  range->add_option("first", program.range.first, "From this key on (default: the first)");
+  range->add_option("end", program.range.end, "Up to, and without, this key (default: the last)");
+  range->add_option("--prefix", program.range.prefix, "Keys that begin so, in place of bounds")
+      ->excludes("first")
+      ->excludes("end");
+  range->add_option("--limit", program.range.limit, "At most so many")
+      ->capture_default_str()
+      ->check(CLI::Range(uint64_t{1}, uint64_t{100'000'000}));
+  range->add_flag("--keys-only", program.range.keys_only, "Without values");
+  range->callback([&] { program.run = [&] { return ::range(program.globals, program.range); }; });
+
+  CLI::App* status = app.add_subcommand("status", "What nodes say about themselves");
+  status->add_flag("--all", program.all, "With -o json: a list with every endpoint that answers");
+  status->callback([&] { program.run = [&] { return ::status(program.globals, program.all); }; });
+}
+
+void add_log(CLI::App& app, Program& program) {
+  CLI::App* log = app.add_subcommand("log", "Look at a write-ahead log");
+  log->require_subcommand(1);
+  CLI::App* inspect = log->add_subcommand("inspect", "Print a log directory, read-only");
+  inspect->add_option("directory", program.directory, "A node's data directory, or a log's")
+      ->required();
+  inspect->callback([&] {
+    program.run = [&] { return inspect_log(program.globals, program.directory); };
+  });
+}
+
+void add_bench(CLI::App& app, Program& program) {
+  CLI::App* bench = app.add_subcommand("bench", "Measure, and prove that nothing was lost");
+  bench->require_subcommand(1);
+  CLI::App* kv = bench->add_subcommand("kv", "Load the machine kv over the native protocol");
+  BenchArguments& arguments = program.bench;
+  kv->add_option("--clients", arguments.clients, "Connections")
+      ->capture_default_str()
+      ->check(CLI::Range(1u, 4096u));
+  kv->add_option("--pipeline", arguments.pipeline, "Requests in flight on each connection")
+      ->capture_default_str()
+      ->check(CLI::Range(1u, 1024u));
+  kv->add_option("--size", arguments.size_bytes, "Bytes of a value")
+      ->capture_default_str()
+      ->check(CLI::Range(1u, BOP_KV_VALUE_MAX));
+  kv->add_option_function<std::string>(
+        "--time", [&](const std::string& text) { arguments.seconds = parse_seconds(text); },
+        "How long the load is measured: 10s (default 10s)")
+      ->type_name("TIME");
+  kv->add_option("--read-ratio", arguments.read_ratio, "Share of reads, 0 to 1")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1.0));
+  kv->add_option("--keys", arguments.keys, "Different keys of 16 bytes, used uniformly")
+      ->capture_default_str()
+      ->check(CLI::Range(1u, 100'000'000u));
+  kv->add_flag("!--no-preload", arguments.preload, "Do not write every key once before");
+  kv->callback([&] {
+    program.run = [&] { return bench_kv(program.globals, program.bench); };
+  });
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Program program;
+  CLI::App app("bop: keys and values, status and logs of a bop cluster");
+  app.set_version_flag("--version", std::string("bop ") + bop_version());
+  app.require_subcommand(1);
+  app.fallthrough();
+  app.footer(
+      "Exit codes: 0 done, 1 not found or a condition failed, 2 usage, 3 unavailable or timeout.");
+  add_globals(app, program);
+  add_writes(app, program);
+  add_reads(app, program);
+  add_log(app, program);
+  add_bench(app, program);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? ok : usage;
+  }
+  return program.run();
+}

@@ -1,0 +1,83 @@
+// bop status: what nodes say about themselves.
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "commands.h"
+#include "output.h"
+
+namespace {
+
+using nlohmann::json;
+
+size_t endpoint_count(const std::string& endpoints) {
+  return 1 + static_cast<size_t>(std::count(endpoints.begin(), endpoints.end(), ','));
+}
+
+std::string text_of(const json& object, const char* name) {
+  const auto found = object.find(name);
+  if (found == object.end() || found->is_null()) return "-";
+  return found->is_string() ? found->get<std::string>() : found->dump();
+}
+
+std::string hash_of(const json& group) {
+  const auto hash = group.find("state_hash");
+  if (hash == group.end() || !hash->is_object()) return "-";
+  return text_of(*hash, "hash").substr(0, 12) + "@" + text_of(*hash, "index");
+}
+
+void add_rows(Table& table, const json& node) {
+  for (const json& group : node.value("groups", json::array())) {
+    table.add({text_of(node, "node"), text_of(node, "version"), text_of(group, "name"),
+               text_of(group, "id"), text_of(group, "role"), text_of(group, "term"),
+               text_of(group, "leader"), text_of(group, "commit"), text_of(group, "applied"),
+               text_of(group, "last"), text_of(group, "health"), hash_of(group)});
+  }
+}
+
+void add_problems(const json& node, std::string& problems) {
+  for (const json& group : node.value("groups", json::array())) {
+    if (text_of(group, "health") == "ok") continue;
+    problems += "node " + text_of(node, "node") + ", group " + text_of(group, "name") + ": " +
+                text_of(group, "reason") + " (" + text_of(group, "file") + " at " +
+                text_of(group, "offset") + ")\n";
+  }
+}
+
+}  // namespace
+
+Exit status(const Globals& globals, bool all) {
+  Session session(globals);
+  json documents = json::array();
+  Answer failed;
+  for (uint32_t i = 0; i < endpoint_count(globals.endpoints); ++i) {
+    Answer answer = session.status(i);
+    json document;
+    if (answer.status == BOP_OK) document = json::parse(answer.body, nullptr, false);
+    if (document.is_object()) {
+      documents.push_back(std::move(document));
+      if (globals.json && !all) break;
+    } else {
+      failed = std::move(answer);
+    }
+  }
+  if (documents.empty()) {
+    return report(failed.status == BOP_OK ? static_cast<int32_t>(BOP_E_PROTOCOL) : failed.status,
+                  failed.detail);
+  }
+  if (globals.json) {
+    print_json(all ? documents : documents[0]);
+    return ok;
+  }
+  std::string problems;
+  Table table({"NODE", "VERSION", "GROUP", "ID", "ROLE", "TERM", "LEADER", "COMMIT", "APPLIED",
+               "LAST", "HEALTH", "STATE HASH"});
+  for (const json& document : documents) {
+    add_rows(table, document);
+    add_problems(document, problems);
+  }
+  std::printf("cluster %s\n", text_of(documents[0], "cluster").c_str());
+  table.print();
+  std::fputs(problems.c_str(), stdout);
+  if (failed.status != BOP_OK) return report(failed.status, failed.detail);
+  return ok;
+}
