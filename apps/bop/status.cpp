@@ -27,19 +27,24 @@ std::string hash_of(const json& group) {
 
 void add_rows(Table& table, const json& node) {
   for (const json& group : node.value("groups", json::array())) {
-    table.add({text_of(node, "node"), text_of(node, "version"), text_of(group, "name"),
+    table.add({text_of(node, "node_id"), text_of(node, "version"), text_of(group, "name"),
                text_of(group, "id"), text_of(group, "role"), text_of(group, "term"),
                text_of(group, "leader"), text_of(group, "commit"), text_of(group, "applied"),
-               text_of(group, "last"), text_of(group, "health"), hash_of(group)});
+               text_of(group, "last_index"), text_of(group, "health"), hash_of(group)});
   }
 }
 
 void add_problems(const json& node, std::string& problems) {
+  const json log = node.value("log", json::object());
+  if (text_of(log, "health") == "latched") {
+    problems += "node " + text_of(node, "node_id") + ": " + text_of(log, "error") + "\n";
+  }
   for (const json& group : node.value("groups", json::array())) {
     if (text_of(group, "health") == "ok") continue;
-    problems += "node " + text_of(node, "node") + ", group " + text_of(group, "name") + ": " +
-                text_of(group, "reason") + " (" + text_of(group, "file") + " at " +
-                text_of(group, "offset") + ")\n";
+    const json place = group.value("suspect", json::object());
+    problems += "node " + text_of(node, "node_id") + ", group " + text_of(group, "name") + ": " +
+                text_of(place, "reason") + " (" + text_of(place, "file") + " at " +
+                text_of(place, "offset") + ")\n";
   }
 }
 
@@ -75,7 +80,7 @@ Exit status(const Globals& globals, bool all) {
     add_rows(table, document);
     add_problems(document, problems);
   }
-  std::printf("cluster %s\n", text_of(documents[0], "cluster").c_str());
+  std::printf("cluster %s\n", text_of(documents[0], "cluster_id").c_str());
   table.print();
   std::fputs(problems.c_str(), stdout);
   if (failed.status != BOP_OK) return report(failed.status, failed.detail);

@@ -33,9 +33,9 @@ typedef struct bop_node_options {
   size_t machine_count;
 } bop_node_options;
 
-/* Makes the data directory that the configuration names and everything in it, durably: the format
- * file with cluster id, node id and a fresh incarnation, and the log with the initial configuration
- * of each group. Blocks while it writes (the log is preallocated).
+/* Makes the data directory that the configuration names and, durably, the format file in it: cluster
+ * id, node id, a fresh incarnation and a digest of the groups. The first start makes the logs, with the
+ * initial configuration of each group as their first entries. Blocks while it writes.
  * Errors: BAD_CONFIG, ALREADY_FORMATTED (nothing was touched), DIRECTORY_IN_USE, DISK_FULL, IO.
  * Since 0.1. */
 BOP_API int32_t bop_node_format(const bop_config* config, char* error, size_t error_capacity);
@@ -52,7 +52,7 @@ BOP_API int32_t bop_node_start(const bop_config* config, const bop_node_options*
 /* Stops the node and frees the handle: refuses new work, gives up leading, completes what is under
  * way, closes its sockets and its machines, lets go of the directory. What was acknowledged is
  * durable with or without a clean stop. Blocks at most about timeout_ms (0: 5000); whatever is not
- * done by then is abandoned as a crash would. Not from a callback. Since 0.1. */
+ * done by then is abandoned as a crash would, and its calls complete on the calling thread. Not from a callback. Since 0.1. */
 BOP_API void bop_node_stop(bop_node* node, uint32_t timeout_ms);
 
 /* The id of a group on this node. Errors: NO_GROUP. Since 0.1. */
