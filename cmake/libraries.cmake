@@ -14,4 +14,7 @@ function(bop_static_library name)
   endforeach()
 endfunction()
 
-bop_static_library(libbop bop_capi)
+bop_static_library(libbop bop_capi bop_machine_kv)
+if(TARGET bop_capi_node)
+  bop_static_library(libbopd bop_capi_node bop_capi bop_machine_kv)
+endif()

@@ -15,9 +15,15 @@ const char* kind_name(int32_t kind) {
     case BOP_LOG_RECORD: return "record";
     case BOP_LOG_SEAL: return "seal";
     case BOP_LOG_SUMMARY: return "summary";
+    case BOP_LOG_GAP: return "gap";
     case BOP_LOG_PROBLEM: return "problem";
+    case BOP_LOG_GROUP: return "group";
     default: return "unknown";
   }
+}
+
+bool has_group(const bop_log_item& item) {
+  return item.kind == BOP_LOG_RECORD || item.kind == BOP_LOG_GROUP;
 }
 
 // One object a line: a log may be larger than memory.
@@ -29,7 +35,7 @@ void print_object(const bop_log_item& item) {
                         {"epoch", item.epoch}};
   if (item.frame != 0) object["frame"] = item.frame;
   if (item.durable_through != 0) object["durable_through"] = item.durable_through;
-  if (item.kind == BOP_LOG_RECORD) {
+  if (has_group(item)) {
     object["group"] = item.group;
     object["term"] = item.term;
     object["vote"] = item.vote;
@@ -49,7 +55,7 @@ void print_line(const bop_log_item& item) {
               number(item.offset_bytes), number(item.length_bytes), number(item.epoch));
   if (item.frame != 0) std::printf(" frame %llu", number(item.frame));
   if (item.durable_through != 0) std::printf(" durable %llu", number(item.durable_through));
-  if (item.kind == BOP_LOG_RECORD) {
+  if (has_group(item)) {
     std::printf(" group %llu term %llu vote %llu", number(item.group), number(item.term),
                 number(item.vote));
     if (item.entries != 0) {

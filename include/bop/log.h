@@ -24,7 +24,10 @@ typedef enum bop_log_item_kind {
   BOP_LOG_RECORD = 3,  /* one group's hard state and entries */
   BOP_LOG_SEAL = 4,    /* a frame that only proves how far the log was durable */
   BOP_LOG_SUMMARY = 5, /* the end of a sealed segment */
-  BOP_LOG_PROBLEM = 6  /* a block that is not what it should be; `text` says what and the verdict */
+  BOP_LOG_GAP = 6,     /* a stretch without a frame where none was acknowledged: `text` says why */
+  BOP_LOG_PROBLEM = 7, /* a stretch where acknowledged frames stood or may have; `text` says why */
+  BOP_LOG_GROUP = 8    /* at the end: what a recovery would make of a group; `text` is "ok" or why it
+                        * stays out */
 } bop_log_item_kind;
 
 /* One finding. Fields that a kind does not have are zero. */

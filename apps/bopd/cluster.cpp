@@ -1,0 +1,280 @@
+#include "cluster.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <random>
+#include <thread>
+
+#include "bop/node.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string loopback(uint32_t port) { return "127.0.0.1:" + std::to_string(port); }
+
+std::string new_cluster_id() {
+  std::random_device device;
+  std::string id;
+  for (int i = 0; i < 4; ++i) {
+    char digits[9];
+    std::snprintf(digits, sizeof digits, "%08x", static_cast<unsigned>(device()));
+    id += digits;
+  }
+  return id;
+}
+
+// The cluster that a node's directory was made for, empty when there is none yet.
+std::string cluster_of(const fs::path& file) {
+  if (!fs::exists(file)) return {};
+  Sources sources;
+  sources.file = file.string();
+  const Loaded loaded = load(sources);
+  return loaded.status == BOP_OK ? text_of(loaded.config.get(), "cluster_id") : "";
+}
+
+bool is_free(uint16_t port) {
+  const int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (descriptor < 0) return true;  // the node itself will say what is wrong
+  const int yes = 1;
+  setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const int bound = bind(descriptor, reinterpret_cast<sockaddr*>(&address), sizeof address);
+  const bool in_use = bound != 0 && errno == EADDRINUSE;
+  close(descriptor);
+  return !in_use;
+}
+
+// Whole or not at all.
+bool write_file(const fs::path& path, const std::string& text) {
+  const fs::path aside = path.string() + ".new";
+  {
+    std::ofstream file(aside, std::ios::trunc);
+    file << text;
+    file.flush();
+    if (!file) return false;
+  }
+  std::error_code error;
+  fs::rename(aside, path, error);
+  return !error;
+}
+
+// In the child, between fork and exec: only what is safe there.
+[[noreturn]] void become_node(const char* config, int log, pid_t parent) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);  // a dev cluster does not outlive its dev
+  if (getppid() != parent) _exit(failed);
+  setpgid(0, 0);  // Ctrl-C is for the parent, which stops the nodes
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+  const int null = open("/dev/null", O_RDONLY);
+  if (null >= 0) dup2(null, STDIN_FILENO);
+  dup2(log, STDOUT_FILENO);
+  dup2(log, STDERR_FILENO);
+  execl("/proc/self/exe", "bopd", "start", "--config", config, static_cast<char*>(nullptr));
+  _exit(failed);
+}
+
+}  // namespace
+
+Cluster::Cluster(const DevArguments& arguments, fs::path directory)
+    : arguments_(arguments), directory_(std::move(directory)) {
+  for (uint32_t k = 1; k <= arguments.nodes; ++k) {
+    const uint32_t port = arguments.base_port + 10 * (k - 1);
+    nodes_.push_back({k, directory_ / std::to_string(k), loopback(port), loopback(port + 1),
+                      loopback(port + 2), loopback(port + 3)});
+  }
+}
+
+Cluster::~Cluster() {
+  stop();
+  bop_client_close(client_);
+  bop_queue_destroy(queue_);
+}
+
+int32_t Cluster::check_ports() const {
+  for (const DevNode& node : nodes_) {
+    for (const std::string& address : {node.native, node.resp, node.http, node.peer}) {
+      if (is_free(static_cast<uint16_t>(std::stoul(address.substr(address.rfind(':') + 1))))) {
+        continue;
+      }
+      complain(BOP_E_ADDRESS_IN_USE,
+               address + " is listened on by another process; stop it or use --base-port");
+      return BOP_E_ADDRESS_IN_USE;
+    }
+  }
+  return BOP_OK;
+}
+
+std::string Cluster::peers() const {
+  std::string list;
+  for (const DevNode& node : nodes_) {
+    list += (list.empty() ? "[" : ", ") + std::string("{id = ") + std::to_string(node.id) +
+            ", address = \"" + node.peer + "\", native = \"" + node.native + "\"}";
+  }
+  return list + "]";
+}
+
+int32_t Cluster::configure() {
+  for (uint32_t k = 1; fs::exists(directory_ / std::to_string(k) / "bopd.toml"); ++k) {
+    if (k == 1) cluster_id_ = cluster_of(directory_ / "1" / "bopd.toml");
+    if (k > nodes_.size()) {
+      const std::string there = directory_.string() + " holds a cluster of more nodes than " +
+                                std::to_string(nodes_.size()) + "; see --nodes";
+      complain(BOP_E_INVALID_ARGUMENT, there);
+      return BOP_E_INVALID_ARGUMENT;
+    }
+  }
+  if (cluster_id_.empty()) cluster_id_ = new_cluster_id();
+  for (const DevNode& node : nodes_) {
+    if (const int32_t status = configure(node); status != BOP_OK) return status;
+  }
+  return BOP_OK;
+}
+
+int32_t Cluster::configure(const DevNode& node) {
+  const fs::path file = node.directory / "bopd.toml";
+  std::error_code made;
+  fs::create_directories(node.directory, made);
+  // What a user changed in the file is kept; who and where the node is follows from the command line.
+  Sources sources;
+  if (fs::exists(file)) sources.file = file.string();
+  sources.sets = {"data_directory=.",
+                  "cluster_id=" + cluster_id_,
+                  "node_id=" + std::to_string(node.id),
+                  "peers=" + peers(),
+                  "listen.native=" + node.native,
+                  "listen.resp=" + node.resp,
+                  "listen.http=" + node.http,
+                  "listen.peer=" + node.peer};
+  sources.sets.insert(sources.sets.end(), arguments_.sets.begin(), arguments_.sets.end());
+  Loaded loaded = load(sources);
+  if (loaded.status != BOP_OK) {
+    complain(loaded.status, loaded.error);
+    return loaded.status;
+  }
+  size_t size = 0;
+  bop_config_write(loaded.config.get(), nullptr, 0, &size);
+  std::string text(size + 1, '\0');
+  bop_config_write(loaded.config.get(), text.data(), text.size(), &size);
+  text.resize(size);
+  if (made || !write_file(file, text)) {
+    complain(BOP_E_IO, file.string() + ": cannot be written");
+    return BOP_E_IO;
+  }
+  char error[4096] = "";
+  set(loaded.config.get(), "data_directory", node.directory.string());
+  const int32_t formatted = bop_node_format(loaded.config.get(), error, sizeof error);
+  if (formatted == BOP_OK || formatted == BOP_E_ALREADY_FORMATTED) return BOP_OK;
+  complain(formatted, error);
+  return formatted;
+}
+
+int32_t Cluster::spawn() {
+  // What it said is in the files by now; a child must not take its node's id from there again.
+  forget_environment();
+  std::string endpoints;
+  for (DevNode& node : nodes_) {
+    if (const int32_t status = spawn(node); status != BOP_OK) return status;
+    endpoints += (endpoints.empty() ? "" : ",") + node.native;
+  }
+  int32_t status = bop_queue_create(0, &queue_);
+  if (status == BOP_OK) {
+    bop_client_options options{};
+    options.size = sizeof options;
+    options.endpoints = endpoints.c_str();
+    options.cluster_id = cluster_id_.c_str();
+    options.queue = queue_;
+    status = bop_client_open(&options, &client_, nullptr, 0);
+  }
+  if (status != BOP_OK) complain(status, "the client that waits for the cluster");
+  return status;
+}
+
+int32_t Cluster::spawn(DevNode& node) {
+  const std::string config = (node.directory / "bopd.toml").string();
+  const int log = open(log_of(node).c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  const pid_t parent = getpid();
+  const pid_t pid = log < 0 ? -1 : fork();
+  if (pid == 0) become_node(config.c_str(), log, parent);
+  const int error = errno;
+  if (log >= 0) close(log);
+  if (pid < 0) {
+    complain(BOP_E_IO, "node " + std::to_string(node.id) + " cannot be started: " +
+                           std::strerror(error));
+    return BOP_E_IO;
+  }
+  node.pid = pid;
+  return BOP_OK;
+}
+
+bool Cluster::ready() {
+  for (uint32_t i = 0; i < nodes_.size(); ++i) {
+    bop_request request{};
+    request.size = sizeof request;
+    request.timeout_ms = 500;
+    request.connection = i;
+    if (bop_client_status(client_, &request) != BOP_OK) return false;
+    bop_completion completion;
+    while (bop_queue_drain(queue_, &completion, 1) == 0) bop_queue_wait(queue_, -1);
+    if (completion.status != BOP_OK) return false;
+    const char* body = reinterpret_cast<const char*>(completion.body.data);
+    const auto status =
+        nlohmann::json::parse(body, body + completion.body.size, nullptr, false);
+    if (!status.is_object()) return false;
+    for (const auto& group : status.value("groups", nlohmann::json::array())) {
+      if (group.value("leader", nlohmann::json()).is_null()) return false;
+    }
+  }
+  return true;
+}
+
+std::optional<int> Cluster::reap() {
+  std::optional<int> ended;
+  for (DevNode& node : nodes_) {
+    int status = 0;
+    if (node.pid == 0 || waitpid(node.pid, &status, WNOHANG) != node.pid) continue;
+    if (WIFSIGNALED(status)) {
+      std::fprintf(stderr, "bopd dev: node %u (pid %d) was killed: %s\n", node.id, node.pid,
+                   strsignal(WTERMSIG(status)));
+    } else {
+      std::fprintf(stderr, "bopd dev: node %u (pid %d) ended with code %d\n", node.id, node.pid,
+                   WEXITSTATUS(status));
+    }
+    ended = WIFEXITED(status) ? WEXITSTATUS(status) : static_cast<int>(failed);
+    node.pid = 0;
+  }
+  return ended;
+}
+
+void Cluster::stop() {
+  for (const DevNode& node : nodes_) {
+    if (node.pid == 0) continue;
+    kill(node.pid, SIGTERM);
+    kill(node.pid, SIGCONT);  // one that is paused would not see it
+  }
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+  for (DevNode& node : nodes_) {
+    if (node.pid == 0) continue;
+    while (waitpid(node.pid, nullptr, WNOHANG) == 0) {
+      if (std::chrono::steady_clock::now() > until) kill(node.pid, SIGKILL);
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    node.pid = 0;
+  }
+}

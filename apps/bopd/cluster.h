@@ -1,0 +1,54 @@
+// The cluster of `bopd dev`: one real bopd process a node.
+#pragma once
+
+#include <sys/types.h>
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bop/client.h"
+#include "commands.h"
+
+struct DevNode {
+  uint32_t id = 0;
+  std::filesystem::path directory;
+  std::string native, resp, http, peer;
+  pid_t pid = 0;  // 0: not running
+};
+
+class Cluster {
+ public:
+  Cluster(const DevArguments& arguments, std::filesystem::path directory);
+  ~Cluster();  // stops all
+  Cluster(const Cluster&) = delete;
+  Cluster& operator=(const Cluster&) = delete;
+
+  // Each: BOP_OK, or complains and gives the status.
+  int32_t check_ports() const;
+  int32_t configure();  // writes each node's bopd.toml, formats what is not formatted yet
+  int32_t spawn();
+
+  // Every node answers and knows the leader of every group.
+  bool ready();
+  // Takes note of processes that ended. The exit code of one that ended by itself.
+  std::optional<int> reap();
+  void stop();
+
+  const std::vector<DevNode>& nodes() const { return nodes_; }
+  const std::string& cluster_id() const { return cluster_id_; }
+  std::filesystem::path log_of(const DevNode& node) const { return node.directory / "bopd.log"; }
+
+ private:
+  int32_t configure(const DevNode& node);
+  std::string peers() const;
+  int32_t spawn(DevNode& node);
+
+  const DevArguments& arguments_;
+  const std::filesystem::path directory_;
+  std::string cluster_id_;
+  std::vector<DevNode> nodes_;
+  bop_queue* queue_ = nullptr;
+  bop_client* client_ = nullptr;
+};

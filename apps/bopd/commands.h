@@ -1,0 +1,22 @@
+// What bopd can be told to do.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "configuration.h"
+#include "exit.h"
+
+struct DevArguments {
+  uint32_t nodes = 1;
+  std::string data;        // empty: a temporary directory, removed at the end
+  uint16_t base_port = 7100;
+  std::string ready_file;  // empty: none
+  std::vector<std::string> sets;
+};
+
+Exit start(const Sources& sources);
+Exit format(const Sources& sources);
+Exit show_config(const Sources& sources, bool origin);
+Exit dev(const DevArguments& arguments);

@@ -1,0 +1,88 @@
+// bopd: the daemon.
+#include <CLI/CLI.hpp>
+#include <functional>
+
+#include "bop/bop.h"
+#include "commands.h"
+
+namespace {
+
+struct Program {
+  Sources sources;
+  DevArguments dev;
+  bool origin = false;
+  std::function<Exit()> run;
+};
+
+void add_sources(CLI::App* command, Sources& sources) {
+  command->add_option("-c,--config", sources.file, "The configuration, a TOML file")
+      ->type_name("FILE");
+  command
+      ->add_option("--set", sources.sets,
+                   "KEY=VALUE: stronger than the environment (BOP_KEY) and the file")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+  command->add_flag("--insecure", sources.insecure,
+                    "Allow addresses beyond loopback although nothing is encrypted");
+}
+
+void add_commands(CLI::App& app, Program& program) {
+  CLI::App* start = app.add_subcommand("start", "Run a node in the foreground");
+  add_sources(start, program.sources);
+  start->callback([&] { program.run = [&] { return ::start(program.sources); }; });
+
+  CLI::App* format = app.add_subcommand("format", "Make a node's data directory, once");
+  add_sources(format, program.sources);
+  format->callback([&] { program.run = [&] { return ::format(program.sources); }; });
+
+  CLI::App* config = app.add_subcommand("config", "Look at the configuration");
+  config->require_subcommand(1);
+  CLI::App* show = config->add_subcommand("show", "Print every key with its value");
+  add_sources(show, program.sources);
+  show->add_flag("--origin", program.origin, "And where the value comes from");
+  show->callback(
+      [&] { program.run = [&] { return show_config(program.sources, program.origin); }; });
+}
+
+void add_dev(CLI::App& app, Program& program) {
+  CLI::App* dev = app.add_subcommand("dev", "Run a cluster on this machine in the foreground");
+  DevArguments& arguments = program.dev;
+  dev->add_option("--nodes", arguments.nodes, "How many nodes, each a process")
+      ->capture_default_str()
+      ->check(CLI::Range(1u, 64u));
+  dev->add_option("--data", arguments.data,
+                  "Node k keeps its data in DIR/k (default: a temporary directory)")
+      ->type_name("DIR");
+  dev->add_option("--base-port", arguments.base_port,
+                  "Node k listens from PORT+10(k-1) on: native, RESP, HTTP, peers")
+      ->capture_default_str()
+      ->type_name("PORT")
+      ->check(CLI::Range(1, 65532));
+  dev->add_option("--ready-file", arguments.ready_file,
+                  "Appears, with the nodes as JSON, when the cluster has a leader and serves")
+      ->type_name("FILE");
+  dev->add_option("--set", arguments.sets, "KEY=VALUE, written into each node's bopd.toml")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+  dev->callback([&] { program.run = [&] { return ::dev(program.dev); }; });
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Program program;
+  CLI::App app("bopd: replicated state machines, on one node or many");
+  app.set_version_flag("--version", std::string("bopd ") + bop_version());
+  app.require_subcommand(1);
+  app.footer(
+      "Exit codes: 0 done, 1 refused (such as another's directory), 2 usage or configuration, 3 "
+      "failed\n(such as a port in use).");
+  add_commands(app, program);
+  add_dev(app, program);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? ok : usage;
+  }
+  return program.run();
+}

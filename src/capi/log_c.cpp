@@ -1,0 +1,183 @@
+// bop/log.h.
+#include "bop/log.h"
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "capi/shell.h"
+#include "io/file/file_system.h"
+#include "io/loop.h"
+#include "log/inspect.h"
+
+using bop::Result;
+using bop::Status;
+using bop::capi::fill;
+using bop::capi::guarded;
+namespace log = bop::log;
+
+struct bop_log_reader {
+  bop::io::Loop loop;  // completes nothing here: all reading blocks
+  std::unique_ptr<bop::io::FileSystem> files;
+  std::vector<std::string> directories;  // still to be read, the last first
+  std::unique_ptr<log::Inspection> inspection;
+  std::vector<bop_log_item> groups;      // of the log just read
+  std::vector<std::string> group_texts;
+  size_t next_group = 0;
+  std::string file, text;  // what the item given last points to
+};
+
+namespace {
+
+constexpr std::string_view shard_prefix = "shard";
+
+bool is_shard(const std::string& name) {
+  return name.size() > shard_prefix.size() && name.starts_with(shard_prefix) &&
+         name.find_first_not_of("0123456789", shard_prefix.size()) == name.npos;
+}
+
+// The logs of a node's data directory, or the one that the directory itself is.
+Status find_logs(bop_log_reader& reader) {
+  BOP_TRY_ASSIGN(const std::vector<std::string> names, reader.files->list_now("."));
+  for (const std::string& name : names) {
+    if (is_shard(name)) reader.directories.push_back(name);
+  }
+  if (reader.directories.empty()) reader.directories.push_back(".");
+  std::reverse(reader.directories.begin(), reader.directories.end());
+  return {};
+}
+
+Status open_next(bop_log_reader& reader) {
+  const std::string directory = reader.directories.back();
+  reader.directories.pop_back();
+  BOP_TRY_ASSIGN(reader.inspection, log::Inspection::open(*reader.files, directory));
+  return {};
+}
+
+Status open_reader(const std::string& directory, bop_log_reader** out) {
+  auto reader = std::make_unique<bop_log_reader>();
+  BOP_TRY_ASSIGN(reader->files, bop::io::open_file_system(
+                                    reader->loop, directory,
+                                    {.backend = bop::io::FileBackend::pool, .pool_threads = 1}));
+  BOP_TRY(find_logs(*reader));
+  BOP_TRY(open_next(*reader));
+  *out = reader.release();
+  return {};
+}
+
+int32_t frame_kind(log::FrameKind kind) {
+  switch (kind) {
+    case log::FrameKind::seal: return BOP_LOG_SEAL;
+    case log::FrameKind::summary: return BOP_LOG_SUMMARY;
+    default: return BOP_LOG_FRAME;
+  }
+}
+
+bool is_harmless(log::Verdict verdict) {
+  return verdict != log::Verdict::suspect && verdict != log::Verdict::damage;
+}
+
+int32_t kind_of(const log::Item& item) {
+  switch (item.kind) {
+    case log::ItemKind::segment: return BOP_LOG_SEGMENT;
+    case log::ItemKind::frame: return frame_kind(item.frame_kind);
+    case log::ItemKind::record: return BOP_LOG_RECORD;
+    case log::ItemKind::problem: break;
+  }
+  return is_harmless(item.verdict) ? BOP_LOG_GAP : BOP_LOG_PROBLEM;
+}
+
+bop_log_item describe(const log::Item& item) {
+  bop_log_item out{};
+  out.kind = kind_of(item);
+  out.offset_bytes = item.place.offset;
+  out.length_bytes = item.bytes;
+  if (item.kind == log::ItemKind::frame || item.kind == log::ItemKind::record) {
+    out.epoch = item.epoch;
+    out.frame = item.number;
+    out.durable_through = item.durable_through;
+  }
+  if (item.kind == log::ItemKind::record) {
+    out.group = item.record.group;
+    out.term = item.record.hard.term;
+    out.vote = item.record.hard.vote;
+    out.entries = item.record.count;
+    if (item.record.count > 0 && item.record.kind == log::RecordKind::entries) {
+      out.first_index = item.record.first;
+      out.last_index = item.record.first + item.record.count - 1;
+    }
+  }
+  return out;
+}
+
+void take_groups(bop_log_reader& reader) {
+  reader.groups.clear();
+  reader.group_texts.clear();
+  reader.next_group = 0;
+  for (const log::RecoveredGroup& group : reader.inspection->recovery().groups) {
+    bop_log_item out{};
+    out.kind = BOP_LOG_GROUP;
+    out.group = group.group;
+    out.term = group.hard.term;
+    out.vote = group.hard.vote;
+    out.first_index = group.runs.empty() ? 0 : group.runs.front().first;
+    out.last_index = group.last;
+    out.entries = group.runs.empty() ? 0 : group.last + 1 - out.first_index;
+    out.offset_bytes = group.place.offset;
+    reader.groups.push_back(out);
+    reader.group_texts.push_back(group.health == log::Health::ok ? "ok"
+                                                                 : "suspect: " + group.reason);
+  }
+  reader.inspection.reset();
+}
+
+// False: there is nothing more.
+Result<bool> read_next(bop_log_reader& reader, bop_log_item& out) {
+  for (;;) {
+    if (reader.next_group < reader.groups.size()) {
+      out = reader.groups[reader.next_group];
+      reader.text = reader.group_texts[reader.next_group++];
+      reader.file.clear();
+      return true;
+    }
+    if (reader.inspection == nullptr) {
+      if (reader.directories.empty()) return false;
+      BOP_TRY(open_next(reader));
+    }
+    log::Item item;
+    BOP_TRY_ASSIGN(const bool more, reader.inspection->next(item));
+    if (more) {
+      out = describe(item);
+      reader.file = std::move(item.place.file);
+      reader.text = std::move(item.text);
+      return true;
+    }
+    take_groups(reader);
+  }
+}
+
+}  // namespace
+
+int32_t bop_log_open(const char* directory, bop_log_reader** reader, char* error,
+                     size_t error_capacity) {
+  if (directory == nullptr || reader == nullptr) return BOP_E_INVALID_ARGUMENT;
+  return guarded(
+      [&] { return bop::capi::give(open_reader(directory, reader), error, error_capacity); });
+}
+
+int32_t bop_log_next(bop_log_reader* reader, bop_log_item* item) {
+  if (reader == nullptr || item == nullptr) return BOP_E_INVALID_ARGUMENT;
+  return guarded([&]() -> int32_t {
+    bop_log_item out{};
+    const Result<bool> more = read_next(*reader, out);
+    if (!more) return more.error().code;
+    if (!*more) return BOP_E_NOT_FOUND;
+    out.file = reader->file.c_str();
+    out.text = reader->text.c_str();
+    fill(item, out);
+    return BOP_OK;
+  });
+}
+
+void bop_log_close(bop_log_reader* reader) { delete reader; }
