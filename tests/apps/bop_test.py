@@ -1,0 +1,187 @@
+#!/usr/bin/env python3
+"""bop: the command line against a cluster."""
+
+import json
+import os
+import signal
+import unittest
+
+from running import Case, Dev, free_ports
+
+
+class Bop(Case):
+    def setUp(self):
+        super().setUp()
+        self.dev = Dev(self, data=self.path("data"))
+
+    def bop(self, *arguments, **options):
+        return self.run_program("bop", "--endpoint", self.dev.nodes[0]["native"], *arguments, **options)
+
+    def json(self, *arguments, **options):
+        out, _ = self.bop("-o", "json", *arguments, **options)
+        return json.loads(out)
+
+    def test_reads_back_what_it_wrote(self):
+        out, _ = self.bop("put", "greeting", "hello")
+        self.assertRegex(out.decode(), r"^revision \d+\n$")
+        self.assertEqual(self.bop("get", "greeting")[0], b"hello")
+        read = self.json("get", "greeting")
+        self.assertEqual((read["key"], read["value"]), ("greeting", "hello"))
+        written = self.json("put", "greeting", "again")
+        self.assertGreater(written["revision"], read["revision"])
+
+    def test_takes_values_from_standard_input_as_they_are(self):
+        value = bytes(range(256)) * 4000
+        self.bop("put", "binary", "-", stdin=value)
+        self.assertEqual(self.bop("get", "binary")[0], value)
+        self.bop("put", "binary", stdin=b"")
+        self.assertEqual(self.bop("get", "binary")[0], b"")
+        self.bop("put", "bytes", "-", stdin=b"\xff\x00")
+        self.assertEqual(self.json("get", "bytes")["value_base64"], "/wA=")
+
+    def test_ends_with_1_when_a_key_is_not_there(self):
+        out, error = self.bop("get", "nothing", code=1)
+        self.assertEqual(out, b"")
+        self.assertIn("BOP_E_NOT_FOUND", error)
+        self.bop("delete", "nothing", code=1)
+
+    def test_deletes_all_keys_it_is_given(self):
+        for key in ("a", "b"):
+            self.bop("put", key, "x")
+        self.assertEqual(self.json("delete", "a", "b", "c")["deleted"], 2)
+        self.bop("get", "a", code=1)
+
+    def test_writes_only_under_its_condition(self):
+        self.bop("put", "lock", "me", "--if-absent")
+        _, error = self.bop("put", "lock", "you", "--if-absent", code=1)
+        self.assertIn('the value is "me"', error)
+        self.bop("put", "other", "x", "--if-present", code=1)
+        revision = self.json("get", "lock")["revision"]
+        self.bop("put", "lock", "next", "--if-revision", revision)
+        self.bop("put", "lock", "late", "--if-revision", revision, code=1)
+        self.bop("cas", "lock", "next", "last")
+        self.bop("cas", "lock", "next", "never", code=1)
+        self.assertEqual(self.bop("get", "lock")[0], b"last")
+
+    def test_counts(self):
+        self.assertEqual(self.bop("incr", "n")[0], b"1\n")
+        self.assertEqual(self.bop("incr", "n", "41")[0], b"42\n")
+        self.assertEqual(self.json("incr", "n", "--", "-2")["value"], 40)
+        self.bop("put", "text", "abc")
+        self.bop("incr", "text", code=1)
+
+    def test_lists_keys_in_order(self):
+        for key in ("c", "a", "b", "prefix/2", "prefix/1"):
+            self.bop("put", key, "value of " + key)
+        listed = self.json("range")
+        self.assertEqual([r["key"] for r in listed["records"]], ["a", "b", "c", "prefix/1", "prefix/2"])
+        self.assertFalse(listed["more"])
+        self.assertEqual([r["key"] for r in self.json("range", "b", "d")["records"]], ["b", "c"])
+        self.assertEqual([r["key"] for r in self.json("range", "--prefix", "prefix/")["records"]],
+                         ["prefix/1", "prefix/2"])
+        few = self.json("range", "--limit", 2, "--keys-only")
+        self.assertEqual(len(few["records"]), 2)
+        self.assertTrue(few["more"])
+        self.assertNotIn("value", few["records"][0])
+        out, _ = self.bop("range", "b", "c")
+        self.assertEqual([line.split() for line in out.decode().splitlines()][0], ["KEY", "REVISION", "VALUE"])
+
+    def test_lists_more_than_a_page(self):
+        self.bop("bench", "kv", "--keys", "12000", "--time", "100ms", "--clients", "2", "--size", "8")
+        listed = self.json("range", "--prefix", "k", "--limit", "50000", "--keys-only")
+        self.assertEqual(len(listed["records"]), 12000)
+        self.assertEqual(listed["records"][-1]["key"], "k%015d" % 11999)
+        self.assertFalse(listed["more"])
+
+    def test_shows_a_nodes_status(self):
+        status = self.json("status")
+        self.assertEqual(status["cluster_id"], self.dev.ready["cluster"])
+        self.assertEqual(status["node_id"], 1)
+        (group,) = status["groups"]
+        self.assertEqual((group["name"], group["role"], group["leader"], group["health"]), ("kv", "leader", 1, "ok"))
+        out, _ = self.bop("status")
+        self.assertIn("leader", out.decode())
+
+    def test_inspects_a_log_while_and_after_it_is_written(self):
+        for i in range(10):
+            self.bop("put", "key", i)
+        out, _ = self.run_program("bop", "-o", "json", "log", "inspect", self.path("data", "1"))
+        items = [json.loads(line) for line in out.splitlines()]
+        self.assertGreaterEqual(sum(item.get("entries", 0) for item in items if item["kind"] == "record"), 10)
+        self.assertIn("segment", {item["kind"] for item in items})
+        self.stop(self.dev.process)
+        out, _ = self.run_program("bop", "log", "inspect", self.path("data", "1"))
+        self.assertIn("group 1 term", out.decode())
+        _, error = self.run_program("bop", "log", "inspect", self.path("nothing"), code=1)
+        self.assertIn("nothing", error)
+
+    def test_bench_reports_and_misses_nothing(self):
+        result = self.json("bench", "kv", "--clients", 4, "--pipeline", 4, "--size", 100, "--time", "500ms",
+                           "--read-ratio", 0.5, "--keys", 1000)
+        for name in ("ops", "ops_per_s", "p50_us", "p99_us", "max_us"):
+            self.assertGreater(result[name], 0, name)
+        self.assertEqual(result["errors"], 0)
+        self.assertEqual(result["missing"], 0)
+        self.assertGreaterEqual(result["acked"], 1000 + result["writes"])
+        self.assertGreater(result["reads"], 0)
+        out, error = self.bop("bench", "kv", "--clients", 2, "--time", "1s", "--keys", 100)
+        self.assertRegex(out.decode(), r"acked \d+ missing 0\n")
+        self.assertIn("ops/s", error)
+
+    def test_bench_finds_what_is_missing(self):
+        # A second hand deletes what the bench wrote: that must not pass for "missing 0".
+        import subprocess
+        import time
+        from running import BIN
+        bench = subprocess.Popen([os.path.join(BIN, "bop"), "--endpoint", self.dev.nodes[0]["native"], "-o", "json",
+                                  "bench", "kv", "--clients", "1", "--time", "2s", "--keys", "1000", "--read-ratio",
+                                  "1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(self.end, bench)
+        key = "k%015d" % 999
+        while self.run_program("bop", "--endpoint", self.dev.nodes[0]["native"], "range", key)[0].count(b"k") < 1:
+            time.sleep(0.01)
+        self.bop("delete", key)
+        out, _ = bench.communicate(timeout=60)
+        self.assertEqual(bench.returncode, 1)
+        self.assertEqual(json.loads(out)["missing"], 1)
+
+    def test_names_each_endpoints_cause_when_nothing_answers(self):
+        port = free_ports(2)
+        endpoints = f"127.0.0.1:{port},127.0.0.1:{port + 1}"
+        _, error = self.run_program("bop", "--timeout", "300ms", "get", "x", code=3,
+                                    environment={"BOP_ENDPOINT": endpoints})
+        self.assertIn(f"127.0.0.1:{port}: ", error)
+        self.assertIn(f"127.0.0.1:{port + 1}: ", error)
+        self.assertIn("refused", error)
+        self.assertIn("BOP_E_UNAVAILABLE", error)
+
+    def test_gives_up_on_a_paused_node_at_its_deadline(self):
+        pid = self.dev.nodes[0]["pid"]
+        os.kill(pid, signal.SIGSTOP)
+        self.addCleanup(os.kill, pid, signal.SIGCONT)
+        self.bop("--timeout", "300ms", "put", "x", "y", code=3)
+
+    def test_ends_with_2_when_it_is_used_wrongly(self):
+        for wrong in ((), ("put",), ("get",), ("put", "", "x"), ("put", "k" * 2000, "x"), ("--timeout", "soon", "get", "x"),
+                      ("-o", "xml", "get", "x"), ("range", "a", "b", "--prefix", "c"), ("bench", "kv", "--clients", "0"),
+                      ("--endpoint", "nowhere", "get", "x")):
+            self.run_program("bop", *wrong, code=2)
+        self.bop("put", "k", "-", stdin=b"x" * ((1 << 20) + 1), code=2)
+
+    def test_goes_on_where_the_leader_is(self):
+        self.stop(self.dev.process)
+        dev = Dev(self, nodes=3)
+        endpoints = ",".join(node["native"] for node in dev.nodes)
+        for node in dev.nodes:  # a follower forwards, or sends the client on
+            self.run_program("bop", "--endpoint", node["native"], "incr", "n")
+        status = json.loads(self.run_program("bop", "--endpoint", endpoints, "-o", "json", "status", "--all")[0])
+        self.assertEqual(len(status), 3)
+        (leader,) = {s["groups"][0]["leader"] for s in status}
+        victim = next(node for node in dev.nodes if node["id"] == leader)
+        os.kill(victim["pid"], signal.SIGKILL)
+        out, _ = self.run_program("bop", "--endpoint", endpoints, "--timeout", "30s", "incr", "n")
+        self.assertEqual(out, b"4\n")
+
+
+if __name__ == "__main__":
+    unittest.main()

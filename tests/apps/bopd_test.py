@@ -1,0 +1,171 @@
+#!/usr/bin/env python3
+"""bopd: configuration, format, start and stop of a single node."""
+
+import os
+import signal
+import socket
+import unittest
+
+from running import Case, free_ports, wait_until
+
+CLUSTER = "0123456789abcdef0123456789abcdef"
+
+
+class Bopd(Case):
+    def configure(self, more="", cluster=CLUSTER, node=1):
+        self.port = free_ports(4)
+        return self.write("bopd.toml", f"""
+data_directory = "data"
+cluster_id = "{cluster}"
+node_id = {node}
+log.segment_bytes = 1048576
+log.max_bytes = 16777216
+listen.native = "127.0.0.1:{self.port}"
+listen.resp = "127.0.0.1:{self.port + 1}"
+listen.http = "127.0.0.1:{self.port + 2}"
+listen.peer = "127.0.0.1:{self.port + 3}"
+{more}""")
+
+    def serves(self, process):
+        self.assertIsNone(process.poll(), "bopd ended")
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 1).close()
+            return True
+        except OSError:
+            return False
+
+    def serving(self, config):
+        process = self.start("start", "--config", config)
+        wait_until(lambda: self.serves(process), "the native port is open")
+        return process
+
+    # ---- the command line ----
+
+    def test_says_its_version_and_its_commands(self):
+        out, _ = self.bopd("--version")
+        self.assertRegex(out.decode(), r"^bopd \d+\.\d+\.\d+\n$")
+        out, _ = self.bopd("--help")
+        for command in ("dev", "start", "format", "config"):
+            self.assertIn(command, out.decode())
+
+    def test_refuses_what_it_does_not_know(self):
+        for wrong in ((), ("fly",), ("start", "--nonsense"), ("dev", "--nodes", "0"), ("start", "--set", "nonsense")):
+            self.bopd(*wrong, code=2)
+
+    # ---- configuration ----
+
+    def test_shows_every_value_with_its_origin(self):
+        config = self.write("bopd.toml", "shards = 3\nlog.direct = false\nkv.memory_bytes = 7\n")
+        out, _ = self.bopd("config", "show", "--origin", "--config", config, "--set", "kv.memory_bytes=9",
+                           environment={"BOP_SHARDS": "4"})
+        lines = out.decode().splitlines()
+        self.assertIn("shards = 4  # BOP_SHARDS", lines)
+        self.assertIn(f"log.direct = false  # {config}:2", lines)
+        self.assertIn("kv.memory_bytes = 9  # flag", lines)
+        self.assertIn('io.backend = "auto"  # default', lines)
+        out, _ = self.bopd("config", "show")
+        self.assertIn("shards = 1\n", out.decode())
+
+    def test_names_the_line_and_the_key_of_a_bad_configuration(self):
+        config = self.configure('\n[log]\nmax_byte = 1\n')
+        for command in ("start", "format"):
+            _, error = self.bopd(command, "--config", config, code=2)
+            self.assertIn(f"{config}:14: log.max_byte: there is no such key", error)
+        self.assertFalse(os.path.exists(self.path("data")))
+
+    def test_refuses_a_listener_beyond_loopback_unless_it_is_told_to(self):
+        config = self.configure()
+        _, error = self.bopd("format", "--config", config, "--set", "listen.http=0.0.0.0:1", code=2)
+        self.assertIn("listen.http: 0.0.0.0:1 is not on loopback", error)
+        self.bopd("format", "--config", config, "--set", "listen.http=0.0.0.0:1", "--insecure")
+
+    # ---- the data directory ----
+
+    def test_formats_a_directory_once(self):
+        config = self.configure()
+        out, _ = self.bopd("format", "--config", config)
+        self.assertIn(CLUSTER, out.decode())
+        with open(self.path("data", "format"), "rb") as file:
+            before = file.read()
+        _, error = self.bopd("format", "--config", config, code=1)
+        self.assertIn("BOP_E_ALREADY_FORMATTED", error)
+        with open(self.path("data", "format"), "rb") as file:
+            self.assertEqual(file.read(), before)
+
+    def test_does_not_start_on_a_directory_that_is_not_formatted(self):
+        _, error = self.bopd("start", "--config", self.configure(), code=1)
+        self.assertIn("BOP_E_NOT_FORMATTED", error)
+        self.assertIn("bopd format", error)
+        self.assertFalse(os.path.exists(self.path("data", "format")))
+
+    def test_does_not_start_on_anothers_directory(self):
+        self.bopd("format", "--config", self.configure())
+        _, error = self.bopd("start", "--config", self.configure(cluster="f" * 32), code=1)
+        self.assertIn("BOP_E_FOREIGN_DIRECTORY", error)
+        self.assertIn(CLUSTER, error)
+        _, error = self.bopd("start", "--config", self.configure(node=2), code=1)
+        self.assertIn("BOP_E_FOREIGN_DIRECTORY", error)
+
+    def test_does_not_start_with_other_groups(self):
+        self.bopd("format", "--config", self.configure())
+        _, error = self.bopd("start", "--config", self.configure('groups = [{name = "other", id = 1}]'), code=2)
+        self.assertIn("groups", error)
+
+    def test_does_not_start_on_a_newer_or_damaged_format(self):
+        config = self.configure()
+        self.bopd("format", "--config", config)
+        with open(self.path("data", "format"), "r+b") as file:
+            file.seek(8)
+            file.write(b"\x02")
+        _, error = self.bopd("start", "--config", config, code=1)
+        self.assertIn("BOP_E_NEWER_FORMAT", error)
+        with open(self.path("data", "format"), "r+b") as file:
+            file.seek(8)
+            file.write(b"\x01")
+            file.seek(20)
+            file.write(b"?")
+        _, error = self.bopd("start", "--config", config, code=1)
+        self.assertIn("BOP_E_DAMAGED", error)
+
+    def test_does_not_start_on_a_directory_in_use(self):
+        config = self.configure()
+        self.bopd("format", "--config", config)
+        self.serving(config)
+        more = [f"--set=listen.{name}=127.0.0.1:0" for name in ("native", "resp", "http", "peer")]
+        _, error = self.bopd("start", "--config", config, *more, code=3)
+        self.assertIn("BOP_E_DIRECTORY_IN_USE", error)
+
+    # ---- start and stop ----
+
+    def test_does_not_start_on_a_port_in_use(self):
+        config = self.configure()
+        self.bopd("format", "--config", config)
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", self.port + 1))
+            taken.listen()
+            _, error = self.bopd("start", "--config", config, code=3)
+        self.assertIn("BOP_E_ADDRESS_IN_USE", error)
+        self.assertIn(str(self.port + 1), error)
+        self.stop(self.serving(config))  # it starts once the port is free
+
+    def test_stops_within_five_seconds_and_starts_again(self):
+        config = self.configure()
+        self.bopd("format", "--config", config)
+        for stop in (signal.SIGTERM, signal.SIGINT):
+            process = self.serving(config)
+            process.send_signal(stop)
+            self.assertEqual(process.wait(5), 0)
+
+    def test_speaks_json_when_it_is_told_to(self):
+        config = self.configure('logging.format = "json"')
+        self.bopd("format", "--config", config)
+        process = self.serving(config)
+        self.stop(process)
+        _, error = process.communicate()
+        for line in error.decode().splitlines():
+            self.assertRegex(line, r'^\{"time":"[^"]+","level":"[a-z]+","text":".*"\}$')
+        self.assertIn('node 1 of cluster', error.decode())
+
+
+if __name__ == "__main__":
+    unittest.main()

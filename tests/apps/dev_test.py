@@ -1,0 +1,109 @@
+#!/usr/bin/env python3
+"""bopd dev: a cluster on this machine."""
+
+import os
+import signal
+import socket
+import unittest
+
+from running import Case, Dev, alive, free_ports, wait_until
+
+
+class BopdDev(Case):
+    def bop(self, dev, *arguments, **options):
+        return self.run_program("bop", "--endpoint", dev.nodes[0]["native"], *arguments, **options)
+
+    def test_says_who_and_where_its_nodes_are(self):
+        dev = Dev(self, nodes=3, data=self.path("data"))
+        self.assertRegex(dev.ready["cluster"], "^[0-9a-f]{32}$")
+        for k, node in enumerate(dev.nodes, 1):
+            port = dev.base_port + 10 * (k - 1)
+            self.assertEqual(node["id"], k)
+            self.assertEqual(node["dir"], self.path("data", str(k)))
+            self.assertTrue(alive(node["pid"]))
+            for offset, name in enumerate(("native", "resp", "http", "peer")):
+                self.assertEqual(node[name], f"127.0.0.1:{port + offset}")
+                socket.create_connection(("127.0.0.1", port + offset), 5).close()
+            self.assertTrue(os.path.exists(os.path.join(node["dir"], "bopd.toml")))
+        self.assertEqual(self.stop(dev.process), 0)
+        out, _ = dev.process.communicate()
+        self.assertIn("redis-cli -p", out.decode())
+        for node in dev.nodes:
+            self.assertFalse(alive(node["pid"]))
+
+    def test_removes_its_temporary_directory(self):
+        for stop in (signal.SIGTERM, signal.SIGINT):
+            dev = Dev(self)
+            directory = os.path.dirname(dev.nodes[0]["dir"])
+            self.assertTrue(os.path.exists(directory))
+            dev.process.send_signal(stop)
+            self.assertEqual(dev.process.wait(10), 0)
+            self.assertFalse(os.path.exists(directory))
+            self.assertFalse(os.path.exists(dev.ready_file))
+
+    def test_lets_the_dead_lie_and_a_hand_raise_them(self):
+        dev = Dev(self, nodes=3, data=self.path("data"))
+        victim = dev.nodes[2]
+        os.kill(victim["pid"], signal.SIGKILL)
+        wait_until(lambda: not alive(victim["pid"]), "the node is dead")
+        self.bop(dev, "put", "key", "value")  # two of three go on
+        raised = self.start("start", "--config", os.path.join(victim["dir"], "bopd.toml"))
+
+        def serves():
+            self.assertIsNone(raised.poll())
+            try:
+                out, _ = self.run_program("bop", "--endpoint", victim["native"], "get", "key")
+                return out == b"value"
+            except AssertionError:
+                return False
+        wait_until(serves, "the node serves again")
+        self.assertEqual(self.stop(dev.process), 0)
+        self.assertEqual(self.stop(raised), 0)
+
+    def test_goes_on_with_what_is_there(self):
+        dev = Dev(self, nodes=3, data=self.path("data"))
+        cluster = dev.ready["cluster"]
+        self.bop(dev, "put", "kept", "for ever")
+        self.assertEqual(self.stop(dev.process), 0)
+        again = Dev(self, nodes=3, data=self.path("data"))  # on other ports
+        self.assertEqual(again.ready["cluster"], cluster)
+        out, _ = self.bop(again, "get", "kept")
+        self.assertEqual(out, b"for ever")
+        self.assertEqual(self.stop(again.process), 0)
+        _, error = self.bopd("dev", "--nodes", 2, "--data", self.path("data"), "--base-port", free_ports(20), code=2)
+        self.assertIn("holds a cluster of more nodes than 2", error)
+
+    def test_names_a_port_in_use(self):
+        port = free_ports(20)
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", port + 12))
+            taken.listen()
+            _, error = self.bopd("dev", "--nodes", 2, "--base-port", port, "--data", self.path("data"), code=3)
+        self.assertIn(f"127.0.0.1:{port + 12}", error)
+        self.assertIn("BOP_E_ADDRESS_IN_USE", error)
+        self.assertFalse(os.path.exists(self.path("data")))
+
+    def test_takes_its_nodes_along_when_it_is_killed(self):
+        dev = Dev(self, nodes=3, data=self.path("data"))
+        dev.process.kill()
+        dev.process.wait()
+        for node in dev.nodes:
+            wait_until(lambda pid=node["pid"]: not alive(pid), "the node is dead")
+
+    def test_stops_nodes_that_are_paused(self):
+        dev = Dev(self, nodes=3)
+        os.kill(dev.nodes[1]["pid"], signal.SIGSTOP)
+        self.assertEqual(self.stop(dev.process, 15), 0)
+        self.assertFalse(alive(dev.nodes[1]["pid"]))
+
+    def test_hands_settings_to_every_node_and_no_environment(self):
+        os.environ["BOP_NODE_ID"] = "9"  # a stray variable must not make all nodes the same one
+        self.addCleanup(os.environ.pop, "BOP_NODE_ID")
+        dev = Dev(self, nodes=2, data=self.path("data"), more=["--set=limits.connections=77"])
+        for node in dev.nodes:
+            with open(os.path.join(node["dir"], "bopd.toml"), encoding="utf-8") as file:
+                self.assertIn("connections = 77", file.read())
+
+
+if __name__ == "__main__":
+    unittest.main()
