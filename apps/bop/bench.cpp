@@ -29,9 +29,8 @@ double per_second(uint64_t count, double seconds) {
 void say_interval(double at, double seconds, const Load::Counts& before, const Load::Counts& now,
                   const Histogram::Counts& latencies) {
   std::fprintf(stderr, "%6.0f s %10.0f ops/s  p50 %8.0f us  p99 %8.0f us  errors %llu\n", at,
-               per_second(now.ops() - before.ops(), seconds),
-               microseconds(latencies.quantile(0.5)), microseconds(latencies.quantile(0.99)),
-               static_cast<unsigned long long>(now.errors));
+               per_second(now.ops() - before.ops(), seconds), microseconds(latencies.quantile(0.5)),
+               microseconds(latencies.quantile(0.99)), static_cast<unsigned long long>(now.errors));
 }
 
 void watch(Load& load, const BenchArguments& arguments, bool quiet) {

@@ -26,7 +26,8 @@ std::string standard_input() {
 
 std::optional<Exit> refuse_key(const std::string& key) {
   if (!key.empty() && key.size() <= BOP_KV_KEY_MAX) return std::nullopt;
-  return report(key.empty() ? BOP_E_INVALID_ARGUMENT : BOP_E_TOO_LARGE, "a key has 1 to 1024 bytes");
+  return report(key.empty() ? BOP_E_INVALID_ARGUMENT : BOP_E_TOO_LARGE,
+                "a key has 1 to 1024 bytes");
 }
 
 std::optional<Exit> refuse_value(const std::string& value) {
@@ -163,8 +164,8 @@ Exit range(const Globals& globals, const RangeArguments& arguments) {
   bool onward = false;  // from the second page on: after the last key of the one before
   while (more && list.size() < arguments.limit) {
     kv::Range question;
-    question.limit = static_cast<uint32_t>(
-        std::min<uint64_t>(arguments.limit - list.size(), BOP_KV_RANGE_MAX));
+    question.limit =
+        static_cast<uint32_t>(std::min<uint64_t>(arguments.limit - list.size(), BOP_KV_RANGE_MAX));
     question.first = first;
     question.end = arguments.end;
     question.flags = keys_only;

@@ -15,8 +15,8 @@ struct Operation {
   bop_kv_op op = BOP_KV_PUT;
   uint8_t flags = 0;
   std::string_view key;
-  std::string_view value;  // ADD: see add_value
-  uint64_t revision = 0;   // with IF_REVISION
+  std::string_view value;     // ADD: see add_value
+  uint64_t revision = 0;      // with IF_REVISION
   std::string_view expected;  // with IF_VALUE
 };
 

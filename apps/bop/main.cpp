@@ -51,8 +51,7 @@ void add_globals(CLI::App& app, Program& program) {
   app.add_option_function<std::string>(
          "--timeout",
          [&globals](const std::string& text) {
-           globals.timeout_ms =
-               static_cast<uint32_t>(std::max(1.0, parse_seconds(text) * 1000));
+           globals.timeout_ms = static_cast<uint32_t>(std::max(1.0, parse_seconds(text) * 1000));
          },
          "How long a request may take: 5s, 500ms (default 5s)")
       ->type_name("TIME");
@@ -82,9 +81,8 @@ void add_writes(CLI::App& app, Program& program) {
   CLI::App* incr = app.add_subcommand("incr", "Add to a number, atomically; absent counts as 0");
   incr->add_option("key", program.key)->required();
   incr->add_option("by", program.by, "What to add (default 1; negative ones after --)");
-  incr->callback([&] {
-    program.run = [&] { return increment(program.globals, program.key, program.by); };
-  });
+  incr->callback(
+      [&] { program.run = [&] { return increment(program.globals, program.key, program.by); }; });
 
   CLI::App* cas = app.add_subcommand("cas", "Write a value if the present one is as expected");
   cas->add_option("key", program.key)->required();
@@ -125,9 +123,8 @@ void add_log(CLI::App& app, Program& program) {
   CLI::App* inspect = log->add_subcommand("inspect", "Print a log directory, read-only");
   inspect->add_option("directory", program.directory, "A node's data directory, or a log's")
       ->required();
-  inspect->callback([&] {
-    program.run = [&] { return inspect_log(program.globals, program.directory); };
-  });
+  inspect->callback(
+      [&] { program.run = [&] { return inspect_log(program.globals, program.directory); }; });
 }
 
 void add_bench(CLI::App& app, Program& program) {
@@ -155,9 +152,7 @@ void add_bench(CLI::App& app, Program& program) {
       ->capture_default_str()
       ->check(CLI::Range(1u, 100'000'000u));
   kv->add_flag("!--no-preload", arguments.preload, "Do not write every key once before");
-  kv->callback([&] {
-    program.run = [&] { return bench_kv(program.globals, program.bench); };
-  });
+  kv->callback([&] { program.run = [&] { return bench_kv(program.globals, program.bench); }; });
 }
 
 }  // namespace

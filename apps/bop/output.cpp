@@ -15,11 +15,11 @@ bool is_utf8(std::string_view bytes) {
       return i + k < bytes.size() ? static_cast<unsigned char>(bytes[i + k]) : 0u;
     };
     const unsigned first = at(0);
-    const size_t length = first < 0x80               ? 1
-                          : first >> 5 == 0x6        ? 2
-                          : first >> 4 == 0xe        ? 3
-                          : first >> 3 == 0x1e       ? 4
-                                                     : 0;
+    const size_t length = first < 0x80         ? 1
+                          : first >> 5 == 0x6  ? 2
+                          : first >> 4 == 0xe  ? 3
+                          : first >> 3 == 0x1e ? 4
+                                               : 0;
     if (length == 0 || i + length > bytes.size()) return false;
     uint32_t point = length == 1 ? first : first & (0x7fu >> length);
     for (size_t k = 1; k < length; ++k) {
@@ -36,8 +36,7 @@ bool is_utf8(std::string_view bytes) {
 }
 
 std::string base64(std::string_view bytes) {
-  constexpr const char* digits =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  constexpr const char* digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string out;
   for (size_t i = 0; i < bytes.size(); i += 3) {
     uint32_t group = 0;

@@ -145,9 +145,9 @@ void JobPhase::complete(const bop_completion& completion) {
     ++succeeded_;
     return go_on();
   }
-  last_error_ = std::string(bop_error_name(completion.status)) + ": " +
-                (*completion.detail != '\0' ? completion.detail
-                                            : bop_error_text(completion.status));
+  last_error_ =
+      std::string(bop_error_name(completion.status)) + ": " +
+      (*completion.detail != '\0' ? completion.detail : bop_error_text(completion.status));
   // A refusal at the call itself is this program's mistake, and would repeat at once.
   if (completion.status == BOP_E_INVALID_ARGUMENT || monotonic_ns() > until_ns_) return go_on();
   start_or_finish(job);
@@ -208,7 +208,8 @@ int32_t ReadBack::start(uint32_t job) {
   std::vector<std::string> texts;
   texts.reserve(end - first);
   std::vector<std::string_view> keys;
-  for (uint32_t key = first; key < end; ++key) keys.push_back(texts.emplace_back(Ledger::key_text(key)));
+  for (uint32_t key = first; key < end; ++key)
+    keys.push_back(texts.emplace_back(Ledger::key_text(key)));
   return client_.query(kv::get(keys), job, job);
 }
 

@@ -2,7 +2,7 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <sys/prctl.h>
+#include <spawn.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -74,21 +74,41 @@ bool write_file(const fs::path& path, const std::string& text) {
   return !error;
 }
 
-// In the child, between fork and exec: only what is safe there.
-[[noreturn]] void become_node(const char* config, int log, pid_t parent) {
-  prctl(PR_SET_PDEATHSIG, SIGKILL);  // a dev cluster does not outlive its dev
-  if (getppid() != parent) _exit(failed);
-  setpgid(0, 0);  // Ctrl-C is for the parent, which stops the nodes
-  sigset_t none;
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, nullptr);
-  const int null = open("/dev/null", O_RDONLY);
-  if (null >= 0) dup2(null, STDIN_FILENO);
-  dup2(log, STDOUT_FILENO);
-  dup2(log, STDERR_FILENO);
-  execl("/proc/self/exe", "bopd", "start", "--config", config, static_cast<char*>(nullptr));
-  _exit(failed);
-}
+// The attributes and descriptors that a node is started with.
+class SpawnPlan {
+ public:
+  explicit SpawnPlan(const fs::path& log) {
+    posix_spawnattr_init(&attributes_);
+    sigset_t none;
+    sigemptyset(&none);
+    posix_spawnattr_setsigmask(&attributes_, &none);
+    posix_spawnattr_setpgroup(&attributes_, 0);  // Ctrl-C is for the parent, which stops the nodes
+    posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
+    posix_spawn_file_actions_init(&actions_);
+    posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&actions_, STDOUT_FILENO, log.c_str(),
+                                     O_WRONLY | O_CREAT | O_APPEND, 0644);
+    posix_spawn_file_actions_adddup2(&actions_, STDOUT_FILENO, STDERR_FILENO);
+  }
+  ~SpawnPlan() {
+    posix_spawn_file_actions_destroy(&actions_);
+    posix_spawnattr_destroy(&attributes_);
+  }
+  SpawnPlan(const SpawnPlan&) = delete;
+  SpawnPlan& operator=(const SpawnPlan&) = delete;
+
+  // 0 or an error number.
+  int run(std::vector<std::string> arguments, pid_t& pid) const {
+    std::vector<char*> pointers;
+    for (std::string& argument : arguments) pointers.push_back(argument.data());
+    pointers.push_back(nullptr);
+    return posix_spawn(&pid, "/proc/self/exe", &actions_, &attributes_, pointers.data(), environ);
+  }
+
+ private:
+  posix_spawnattr_t attributes_;
+  posix_spawn_file_actions_t actions_;
+};
 
 }  // namespace
 
@@ -207,20 +227,15 @@ int32_t Cluster::spawn() {
 }
 
 int32_t Cluster::spawn(DevNode& node) {
-  const std::string config = (node.directory / "bopd.toml").string();
-  const int log = open(log_of(node).c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-  const pid_t parent = getpid();
-  const pid_t pid = log < 0 ? -1 : fork();
-  if (pid == 0) become_node(config.c_str(), log, parent);
-  const int error = errno;
-  if (log >= 0) close(log);
-  if (pid < 0) {
-    complain(BOP_E_IO, "node " + std::to_string(node.id) + " cannot be started: " +
-                           std::strerror(error));
-    return BOP_E_IO;
-  }
-  node.pid = pid;
-  return BOP_OK;
+  const SpawnPlan plan(log_of(node));
+  const int error = plan.run({"bopd", "start", "--config", (node.directory / "bopd.toml").string(),
+                              "--die-with", std::to_string(getpid())},
+                             node.pid);
+  if (error == 0) return BOP_OK;
+  node.pid = 0;
+  complain(BOP_E_IO,
+           "node " + std::to_string(node.id) + " cannot be started: " + std::strerror(error));
+  return BOP_E_IO;
 }
 
 bool Cluster::ready() {
@@ -234,8 +249,7 @@ bool Cluster::ready() {
     while (bop_queue_drain(queue_, &completion, 1) == 0) bop_queue_wait(queue_, -1);
     if (completion.status != BOP_OK) return false;
     const char* body = reinterpret_cast<const char*>(completion.body.data);
-    const auto status =
-        nlohmann::json::parse(body, body + completion.body.size, nullptr, false);
+    const auto status = nlohmann::json::parse(body, body + completion.body.size, nullptr, false);
     if (!status.is_object()) return false;
     for (const auto& group : status.value("groups", nlohmann::json::array())) {
       if (group.value("leader", nlohmann::json()).is_null()) return false;

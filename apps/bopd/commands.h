@@ -10,13 +10,14 @@
 
 struct DevArguments {
   uint32_t nodes = 1;
-  std::string data;        // empty: a temporary directory, removed at the end
+  std::string data;  // empty: a temporary directory, removed at the end
   uint16_t base_port = 7100;
   std::string ready_file;  // empty: none
   std::vector<std::string> sets;
 };
 
-Exit start(const Sources& sources);
+// die_with: the process that this one does not outlive; 0: none.
+Exit start(const Sources& sources, int die_with);
 Exit format(const Sources& sources);
 Exit show_config(const Sources& sources, bool origin);
 Exit dev(const DevArguments& arguments);

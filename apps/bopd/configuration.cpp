@@ -17,8 +17,7 @@ std::string text_of(const bop_config* config, const char* key) {
 
 std::string set(bop_config* config, const std::string& key, const std::string& value) {
   char error[1024] = "";
-  const int32_t status =
-      bop_config_set(config, key.c_str(), value.c_str(), error, sizeof error);
+  const int32_t status = bop_config_set(config, key.c_str(), value.c_str(), error, sizeof error);
   if (status == BOP_OK) return {};
   return *error == '\0' ? bop_error_text(status) : error;
 }

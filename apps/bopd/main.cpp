@@ -11,6 +11,7 @@ struct Program {
   Sources sources;
   DevArguments dev;
   bool origin = false;
+  int die_with = 0;
   std::function<Exit()> run;
 };
 
@@ -29,7 +30,9 @@ void add_sources(CLI::App* command, Sources& sources) {
 void add_commands(CLI::App& app, Program& program) {
   CLI::App* start = app.add_subcommand("start", "Run a node in the foreground");
   add_sources(start, program.sources);
-  start->callback([&] { program.run = [&] { return ::start(program.sources); }; });
+  start->add_option("--die-with", program.die_with, "")->group("");  // `bopd dev` says it
+  start->callback(
+      [&] { program.run = [&] { return ::start(program.sources, program.die_with); }; });
 
   CLI::App* format = app.add_subcommand("format", "Make a node's data directory, once");
   add_sources(format, program.sources);

@@ -1,4 +1,5 @@
 // bopd start, bopd format, bopd config show.
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -13,8 +14,8 @@
 
 namespace {
 
-constexpr uint32_t grace_ms = 3000;      // for what is under way
-constexpr unsigned patience_s = 4;       // then the process ends, as a crash would end it
+constexpr uint32_t grace_ms = 3000;  // for what is under way
+constexpr unsigned patience_s = 4;   // then the process ends, as a crash would end it
 
 void say(int32_t level, const std::string& text) { bop_say(level, text.c_str()); }
 
@@ -68,7 +69,11 @@ void stop(bop_node* node) {
 
 }  // namespace
 
-Exit start(const Sources& sources) {
+Exit start(const Sources& sources, int die_with) {
+  if (die_with != 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != die_with) return failed;  // it died before this one was told
+  }
   const sigset_t signals = block_stop_signals();
   const Loaded loaded = load(sources);
   if (loaded.status != BOP_OK) return complain(loaded.status, loaded.error);

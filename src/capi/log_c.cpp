@@ -22,7 +22,7 @@ struct bop_log_reader {
   std::unique_ptr<bop::io::FileSystem> files;
   std::vector<std::string> directories;  // still to be read, the last first
   std::unique_ptr<log::Inspection> inspection;
-  std::vector<bop_log_item> groups;      // of the log just read
+  std::vector<bop_log_item> groups;  // of the log just read
   std::vector<std::string> group_texts;
   size_t next_group = 0;
   std::string file, text;  // what the item given last points to

@@ -30,8 +30,8 @@ using bop::capi::ShardCalls;
 namespace {
 
 constexpr uint32_t default_timeout_ms = 5000;
-constexpr uint32_t max_calls = 65536;              // under way, whatever the queue would hold
-constexpr size_t max_payload_bytes = 4u << 20;     // above what any machine takes
+constexpr uint32_t max_calls = 65536;           // under way, whatever the queue would hold
+constexpr size_t max_payload_bytes = 4u << 20;  // above what any machine takes
 
 using Machines = std::map<std::string, const bop_machine_table*, std::less<>>;
 
@@ -187,8 +187,7 @@ Status start_node(const bop_config& config, const bop_node_options& options, bop
                    return found == machines.end() ? nullptr : found->second;
                  }));
   for (uint32_t shard = 0; shard < node->runtime->shards(); ++shard) {
-    node->shards.push_back(
-        std::make_unique<ShardCalls>(*node->runtime, shard, node->counting));
+    node->shards.push_back(std::make_unique<ShardCalls>(*node->runtime, shard, node->counting));
   }
   *out = node.release();
   return {};
