@@ -46,7 +46,9 @@ function(bop_shared_library name)
   set_target_properties(${target} PROPERTIES OUTPUT_NAME "${name}" PREFIX "" LINKER_LANGUAGE CXX
     VERSION "${PROJECT_VERSION}" SOVERSION "${PROJECT_VERSION_MAJOR}" LINK_DEPENDS "${map}")
   target_link_libraries(${target} PUBLIC bop::headers ${arg_NEEDS}
-    PRIVATE "$<LINK_LIBRARY:WHOLE_ARCHIVE,${joined}>")
+    PRIVATE ${archives})
+  # As an override: they name each other too, and the libraries of both kinds would be mixed.
+  set_target_properties(${target} PROPERTIES LINK_LIBRARY_OVERRIDE "WHOLE_ARCHIVE,${joined}")
   target_link_options(${target} PRIVATE
     "LINKER:--version-script=${map}" LINKER:-z,defs)
 endfunction()

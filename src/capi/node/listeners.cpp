@@ -1,6 +1,9 @@
 #include "capi/node/listeners.h"
 
 #include "bop/bop.h"
+#include "net/http.h"
+#include "serve/http_front.h"
+#include "serve/native_session.h"
 #include "serve/resp_session.h"
 
 namespace bop::capi {
@@ -19,6 +22,8 @@ struct Listeners::Place {
   std::vector<Waiting> waiting;  // accepted before the node serves; nothing is read from them yet
   std::unique_ptr<serve::Sessions> sessions;
   std::unique_ptr<serve::StreamSessions> connections;
+  std::unique_ptr<serve::HttpFront> front;
+  std::unique_ptr<net::HttpServer> http;
 };
 
 namespace {
@@ -55,7 +60,9 @@ Result<std::unique_ptr<Listeners>> Listeners::open(const Settings& settings,
                                                    std::vector<ListenOn> places) {
   std::unique_ptr<Listeners> listeners(
       new Listeners(settings, identity, registry, std::move(places)));
+  BOP_TRY(listeners->listen("native", settings.listen_native));
   BOP_TRY(listeners->listen("resp", settings.listen_resp));
+  BOP_TRY(listeners->listen("http", settings.listen_http));
   return listeners;
 }
 
@@ -64,6 +71,7 @@ Status Listeners::listen(const std::string& name, const std::string& address) {
   net::ListenOptions options;
   BOP_TRY_ASSIGN(options.address, net::parse_address(address));
   options.max_connections = settings_.max_connections;
+  if (name == "http") options.limits = net::HttpServer::stream_limits({});
   options.limits.max_output_bytes = settings_.max_output_bytes;
   std::vector<net::AcceptTarget> targets;
   for (const auto& place : places_) {
@@ -76,6 +84,7 @@ Status Listeners::listen(const std::string& name, const std::string& address) {
                  net::Acceptor::listen(places_.front()->loop, options, std::move(targets)));
   addresses_[name] = acceptors_[name]->address().to_string();
   if (name == "resp") options_.resp_port = acceptors_[name]->address().port;
+  if (name == "native") options_.native_addresses.emplace(options_.node, addresses_[name]);
   return {};
 }
 
@@ -85,10 +94,14 @@ void Listeners::take(const std::string& name, Place& place,
     place.waiting.push_back({name, std::move(connection)});
     return;
   }
-  place.connections->take(std::move(connection),
-                          [](uint64_t id, serve::Sessions& sessions, serve::Wire& wire) {
-                            return std::make_unique<serve::RespSession>(id, sessions, wire);
-                          });
+  if (name == "http") return place.http->take(std::move(connection));
+  using Made = std::unique_ptr<serve::Session>;
+  place.connections->take(
+      std::move(connection),
+      [native = name == "native"](uint64_t id, serve::Sessions& sessions, serve::Wire& wire) {
+        return native ? Made(std::make_unique<serve::NativeSession>(id, sessions, wire))
+                      : Made(std::make_unique<serve::RespSession>(id, sessions, wire));
+      });
 }
 
 void Listeners::serve(node::Node& node) {
@@ -105,6 +118,8 @@ void Listeners::serve(node::Node& node) {
                                                           .shard = shard,
                                                           .shards = shards});
       place.connections = std::make_unique<serve::StreamSessions>(*place.sessions);
+      place.front = std::make_unique<serve::HttpFront>(*place.sessions);
+      place.http = std::make_unique<net::HttpServer>(place.streams, *place.front);
       for (Place::Waiting& waiting : std::exchange(place.waiting, {}))
         take(waiting.listener, place, std::move(waiting.connection));
     });
