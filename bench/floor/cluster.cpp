@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "disk.h"
 #include "server.h"
 #include "sockets.h"
 
@@ -24,6 +25,7 @@ pid_t start(const ServerOptions& options) {
 }  // namespace
 
 Cluster::Cluster(const std::string& directory, uint16_t base_port, uint64_t file_bytes) {
+  refuse_tmpfs(directory);
   for (int node = 1; node <= 3; ++node) {
     paths_.push_back(directory + "/floor-" + std::to_string(node));
     ServerOptions options{.port = static_cast<uint16_t>(base_port + node - 1),

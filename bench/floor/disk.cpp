@@ -22,6 +22,12 @@ size_t whole_blocks(size_t size) {
 
 }  // namespace
 
+void refuse_tmpfs(const std::string& directory) {
+  struct statfs status;
+  if (statfs(directory.c_str(), &status) != 0) die(directory);
+  if (status.f_type == tmpfs_magic) die_plainly(directory + ": a tmpfs is no disk");
+}
+
 Disk::Disk(const std::string& path, uint64_t size_bytes) : size_(size_bytes) {
   for (uint8_t*& buffer : buffers_) {
     buffer = static_cast<uint8_t*>(std::aligned_alloc(block_bytes, max_write_bytes));
@@ -44,9 +50,6 @@ Disk::~Disk() {
 void Disk::pre_write(const std::string& path) {
   file_ = open(path.c_str(), O_RDWR | O_CREAT | O_DIRECT | O_DSYNC | O_CLOEXEC, 0600);
   if (file_ < 0) die(path);
-  struct statfs status;
-  if (fstatfs(file_, &status) != 0) die(path);
-  if (status.f_type == tmpfs_magic) die_plainly(path + ": a tmpfs is no disk");
   for (uint64_t at = 0; at < size_; at += max_write_bytes) {
     if (pwrite(file_, buffers_[0], max_write_bytes, static_cast<off_t>(at)) !=
         static_cast<ssize_t>(max_write_bytes)) {

@@ -9,6 +9,9 @@
 
 namespace bench_floor {
 
+// Ends the program where `directory` is no real file system's.
+void refuse_tmpfs(const std::string& directory);
+
 class Disk {
  public:
   Disk(const std::string& path, uint64_t size_bytes);
