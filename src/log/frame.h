@@ -34,6 +34,7 @@ class Frame {
 
   void put(const uint8_t* from, size_t size) {
     BOP_ASSERT_LE(size, room());
+    if (size == 0) return;  // of nothing, `from` may be nullptr
     size_ += size;
     while (size > left_) {
       std::memcpy(at_, from, left_);
