@@ -1,0 +1,266 @@
+#!/usr/bin/env python3
+"""Bytes that are not of the protocol, on every port: a clear end, the node unharmed, memory bounded."""
+
+import random
+import signal
+import socket
+import struct
+import subprocess
+
+from harness.case import SharedDevCase, main
+from harness.process import program
+from harness.resp import encode
+from harness.waiting import wait_until
+
+MEMORY_SLACK_BYTES = 96 << 20  # a connection may hold its limits' worth; not what a length claims
+CLOSED_WITHIN_S = 20
+
+
+class BadInput(SharedDevCase):
+    def setUp(self):
+        super().setUp()
+        self.node = self.cluster.nodes[0]
+        self.before = {node.id: node.memory_bytes() for node in self.cluster.nodes}
+        self.addCleanup(self.check_unharmed)
+
+    def check_unharmed(self):
+        for node in self.cluster.nodes:
+            self.assertTrue(node.alive(), f"{node} died")
+            wait_until(node.serves, f"{node} serves")
+            grown = node.memory_bytes() - self.before[node.id]
+            self.assertLess(grown, MEMORY_SLACK_BYTES, f"{node} grew by {grown >> 20} MiB")
+
+    # ---- how to send ----
+
+    def connect(self, address):
+        host, _, port = address.rpartition(":")
+        connection = socket.create_connection((host, int(port)), timeout=CLOSED_WITHIN_S)
+        self.addCleanup(connection.close)
+        return connection
+
+    def exchange(self, address, data, end=False):
+        """Sends and reads until the node closes; fails when it keeps the connection open."""
+        connection = self.connect(address)
+        try:
+            connection.sendall(data)
+            if end:
+                connection.shutdown(socket.SHUT_WR)
+            answer = bytearray()
+            while piece := connection.recv(1 << 16):
+                answer += piece
+            return bytes(answer)
+        except (ConnectionResetError, BrokenPipeError):
+            return b""  # it closed before it read everything
+        finally:
+            connection.close()
+
+    def random_bytes(self, seed, size):
+        return random.Random(seed).randbytes(size)
+
+    # ---- RESP ----
+
+    def test_resp_lengths_beyond_the_limit_are_refused_by_name(self):
+        for data in (b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$999999999999\r\n", b"*1000000000\r\n", b"*-7\r\n$1\r\na\r\n",
+                     b"$5\r\nhello\r\n\r\n*2\r\n$99999999999999999999999999\r\n", b"*1\r\n$-5\r\n"):
+            with self.subTest(data=data):
+                answer = self.exchange(self.node.resp, data)
+                self.assertTrue(answer.split(b"\r\n")[-2].startswith(b"-ERR Protocol error"), answer)
+
+    def test_resp_without_an_end_of_line_is_refused(self):
+        answer = self.exchange(self.node.resp, b"x" * (1 << 20))
+        self.assertTrue(answer == b"" or answer.startswith(b"-ERR Protocol error"), answer)
+
+    def test_resp_random_bytes_close_the_connection_or_get_errors(self):
+        for seed in range(40):
+            answer = self.exchange(self.node.resp, self.random_bytes(seed, 4096), end=True)
+            for line in answer.split(b"\r\n"):
+                self.assertTrue(line == b"" or line.startswith(b"-"), (seed, line))
+
+    def test_resp_commands_cut_short_change_nothing(self):
+        whole = encode("SET", "cut short", "value")
+        for size in range(1, len(whole)):
+            self.assertEqual(self.exchange(self.node.resp, whole[:size], end=True), b"")
+        self.assertIsNone(self.node.call("GET", "cut short"))
+
+    def test_resp_arrives_one_byte_at_a_time(self):
+        connection = self.connect(self.node.resp)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in encode("SET", "by bytes", "1") + encode("GET", "by bytes"):
+            connection.sendall(bytes([byte]))
+        answer = b""
+        while len(answer) < len(b"+OK\r\n$1\r\n1\r\n"):
+            answer += connection.recv(100)
+        self.assertEqual(answer, b"+OK\r\n$1\r\n1\r\n")
+
+    def test_resp_values_and_keys_over_the_limit_are_refused_and_the_connection_goes_on(self):
+        with self.node.client() as client:
+            key, value = b"k" * 1025, b"v" * ((1 << 20) + 1)
+            replies = client.pipeline([("SET", key, "x"), ("GET", key), ("PING",)])
+            self.assertEqual([str(reply).split()[0] for reply in replies], ["ERR", "ERR", "PONG"])
+            reply = client.pipeline([("SET", "too long", value)])[0]
+            self.assertEqual(reply.kind, "ERR")
+        self.assertIsNone(self.node.call("GET", "too long"))
+
+    def test_resp_unknown_commands_get_redis_own_form(self):
+        with self.node.client() as client:
+            for command in (("FLUSHALL",), ("EVAL", "return 1", "0"), ("SUBSCRIBE", "x"), ("",)):
+                reply = client.pipeline([command])[0]
+                self.assertRegex(str(reply), r"^ERR unknown command")
+            self.assertRegex(str(client.pipeline([("SET", "only a key")])[0]), r"^ERR wrong number of arguments")
+            self.assertEqual(client.call("PING"), "PONG")
+
+    # ---- HTTP ----
+
+    def http_code(self, answer):
+        self.assertTrue(answer.startswith(b"HTTP/1."), answer[:100])
+        return int(answer.split()[1])
+
+    def test_http_that_is_none_is_refused_by_its_code(self):
+        for data, codes in (
+                (b"NONSENSE\r\n\r\n", (400,)),
+                (b"GET /v1/status HTTP/9.9\r\n\r\n", (400, 505)),
+                (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"a: " + b"b" * (1 << 17) + b"\r\n\r\n", (400, 431)),
+                (b"PUT /v1/kv/big HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n", (413,)),
+                (b"PUT /v1/kv/big HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", (400,)),
+                (b"PUT /v1/kv/big HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", (400,))):
+            with self.subTest(data=data[:60]):
+                self.assertIn(self.http_code(self.exchange(self.node.http, data)), codes)
+
+    def test_http_bodies_without_end_are_cut_off_at_the_limit(self):
+        connection = self.connect(self.node.http)
+        connection.sendall(b"PUT /v1/kv/endless HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
+        try:
+            for _ in range(1024):  # 64 MiB, were it to take them
+                connection.sendall(chunk)
+            self.fail("the node took 64 MiB of a value of at most 1 MiB")
+        except (ConnectionResetError, BrokenPipeError):
+            pass
+        self.assertEqual(self.node.ask("GET", "/v1/kv/endless")[0], 404)
+
+    def test_http_values_and_keys_over_the_limit_are_refused(self):
+        self.assertEqual(self.node.ask("PUT", "/v1/kv/" + "k" * 1025, b"x")[0], 414)
+        self.assertEqual(self.node.ask("PUT", "/v1/kv/long", b"x" * ((1 << 20) + 1))[0], 413)
+        self.assertEqual(self.node.ask("GET", "/v1/kv/long")[0], 404)
+
+    def test_http_requests_cut_short_change_nothing(self):
+        whole = b"PUT /v1/kv/http-cut HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nvalue"
+        for size in range(1, len(whole), 3):
+            self.exchange(self.node.http, whole[:size], end=True)
+        self.assertEqual(self.node.ask("GET", "/v1/kv/http-cut")[0], 404)
+
+    def test_http_paths_and_methods_that_are_not_there_are_named(self):
+        self.assertEqual(self.node.ask("GET", "/no/such/path")[0], 404)
+        self.assertEqual(self.node.ask("BREW", "/v1/kv/coffee")[0], 405)
+        self.assertEqual(self.node.ask("GET", "/v1/kv/%zz")[0], 400)
+
+    # ---- native and peers ----
+
+    def test_native_and_peer_ports_close_what_does_not_speak_their_protocol(self):
+        for address in (self.node.native, self.node.peer):
+            for data in (b"GET / HTTP/1.1\r\n\r\n" * 100, encode("PING") * 100, b"\0" * 4096, b"\xff" * 4096,
+                         struct.pack("<I", 0xFFFFFFFF) * 64, struct.pack("<Q", 1 << 40) * 64):
+                with self.subTest(address=address, data=data[:8]):
+                    self.exchange(address, data)
+
+    def test_native_and_peer_ports_take_random_bytes_of_any_length(self):
+        for address in (self.node.native, self.node.peer):
+            for seed in range(40):
+                self.exchange(address, self.random_bytes(seed, 1 + seed * 100), end=True)
+
+    def test_a_connection_that_says_nothing_is_closed_before_it_may_cost(self):
+        for address in (self.node.native, self.node.peer):
+            connections = [self.connect(address) for _ in range(50)]
+            for connection in connections:
+                connection.close()
+
+    def test_real_frames_with_flipped_bits_are_refused(self):
+        recorded = self.record_native()
+        self.assertGreater(len(recorded), 100)
+        for position in range(0, min(len(recorded), 300)):
+            damaged = bytearray(recorded)
+            damaged[position] ^= 1 << (position % 8)
+            self.exchange(self.node.native, bytes(damaged), end=True)
+        for size in range(0, len(recorded), 7):
+            self.exchange(self.node.native, recorded[:size], end=True)
+
+    def record_native(self):
+        """What `bop put` sends, taken down by a listener that passes it on."""
+        sent = bytearray()
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+            bop = subprocess.Popen([program("bop"), "--endpoint", f"127.0.0.1:{port}", "put", "recorded", "value"],
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            listener.settimeout(30)
+            near, _ = listener.accept()
+            far = self.connect(self.node.native)
+            with near:
+                near.setblocking(False)
+                far.setblocking(False)
+                def passed():
+                    for source, target, copy in ((near, far, sent), (far, near, bytearray())):
+                        try:
+                            data = source.recv(1 << 16)
+                        except BlockingIOError:
+                            continue
+                        copy += data
+                        target.sendall(data)
+                    return bop.poll() is not None
+                wait_until(passed, "bop put ends", poll_s=0.002)
+            self.assertEqual(bop.returncode, 0)
+        return bytes(sent)
+
+    # ---- clients that do not read ----
+
+    def fill_until_stuck(self, connection, data):
+        """Sends until the node has stopped reading for a while; how many bytes it took."""
+        connection.settimeout(2)
+        taken = 0
+        try:
+            while taken < 256 << 20:
+                taken += connection.send(data)
+        except (TimeoutError, socket.timeout):
+            return taken
+        except (ConnectionResetError, BrokenPipeError):
+            return taken
+        self.fail("the node took 256 MiB of requests whose replies nobody reads")
+
+    def test_a_resp_client_that_never_reads_costs_bounded_memory(self):
+        self.node.call("SET", "large", b"x" * 1_000_000)
+        connection = self.connect(self.node.resp)
+        self.fill_until_stuck(connection, encode("GET", "large") * 100)
+
+    def test_an_http_client_that_never_reads_costs_bounded_memory(self):
+        self.node.call("SET", "large", b"x" * 1_000_000)
+        connection = self.connect(self.node.http)
+        self.fill_until_stuck(connection, b"GET /v1/kv/large HTTP/1.1\r\nHost: x\r\n\r\n" * 100)
+
+    def test_a_native_client_that_never_reads_costs_bounded_memory(self):
+        bench = subprocess.Popen(
+            [program("bop"), "--endpoint", self.node.native, "bench", "kv", "--clients", "8", "--pipeline", "256",
+             "--keys", "500", "--size", "100000", "--read-ratio", "1", "--time", "60"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        def end():
+            bench.send_signal(signal.SIGKILL)
+            bench.wait()
+        self.addCleanup(end)
+        def served():
+            return self.node.group()["commit"] >= self.start + 500
+        self.start = self.node.group()["commit"]
+        wait_until(served, "the bench has preloaded")
+        bench.send_signal(signal.SIGSTOP)
+        grown = []
+        def settled():
+            grown.append(self.node.memory_bytes())
+            return len(grown) > 20 and grown[-1] == grown[-10]
+        wait_until(settled, "the node's memory settles", poll_s=0.05)
+
+    def test_hundreds_of_idle_connections_are_held_and_let_go(self):
+        connections = [self.connect(self.node.resp) for _ in range(900)]
+        self.assertTrue(self.node.serves())
+        for connection in connections:
+            connection.close()
+
+
+if __name__ == "__main__":
+    main()

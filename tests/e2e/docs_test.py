@@ -1,0 +1,64 @@
+#!/usr/bin/env python3
+"""The docs say what the tree is."""
+
+import os
+import re
+import subprocess
+import unittest
+
+ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "../.."))
+
+
+def read(path):
+    with open(os.path.join(ROOT, path), encoding="utf-8") as file:
+        return file.read()
+
+
+def documents():
+    listed = subprocess.run(["git", "-C", ROOT, "ls-files", "--cached", "--others", "--exclude-standard", "*.md"],
+                            capture_output=True, text=True, check=True)
+    return [path for path in listed.stdout.splitlines() if os.path.exists(os.path.join(ROOT, path))]
+
+
+class Docs(unittest.TestCase):
+    def rooms_of_the_build(self):
+        text = read("cmake/room.cmake")
+        rooms = re.search(r"set\(BOP_ROOMS ([^)]*)\)", text).group(1).split()
+        may = dict(re.findall(r"set\(bop_room_(\w+)_may ?([^)]*)\)", text))
+        return {room: {name.replace("raft_types", "raft/types.h") for name in may[room].split()} for room in rooms}
+
+    def rooms_of_the_table(self):
+        table = re.search(r"<!-- rooms -->\n(.*?)<!-- end of rooms -->", read("docs/ARCHITECTURE.md"), re.S).group(1)
+        rows = re.findall(r"^\| `(\w+)` \|[^|]*\|([^|]*)\|$", table, re.M)
+        rooms = {}
+        for room, may in rows:
+            names = set(filter(None, (name.strip() for name in may.split(","))))
+            rooms[room] = (set(rooms) - {"base"}) if names == {"all above"} else names
+        return rooms
+
+    def test_the_table_of_rooms_is_the_one_that_the_build_enforces(self):
+        build, table = self.rooms_of_the_build(), self.rooms_of_the_table()
+        self.assertEqual(list(table), list(build))
+        for room, may in build.items():
+            self.assertEqual(table[room], may - {"machine_kv"}, room)
+
+    def test_every_room_has_a_readme(self):
+        for room in self.rooms_of_the_build():
+            folder = os.path.join("src", room)
+            if os.path.exists(os.path.join(ROOT, folder, "CMakeLists.txt")):
+                self.assertTrue(os.path.exists(os.path.join(ROOT, folder, "README.md")), folder)
+
+    def test_every_link_between_the_docs_leads_somewhere(self):
+        for path in documents():
+            for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", read(path)):
+                if not re.match(r"https?:|mailto:", target):
+                    found = os.path.join(ROOT, os.path.dirname(path), target)
+                    self.assertTrue(os.path.exists(found), f"{path} links to {target}")
+
+    def test_ci_runs_the_command_that_the_readme_names(self):
+        self.assertIn("`./scripts/test`", read("README.md"))
+        self.assertIn("scripts/test", read(".ci/run"))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -1,0 +1,256 @@
+"""Loads: clients in threads that write or read until they are told to stop.
+
+What a reply means is in one place, `classify`: a node that refuses says that nothing was executed, and
+only UNKNOWNOUTCOME or a lost connection leave it open.
+"""
+
+import random
+import threading
+import time
+
+from harness.history import History, Recorder
+from harness.resp import RespError
+from harness.waiting import wait_until
+
+REFUSALS = {"CLUSTERDOWN", "OVERLOADED"}  # provably not executed
+PAUSE_S = 0.02  # before a client that was refused tries another node
+
+
+def classify(error):
+    """"refused" or "unknown"; what is neither is a failure of the test."""
+    if isinstance(error, RespError):
+        if error.kind in REFUSALS:
+            return "refused"
+        if error.kind == "UNKNOWNOUTCOME":
+            return "unknown"
+        raise error
+    return "unknown"  # the socket failed after the request was sent
+
+
+class Worker(threading.Thread):
+    """One client: a connection, to another node when it fails."""
+
+    def __init__(self, nodes, number, stopped, timeout_s=5):
+        super().__init__(name=f"client {number}")
+        self.nodes = nodes
+        self.number = number
+        self.stopped = stopped
+        self.timeout_s = timeout_s
+        self.turn = number
+        self.client = None
+        self.failure = None
+        self.acknowledged = 0
+
+    def run(self):
+        try:
+            while not self.stopped.is_set():
+                if self.client or self.connect():
+                    self.step()
+        except Exception as failure:  # told to the test's own thread by Load.stop
+            self.failure = failure
+        finally:
+            self.disconnect()
+
+    def connect(self):
+        node = self.nodes[self.turn % len(self.nodes)]
+        self.turn += 1
+        try:
+            self.client = node.client(self.timeout_s)
+        except OSError:
+            self.stopped.wait(PAUSE_S)
+        return self.client is not None
+
+    def disconnect(self):
+        if self.client:
+            self.client.close()
+            self.client = None
+
+    def attempt(self, *words):
+        """(outcome, reply) of one command: ok, refused or unknown."""
+        try:
+            reply = self.client.call(*words)
+        except (OSError, RespError) as error:
+            outcome = classify(error)
+            self.disconnect()  # the next try goes to another node
+            self.stopped.wait(PAUSE_S)
+            return outcome, None
+        self.acknowledged += 1
+        return "ok", reply
+
+    def step(self):
+        raise NotImplementedError
+
+
+class Load:
+    """A set of workers. As a context it is stopped at the end, whatever happened."""
+
+    def __init__(self, workers, stopped):
+        self.workers = workers
+        self.stopped = stopped
+
+    def __enter__(self):
+        for worker in self.workers:
+            worker.start()
+        return self
+
+    def __exit__(self, kind, *_):
+        self.stop(raising=kind is None)
+
+    def stop(self, raising=True):
+        self.stopped.set()
+        for worker in self.workers:
+            worker.join()
+        failures = [worker.failure for worker in self.workers if worker.failure]
+        if failures and raising:
+            raise failures[0]
+
+    def acknowledged(self):
+        return sum(worker.acknowledged for worker in self.workers)
+
+    def wait_for_progress(self, count):
+        """Until that many more requests were acknowledged."""
+        goal = self.acknowledged() + count
+        def reached():
+            failures = [worker.failure for worker in self.workers if worker.failure]
+            if failures:
+                raise failures[0]
+            return self.acknowledged() >= goal
+        wait_until(reached, f"{count} more requests are acknowledged")
+
+
+class UniqueWriter(Worker):
+    """Writes keys that nobody else writes, each once, and remembers which were acknowledged."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.next = 0
+        self.kept = {}
+        self.unsure = set()
+
+    def step(self):
+        key = f"w{self.number}-{self.next}"
+        value = f"value of {key}".encode()
+        self.next += 1
+        outcome, _ = self.attempt("SET", key, value)
+        if outcome == "ok":
+            self.kept[key] = value
+        elif outcome == "unknown":
+            self.unsure.add(key)
+
+
+class UniqueLoad(Load):
+    """Unique keys through all nodes; afterwards, what was acknowledged must be there."""
+
+    def __init__(self, nodes, clients=6):
+        stopped = threading.Event()
+        super().__init__([UniqueWriter(nodes, number, stopped) for number in range(clients)], stopped)
+
+    def missing(self, node, batch=500):
+        """The acknowledged keys that `node` does not have as they were written."""
+        kept = {key: value for worker in self.workers for key, value in worker.kept.items()}
+        keys = list(kept)
+        lost = []
+        with node.client(30) as client:
+            for first in range(0, len(keys), batch):
+                some = keys[first : first + batch]
+                values = client.call("MGET", *some)
+                lost += [key for key, value in zip(some, values) if value != kept[key]]
+        return lost
+
+
+class HistoryWorker(Worker):
+    """Reads and writes few keys that all clients share, and records every outcome."""
+
+    def __init__(self, nodes, number, stopped, history, keys, **options):
+        super().__init__(nodes, number, stopped, **options)
+        self.recorder = Recorder(history, number)
+        self.random = random.Random(number)
+        self.keys = keys
+        self.written = 0
+
+    def step(self):
+        self.random.choices(
+            [self.get, self.set, self.set_if_absent, self.exchange, self.append, self.delete, self.add],
+            [40, 25, 5, 5, 5, 5, 15])[0]()
+
+    def key(self):
+        return f"register-{self.random.randrange(self.keys)}"
+
+    def unique(self):
+        self.written += 1
+        return f"{self.number}.{self.written};"
+
+    def record(self, words, fields, seen):
+        """Sends `words`; `seen` gives from the reply (outcome, fields that the answer told)."""
+        self.recorder.begin()
+        outcome, reply = self.attempt(*words)
+        if outcome == "ok":
+            known, told = seen(reply)
+            self.recorder.known(known, **fields, **told)
+        elif outcome == "unknown" and fields["op"] != "get":
+            self.recorder.unknown(**fields)
+
+    @staticmethod
+    def before(reply):
+        if reply is None:
+            return "ok", {"seen": {"present": False}}
+        return "ok", {"seen": {"present": True, "value": reply.decode("latin-1")}}
+
+    def get(self):
+        key = self.key()
+        self.record(["GET", key], {"key": key, "op": "get"}, self.before)
+
+    def set(self):
+        key, value = self.key(), self.unique()
+        self.record(["SET", key, value], {"key": key, "op": "put", "value": value},
+                    lambda reply: ("ok", {}))
+
+    def set_if_absent(self):
+        key, value = self.key(), self.unique()
+        self.record(["SET", key, value, "NX"], {"key": key, "op": "put", "value": value, "if": "absent"},
+                    lambda reply: ("condition_failed" if reply is None else "ok", {}))
+
+    def exchange(self):
+        key, value = self.key(), self.unique()
+        self.record(["SET", key, value, "GET"], {"key": key, "op": "put", "value": value}, self.before)
+
+    def append(self):
+        key, value = self.key(), self.unique()
+        self.record(["APPEND", key, value], {"key": key, "op": "append", "value": value},
+                    lambda reply: ("ok", {"result": reply}))
+
+    def delete(self):
+        key = self.key()
+        self.record(["DEL", key], {"key": key, "op": "remove"},
+                    lambda reply: ("ok", {"seen": {"present": reply == 1}}))
+
+    def add(self):
+        key, delta = f"counter-{self.random.randrange(self.keys)}", self.random.randrange(1, 10)
+        self.record(["INCRBY", key, delta], {"key": key, "op": "add", "delta": delta},
+                    lambda reply: ("ok", {"result": reply}))
+
+
+class HistoryLoad(Load):
+    """A history of clients spread over all nodes."""
+
+    def __init__(self, nodes, clients=6, keys=4, timeout_s=5):
+        stopped = threading.Event()
+        self.history = History()
+        super().__init__(
+            [HistoryWorker(nodes, number, stopped, self.history, keys, timeout_s=timeout_s)
+             for number in range(clients)], stopped)
+
+
+def wait_for_writes(cluster, count):
+    """Until the cluster's commit index has risen by `count`, whoever writes."""
+    def commit():
+        groups = [node.group() for node in cluster.nodes if node.alive()]
+        return max((group["commit"] for group in groups if group), default=0)
+    start = commit()
+    wait_until(lambda: commit() >= start + count, f"{count} more entries are committed")
+
+
+def elapsed_s(action):
+    began = time.monotonic()
+    action()
+    return time.monotonic() - began

@@ -1,0 +1,155 @@
+"""The network between nodes: a TCP proxy for each ordered pair, which can be cut, slowed and severed.
+
+A cut acts as a cut cable: bytes stop, connections stay, and what was on its way arrives when the cable
+is mended, as TCP's retransmission would have it. Severing acts as a host that refuses: connections are
+reset and new ones closed at once.
+"""
+
+import asyncio
+import contextlib
+import threading
+import time
+
+from harness.ports import HOST
+
+CHUNK_BYTES = 1 << 16
+CHUNKS_UNDER_WAY = 64  # a direction; beyond, the sender meets a full socket
+
+
+class Direction:
+    """Bytes from one node to another, over whichever connection."""
+
+    def __init__(self):
+        self.open = asyncio.Event()
+        self.open.set()
+        self.delay_s = 0.0
+
+
+class Network:
+    """All proxies, on an event loop in a thread of its own."""
+
+    def __init__(self):
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self.loop.run_forever, name="proxy")
+        self.thread.start()
+        self.directions = {}
+        self.severed = set()
+        self.connections = {}
+        self.servers = []
+
+    # ---- for the tests' thread ----
+
+    def link(self, source, target, port, target_address):
+        """Listens on `port` for `source` when it wants to reach `target`."""
+        self._call(self._link(source, target, port, target_address))
+
+    def cut(self, source, target):
+        """Stops bytes from source to target, not those from target to source."""
+        self._call(self._set(source, target, False))
+
+    def mend(self, source, target):
+        self._call(self._set(source, target, True))
+
+    def isolate(self, node, others):
+        for other in others:
+            self.cut(node, other)
+            self.cut(other, node)
+
+    def delay(self, source, target, seconds):
+        self._call(self._delay(source, target, seconds))
+
+    def sever(self, one, other):
+        """Resets the connections between two nodes and refuses new ones."""
+        self._call(self._sever(one, other))
+
+    def heal(self):
+        """Everything is well again."""
+        self._call(self._heal())
+
+    def close(self):
+        self._call(self._close())
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join()
+        self.loop.close()
+
+    # ---- on the loop ----
+
+    def _call(self, coroutine):
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(30)
+
+    def _direction(self, source, target):
+        return self.directions.setdefault((source, target), Direction())
+
+    async def _link(self, source, target, port, target_address):
+        host, _, target_port = target_address.rpartition(":")
+        async def serve(reader, writer):
+            await self._carry(source, target, reader, writer, host, int(target_port))
+        self.servers.append(await asyncio.start_server(serve, HOST, port))
+
+    async def _set(self, source, target, is_open):
+        gate = self._direction(source, target).open
+        gate.set() if is_open else gate.clear()
+
+    async def _delay(self, source, target, seconds):
+        self._direction(source, target).delay_s = seconds
+
+    async def _sever(self, one, other):
+        self.severed |= {(one, other), (other, one)}
+        for writer in self.connections.get((one, other), set()) | self.connections.get((other, one), set()):
+            writer.transport.abort()
+
+    async def _heal(self):
+        self.severed.clear()
+        for direction in self.directions.values():
+            direction.open.set()
+            direction.delay_s = 0.0
+
+    async def _close(self):
+        for server in self.servers:
+            server.close()
+        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _carry(self, source, target, reader, writer, host, port):
+        """One connection that `source` made to `target`."""
+        writers = [writer]
+        try:
+            if (source, target) in self.severed:
+                return
+            far_reader, far_writer = await asyncio.open_connection(host, port)
+            writers.append(far_writer)
+            self.connections.setdefault((source, target), set()).update(writers)
+            await asyncio.gather(
+                self._pump(reader, far_writer, self._direction(source, target)),
+                self._pump(far_reader, writer, self._direction(target, source)))
+        except (OSError, asyncio.IncompleteReadError):
+            pass  # the proxy says it as TCP does: by closing the other side
+        finally:
+            self.connections.get((source, target), set()).difference_update(writers)
+            for end in writers:
+                end.transport.abort()
+
+    async def _pump(self, reader, writer, direction):
+        queue = asyncio.Queue(CHUNKS_UNDER_WAY)
+        delivering = asyncio.ensure_future(self._deliver(queue, writer, direction))
+        try:
+            while data := await reader.read(CHUNK_BYTES):
+                await queue.put((time.monotonic() + direction.delay_s, data))
+            await queue.put(None)
+            await delivering
+            raise ConnectionResetError  # ends the other direction too
+        finally:
+            delivering.cancel()
+            with contextlib.suppress(asyncio.CancelledError, OSError):
+                await delivering
+
+    @staticmethod
+    async def _deliver(queue, writer, direction):
+        while item := await queue.get():
+            due, data = item
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            await direction.open.wait()
+            writer.write(data)
+            await writer.drain()

@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+"""Three nodes keep one key-value store, whichever way a client comes in."""
+
+import json
+
+from harness.case import SharedDevCase, main
+from harness.process import program, run
+
+
+class OneStore(SharedDevCase):
+    def redis_cli(self, node, *words):
+        port = node.resp.rpartition(":")[2]
+        return run(["redis-cli", "-p", port, *words]).stdout.rstrip("\n")
+
+    def bop(self, *words, check=True):
+        return run([program("bop"), "--endpoint", self.cluster.endpoints(), *words], check=check)
+
+    def curl(self, node, method, path, body=None):
+        data = ["--data-binary", body] if body is not None else []
+        done = run(["curl", "-sS", "-X", method, "-w", "\n%{http_code}", *data, f"http://{node.http}{path}"])
+        text, _, code = done.stdout.rpartition("\n")
+        return int(code), text
+
+    def test_what_redis_cli_sets_on_one_node_it_gets_on_every_other(self):
+        for writer in self.cluster.nodes:
+            self.assertEqual(self.redis_cli(writer, "SET", f"from {writer.id}", f"value {writer.id}"), "OK")
+            for reader in self.cluster.nodes:
+                self.assertEqual(self.redis_cli(reader, "GET", f"from {writer.id}"), f"value {writer.id}")
+
+    def test_what_curl_puts_on_one_node_it_gets_and_deletes_on_the_others(self):
+        first, second, third = self.cluster.nodes
+        self.assertIn(self.curl(first, "PUT", "/v1/kv/over-http", "raw value")[0], (200, 201, 204))
+        self.assertEqual(self.curl(second, "GET", "/v1/kv/over-http"), (200, "raw value"))
+        self.assertIn(self.curl(third, "DELETE", "/v1/kv/over-http")[0], (200, 204))
+        self.assertEqual(self.curl(first, "GET", "/v1/kv/over-http")[0], 404)
+
+    def test_bop_puts_and_gets_and_its_exit_code_says_what_happened(self):
+        self.bop("put", "over-native", "native value")
+        self.assertEqual(self.bop("get", "over-native").stdout.rstrip("\n"), "native value")
+        self.bop("delete", "over-native")
+        self.assertEqual(self.bop("get", "over-native", check=False).returncode, 1)
+        self.assertEqual(self.bop("no-such-command", check=False).returncode, 2)
+
+    def test_bop_names_each_endpoint_with_its_cause_when_none_answers(self):
+        done = run([program("bop"), "--endpoint", "127.0.0.1:1,127.0.0.1:2", "get", "x"], check=False)
+        self.assertEqual(done.returncode, 3)
+        self.assertIn("127.0.0.1:1", done.stderr)
+        self.assertIn("127.0.0.1:2", done.stderr)
+
+    def test_one_store_is_behind_every_protocol(self):
+        first, second, third = self.cluster.nodes
+        self.redis_cli(first, "SET", "shared", "seven")
+        self.assertEqual(self.curl(second, "GET", "/v1/kv/shared"), (200, "seven"))
+        self.assertEqual(self.bop("get", "shared").stdout.rstrip("\n"), "seven")
+        self.bop("put", "shared", "eight")
+        self.assertEqual(self.redis_cli(third, "GET", "shared"), "eight")
+
+    def test_values_of_any_bytes_come_back_as_they_were(self):
+        value = bytes(range(256)) * 64
+        first, second, third = self.cluster.nodes
+        self.assertEqual(first.call("SET", "any bytes", value), "OK")
+        self.assertEqual(second.call("GET", "any bytes"), value)
+        self.assertEqual(third.ask("GET", "/v1/kv/any%20bytes"), (200, value))
+        self.assertIn(third.ask("PUT", "/v1/kv/more%00bytes", value)[0], (200, 201, 204))
+        self.assertEqual(first.call("GET", b"more\0bytes"), value)
+
+    def test_a_counter_incremented_on_every_node_counts_every_increment(self):
+        for _ in range(20):
+            for node in self.cluster.nodes:
+                node.call("INCR", "counter")
+        self.assertEqual(self.cluster.nodes[0].call("GET", "counter"), b"60")
+
+    def test_pipelined_commands_are_answered_in_their_order(self):
+        for node in self.cluster.nodes:
+            with node.client() as client:
+                commands = [word for i in range(200) for word in (("SET", "order", i), ("GET", "order"))]
+                expected = [word for i in range(200) for word in ("OK", str(i).encode())]
+                self.assertEqual(client.pipeline(commands), expected)
+
+    def test_every_node_names_the_same_leader_and_cluster(self):
+        leader = self.cluster.wait_for_leader()
+        for node in self.cluster.nodes:
+            status = node.status()
+            self.assertEqual(status["cluster"], self.cluster.cluster_id)
+            self.assertEqual(status["node"], node.id)
+            group = node.group()
+            self.assertEqual(group["leader"], leader.id)
+            self.assertEqual(group["health"], "ok")
+            self.assertEqual(group["role"], "leader" if node is leader else "follower")
+
+    def test_bop_status_says_what_http_says(self):
+        done = self.bop("status", "-o", "json")
+        self.assertIn(self.cluster.cluster_id, done.stdout)
+        json.loads(done.stdout)
+
+    def test_health_and_metrics_are_served(self):
+        for node in self.cluster.nodes:
+            self.assertEqual(node.ask("GET", "/livez")[0], 200)
+            self.assertEqual(node.ask("GET", "/readyz")[0], 200)
+            code, body = node.ask("GET", "/metrics")
+            self.assertEqual(code, 200)
+            self.assertRegex(body.decode(), r"(?m)^# TYPE bop_\w+ (counter|gauge|histogram)$")
+
+    def test_redis_benchmark_runs_against_a_follower(self):
+        follower = self.cluster.followers()[0]
+        port = follower.resp.rpartition(":")[2]
+        done = run(["redis-benchmark", "-p", port, "-t", "set,get,incr", "-n", "10000", "-c", "50", "-P", "4",
+                    "-d", "256", "-r", "100000", "--csv"])
+        rows = [line for line in done.stdout.splitlines() if line.startswith(('"SET"', '"GET"', '"INCR"'))]
+        self.assertEqual(len(rows), 3, done.stdout + done.stderr)
+        self.assertNotIn("Error", done.stdout + done.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,210 @@
+#!/usr/bin/env python3
+"""What bopd refuses to start on, in words that say what to do."""
+
+import glob
+import os
+import re
+import socket
+import struct
+
+from harness.case import Case, main
+from harness.dev import DevCluster
+from harness.hand import HandCluster
+from harness.ports import free_block
+from harness.process import program, run
+
+
+def format_file(node):
+    found = glob.glob(os.path.join(node.directory, "**", "format"), recursive=True)
+    assert len(found) == 1, found
+    return found[0]
+
+
+def contents(directory):
+    """Every file below a directory with its bytes: what a refusal must leave as it was."""
+    files = {}
+    for folder, _, names in os.walk(directory):
+        for name in names:
+            path = os.path.join(folder, name)
+            with open(path, "rb") as file:
+                files[path] = file.read()
+    return files
+
+
+class Refusal(Case):
+    def refuse(self, *arguments):
+        """Runs bopd, which must end by itself, in error, in one clear text."""
+        done = run([program("bopd"), *arguments], check=False, timeout_s=30)
+        self.assertNotEqual(done.returncode, 0, done.stdout)
+        self.assertGreater(done.returncode, 0, f"it died of a signal: {done.stderr}")
+        self.assertNotIn("assert", done.stderr.lower())
+        return done.stderr
+
+
+class OfAStoppedNode(Refusal):
+    """One node, stopped: its directory is there to be started on."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.cluster = DevCluster(nodes=1).start()
+        cls.node = cls.cluster.nodes[0]
+        cls.cluster.dev.stop()
+        with open(cls.node.configuration, encoding="utf-8") as file:
+            cls.original = file.read()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.cluster.stop()
+
+    def tearDown(self):
+        self.configure(self.original)
+
+    def configure(self, text):
+        with open(self.node.configuration, "w", encoding="utf-8") as file:
+            file.write(text)
+
+    def start(self):
+        return self.refuse("start", "--config", self.node.configuration)
+
+    def test_an_unknown_key_is_named_with_its_line(self):
+        self.configure(self.original + "\n# a comment\nno_such_key = 1\n")
+        said = self.start()
+        self.assertIn("no_such_key", said)
+        self.assertRegex(said, rf"\b{self.configuration_lines()}\b")
+
+    def configuration_lines(self):
+        with open(self.node.configuration, encoding="utf-8") as file:
+            return len(file.read().splitlines())
+
+    def test_a_value_of_the_wrong_type_is_named_with_its_line_and_key(self):
+        self.configure('raft.heartbeat_ms = "often"\n' + self.original)
+        said = self.start()
+        self.assertIn("raft.heartbeat_ms", said)
+        self.assertRegex(said, r"bopd\.toml:1\b|line 1\b")
+
+    def test_a_value_out_of_range_is_named_with_its_line_and_key(self):
+        self.configure("raft.heartbeat_ms = 1\n" + self.original)
+        said = self.start()
+        self.assertIn("raft.heartbeat_ms", said)
+        self.assertRegex(said, r"bopd\.toml:1\b|line 1\b")
+
+    def test_a_file_that_is_no_toml_is_named_with_its_line(self):
+        self.configure("# fine\nthis is = = not\n" + self.original)
+        self.assertRegex(self.start(), r"bopd\.toml:2\b|line 2\b")
+
+    def test_a_bad_variable_of_the_environment_is_named(self):
+        done = run([program("bopd"), "start", "--config", self.node.configuration], check=False,
+                   env={**os.environ, "BOP_RAFT_HEARTBEAT_MS": "often"})
+        self.assertGreater(done.returncode, 0)
+        self.assertIn("BOP_RAFT_HEARTBEAT_MS", done.stderr)
+
+    def test_a_configuration_file_that_is_not_there_is_named(self):
+        self.assertIn("/no/such/file.toml", self.refuse("start", "--config", "/no/such/file.toml"))
+
+    def test_a_directory_of_another_cluster_is_refused(self):
+        before = contents(os.path.dirname(format_file(self.node)))
+        self.configure(re.sub(r'(cluster_id\s*=\s*)["\'][0-9a-f]{32}["\']', rf'\1"{"ab" * 16}"', self.original))
+        self.assertIn("another cluster or node", self.start())
+        self.configure(self.original)
+        after = contents(os.path.dirname(format_file(self.node)))
+        self.assertEqual(before, after, "the refusal changed something")
+
+    def test_a_newer_format_is_refused_by_name(self):
+        path = format_file(self.node)
+        with open(path, "rb") as file:
+            before = file.read()
+        self.addCleanup(self.write, path, before)
+        self.write(path, before[:8] + struct.pack("<I", 2) + before[12:])
+        self.assertIn("newer version", self.start())
+
+    def test_a_damaged_format_file_is_refused_by_name(self):
+        path = format_file(self.node)
+        with open(path, "rb") as file:
+            before = file.read()
+        self.addCleanup(self.write, path, before)
+        self.write(path, before[:20] + bytes([before[20] ^ 1]) + before[21:])
+        self.assertIn("format", self.start())
+
+    def test_a_directory_that_is_not_formatted_is_refused_by_name(self):
+        path = format_file(self.node)
+        os.rename(path, path + ".away")
+        self.addCleanup(os.rename, path + ".away", path)
+        self.assertIn("bopd format", self.start())
+
+    def test_formatting_twice_is_refused_and_changes_nothing(self):
+        directory = os.path.dirname(format_file(self.node))
+        before = contents(directory)
+        self.assertIn("formatted already", self.refuse("format", "--config", self.node.configuration))
+        self.assertEqual(contents(directory), before)
+
+    def write(self, path, data):
+        with open(path, "wb") as file:
+            file.write(data)
+
+    def test_each_port_in_use_is_refused_by_name(self):
+        for address in (self.node.native, self.node.resp, self.node.http):
+            host, _, port = address.rpartition(":")
+            with self.subTest(address=address), socket.socket() as holder:
+                holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                holder.bind((host, int(port)))
+                holder.listen()
+                said = self.start()
+                self.assertIn("another process listens on this address", said)
+                self.assertIn(address, said)
+
+    def test_an_address_beyond_loopback_is_refused_unless_it_is_said(self):
+        self.configure(self.original.replace(self.node.http, "0.0.0.0:" + self.node.http.rpartition(":")[2]))
+        said = self.start()
+        self.assertIn("insecure", said)
+        self.assertIn("listen.http", said)
+
+    def test_a_wrong_command_line_exits_with_2_and_says_how_it_goes(self):
+        for arguments in (["no-such-command"], ["start", "--no-such-flag"], ["dev", "--nodes", "many"]):
+            with self.subTest(arguments=arguments):
+                done = run([program("bopd"), *arguments], check=False)
+                self.assertEqual(done.returncode, 2, done.stderr)
+                self.assertNotEqual(done.stderr, "")
+
+
+class OfARunningNode(Refusal):
+    def test_a_second_process_on_the_same_directory_is_refused_and_the_first_goes_on(self):
+        cluster = self.use(DevCluster(nodes=1))
+        node = cluster.nodes[0]
+        self.assertEqual(node.call("SET", "mine", "1"), "OK")
+        said = self.refuse("start", "--config", node.configuration)
+        self.assertIn("another process holds this data directory", said)
+        self.assertEqual(node.call("GET", "mine"), b"1")
+        self.assertTrue(node.alive())
+
+    def test_bopd_dev_refuses_a_port_in_use_and_leaves_nothing_running(self):
+        first = free_block(30)
+        with socket.socket() as holder:
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            holder.bind(("127.0.0.1", first + 11))  # node 2's RESP
+            holder.listen()
+            said = self.refuse("dev", "--nodes", "3", "--base-port", str(first))
+        self.assertIn(f"127.0.0.1:{first + 11}", said)
+
+    def test_a_node_of_another_cluster_is_not_let_in(self):
+        ours = self.use(HandCluster())
+        theirs = self.use(HandCluster())
+        # Their third node now calls where our nodes listen.
+        stranger = theirs.nodes[2]
+        stranger.kill()
+        with open(stranger.configuration, encoding="utf-8") as file:
+            text = file.read()
+        for mine, other in zip(ours.nodes[:2], theirs.nodes[:2]):
+            text = text.replace(theirs.peer_address(stranger, other), mine.peer)
+        with open(stranger.configuration, "w", encoding="utf-8") as file:
+            file.write(text)
+        terms = [node.group()["term"] for node in ours.nodes]
+        theirs.start_node(stranger)
+        leader = ours.wait_for_leader()
+        for number in range(200):
+            leader.call("SET", f"undisturbed {number}", "1")
+        self.assertEqual([node.group()["term"] for node in ours.nodes], terms)
+        self.assertFalse(stranger.ready())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+"""Starting, stopping and starting again, in order."""
+
+import os
+import signal
+import tempfile
+
+from harness.case import Case, main
+from harness.dev import DevCluster
+from harness.load import HistoryLoad, UniqueLoad, elapsed_s
+from harness.process import is_alive
+from harness.waiting import wait_until
+
+STOP_S = 5
+
+
+class Restart(Case):
+    def test_rolling_restarts_under_load_lose_nothing_and_stay_linearizable(self):
+        cluster = self.use(DevCluster())
+        with HistoryLoad(cluster.nodes) as history, UniqueLoad(cluster.nodes) as load:
+            for node in cluster.nodes:
+                load.wait_for_progress(300)
+                os.kill(node.pid, signal.SIGTERM)
+                wait_until(lambda node=node: not node.alive(), f"{node} stops", STOP_S)
+                load.wait_for_progress(300)
+                cluster.restart(node)
+            load.wait_for_progress(300)
+        history.history.check(cluster.scratch)
+        for node in cluster.nodes:
+            self.assertEqual(load.missing(node), [])
+
+    def test_sigterm_under_load_stops_all_nodes_within_five_seconds_and_loses_nothing(self):
+        cluster = self.use(DevCluster())
+        with UniqueLoad(cluster.nodes) as load:
+            load.wait_for_progress(1000)
+            cluster.dev.signal(signal.SIGTERM)
+            self.assertEqual(cluster.dev.wait(STOP_S, "bopd dev stops"), 0)
+            load.stop()
+        self.assertFalse([node for node in cluster.nodes if is_alive(node.pid)])
+        cluster.start()
+        for node in cluster.nodes:
+            self.assertEqual(load.missing(node), [])
+
+    def test_sigint_stops_as_sigterm_does(self):
+        cluster = self.use(DevCluster(nodes=1))
+        cluster.dev.signal(signal.SIGINT)
+        self.assertEqual(cluster.dev.wait(STOP_S, "bopd dev stops"), 0)
+        self.assertFalse(cluster.nodes[0].alive())
+
+    def test_an_idle_client_does_not_hold_up_the_stop(self):
+        cluster = self.use(DevCluster(nodes=1))
+        node = cluster.nodes[0]
+        with node.client() as client:
+            self.assertEqual(client.call("PING"), "PONG")
+            self.assertLess(elapsed_s(lambda: (cluster.dev.signal(signal.SIGTERM), cluster.dev.wait(STOP_S))), STOP_S)
+
+    def test_one_node_alone_serves_and_keeps_its_data(self):
+        cluster = self.use(DevCluster(nodes=1))
+        self.assertEqual(cluster.nodes[0].call("SET", "alone", "yes"), "OK")
+        cluster.kill_all()
+        cluster.start()
+        self.assertEqual(cluster.nodes[0].call("GET", "alone"), b"yes")
+
+    def test_the_cluster_is_the_same_when_it_is_started_again(self):
+        cluster = self.use(DevCluster())
+        before = cluster.cluster_id
+        cluster.dev.stop()
+        cluster.start()
+        self.assertEqual(cluster.cluster_id, before)
+
+    def test_the_ready_file_appears_when_every_client_can_be_served(self):
+        cluster = self.use(DevCluster())
+        for node in cluster.nodes:  # at once, without waiting for anything
+            self.assertEqual(node.call("SET", f"at once {node.id}", "1"), "OK")
+        self.assertEqual([node.id for node in cluster.nodes], [1, 2, 3])
+        for node in cluster.nodes:
+            port = cluster.base_port + 10 * (node.id - 1)
+            self.assertEqual([node.native, node.resp, node.http, node.peer],
+                             [f"127.0.0.1:{port + i}" for i in range(4)])
+
+    def test_without_a_data_directory_nothing_is_left_behind(self):
+        with tempfile.TemporaryDirectory(prefix="bop-e2e-") as folder:
+            cluster = self.use(DevCluster(data=False, environment={"TMPDIR": folder}))
+            directories = [node.directory for node in cluster.nodes]
+            self.assertTrue(all(os.path.isdir(directory) for directory in directories))
+            cluster.dev.stop()
+            self.assertFalse([directory for directory in directories if os.path.exists(directory)])
+            self.assertEqual(os.listdir(folder), [])
+
+    def test_the_nodes_end_when_bopd_dev_is_killed(self):
+        cluster = self.use(DevCluster())
+        cluster.dev.signal(signal.SIGKILL)
+        for node in cluster.nodes:
+            wait_until(lambda node=node: not node.alive(), f"{node} ends with its starter", 10)
+
+
+if __name__ == "__main__":
+    main()
