@@ -81,8 +81,8 @@ class OneStore(SharedDevCase):
         leader = self.cluster.wait_for_leader()
         for node in self.cluster.nodes:
             status = node.status()
-            self.assertEqual(status["cluster"], self.cluster.cluster_id)
-            self.assertEqual(status["node"], node.id)
+            self.assertEqual(status["cluster_id"], self.cluster.cluster_id)
+            self.assertEqual(status["node_id"], node.id)
             group = node.group()
             self.assertEqual(group["leader"], leader.id)
             self.assertEqual(group["health"], "ok")

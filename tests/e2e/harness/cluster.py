@@ -53,7 +53,7 @@ class Cluster:
             groups = [node.group() for node in nodes or self.nodes]
             if not all(groups):
                 return None
-            places = {(g["applied"], g["commit"], g["last"]) for g in groups}
+            places = {(g["applied"], g["commit"], g["last_index"]) for g in groups}
             applied = groups[0]["applied"]
             return applied if places == {(applied, applied, applied)} else None
         return wait_until(equal, "all replicas applied the same entries")
