@@ -104,7 +104,7 @@ class OfAStoppedNode(Refusal):
     def test_a_directory_of_another_cluster_is_refused(self):
         before = contents(os.path.dirname(format_file(self.node)))
         self.configure(re.sub(r'(cluster_id\s*=\s*)["\'][0-9a-f]{32}["\']', rf'\1"{"ab" * 16}"', self.original))
-        self.assertIn("another cluster or node", self.start())
+        self.assertIn("BOP_E_FOREIGN_DIRECTORY", self.start())
         self.configure(self.original)
         after = contents(os.path.dirname(format_file(self.node)))
         self.assertEqual(before, after, "the refusal changed something")
@@ -115,7 +115,7 @@ class OfAStoppedNode(Refusal):
             before = file.read()
         self.addCleanup(self.write, path, before)
         self.write(path, before[:8] + struct.pack("<I", 2) + before[12:])
-        self.assertIn("newer version", self.start())
+        self.assertIn("BOP_E_NEWER_FORMAT", self.start())
 
     def test_a_damaged_format_file_is_refused_by_name(self):
         path = format_file(self.node)
@@ -134,7 +134,7 @@ class OfAStoppedNode(Refusal):
     def test_formatting_twice_is_refused_and_changes_nothing(self):
         directory = os.path.dirname(format_file(self.node))
         before = contents(directory)
-        self.assertIn("formatted already", self.refuse("format", "--config", self.node.configuration))
+        self.assertIn("BOP_E_ALREADY_FORMATTED", self.refuse("format", "--config", self.node.configuration))
         self.assertEqual(contents(directory), before)
 
     def write(self, path, data):
@@ -149,7 +149,7 @@ class OfAStoppedNode(Refusal):
                 holder.bind((host, int(port)))
                 holder.listen()
                 said = self.start()
-                self.assertIn("another process listens on this address", said)
+                self.assertIn("BOP_E_ADDRESS_IN_USE", said)
                 self.assertIn(address, said)
 
     def test_an_address_beyond_loopback_is_refused_unless_it_is_said(self):
@@ -172,7 +172,7 @@ class OfARunningNode(Refusal):
         node = cluster.nodes[0]
         self.assertEqual(node.call("SET", "mine", "1"), "OK")
         said = self.refuse("start", "--config", node.configuration)
-        self.assertIn("another process holds this data directory", said)
+        self.assertIn("BOP_E_DIRECTORY_IN_USE", said)
         self.assertEqual(node.call("GET", "mine"), b"1")
         self.assertTrue(node.alive())
 
