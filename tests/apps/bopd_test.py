@@ -67,10 +67,10 @@ listen.peer = "127.0.0.1:{self.port + 3}"
         self.assertIn("shards = 1\n", out.decode())
 
     def test_names_the_line_and_the_key_of_a_bad_configuration(self):
-        config = self.configure('\n[log]\nmax_byte = 1\n')
+        config = self.configure('\n[logging]\nlevels = 1\n')
         for command in ("start", "format"):
             _, error = self.bopd(command, "--config", config, code=2)
-            self.assertIn(f"{config}:14: log.max_byte: there is no such key", error)
+            self.assertIn(f"{config}:13: logging.levels: there is no such key", error)
         self.assertFalse(os.path.exists(self.path("data")))
 
     def test_refuses_a_listener_beyond_loopback_unless_it_is_told_to(self):

@@ -169,8 +169,11 @@ Status Runtime::State::prepare(FindMachine find_machine) {
 }
 
 Status Runtime::State::open_directory() {
-  BOP_TRY_ASSIGN(io::DirectoryLock taken, io::DirectoryLock::take(settings.data_directory));
-  lock.emplace(std::move(taken));
+  auto taken = io::DirectoryLock::take(settings.data_directory);
+  if (!taken && taken.error().code == BOP_E_NOT_FOUND)
+    return fail(BOP_E_NOT_FORMATTED, settings.data_directory + ": is not there, run bopd format");
+  if (!taken) return std::unexpected(taken.error());
+  lock.emplace(std::move(*taken));
   return {};
 }
 
