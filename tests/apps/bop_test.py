@@ -31,7 +31,7 @@ class Bop(Case):
         self.assertGreater(written["revision"], read["revision"])
 
     def test_takes_values_from_standard_input_as_they_are(self):
-        value = bytes(range(256)) * 4000
+        value = bytes(range(256)) * 2000
         self.bop("put", "binary", "-", stdin=value)
         self.assertEqual(self.bop("get", "binary")[0], value)
         self.bop("put", "binary", stdin=b"")
