@@ -56,12 +56,15 @@ endfunction()
 bop_static_library(libbop capi machine_kv)
 bop_static_library(libbopd capi_node capi machine_kv)
 
-# Off until the link of archives that name each other holds in every generator's order.
-option(BOP_SHARED "Build libbop and libbopd as shared libraries too" OFF)
-if(BOP_SHARED AND NOT BOP_SANITIZE)
+if(NOT BOP_SANITIZE)
   # What libbopd needs of them is exported, by the version script; hidden, it could not be.
   bop_archives(bop_exporting ${bop_libbop_rooms})
   set_target_properties(${bop_exporting} PROPERTIES CXX_VISIBILITY_PRESET default)
+endif()
+
+# Off until the link of archives that name each other holds in every generator's order.
+option(BOP_SHARED "Build libbop and libbopd as shared libraries too" OFF)
+if(BOP_SHARED AND NOT BOP_SANITIZE)
   bop_shared_library(libbop ${bop_libbop_rooms})
   bop_shared_library(libbopd ${bop_libbopd_rooms} NEEDS bop::libbop_shared)
 endif()
