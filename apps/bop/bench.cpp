@@ -77,10 +77,11 @@ Exit run_phases(BenchClient& client, const BenchArguments& arguments, bool quiet
   load.end();
   result.errors_by_name = load.errors_by_name();
 
+  result.acknowledged = ledger.acknowledged();
+  if (!arguments.verify) return ok;
   if (!quiet) std::fprintf(stderr, "reading back\n");
   ReadBack read_back(client, arguments, ledger);
   read_back.run();
-  result.acknowledged = ledger.acknowledged();
   result.missing = read_back.missing();
   result.unread = read_back.unread();
   if (result.unread > 0) {
@@ -153,8 +154,9 @@ void print_result(const BenchArguments& arguments, const Result& result) {
   for (const auto& [name, count] : result.errors_by_name) {
     std::printf(" (%s %llu)", name.c_str(), number(count));
   }
-  std::printf("\nacked %llu missing %llu\n", number(result.acknowledged),
-              number(result.missing + result.unread));
+  std::printf("\nacked %llu", number(result.acknowledged));
+  if (arguments.verify) std::printf(" missing %llu", number(result.missing + result.unread));
+  std::printf("\n");
 }
 
 }  // namespace
@@ -168,7 +170,11 @@ Exit bench_kv(const Globals& globals, const BenchArguments& arguments) {
   }
   if (globals.json) {
     nlohmann::json out = document(arguments, result);
-    out["missing"] = result.missing + result.unread;
+    if (arguments.verify) {
+      out["missing"] = result.missing + result.unread;
+    } else {
+      out["missing"] = out["unread"] = nullptr;
+    }
     print_json(out);
   } else {
     print_result(arguments, result);

@@ -13,6 +13,7 @@ struct BenchArguments {
   double read_ratio = 0;  // of the requests, 0 to 1
   uint32_t keys = 100000;
   bool preload = true;
+  bool verify = true;  // read back at the end what was acknowledged
 };
 
 Exit bench_kv(const Globals& globals, const BenchArguments& arguments);

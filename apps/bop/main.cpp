@@ -152,6 +152,8 @@ void add_bench(CLI::App& app, Program& program) {
       ->capture_default_str()
       ->check(CLI::Range(1u, 100'000'000u));
   kv->add_flag("!--no-preload", arguments.preload, "Do not write every key once before");
+  kv->add_flag("!--no-verify", arguments.verify,
+               "Do not read back at the end: nothing is said of what is missing");
   kv->callback([&] { program.run = [&] { return bench_kv(program.globals, program.bench); }; });
 }
 

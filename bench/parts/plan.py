@@ -24,9 +24,9 @@ class Load:
         return f"{self.kind}, {self.keys:,} keys, {self.clients} clients, pipeline {self.pipeline}"
 
 
-def loads(keys, seconds):
+def loads(keys, seconds, all_clients=CLIENTS, pipelines=PIPELINES):
     """Puts at every number of clients and pipeline; gets with pipeline 1."""
-    puts = [Load(keys, clients, pipeline, 0, seconds) for pipeline in PIPELINES for clients in CLIENTS]
+    puts = [Load(keys, clients, pipeline, 0, seconds) for pipeline in pipelines for clients in all_clients]
     gets = [replace(load, read_ratio=1) for load in puts if load.pipeline == 1]
     return puts + gets
 
