@@ -54,7 +54,9 @@ std::unique_ptr<port::Timer> Timers::make_timer(std::function<void()> on_deadlin
 
 void Post::post(std::function<void()> task) { thread_.after(0, "post", std::move(task)); }
 
-void Post::at_end_of_turn(std::function<void()> task) { thread_.at_end_of_turn(std::move(task)); }
+void Post::at_end_of_turn(port::Phase phase, std::function<void()> task) {
+  thread_.at_end_of_turn(phase, std::move(task));
+}
 
 // Outlives its Worker in the events that refer to it.
 struct Worker::Queue : std::enable_shared_from_this<Worker::Queue> {

@@ -25,7 +25,7 @@ class Post : public port::Post {
  public:
   explicit Post(Thread& thread) : thread_(thread) {}
   void post(std::function<void()> task) override;
-  void at_end_of_turn(std::function<void()> task) override;
+  void at_end_of_turn(port::Phase phase, std::function<void()> task) override;
 
  private:
   Thread& thread_;

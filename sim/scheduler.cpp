@@ -104,8 +104,6 @@ void Thread::cancel(EventId event) {
   free_slot(event.slot);
 }
 
-void Thread::at_end_of_turn(Task task) { end_of_turn_.push_back(std::move(task)); }
-
 void Thread::stop_until(Instant when) { free_at_ = std::max(free_at_, when); }
 
 void Thread::clear() {
@@ -165,12 +163,7 @@ void Thread::run() {
     task();
   }
   // What these leave in turn runs too, as on the real loop.
-  for (size_t i = 0; i < end_of_turn_.size(); ++i) {
-    BOP_ASSERT_LT(i, max_end_of_turn);
-    const Task task = std::move(end_of_turn_[i]);
-    task();
-  }
-  end_of_turn_.clear();
+  for (size_t i = 0; end_of_turn_.run_next(); ++i) BOP_ASSERT_LT(i, max_end_of_turn);
   in_turn_ = false;
   if (watch_) watch_();
   free_at_ = std::max(free_at_, now() + random_.between(turn_time_.shortest, turn_time_.longest));

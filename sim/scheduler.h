@@ -16,6 +16,7 @@
 
 #include "base/random.h"
 #include "base/time.h"
+#include "port/end_of_turn.h"
 #include "sim/trace.h"
 
 namespace bop::sim {
@@ -88,7 +89,7 @@ class Thread {
   bool scheduled(EventId event) const;
 
   // Once, when the events of the turn under way were handled; from outside a turn at the end of the next.
-  void at_end_of_turn(Task task);
+  void at_end_of_turn(port::Phase phase, Task task) { end_of_turn_.add(phase, std::move(task)); }
   bool in_turn() const { return in_turn_; }
 
   // Runs after each turn, from outside of it: for who watches.
@@ -135,7 +136,7 @@ class Thread {
   std::vector<Slot> slots_;
   std::vector<uint32_t> free_;
   std::vector<Entry> queue_;  // a heap
-  std::vector<Task> end_of_turn_;
+  port::EndOfTurn end_of_turn_;
   Task watch_;
   Instant free_at_ = 0;
   bool in_turn_ = false;

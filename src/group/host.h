@@ -28,7 +28,7 @@ struct ForwardReply {
 class Host {
  public:
   virtual ~Host() = default;
-  // Has turn() called at the end of this turn.
+  // Has step() and then finish() called at the end of this turn.
   virtual void touch(Replica& replica) = 0;
   virtual void send(GroupId group, const raft::Message& message) = 0;
   // False: provably not sent.

@@ -347,13 +347,24 @@ void Replica::resign() {
 
 // ---- the turn ----
 
-void Replica::turn() {
+void Replica::step() {
   touched_ = false;
-  if (started_ && !halted_) step();
+  if (started_ && !halted_) step_core();
+}
+
+void Replica::finish() {
+  if (started_ && !halted_) {
+    finishing_ = true;
+    driver_->settled(seeded(Bug::settle_committed) ? core_->last() : core_->durable());
+    apply_more();
+    serve_reads();
+    if (!halted_) release_log();
+    finishing_ = false;
+  }
   answer_deferred();
 }
 
-void Replica::step() {
+void Replica::step_core() {
   core_->step(ports_.clock.now(), ports_.clock.wall_ns(), events_, update_);
   settle_staged();
   persist();
@@ -365,16 +376,13 @@ void Replica::step() {
   events_.clear();
   staged_.clear();
   if (halted_) return;
-  driver_->settled(seeded(Bug::settle_committed) ? core_->last() : core_->durable());
-  apply_more();
-  serve_reads();
+  take_reads();
   if (update_.role_changed) {
     say::info("group {}: {} in term {}, leader {}", options_.name,
               core_->role() == raft::Role::leader ? "leader" : "not leader", core_->term(),
               core_->leader());
+    route_waiting();
   }
-  if (update_.role_changed) route_waiting();
-  release_log();
   arm();
 }
 
@@ -551,8 +559,8 @@ void Replica::applied(std::span<const bop_reply> replies) {
   applied_ = batch_last_;
   applying_ = false;
   core_->applied(applied_);
-  // Inside step() its caller goes on; a later completion needs a turn of its own.
-  touch();
+  // Inside finish() its caller goes on; a later completion needs a turn of its own.
+  if (!finishing_) touch();
 }
 
 void Replica::finish_entry(Index index, Term term, const Answer& machine_answer) {
@@ -588,7 +596,7 @@ void Replica::read_committed() {
 
 // ---- reads ----
 
-void Replica::serve_reads() {
+void Replica::take_reads() {
   for (const raft::Update::ReadReady& ready : update_.reads) {
     const uint32_t slot = static_cast<uint32_t>(ready.token);
     ReadSlot& read = reads_[slot];
@@ -597,7 +605,9 @@ void Replica::serve_reads() {
     read.index = ready.index;
     waiting_reads_.push_back(slot);
   }
-  update_.reads.clear();
+}
+
+void Replica::serve_reads() {
   while (!waiting_reads_.empty()) {
     const uint32_t slot = waiting_reads_.front();
     ReadSlot& read = reads_[slot];

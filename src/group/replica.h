@@ -5,8 +5,9 @@
 //                                                                        │
 //   answer ◄──────────── machine.apply ◄────────────────────────────────┘
 //
-// Everything gathers during a turn and is stepped once at its end (turn()). A replica in doubt is
-// halted: it answers every request with the reason and counts towards nothing.
+// Everything gathers during a turn and is stepped once at its end: step() gives the log and the peers
+// theirs, finish() applies and answers while they work. A replica in doubt is halted: it answers every
+// request with the reason and counts towards nothing.
 #pragma once
 
 #include <deque>
@@ -71,7 +72,7 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   void propose(Request request);
   void query(Request request);
 
-  // Its entries stay where they are until turn() returned.
+  // Its entries stay where they are until step() returned.
   void receive(const raft::Message& message);
   void receive_forward(NodeId from, Forward forward);
   void receive_forward_reply(NodeId from, const ForwardReply& reply);
@@ -82,7 +83,8 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   // Has the machine make durable what it applied; the answer is machine durable() rising.
   void sync_machine();
 
-  void turn();
+  void step();
+  void finish();
 
   GroupId id() const { return options_.id; }
   const std::string& name() const { return options_.name; }
@@ -144,13 +146,13 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   bop::Status bootstrap();
 
   void touch();
+  void step_core();
   void route(Request request);  // to the core, to the leader, or to wait
   void stage(const Origin& origin, Instant deadline, mem::Buffer payload);
   void forward_to(NodeId leader, Request request);
   void wait_for_leader(Request request);
   void route_waiting();
 
-  void step();
   void settle_staged();
   void refuse_staged(const Staged& staged, bop_status error);
   void persist();
@@ -161,6 +163,7 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   void apply_entries(std::span<const raft::Entry> entries);
   void read_committed();
   void finish_entry(Index index, Term term, const Answer& answer);
+  void take_reads();
   void serve_reads();
   void ask_read(size_t slot);
   void release_log();
@@ -211,6 +214,7 @@ class Replica final : public log::Appender, public machine::DriverEvents {
 
   Index applied_ = 0;
   bool applying_ = false;
+  bool finishing_ = false;  // finish() is on the stack
   bool loading_ = false;
   std::vector<raft::Entry> loaded_;  // read back after a restart, being applied
   std::vector<bop_entry> batch_;     // with the machine

@@ -19,6 +19,9 @@ namespace asio = boost::asio;
 
 namespace {
 
+// As many events as Asio asks epoll for at a time.
+constexpr size_t most_handlers = 128;
+
 int64_t read(clockid_t clock) {
   timespec time;
   clock_gettime(clock, &time);
@@ -91,7 +94,8 @@ void Loop::run_turn(Instant latest) {
   now_ = read_clock();
   ++turns_;
   drain();
-  run_end_of_turn();
+  while (end_of_turn_.run_next()) {
+  }
 }
 
 void Loop::wait(Instant until) {
@@ -106,8 +110,9 @@ void Loop::wait(Instant until) {
 
 void Loop::drain() {
   // Sockets first, so that what they bring is in this turn's write; the poll sees also what came
-  // while the handlers ran.
-  asio_->context.poll();
+  // while the handlers ran. Peers and the disk wait for the end of the turn, so it comes soon.
+  for (size_t handled = 0; handled < most_handlers && asio_->context.poll_one() > 0; ++handled) {
+  }
   for (size_t i = 0; i < pollers_.size(); ++i) pollers_[i]->poll();
   timers_->expire(now_);
   run_posted();
@@ -161,17 +166,7 @@ void Loop::drop_posted() {
   take_posted();
   // A task's destruction may post again; that too is dropped.
   while (!ready_.empty()) std::exchange(ready_, {}).clear();
-  end_of_turn_.clear();
-}
-
-void Loop::at_end_of_turn(std::function<void()> task) { end_of_turn_.push_back(std::move(task)); }
-
-void Loop::run_end_of_turn() {
-  for (size_t i = 0; i < end_of_turn_.size(); ++i) {
-    auto task = std::move(end_of_turn_[i]);
-    task();
-  }
-  end_of_turn_.clear();
+  end_of_turn_ = {};
 }
 
 }  // namespace bop::io

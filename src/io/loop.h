@@ -2,8 +2,8 @@
 //
 //   ┌─► wait      one epoll_wait, until something is ready, a timer is due or another thread posted
 //   │   drain     handlers of every ready socket, pollers, due timers, posted tasks
-//   │   end       what at_end_of_turn gathered: one log write, one send a peer, one reply write a
-//   │     │       connection; a task may add more, which run in the same phase
+//   │   end       what at_end_of_turn gathered: one send a peer, one log write, one reply write a
+//   │     │       connection
 //   └─────┘
 //
 // One pass is a turn. now() is read once a turn, after the wait.
@@ -20,6 +20,7 @@
 
 #include "base/time.h"
 #include "port/clock.h"
+#include "port/end_of_turn.h"
 #include "port/post.h"
 #include "port/timer.h"
 
@@ -64,7 +65,9 @@ class Loop final : public port::Clock, public port::Timers, public port::Post {
   std::unique_ptr<port::Timer> make_timer(std::function<void()> on_deadline) override;
 
   void post(std::function<void()> task) override;
-  void at_end_of_turn(std::function<void()> task) override;
+  void at_end_of_turn(port::Phase phase, std::function<void()> task) override {
+    end_of_turn_.add(phase, std::move(task));
+  }
 
   void add_poller(Poller& poller);
   void remove_poller(Poller& poller);
@@ -84,7 +87,6 @@ class Loop final : public port::Clock, public port::Timers, public port::Post {
   void drain();
   void run_posted();
   void take_posted();
-  void run_end_of_turn();
   void drop_posted();
 
   std::unique_ptr<Asio> asio_;
@@ -96,7 +98,7 @@ class Loop final : public port::Clock, public port::Timers, public port::Post {
   std::vector<Poller*> pollers_;
   std::vector<std::function<void()>> ready_;    // posted, in order, to run in this or the next turn
   std::vector<std::function<void()>> running_;  // the batch of them that runs now
-  std::vector<std::function<void()>> end_of_turn_;  // grows while it runs
+  port::EndOfTurn end_of_turn_;
 
   std::atomic<Posted*> posted_ = nullptr;  // other threads' tasks, the latest first
   std::atomic<bool> stopping_ = false;

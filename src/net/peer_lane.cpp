@@ -38,6 +38,7 @@ StreamLimits PeerLane::limits(const PeerOptions& options) {
   limits.first_block_bytes = 64u << 10;
   limits.block_bytes = 256u << 10;
   limits.trust_wanted = true;
+  limits.sends_in = port::Phase::submit;
   return limits;
 }
 

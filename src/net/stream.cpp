@@ -81,7 +81,8 @@ struct Streams::Shared {
 
   io::Loop& loop;
   OutputBlocks blocks;
-  std::vector<StreamUse> dirty;  // with something to send at the end of the turn
+  // With something to send at the end of the turn, by phase.
+  std::array<std::vector<StreamUse>, port::phase_count> dirty;
   size_t open = 0;
 };
 
@@ -293,16 +294,17 @@ void Stream::send(Add add) {
 void Stream::plan_flush() {
   if (dirty_ || writing_) return;
   dirty_ = true;
-  auto& dirty = shared_->dirty;
-  dirty.emplace_back(*this);
-  if (dirty.size() > 1) return;
-  shared_->loop.at_end_of_turn([shared = shared_] {
+  const auto phase = static_cast<size_t>(limits_.sends_in);
+  shared_->dirty[phase].emplace_back(*this);
+  if (shared_->dirty[phase].size() > 1) return;
+  shared_->loop.at_end_of_turn(limits_.sends_in, [shared = shared_, phase] {
     // By index: handlers called by a flush may send again.
-    for (size_t i = 0; i < shared->dirty.size(); ++i) {
-      const StreamUse stream = shared->dirty[i];
+    auto& dirty = shared->dirty[phase];
+    for (size_t i = 0; i < dirty.size(); ++i) {
+      const StreamUse stream = dirty[i];
       stream->flush();
     }
-    shared->dirty.clear();
+    dirty.clear();
   });
 }
 
@@ -452,7 +454,7 @@ Streams::Streams(io::Loop& loop) : loop_(loop), shared_(std::make_shared<Shared>
 
 Streams::~Streams() {
   BOP_ASSERT_EQ(shared_->open, 0u);
-  shared_->dirty.clear();
+  for (auto& dirty : shared_->dirty) dirty.clear();
 }
 
 size_t Streams::open_connections() const { return shared_->open; }

@@ -27,6 +27,7 @@
 #include "base/result.h"
 #include "io/loop.h"
 #include "mem/buffer.h"
+#include "port/post.h"
 
 namespace bop::net {
 
@@ -38,6 +39,7 @@ struct StreamLimits {
   size_t max_output_bytes = 16u << 20;  // waiting to be sent
   size_t first_block_bytes = 4u << 10;  // of the first receive block; later ones follow the traffic
   size_t block_bytes = 64u << 10;       // of the largest, but for a message that needs more
+  port::Phase sends_in = port::Phase::reply;  // of a turn's end
   bool trust_wanted = false;  // reserve what a handler wants at once; else only as bytes arrive
 };
 

@@ -129,7 +129,7 @@ void CrossingService::take_answers(std::vector<CrossingAnswer> answers) {
 void CrossingService::request_flush() {
   if (flush_requested_) return;
   flush_requested_ = true;
-  node_.seats_[seat_].post.at_end_of_turn([this] { flush(); });
+  node_.seats_[seat_].post.at_end_of_turn(port::Phase::submit, [this] { flush(); });
 }
 
 void CrossingService::flush() {
@@ -213,7 +213,7 @@ bool CrossingTransport::send(NodeId to, port::Lane lane, std::span<const mem::Bu
   queued_bytes_ += frame.bytes.size();
   if (frames_.empty()) {
     // One batch a turn: what is sent until the turn ends joins it.
-    node_.seats_[seat_].post.at_end_of_turn([this] {
+    node_.seats_[seat_].post.at_end_of_turn(port::Phase::submit, [this] {
       node_.seats_[0].post.post([this, frames = std::exchange(frames_, {})] {
         for (const Frame& crossed : frames) {
           queued_bytes_ -= crossed.bytes.size();

@@ -251,7 +251,7 @@ void HostedShard::check_stopped() {
 void HostedShard::request_turn() {
   if (turn_requested_) return;
   turn_requested_ = true;
-  ports_.post.at_end_of_turn([this] { end_turn(); });
+  ports_.post.at_end_of_turn(port::Phase::step, [this] { step_replicas(); });
 }
 
 void HostedShard::touch(group::Replica& replica) {
@@ -259,21 +259,29 @@ void HostedShard::touch(group::Replica& replica) {
   request_turn();
 }
 
-void HostedShard::end_turn() {
-  // A step may touch its replica again (a read that waits no more); the next round takes it.
-  std::vector<group::Replica*> round;
+void HostedShard::step_replicas() {
+  // A step may touch its replica again; the next round takes it.
   while (!touched_.empty()) {
-    round.clear();
-    round.swap(touched_);
-    for (group::Replica* replica : round) replica->turn();
+    stepping_.swap(touched_);
+    for (group::Replica* replica : stepping_) {
+      replica->step();
+      stepped_.push_back(replica);
+    }
+    stepping_.clear();
   }
-  log_->flush();
-  outbox_->flush();
+  turn_requested_ = false;
   decoder_.clear();
+  outbox_->flush();
+  log_->flush();
+  ports_.post.at_end_of_turn(port::Phase::apply, [this] { finish_replicas(); });
+}
+
+void HostedShard::finish_replicas() {
+  // One that was stepped twice is finished twice, to no effect.
+  for (size_t i = 0; i < stepped_.size(); ++i) stepped_[i]->finish();
+  stepped_.clear();
   for (const Request& request : std::exchange(refused_, {})) refuse(request);
   check_bootstrapped();
-  turn_requested_ = false;
-  if (!touched_.empty()) request_turn();
 }
 
 // ---- requests ----

@@ -65,7 +65,8 @@ class HostedShard final : public Shard, public group::Host {
   Status open_replica(const GroupSpec& spec);
   const log::RecoveredGroup* recovered(GroupId group) const;
 
-  void end_turn();
+  void step_replicas();
+  void finish_replicas();
   void request_turn();
   uint64_t deliver(NodeId from, const proto::PeerHeader& header, const proto::PeerItem& item);
   group::Replica* find(GroupId group) const;
@@ -85,7 +86,8 @@ class HostedShard final : public Shard, public group::Host {
   std::unique_ptr<port::Timer> stop_timer_;
 
   proto::PeerDecoder decoder_;
-  std::vector<group::Replica*> touched_;
+  // A turn's replicas: to be stepped, being stepped, and stepped but not finished.
+  std::vector<group::Replica*> touched_, stepping_, stepped_;
   std::vector<Request> refused_;  // for groups that are not here
   bool turn_requested_ = false;
   bool healthy_ = true;

@@ -53,7 +53,7 @@ void Sessions::later(Session& session) {
   session.waits_for_end_of_turn_ = true;
   later_.push_back(&session);
   if (later_.size() > 1) return;
-  shared_.post.at_end_of_turn([this, alive = alive_] {
+  shared_.post.at_end_of_turn(port::Phase::apply, [this, alive = alive_] {
     if (*alive) end_turn();
   });
 }

@@ -63,7 +63,7 @@ TEST(Loop, posts_of_other_threads_wake_it_and_keep_each_threads_order) {
 TEST(Loop, the_end_of_a_turn_comes_after_all_its_handlers_and_tasks) {
   Loop loop;
   std::string order;
-  loop.at_end_of_turn([&] { order += 'e'; });
+  loop.at_end_of_turn(port::Phase::step, [&] { order += 'e'; });
   loop.post([&] { order += 'p'; });
   boost::asio::post(loop.context(), [&] { order += 'h'; });
   loop.run_turn();
@@ -73,12 +73,39 @@ TEST(Loop, the_end_of_a_turn_comes_after_all_its_handlers_and_tasks) {
 TEST(Loop, what_the_end_of_a_turn_adds_runs_in_the_same_phase) {
   Loop loop;
   std::vector<uint64_t> turns;
-  loop.at_end_of_turn([&] {
+  loop.at_end_of_turn(port::Phase::step, [&] {
     turns.push_back(loop.turns());
-    loop.at_end_of_turn([&] { turns.push_back(loop.turns()); });
+    loop.at_end_of_turn(port::Phase::step, [&] { turns.push_back(loop.turns()); });
   });
   loop.run_turn();
   EXPECT_EQ(turns, (std::vector<uint64_t>{1, 1}));
+}
+
+TEST(Loop, phases_run_in_order_whoever_adds_them) {
+  Loop loop;
+  std::string order;
+  loop.at_end_of_turn(port::Phase::reply, [&] { order += 'r'; });
+  loop.at_end_of_turn(port::Phase::apply, [&] {
+    order += 'a';
+    loop.at_end_of_turn(port::Phase::submit, [&] { order += 'S'; });
+    loop.at_end_of_turn(port::Phase::step, [&] { order += 'T'; });
+    loop.at_end_of_turn(port::Phase::apply, [&] { order += 'A'; });
+  });
+  loop.at_end_of_turn(port::Phase::submit, [&] { order += 's'; });
+  loop.at_end_of_turn(port::Phase::step, [&] { order += 't'; });
+  loop.run_turn();
+  EXPECT_EQ(order, "tsaTSAr");
+}
+
+TEST(Loop, a_turn_ends_although_more_events_are_ready) {
+  Loop loop;
+  size_t handled = 0, at_end = 0;
+  for (size_t i = 0; i < 1000; ++i) boost::asio::post(loop.context(), [&] { ++handled; });
+  loop.at_end_of_turn(port::Phase::step, [&] { at_end = handled; });
+  loop.run_turn();
+  EXPECT_GT(at_end, 0u);
+  EXPECT_LT(at_end, 1000u);
+  EXPECT_TRUE(loop.run_until([&] { return handled == 1000; }, long_enough));
 }
 
 TEST(Loop, time_stands_still_within_a_turn) {
@@ -90,7 +117,7 @@ TEST(Loop, time_stands_still_within_a_turn) {
     while (Loop::read_clock() == before) {
     }
   });
-  loop.at_end_of_turn([&] { second = loop.now(); });
+  loop.at_end_of_turn(port::Phase::step, [&] { second = loop.now(); });
   loop.run_turn();
   EXPECT_EQ(first, second);
   loop.run_turn(loop.now());

@@ -57,7 +57,9 @@ class ManualTimers : public port::Timers {
 class ManualPost : public port::Post {
  public:
   void post(std::function<void()> task) override { tasks.push_back(std::move(task)); }
-  void at_end_of_turn(std::function<void()> task) override { tasks.push_back(std::move(task)); }
+  void at_end_of_turn(port::Phase, std::function<void()> task) override {
+    tasks.push_back(std::move(task));
+  }
   bool run_one() {
     if (tasks.empty()) return false;
     auto task = std::move(tasks.front());

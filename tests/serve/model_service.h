@@ -79,7 +79,9 @@ class ModelService final : public node::Service {
 class ModelPost final : public port::Post {
  public:
   void post(std::function<void()> task) override { tasks_.push_back(std::move(task)); }
-  void at_end_of_turn(std::function<void()> task) override { tasks_.push_back(std::move(task)); }
+  void at_end_of_turn(port::Phase, std::function<void()> task) override {
+    tasks_.push_back(std::move(task));
+  }
   bool run();
 
  private:

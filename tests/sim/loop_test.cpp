@@ -105,7 +105,7 @@ TEST_F(SimulatedPost, runs_in_order_in_a_later_turn) {
   post.post([&] {
     order += 'a';
     post.post([&] { order += 'c'; });
-    post.at_end_of_turn([&] { order += 'E'; });
+    post.at_end_of_turn(port::Phase::step, [&] { order += 'E'; });
   });
   post.post([&] { order += 'b'; });
   scheduler.run_until(10);

@@ -57,7 +57,7 @@ TEST(Turn, handles_all_that_is_due_and_then_what_was_left_for_its_end) {
   std::string order;
   thread.at(10, "a", [&] {
     order += 'a';
-    thread.at_end_of_turn([&] { order += 'E'; });
+    thread.at_end_of_turn(port::Phase::step, [&] { order += 'E'; });
   });
   thread.at(10, "b", [&] { order += 'b'; });
   EXPECT_TRUE(scheduler.run_turn(10));
@@ -70,7 +70,7 @@ TEST(Turn, what_it_schedules_for_now_waits_for_the_next_turn) {
   std::string order;
   thread.at(10, "a", [&] {
     thread.at(0, "b", [&] { order += 'b'; });
-    thread.at_end_of_turn([&] { order += 'E'; });
+    thread.at_end_of_turn(port::Phase::step, [&] { order += 'E'; });
   });
   EXPECT_TRUE(scheduler.run_turn(10));
   EXPECT_EQ(order, "E");
@@ -134,7 +134,7 @@ TEST(Event, all_of_a_cleared_thread_are_gone) {
   Thread thread(scheduler, 1, {});
   int ran = 0;
   const EventId old = thread.at(10, "x", [&] { ++ran; });
-  thread.at_end_of_turn([&] { ++ran; });
+  thread.at_end_of_turn(port::Phase::step, [&] { ++ran; });
   thread.clear();
   EXPECT_FALSE(thread.scheduled(old));
   const EventId next = thread.at(10, "y", [] {});

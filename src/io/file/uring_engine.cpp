@@ -137,7 +137,7 @@ void UringEngine::prepare(Operation& operation) {
 void UringEngine::submit_at_end_of_turn() {
   if (submit_planned_) return;
   submit_planned_ = true;
-  loop_.at_end_of_turn([this] { submit(); });
+  loop_.at_end_of_turn(port::Phase::submit, [this] { submit(); });
 }
 
 void UringEngine::submit() {
