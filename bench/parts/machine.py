@@ -6,7 +6,7 @@ import shutil
 import subprocess
 
 IN_MEMORY = {"tmpfs", "ramfs", "devtmpfs", "hugetlbfs"}
-BASELINES = {"etcd": "etcd-server", "redis-server": "redis-server", "go": "golang-go"}
+BASELINES = {"etcd": "etcd-server", "redis-server": "redis-server", "go": "golang-go", "perf": "linux-perf"}
 
 
 def file_system(path):

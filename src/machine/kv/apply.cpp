@@ -11,6 +11,8 @@ namespace {
 constexpr uint32_t not_fetched = UINT32_MAX;
 // Records that a batch reads at a time.
 constexpr size_t max_missing = 4096;
+// How many operations ahead the records are brought near: less than it takes to fetch one is too late.
+constexpr size_t operations_ahead = 8;
 // About what an entry takes in the log besides its command.
 constexpr size_t entry_overhead_bytes = 64;
 
@@ -51,6 +53,7 @@ void Kv::decode_batch() {
     command.count = batch_.operations.size() - command.first;
     for (size_t i = command.first; i < batch_.operations.size(); ++i) {
       batch_.hashes.push_back(hash_of(batch_.operations[i].key));
+      active_->expect(batch_.hashes.back());
       command.conditional |= batch_.operations[i].is_conditional();
     }
     command.plain = command.count == 1 && !batch_.operations.back().needs_before();
@@ -129,6 +132,8 @@ size_t Kv::read_missing() {
 void Kv::run(size_t which) {
   const bop_entry& entry = batch_.entries[which];
   const Command& command = batch_.commands[which];
+  const size_t ahead = command.first + operations_ahead;
+  if (ahead < batch_.hashes.size()) active_->expect_next(batch_.hashes[ahead]);
   BOP_ASSERT_GT(entry.index, applied_.index);
   pass_boundary((entry.index - 1) / settings_.boundary * settings_.boundary);
 

@@ -28,6 +28,21 @@ class KeyIndex {
       if (slot.hash == hash && equal_keys(slot.record->key(), key)) return &slot;
     }
   }
+  // Brings near what find() and then the record's user will look at. A slot and a record are a cache
+  // miss each, and were most of what a put cost: for who knows some keys ahead. Inlined always: g++
+  // takes a function that only prefetches for one without effect, and drops its calls.
+  [[gnu::always_inline]] void prefetch_slot(uint64_t hash) const {
+    const Part& part = parts_[hash >> 56];
+    if (part.slots != nullptr) __builtin_prefetch(&part.slots[hash & part.mask]);
+  }
+  [[gnu::always_inline]] void prefetch_record(uint64_t hash) const {
+    const Part& part = parts_[hash >> 56];
+    if (part.slots == nullptr) return;
+    const Slot& slot = part.slots[hash & part.mask];
+    if (slot.record == nullptr) return;
+    const auto* record = reinterpret_cast<const uint8_t*>(slot.record);
+    for (size_t at = 0; at < prefetched_bytes; at += 64) __builtin_prefetch(record + at, 1);
+  }
   // The key must not be there.
   void insert(uint64_t hash, Record* record) {
     Part& part = parts_[hash >> 56];
@@ -37,6 +52,9 @@ class KeyIndex {
   }
 
  private:
+  // Of a record: its head, key and a usual value.
+  static constexpr size_t prefetched_bytes = 384;
+
   struct Part {
     std::unique_ptr<Slot[]> slots;
     uint32_t mask = 0;

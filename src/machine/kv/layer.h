@@ -51,6 +51,10 @@ class Layer {
   // `hash` is of the key, the same function for all calls.
   const Record* find(Bytes key, uint64_t hash) const;
 
+  // A key of that hash is looked for or changed soon; within some keys, respectively the next few.
+  [[gnu::always_inline]] void expect(uint64_t hash) const { index_.prefetch_slot(hash); }
+  [[gnu::always_inline]] void expect_next(uint64_t hash) const { index_.prefetch_record(hash); }
+
   // The record's value becomes head + tail; both may point into the record's own. `base` is used when
   // the key is touched for the first time; nullptr: unknown.
   void put(Bytes key, uint64_t hash, uint64_t revision, Bytes head, Bytes tail, const Known* base);
