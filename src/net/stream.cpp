@@ -5,8 +5,8 @@
 //                     │  finish()                                 │ finish()
 //                     ▼                                           ▼
 //                  finishing: sends what is queued, then ──► lingering: reads and drops until the
-//                     │                                      other side ends or a second passed
-//                     ▼                                           │
+//                     │                                      other side ends, a second passed or
+//                     ▼                                           │      most_linger_bytes came
 //                  closed ◄───────────────────────────────────────┘
 //
 // close(), an error or a crossed limit lead from each state straight to closed. Lingering, because
@@ -42,6 +42,8 @@ constexpr size_t most_pieces = 64;
 // other side does not take, not about how much one turn says.
 constexpr size_t send_early_bytes = 512u << 10;
 constexpr Duration longest_linger = 1 * seconds;
+// In a second a fast sender that never stops could have us read gigabytes.
+constexpr uint64_t most_linger_bytes = 4u << 20;
 
 bool is_would_block(const error_code& error) {
   return error == asio::error::would_block || error == asio::error::try_again;
@@ -165,6 +167,7 @@ class Stream {
 
   uint64_t received_ = 0;
   uint64_t sent_ = 0;
+  uint64_t linger_end_ = 0;  // of received_: so much is dropped, then no more is waited for
   OperationMemory read_memory_;
   OperationMemory write_memory_;
 };
@@ -236,7 +239,7 @@ void Stream::on_read(const error_code& error, size_t size) {
     input_.received(size);
     show_ |= size > 0;
     deliver();
-  } else if (ended_) {
+  } else if (ended_ || received_ >= linger_end_) {
     close(reason_);
   } else {
     read_more();
@@ -381,6 +384,7 @@ void Stream::finish(Error reason) {
 
 void Stream::linger() {
   lingering_ = true;
+  linger_end_ = received_ + most_linger_bytes;
   input_.clear();
   error_code error;
   socket_.shutdown(Socket::shutdown_send, error);

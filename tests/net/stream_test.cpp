@@ -369,6 +369,26 @@ TEST_F(Stream, a_client_that_lingers_for_ever_is_cut) {
   EXPECT_EQ(server.recorder.closed->code, BOP_E_STOPPED);
 }
 
+TEST_F(Stream, a_client_that_sends_without_end_while_it_lingers_is_cut) {
+  listen();
+  server.recorder.when_bytes = [&](const mem::Buffer& bytes) {
+    server.connection->append(as_bytes("no"));
+    server.connection->finish();
+    return Consumed{bytes.size()};
+  };
+  auto client = connect();
+  const std::string more(1 << 20, 'x');
+  std::string got;
+  ASSERT_TRUE(run_until([&] {
+    client.send_some(more);
+    got += client.receive_some();
+    return server.recorder.closed.has_value();
+  }));
+  EXPECT_EQ(got, "no");
+  EXPECT_EQ(server.recorder.closed->code, BOP_E_STOPPED);
+  EXPECT_LT(server.connection->received_bytes(), 5u << 20);
+}
+
 TEST_F(Stream, a_reset_is_a_lost_connection) {
   listen();
   auto client = connect();
