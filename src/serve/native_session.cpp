@@ -53,6 +53,8 @@ void NativeSession::on_closed() {
   wire_ = nullptr;
   ending_ = true;
   waiting_.clear();
+  unanswered_ -= static_cast<uint32_t>(again_.size());
+  again_.clear();
   sessions_.native().connected.add(-1);
   sessions_.later(*this);
 }
@@ -64,6 +66,7 @@ void NativeSession::go_on() {
 // ---- requests in ----
 
 void NativeSession::pump() {
+  ask_again();
   while (!ending_ && !waiting_.empty()) {
     if (!has_room() || !dispatch(waiting_.front())) break;
     if (!waiting_.empty()) waiting_.pop_front();
@@ -73,8 +76,25 @@ void NativeSession::pump() {
 }
 
 bool NativeSession::has_room() const {
-  return unanswered_ < sessions_.options().max_pipeline &&
+  return unanswered_ < sessions_.options().max_pipeline && again_.empty() &&
          wire_->queued_bytes() <= sessions_.options().pause_output_bytes;
+}
+
+// Whether a reply to a read has to be dropped: its client does not take those before it. (Reads change
+// nothing: one that is asked again is as linearizable as if it had only been slow.)
+bool NativeSession::too_much(const port::Answer& answer) const {
+  const Options& options = sessions_.options();
+  return wire_ != nullptr && answer.status == BOP_OK &&
+         wire_->queued_bytes() > options.pause_output_bytes + options.read_ahead_bytes;
+}
+
+void NativeSession::ask_again() {
+  while (!again_.empty() && reads_.has_room() &&
+         wire_->queued_bytes() <= sessions_.options().pause_output_bytes) {
+    const uint32_t place = again_.front();
+    again_.pop_front();
+    ask(place);
+  }
 }
 
 void NativeSession::update_reading() {
@@ -165,21 +185,35 @@ bool NativeSession::submit(proto::ClientRequest& request) {
     }
     group = *found;
   }
-  const bool read = request.kind == proto::RequestKind::query;
-  const uint32_t place = take_place(request.correlation, read);
+  const uint32_t place = take_place(request.correlation);
+  UnderWay& taken = places_[place];
   const Duration left =
       request.deadline_us == 0 ? sessions_.options().deadline : request.deadline_us * microseconds;
-  node::Request sent{.group = group,
-                     .payload = std::move(request.payload),
-                     .deadline = places_[place].started + left,
-                     .caller = this,
-                     .token = place};
-  if (read) {
-    service.query(std::move(sent));
+  const Instant deadline = taken.started + left;
+  if (request.kind == proto::RequestKind::query) {
+    taken.read = true;
+    taken.group = group;
+    taken.deadline = deadline;
+    taken.question = std::move(request.payload);
+    ask(place);
   } else {
-    service.propose(std::move(sent));
+    service.propose({.group = group,
+                     .payload = std::move(request.payload),
+                     .deadline = deadline,
+                     .caller = this,
+                     .token = place});
   }
   return true;
+}
+
+void NativeSession::ask(uint32_t place) {
+  reads_.begin();
+  const UnderWay& read = places_[place];
+  sessions_.service().query({.group = read.group,
+                             .payload = read.question,
+                             .deadline = read.deadline,
+                             .caller = this,
+                             .token = place});
 }
 
 void NativeSession::status(uint64_t correlation) {
@@ -206,28 +240,31 @@ void NativeSession::find_group(const proto::ClientRequest& request) {
 
 // ---- replies out ----
 
-uint32_t NativeSession::take_place(uint64_t correlation, bool read) {
+uint32_t NativeSession::take_place(uint64_t correlation) {
   if (free_places_.empty()) {
     free_places_.push_back(static_cast<uint32_t>(places_.size()));
     places_.emplace_back();
   }
   const uint32_t place = free_places_.back();
   free_places_.pop_back();
-  places_[place] = {correlation, sessions_.service().now(), read};
+  places_[place].correlation = correlation;
+  places_[place].started = sessions_.service().now();
   ++unanswered_;
-  if (read) reads_.begin();
   return place;
 }
 
 NativeSession::UnderWay NativeSession::give_place(uint64_t token) {
   free_places_.push_back(static_cast<uint32_t>(token));
   --unanswered_;
-  return places_[token];
+  return std::exchange(places_[token], {});
 }
 
 void NativeSession::answer(uint64_t token, const port::Answer& answer) {
+  if (places_[token].read) {
+    reads_.end(answer.body.size());
+    if (too_much(answer)) return again_.push_back(static_cast<uint32_t>(token));
+  }
   const UnderWay request = give_place(token);
-  if (request.read) reads_.end(answer.body.size());
   auto& metrics = sessions_.native();
   (request.read ? metrics.query_ns : metrics.propose_ns)
       .record(static_cast<uint64_t>(sessions_.service().now() - request.started));
@@ -240,7 +277,7 @@ void NativeSession::answer(uint64_t token, const port::Answer& answer) {
          .leader_address = leader == addresses.end() ? std::string_view() : leader->second,
          .detail = answer.detail},
         answer.body);
-  if (!waiting_.empty() || ending_) sessions_.later(*this);
+  if (!waiting_.empty() || !again_.empty() || ending_) sessions_.later(*this);
 }
 
 void NativeSession::reply(const proto::ClientReply& reply, Bytes body) {

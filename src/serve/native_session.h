@@ -33,19 +33,26 @@ class NativeSession final : public Session, private port::Caller {
     uint64_t correlation = 0;
     Instant started = 0;
     bool read = false;
+    // Of a read, which may have to be asked again.
+    GroupId group = 0;
+    Instant deadline = 0;
+    mem::Buffer question;
   };
 
   void answer(uint64_t token, const port::Answer& answer) override;
 
   void pump();
   bool has_room() const;
+  bool too_much(const port::Answer& answer) const;
+  void ask(uint32_t place);
+  void ask_again();
   bool dispatch(const mem::Buffer& frame);  // false: it has to wait
   void greet(const proto::ClientHello& hello);
   bool serve(proto::ClientRequest& request);
   bool submit(proto::ClientRequest& request);
   void status(uint64_t correlation);
   void find_group(const proto::ClientRequest& request);
-  uint32_t take_place(uint64_t correlation, bool read);
+  uint32_t take_place(uint64_t correlation);
   UnderWay give_place(uint64_t token);
   template <class Frame>
   void send(const Frame& frame);
@@ -67,6 +74,7 @@ class NativeSession final : public Session, private port::Caller {
 
   std::vector<UnderWay> places_;  // a request's token is its place
   std::vector<uint32_t> free_places_;
+  std::deque<uint32_t> again_;  // reads whose replies came when there was no room for them
   uint32_t unanswered_ = 0;
   ReadWindow reads_;
 };

@@ -351,7 +351,7 @@ void RespSession::info(Arguments arguments) {
   std::string wanted;
   for (const Bytes section : arguments.subspan(1)) wanted += " " + lower(as_text(section)) + " ";
   const uint64_t number = open_slot({.kind = PendingReply::Kind::info});
-  submitted(number);
+  ++unanswered_;
   sessions_.service().status([this, number, wanted](const node::NodeStatus& status) {
     --unanswered_;
     complete(number, slot(number).reply.version,

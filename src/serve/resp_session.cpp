@@ -1,5 +1,7 @@
 #include "serve/resp_session.h"
 
+#include <algorithm>
+
 #include "base/assert.h"
 #include "base/checksum.h"
 #include "base/say.h"
@@ -40,6 +42,7 @@ void RespSession::on_closed() {
   wire_ = nullptr;
   ending_ = true;
   waiting_.clear();
+  again_.clear();
   command_waits_ = false;
   sessions_.resp().connected.add(-1);
   sessions_.later(*this);
@@ -53,6 +56,7 @@ void RespSession::go_on() {
 
 void RespSession::pump() {
   using Step = proto::RespParser::Step;
+  ask_again();
   while (!ending_) {
     if (!command_waits_) {
       const Step step = parser_.next();
@@ -81,8 +85,27 @@ void RespSession::pump() {
 }
 
 bool RespSession::has_room() const {
-  return tail_ - head_ < slots_.size() &&
+  return tail_ - head_ < slots_.size() && again_.empty() &&
          wire_->queued_bytes() <= sessions_.options().pause_output_bytes;
+}
+
+// Whether a reply to a read has to be dropped: its client does not take those before it. (Reads change
+// nothing: one that is asked again is as linearizable as if it had only been slow.) The first in order
+// only needs the wire's room, so that those that are held behind it can follow.
+bool RespSession::too_much(uint64_t number, const port::Answer& answer) const {
+  if (wire_ == nullptr || answer.status != BOP_OK) return false;
+  const Options& options = sessions_.options();
+  const size_t kept = wire_->queued_bytes() + (number == head_ ? 0 : held_bytes_);
+  return kept > options.pause_output_bytes + options.read_ahead_bytes;
+}
+
+void RespSession::ask_again() {
+  while (!again_.empty() && reads_.has_room() &&
+         wire_->queued_bytes() <= sessions_.options().pause_output_bytes) {
+    const uint64_t number = again_.front();
+    again_.pop_front();
+    ask(number);
+  }
 }
 
 // Nothing is read while a command waits: what cannot be worked on is left to the client's side.
@@ -138,7 +161,7 @@ bool RespSession::admit(const RespCommand& command, Arguments arguments) {
 
 // A read that runs beside a write of its key might see it, or not: either could be out of order.
 bool RespSession::conflicts(const Access& access) const {
-  if ((access.reads ? writes_ : reads_.under_way()) == 0) return false;
+  if ((access.reads ? writes_ : reads_.under_way() + again_.size()) == 0) return false;
   for (uint64_t number = head_; number != tail_; ++number) {
     const Slot& other = slot(number);
     if (other.done || (access.reads ? !other.access.writes : !other.access.reads)) continue;
@@ -163,17 +186,12 @@ uint64_t RespSession::open_slot(PendingReply reply) {
   return number;
 }
 
-void RespSession::submitted(uint64_t number) {
-  slot(number).access = access_;
-  ++unanswered_;
-  if (access_.reads) reads_.begin();
-  writes_ += access_.writes ? 1 : 0;
-}
-
 void RespSession::propose(PendingReply reply, mem::Buffer command) {
   if (!find_group()) return;
   const uint64_t number = open_slot(std::move(reply));
-  submitted(number);
+  slot(number).access = access_;
+  ++unanswered_;
+  ++writes_;
   sessions_.service().propose({.group = group_,
                                .payload = std::move(command),
                                .deadline = slot(number).started + sessions_.options().deadline,
@@ -188,10 +206,18 @@ void RespSession::propose(PendingReply reply, const proto::KvOperation& operatio
 void RespSession::query(PendingReply reply, mem::Buffer question) {
   if (!find_group()) return;
   const uint64_t number = open_slot(std::move(reply));
-  submitted(number);
+  slot(number).access = access_;
+  slot(number).question = std::move(question);
+  ask(number);
+}
+
+void RespSession::ask(uint64_t number) {
+  ++unanswered_;
+  reads_.begin();
+  const Slot& asked = slot(number);
   sessions_.service().query({.group = group_,
-                             .payload = std::move(question),
-                             .deadline = slot(number).started + sessions_.options().deadline,
+                             .payload = asked.question,
+                             .deadline = asked.started + sessions_.options().deadline,
                              .caller = this,
                              .token = number});
 }
@@ -213,7 +239,14 @@ void RespSession::answer(uint64_t token, const port::Answer& answer) {
   Slot& answered = slot(token);
   const Instant now = sessions_.service().now();
   --unanswered_;
-  if (answered.access.reads) reads_.end(answer.body.size());
+  if (answered.access.reads) {
+    reads_.end(answer.body.size());
+    if (too_much(token, answer)) {
+      again_.insert(std::upper_bound(again_.begin(), again_.end(), token), token);
+      return;
+    }
+    answered.question = {};
+  }
   writes_ -= answered.access.writes ? 1 : 0;
   auto& metrics = sessions_.resp();
   (answered.access.writes ? metrics.propose_ns : metrics.query_ns)
@@ -222,7 +255,7 @@ void RespSession::answer(uint64_t token, const port::Answer& answer) {
     write_reply(out, answered.reply, answer, sessions_.shared().cursors, now);
   });
   if (answer.status < 0 && answer.status != BOP_E_CONDITION_FAILED) metrics.errors.add();
-  if (command_waits_ || ending_) sessions_.later(*this);
+  if (command_waits_ || !again_.empty() || ending_) sessions_.later(*this);
 }
 
 void RespSession::append(std::span<const mem::Buffer> parts) {
@@ -233,6 +266,7 @@ void RespSession::append(std::span<const mem::Buffer> parts) {
 void RespSession::send_ready() {
   while (head_ != tail_ && slot(head_).done) {
     Slot& ready = slot(head_);
+    for (const mem::Buffer& part : ready.parts) held_bytes_ -= part.size();
     append(ready.parts);
     ready.parts.clear();
     ready.reply.note = {};

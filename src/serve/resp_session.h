@@ -55,6 +55,7 @@ class RespSession final : public Session, private port::Caller {
     Access access;
     Instant started = 0;
     bool done = false;
+    mem::Buffer question;            // of a read, which may have to be asked again
     std::vector<mem::Buffer> parts;  // the reply, once done
   };
 
@@ -64,6 +65,9 @@ class RespSession final : public Session, private port::Caller {
   void pump();
   bool dispatch(Arguments arguments);  // false: it has to wait
   bool has_room() const;
+  bool too_much(uint64_t number, const port::Answer& answer) const;
+  void ask(uint64_t number);
+  void ask_again();
   bool admit(const RespCommand& command, Arguments arguments);
   bool conflicts(const Access& access) const;
   void update_reading();
@@ -75,7 +79,6 @@ class RespSession final : public Session, private port::Caller {
   void propose(PendingReply reply, mem::Buffer command);
   void propose(PendingReply reply, const proto::KvOperation& operation);
   void query(PendingReply reply, mem::Buffer question);
-  void submitted(uint64_t number);
   bool find_group();
   template <class Write>
   void reply(Write write);
@@ -138,6 +141,8 @@ class RespSession final : public Session, private port::Caller {
   uint64_t head_ = 0;
   uint64_t tail_ = 0;
   uint32_t unanswered_ = 0;
+  size_t held_bytes_ = 0;       // of replies that wait in their slots for one before them
+  std::deque<uint64_t> again_;  // reads whose replies came when there was no room for them
   ReadWindow reads_;
   uint32_t writes_ = 0;  // under way
 
@@ -168,6 +173,7 @@ void RespSession::complete(uint64_t number, int version, Write write) {
       append(parts);
     } else {
       completed.parts.assign(parts.begin(), parts.end());
+      held_bytes_ += scratch.size();
     }
   }
   if (number == head_) send_ready();

@@ -25,7 +25,8 @@ struct Options {
   Duration deadline = 5 * seconds;      // of a request whose client names none
   uint32_t max_pipeline = 1024;         // unanswered requests of a connection; more wait unread
   size_t pause_output_bytes = 1 << 20;  // replies waiting to be sent: no further command begins
-  size_t read_ahead_bytes = 8 << 20;    // replies to questions under way may come to about that
+  size_t read_ahead_bytes = 2 << 20;    // as many questions are under way as replies of that size
+                                        // answer; what comes beyond is dropped and asked for again
   uint32_t max_http_requests = 4096;    // under way on a shard; more are refused
   uint32_t max_connections = 10'000;    // as configured, to be told to those who ask
   std::string version;                  // of this program

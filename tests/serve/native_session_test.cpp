@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "proto/kv.h"
 #include "world.h"
@@ -249,6 +250,65 @@ TEST(NativeSession, begins_nothing_while_its_replies_are_not_read) {
   }
   EXPECT_TRUE(client.wire.paused);
   EXPECT_LT(client.wire.sent.size(), 12'000u);
+}
+
+TEST(NativeSession, reads_whose_replies_turn_out_large_cost_bounded_memory_and_are_all_answered) {
+  Options options;
+  options.pause_output_bytes = 10'000;
+  options.read_ahead_bytes = 100'000;
+  World world(options);
+  NativeClient client(world);
+  client.greet();
+  const std::string large(20'000, 'v');
+  client.talk(encoded(ClientRequest{1, RequestKind::propose, 1, 0, put_command("k", large)}));
+  for (int i = 0; i < 100; ++i) {  // small ones: many may be under way
+    client.talk(encoded(ClientRequest{1, RequestKind::query, 1, 0, get_question("none")}));
+  }
+  client.wire.reads = false;
+  std::string sent;
+  for (uint64_t i = 1; i <= 50; ++i) {
+    sent += encoded(ClientRequest{i, RequestKind::query, 1, 0, get_question("k")});
+  }
+  client.send(sent);
+  EXPECT_GT(world.service.waiting(), 20u) << "few enough to be answered whole prove nothing";
+  world.settle();
+  EXPECT_LT(client.wire.sent.size(), 150'000u);
+
+  std::string all;
+  while (!client.wire.sent.empty()) {
+    all += client.wire.take();
+    client.session().on_drained();
+    world.settle();
+  }
+  std::set<uint64_t> answered;
+  for (const ClientFrame& frame : decode(all).frames) {
+    const auto& reply = std::get<ClientReply>(frame);
+    EXPECT_EQ(reply.status, BOP_OK);
+    EXPECT_GT(reply.body.size(), large.size());
+    EXPECT_TRUE(answered.insert(reply.correlation).second) << reply.correlation;
+  }
+  EXPECT_EQ(answered.size(), 50u);
+  client.close();
+  EXPECT_EQ(world.sessions.count(), 0u);
+}
+
+TEST(NativeSession, a_client_that_leaves_while_reads_are_to_be_asked_again_is_forgotten) {
+  Options options;
+  options.pause_output_bytes = options.read_ahead_bytes = 10'000;
+  World world(options);
+  NativeClient client(world);
+  client.greet();
+  client.talk(encoded(
+      ClientRequest{1, RequestKind::propose, 1, 0, put_command("k", std::string(15'000, 'v'))}));
+  client.wire.reads = false;
+  for (uint64_t i = 1; i <= 4; ++i) {
+    client.send(encoded(ClientRequest{i, RequestKind::query, 1, 0, get_question("k")}));
+  }
+  world.settle();
+  EXPECT_LT(client.wire.sent.size(), 40'000u);
+  client.drop();
+  world.settle();
+  EXPECT_EQ(world.sessions.count(), 0u);
 }
 
 TEST(NativeSession, lives_until_what_it_asked_is_answered_though_its_connection_is_gone) {

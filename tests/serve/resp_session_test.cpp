@@ -221,6 +221,55 @@ TEST(RespSession, begins_no_more_reads_than_it_has_memory_set_aside_for_their_re
   EXPECT_EQ(world.service.waiting(), 50u);
 }
 
+TEST(RespSession,
+     reads_whose_replies_turn_out_large_cost_bounded_memory_and_are_all_answered_in_order) {
+  for (const bool in_order : {true, false}) {
+    Options options;
+    options.pause_output_bytes = 10'000;
+    options.read_ahead_bytes = 100'000;
+    World world(options);
+    RespClient client(world);
+    const std::string large(20'000, 'v');
+    client.talk(command({"SET", "k", large}));
+    for (int i = 0; i < 100; ++i) client.talk("GET none\r\n");  // small ones: many may be under way
+    client.wire.reads = false;
+    std::string pipeline;
+    for (int i = 0; i < 50; ++i) pipeline += "GET k\r\n";
+    client.send(pipeline + "SET k new\r\nGET k\r\n");
+    EXPECT_GT(world.service.waiting(), 20u) << "few enough to be answered whole prove nothing";
+    while (world.service.waiting() > 0) {
+      world.service.answer(in_order ? 0 : world.service.waiting() - 1);
+    }
+    world.settle();
+    EXPECT_LT(client.wire.sent.size(), 150'000u);
+
+    std::string all = client.wire.take();
+    for (int rounds = 0; rounds < 1000 && client.wire.paused; ++rounds) {
+      client.session().on_drained();
+      world.settle();
+      all += client.wire.take();
+    }
+    std::string expected;
+    for (int i = 0; i < 50; ++i) expected += "$20000\r\n" + large + "\r\n";
+    EXPECT_TRUE(all == expected + "+OK\r\n$3\r\nnew\r\n") << all.size();
+  }
+}
+
+TEST(RespSession, a_client_that_leaves_while_reads_are_to_be_asked_again_is_forgotten) {
+  Options options;
+  options.pause_output_bytes = options.read_ahead_bytes = 10'000;
+  World world(options);
+  RespClient client(world);
+  client.talk(command({"SET", "k", std::string(15'000, 'v')}));
+  client.wire.reads = false;
+  client.send("GET k\r\nGET k\r\nGET k\r\nGET k\r\n");
+  world.settle();
+  EXPECT_LT(client.wire.sent.size(), 40'000u);
+  client.drop();
+  world.settle();
+  EXPECT_EQ(world.sessions.count(), 0u);
+}
+
 TEST(RespSession, lives_until_what_it_asked_is_answered_though_its_connection_is_gone) {
   World world;
   RespClient client(world);
