@@ -39,9 +39,10 @@ const Key keys[] = {
      "HOST:PORT for the other nodes. Empty: only where this node is alone."},
 
     {"log.segment_bytes", Kind::integer, "67108864",
-     "Bytes of one segment file of the log, preallocated and pre-written.", 1 * mib, 1 * gib},
+     // The least holds the largest key and value of kv in one frame (log/open.cpp).
+     "Bytes of one segment file of the log, preallocated and pre-written.", 2 * mib, 1 * gib},
     {"log.max_bytes", Kind::integer, "8589934592",
-     "Bytes of all segments of a shard; beyond, writes are refused as BOP_E_LOG_FULL.", 4 * mib,
+     "Bytes of all segments of a shard; beyond, writes are refused as BOP_E_LOG_FULL.", 8 * mib,
      1024 * gib},
     {"log.direct", Kind::boolean, "true",
      "Bypasses the page cache for the log where the file system can."},
@@ -62,8 +63,8 @@ const Key keys[] = {
     {"limits.key_bytes", Kind::integer, "1024", "The longest key.", 1, 1024},
     {"limits.value_bytes", Kind::integer, "1048576", "The longest value.", 1, 1 * mib},
     {"limits.output_bytes", Kind::integer, "16777216",
-     "Replies that a connection's client has not read; beyond, the connection is not read.",
-     64 * kib, 1 * gib},
+     "Replies that a connection's client has not read; beyond, the connection is closed.", 64 * kib,
+     1 * gib},
     {"limits.peer_queue_bytes", Kind::integer, "67108864",
      "Bytes that wait for one peer on one lane; beyond, frames are dropped and sent again later.",
      1 * mib, 4 * gib},

@@ -194,6 +194,8 @@ void Replica::route(Request request) {
 }
 
 void Replica::stage(const Origin& origin, Instant deadline, mem::Buffer payload) {
+  if (payload.size() > ports_.log.largest_payload())
+    return defer(origin, BOP_E_TOO_LARGE, "a command that no segment of the log can hold");
   if (auto room = ports_.log.room(payload.size() + 64); !room)
     return defer(origin, room.error().code, room.error().detail);
   if (staged_.size() + proposals_.size() >= options_.max_open_proposals)
@@ -463,6 +465,10 @@ void Replica::write(const raft::PersistMark& mark, Index first) {
   auto written = ports_.log.append(append);
   if (written) return;
   if (written.error().code == BOP_E_LATCHED) return halt(written.error());
+  if (written.error().code == BOP_E_TOO_LARGE) {
+    // From a leader whose segments are larger: no waiting will make room for it.
+    return halt({BOP_E_UNAVAILABLE, "the log's segments are too small: " + written.error().detail});
+  }
   // No room: nothing was written, so writing it later is no retry of a failed write.
   held_back_ = mark;
   held_back_first_ = first;

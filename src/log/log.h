@@ -118,11 +118,13 @@ class Log {
   virtual void attach(GroupId group, Appender* appender) = 0;
 
   // Gathers; entries' payloads are copied into the frame before it returns. Errors change nothing:
-  // LOG_FULL, DISK_FULL (entries only; a hard state alone goes to the reserve), OVERLOADED, LATCHED.
+  // TOO_LARGE, LOG_FULL, DISK_FULL (entries only; a hard state alone goes to the reserve), OVERLOADED, LATCHED.
   virtual Status append(const Append& append) = 0;
   virtual void flush() = 0;
   // Whether append would take entries of that many bytes now.
   virtual Status room(size_t bytes) const = 0;
+  // The largest payload of one entry that append would ever take: beyond, TOO_LARGE.
+  virtual size_t largest_payload() const = 0;
 
   // Reads entries of a group from `first` on, up to `max_bytes` (at least one entry), from the files
   // or from what is still in memory. `done` is called later on this thread, never from within.

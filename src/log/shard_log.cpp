@@ -46,8 +46,11 @@ ShardLog::Demand ShardLog::demand_of(const Append& append) {
 
 Status ShardLog::check(const Demand& demand) const {
   if (latched_) return std::unexpected(*latched_);
-  const size_t largest = size_t{max_frame_blocks_} * block_stream_bytes - record_header_bytes;
-  if (demand.largest > largest) return fail(BOP_E_TOO_LARGE, "an entry for the log");
+  if (demand.largest > largest_payload() + entry_header_bytes) {
+    return fail(BOP_E_TOO_LARGE, "an entry of " + std::to_string(demand.largest) +
+                                     " bytes, this log takes " +
+                                     std::to_string(largest_payload() + entry_header_bytes));
+  }
   const size_t in_open = open_ != nullptr ? open_->frame.size() : 0;
   if (gathered_bytes_ + in_open + demand.bytes > options_.max_gathered_bytes) {
     return fail(BOP_E_OVERLOADED, "bytes gathered for the log");
@@ -68,6 +71,10 @@ Status ShardLog::check_space(const Demand& demand) const {
 
 Status ShardLog::room(size_t bytes) const {
   return check({.bytes = record_header_bytes + bytes, .count = 1, .largest = 0});
+}
+
+size_t ShardLog::largest_payload() const {
+  return size_t{max_frame_blocks_} * block_stream_bytes - record_header_bytes - entry_header_bytes;
 }
 
 Status ShardLog::append(const Append& append) {
@@ -195,7 +202,8 @@ ShardLog::Gathering& ShardLog::gathering_for(size_t bytes) {
 
 std::unique_ptr<ShardLog::Gathering> ShardLog::begin(FrameKind kind, size_t bytes) {
   const uint32_t needed = std::max(1u, blocks_for(bytes));
-  if (blocks_left() < needed + summary_blocks()) end_segment();
+  // Segments that were made when they were smaller may all be too small for it.
+  while (blocks_left() < needed + summary_blocks()) end_segment();
   const uint32_t left = blocks_left();
   const uint32_t reserve = std::min(summary_blocks(), left - needed);
   auto gathering = take_memory();

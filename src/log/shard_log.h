@@ -44,6 +44,7 @@ class ShardLog final : public Log, private port::Completion {
   Status append(const Append& append) override;
   void flush() override { submit(); }
   Status room(size_t bytes) const override;
+  size_t largest_payload() const override;
   void read(GroupId group, Index first, size_t max_bytes, EntriesDone done) override;
   void release(GroupId group, raft::EntryId through) override;
   bool healthy(Instant now, Duration limit) const override;

@@ -18,7 +18,7 @@ class Bopd(Case):
 data_directory = "data"
 cluster_id = "{cluster}"
 node_id = {node}
-log.segment_bytes = 1048576
+log.segment_bytes = 2097152
 log.max_bytes = 16777216
 listen.native = "127.0.0.1:{self.port}"
 listen.resp = "127.0.0.1:{self.port + 1}"

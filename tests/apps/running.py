@@ -12,7 +12,7 @@ import unittest
 
 BIN = os.environ["BOP_BIN"]
 LIMIT_S = 60
-SMALL_LOG = ["--set=log.segment_bytes=1048576", "--set=log.max_bytes=16777216"]
+SMALL_LOG = ["--set=log.segment_bytes=2097152", "--set=log.max_bytes=16777216"]
 
 
 def wait_until(condition, what, limit_s=LIMIT_S):

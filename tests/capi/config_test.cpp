@@ -117,9 +117,9 @@ TEST(ConfigErrors, of_syntax_name_the_line) {
 TEST(ConfigErrors, of_the_whole_name_the_key_that_does_not_fit) {
   EXPECT_EQ(error_with("raft.heartbeat_ms = 500"),
             "bopd.toml:4: raft.heartbeat_ms: must be at most a third of raft.election_timeout_ms");
-  EXPECT_EQ(error_with("log.segment_bytes = 1048577"),
+  EXPECT_EQ(error_with("log.segment_bytes = 2097153"),
             "bopd.toml:4: log.segment_bytes: must be a multiple of 4096");
-  EXPECT_EQ(error_with("log.max_bytes = 4194304"),
+  EXPECT_EQ(error_with("log.max_bytes = 8388608"),
             "bopd.toml:4: log.max_bytes: must hold at least four segments");
   EXPECT_EQ(error_with("listen.http = \"127.0.0.1:7100\""),
             "bopd.toml:4: listen.http: 127.0.0.1:7100 is listened on already");

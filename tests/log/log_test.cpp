@@ -151,6 +151,18 @@ TEST(Log, refuses_by_name_what_it_cannot_take) {
   EXPECT_TRUE(rig.append(1, 1, 9, 2, 1000));
 }
 
+TEST(Log, takes_an_entry_of_its_largest_payload_and_none_that_is_larger) {
+  Rig rig;
+  rig.open(true);
+  const size_t largest = rig.log->largest_payload();
+  EXPECT_EQ(rig.append(1, 1, 1, 1, largest + 1).error().code, BOP_E_TOO_LARGE);
+  rig.write(1, 1, 1, 3, largest);
+  EXPECT_TRUE(same(rig.read(1, 2)->front(), make_entry(1, 2, largest)));
+  rig.close();
+  rig.open();
+  EXPECT_EQ(rig.found(1)->last, 3u);
+}
+
 TEST(Log, seals_once_when_it_was_idle_for_a_while) {
   Rig rig;
   rig.open(true);

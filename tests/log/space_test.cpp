@@ -43,6 +43,24 @@ TEST(LogSpace, goes_on_in_the_next_segment_while_it_is_still_being_made) {
   EXPECT_EQ(rig.read(1, 1, 10 << 20)->size(), 300u);
 }
 
+TEST(LogSpace, goes_past_segments_that_were_made_when_they_were_smaller) {
+  Rig rig;
+  rig.open(true);
+  rig.write(1, 1, 1, 1);
+  rig.close();  // with a second segment made ahead
+  rig.options.segment_bytes = 1 << 20;
+  rig.options.max_frame_bytes = 1 << 20;
+  rig.open();
+  const size_t payload = 600'000;  // more than an old segment
+  rig.write(1, 1, 2, 1, payload);
+  EXPECT_TRUE(same(rig.read(1, 2)->front(), make_entry(1, 2, payload)));
+  rig.close();
+  rig.open();
+  EXPECT_EQ(rig.found(1)->last, 2u);
+  EXPECT_EQ(rig.found(1)->health, Health::ok) << rig.found(1)->reason;
+  EXPECT_TRUE(same(rig.read(1, 2)->front(), make_entry(1, 2, payload)));
+}
+
 TEST(LogSpace, uses_released_segments_again) {
   Rig rig;
   rig.open(true);
