@@ -11,7 +11,7 @@
 namespace bop::log {
 namespace {
 
-constexpr size_t piece_bytes = 1 << 20;
+constexpr size_t piece_bytes = 256 << 10;
 constexpr Duration first_retry = 100 * milliseconds;
 constexpr Duration longest_retry = 5 * seconds;
 // One is kept to be the next segment; more than that are given back.
@@ -26,6 +26,7 @@ Segments::Segments(port::FileSystem& files, std::string directory, const Options
       options_(options),
       clock_(clock),
       retry_(timers.make_timer([this] { choose(); })),
+      pause_(timers.make_timer([this] { fill_next_piece(); })),
       retry_after_(first_retry),
       pattern_(static_cast<uint8_t*>(mem::allocate_aligned(piece_bytes, block_bytes))) {}
 
@@ -158,7 +159,7 @@ void Segments::complete(Result<size_t> result) {
       break;
     case Step::filling:
       filled_ += *result;
-      fill_next_piece();
+      fill_after_pause();
       break;
     case Step::renaming:
     case Step::naming:
@@ -179,7 +180,18 @@ void Segments::complete(Result<size_t> result) {
   }
 }
 
+// Leaves the device to the log for as long as a piece took; not when the log waits for the segment.
+void Segments::fill_after_pause() {
+  const bool log_waits = next_ < wanted_;
+  if (log_waits || filled_ == options_.segment_bytes) return fill_next_piece();
+  pause_->arm(clock_.now() + (clock_.now() - piece_began_));
+}
+
 void Segments::fill_next_piece() {
+  if (stopped_) {
+    step_ = Step::resting;
+    return;
+  }
   if (filled_ == options_.segment_bytes) {
     step_ = Step::naming;
     making_ = std::make_shared<Segment>(Segment{next_, options_.segment_bytes, std::move(opened_)});
@@ -191,6 +203,7 @@ void Segments::fill_next_piece() {
     fill_never_written(pattern_ + at, options_.log_id, filled_ + at);
   }
   const Bytes piece[] = {{pattern_, size}};
+  piece_began_ = clock_.now();
   opened_->write(filled_, piece, *this);
 }
 

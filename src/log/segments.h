@@ -5,9 +5,12 @@
 //             wanted                  a released one is there
 //   resting ──────────► choosing ──────────────────────────► renaming ──────────► syncing ─► ready
 //      ▲                   │ │  room for a new one                                   ▲
-//      │                   │ └───────► opening ─► filling (1 MiB a time) ─► naming ──┘
+//      │                   │ └───────► opening ─► filling (in pieces) ────► naming ──┘
 //      │   no room: later  │              no space │
 //      └───────────────────┴──────── discarding ◄──┘
+//
+// A write of the log that comes while a segment is filled waits for one piece at most; between pieces
+// the device is the log's for as long as the last one took.
 //
 // Every failure but "no space" is told to the owner, who latches.
 #pragma once
@@ -89,6 +92,7 @@ class Segments : private port::Completion {
   // The first released segment that nobody reads, of the size wanted or of any; end: none.
   std::vector<std::shared_ptr<Segment>>::iterator reusable(uint64_t size);
   void recycle(std::vector<std::shared_ptr<Segment>>::iterator released);
+  void fill_after_pause();
   void fill_next_piece();
   void after_failure(const Error& error);
   void try_later();
@@ -100,7 +104,7 @@ class Segments : private port::Completion {
   const Options options_;
   const port::Clock& clock_;
   Owner owner_;
-  std::unique_ptr<port::Timer> retry_;
+  std::unique_ptr<port::Timer> retry_, pause_;
   Duration retry_after_;
 
   std::map<uint32_t, std::shared_ptr<Segment>> segments_;  // needed, and those prepared
@@ -117,6 +121,7 @@ class Segments : private port::Completion {
   std::shared_ptr<Segment> making_;
   std::unique_ptr<port::File> opened_;
   uint64_t filled_ = 0;
+  Instant piece_began_ = 0;
   uint8_t* pattern_ = nullptr;  // of one piece
 };
 

@@ -43,6 +43,34 @@ TEST(LogSpace, goes_on_in_the_next_segment_while_it_is_still_being_made) {
   EXPECT_EQ(rig.read(1, 1, 10 << 20)->size(), 300u);
 }
 
+TEST(LogSpace, leaves_the_device_to_the_log_between_the_pieces_of_a_segment) {
+  Rig rig;
+  rig.options.segment_bytes = 1 << 20;
+  rig.open(true);
+  ASSERT_TRUE(rig.disk.step());  // the file is opened, its first piece is under way
+  ASSERT_EQ(rig.disk.under_way(), 1u);
+  rig.clock.now_ += 3 * milliseconds;
+  ASSERT_TRUE(rig.disk.step());
+  rig.clock.now_ += 2 * milliseconds;
+  EXPECT_FALSE(rig.step());
+  rig.clock.now_ += 1 * milliseconds;
+  EXPECT_TRUE(rig.step());
+  EXPECT_EQ(rig.disk.under_way(), 1u);
+}
+
+TEST(LogSpace, fills_a_segment_without_pause_when_the_log_waits_for_it) {
+  Rig rig;
+  rig.options.segment_bytes = 1 << 20;
+  rig.open(true);
+  TestAppender& told = rig.appender(1);
+  ASSERT_TRUE(rig.append(1, 1, 1, 500, 2500));  // more than the first segment
+  rig.log->flush();
+  while (told.last_durable < 1 && (rig.post.run_one() || rig.disk.step())) {
+    rig.clock.now_ += 1 * milliseconds;  // and no timer fires
+  }
+  EXPECT_EQ(told.last_durable, 1u);
+}
+
 TEST(LogSpace, goes_past_segments_that_were_made_when_they_were_smaller) {
   Rig rig;
   rig.open(true);
