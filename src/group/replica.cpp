@@ -47,6 +47,11 @@ bop_entry machine_entry(GroupId group, const raft::Entry& entry) {
   return out;
 }
 
+bool any_command(std::span<const raft::Entry> entries) {
+  return std::ranges::any_of(
+      entries, [](const raft::Entry& entry) { return entry.kind == raft::EntryKind::command; });
+}
+
 size_t bytes_of(std::span<const raft::Entry> entries) {
   size_t bytes = 0;
   for (const raft::Entry& entry : entries) bytes += entry.cost();
@@ -279,7 +284,7 @@ void Replica::receive(const raft::Message& message) {
   if (!own.entries.empty()) {
     // Without room in the log the entries are as good as lost: the leader sends them again, and what
     // remains of the message still says that it leads.
-    if (!ports_.log.room(bytes_of(own.entries))) own.entries = {};
+    if (!ports_.log.room(bytes_of(own.entries), any_command(own.entries))) own.entries = {};
   }
   events_.push_back(raft::Receive{own});
   touch();

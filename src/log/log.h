@@ -4,7 +4,8 @@
 //  (none) ──────────► serving ─────────────────────────► latched: refuses all, only a new
 //                        │  ▲                                     open() leaves it
 //               no room  ▼  │ room again
-//                       full: refuses appends of entries by name, takes votes from a reserve
+//                       full: refuses commands by name; votes and what a new leader appends, without
+//                             which nothing could be read, go to a reserve
 //
 // One write is under way while the next gathers: append() only gathers, flush() at the end of a turn
 // submits what gathered if no write is under way, and each completion submits the next. Appends of all
@@ -118,11 +119,12 @@ class Log {
   virtual void attach(GroupId group, Appender* appender) = 0;
 
   // Gathers; entries' payloads are copied into the frame before it returns. Errors change nothing:
-  // TOO_LARGE, LOG_FULL, DISK_FULL (entries only; a hard state alone goes to the reserve), OVERLOADED, LATCHED.
+  // TOO_LARGE, LOG_FULL, DISK_FULL (commands only; other entries and hard states go to the reserve), OVERLOADED,
+  // LATCHED.
   virtual Status append(const Append& append) = 0;
   virtual void flush() = 0;
-  // Whether append would take entries of that many bytes now.
-  virtual Status room(size_t bytes) const = 0;
+  // Whether append would take entries of that many bytes now, commands among them or not.
+  virtual Status room(size_t bytes, bool commands = true) const = 0;
   // The largest payload of one entry that append would ever take: beyond, TOO_LARGE.
   virtual size_t largest_payload() const = 0;
 

@@ -39,6 +39,7 @@ ShardLog::Demand ShardLog::demand_of(const Append& append) {
       const size_t size = size_of(entry);
       demand.bytes += size;
       demand.largest = std::max(demand.largest, size);
+      demand.commands |= entry.kind == raft::EntryKind::command;
     }
   }
   return demand;
@@ -59,18 +60,19 @@ Status ShardLog::check(const Demand& demand) const {
 }
 
 // While a segment can be made there is room. Else what is prepared is used up but for the summaries
-// at the end of a segment and a reserve for hard states alone.
+// at the end of a segment and a reserve for what is no command.
 Status ShardLog::check_space(const Demand& demand) const {
   if (segments_.obstacle() == BOP_OK) return {};
   const uint64_t reserve =
-      summary_blocks() + (demand.count > 0 ? reserve_for_votes(head_bytes_) : 0);
+      summary_blocks() + (demand.commands ? reserve_for_votes(head_bytes_) : 0);
   // A frame more for each break: one that ends the segment, one that is already closed.
   if (blocks_for(demand.bytes) + 2 + reserve <= space_blocks()) return {};
   return fail(segments_.obstacle());
 }
 
-Status ShardLog::room(size_t bytes) const {
-  return check({.bytes = record_header_bytes + bytes, .count = 1, .largest = 0});
+Status ShardLog::room(size_t bytes, bool commands) const {
+  return check(
+      {.bytes = record_header_bytes + bytes, .count = 1, .largest = 0, .commands = commands});
 }
 
 size_t ShardLog::largest_payload() const {

@@ -43,7 +43,7 @@ class ShardLog final : public Log, private port::Completion {
   void attach(GroupId group, Appender* appender) override;
   Status append(const Append& append) override;
   void flush() override { submit(); }
-  Status room(size_t bytes) const override;
+  Status room(size_t bytes, bool commands) const override;
   size_t largest_payload() const override;
   void read(GroupId group, Index first, size_t max_bytes, EntriesDone done) override;
   void release(GroupId group, raft::EntryId through) override;
@@ -86,7 +86,8 @@ class ShardLog final : public Log, private port::Completion {
   struct Demand {
     size_t bytes = record_header_bytes;
     size_t count = 0;
-    size_t largest = 0;  // entry
+    size_t largest = 0;     // entry
+    bool commands = false;  // among them
   };
 
   ShardLog(const LogPorts& ports, std::string directory, const Options& options);

@@ -163,6 +163,32 @@ TEST(LogSpace, a_full_log_refuses_entries_by_name_takes_votes_and_recovers_when_
   EXPECT_EQ(rig.found(1)->health, Health::ok);
 }
 
+TEST(LogSpace, a_full_log_takes_what_a_new_leader_appends) {
+  Rig rig;
+  rig.options.max_bytes = 4 * rig.options.segment_bytes;
+  rig.open(true);
+  Index next = 1;
+  EXPECT_EQ(fill(rig, 1, next).code, BOP_E_LOG_FULL);
+  rig.settle();
+  EXPECT_EQ(rig.log->room(1).error().code, BOP_E_LOG_FULL);
+  EXPECT_TRUE(rig.log->room(60, false));
+  raft::Entry noop = make_entry(5, next, 0);
+  noop.kind = raft::EntryKind::noop;
+  const TestAppender& told = rig.appender(1);
+  const std::span<const raft::Entry> piece(&noop, 1);
+  Append append;
+  append.group = 1;
+  append.hard = {5, 3};
+  append.leader_term = 5;
+  append.entries = {&piece, 1};
+  append.number = ++rig.numbers[1];
+  ASSERT_TRUE(rig.log->append(append));
+  rig.log->flush();
+  rig.run();
+  EXPECT_EQ(told.last_durable, append.number);
+  EXPECT_TRUE(same(rig.read(1, next)->front(), noop));
+}
+
 TEST(LogSpace, votes_are_refused_too_when_the_reserve_is_used_up) {
   Rig rig;
   rig.options.max_bytes = 3 * rig.options.segment_bytes;
