@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """Bytes that are not of the protocol, on every port: a clear end, the node unharmed, memory bounded."""
 
+import contextlib
 import random
-import signal
+import select
 import socket
 import struct
 import subprocess
+import time
 
+from harness import frames
 from harness.case import SharedDevCase, main
 from harness.process import program
 from harness.resp import encode
@@ -14,6 +17,9 @@ from harness.waiting import wait_until
 
 MEMORY_SLACK_BYTES = 96 << 20  # a connection may hold its limits' worth; not what a length claims
 CLOSED_WITHIN_S = 20
+STUCK_AFTER_S = 1.0
+TOO_LARGE, PROTOCOL = -5, -44  # bop/error.h
+UNREAD_BYTES = 8 << 20  # of one connection: unsent replies, those under way, and what was received
 
 
 class BadInput(SharedDevCase):
@@ -44,7 +50,8 @@ class BadInput(SharedDevCase):
         try:
             connection.sendall(data)
             if end:
-                connection.shutdown(socket.SHUT_WR)
+                with contextlib.suppress(OSError):  # closed by the node already
+                    connection.shutdown(socket.SHUT_WR)
             answer = bytearray()
             while piece := connection.recv(1 << 16):
                 answer += piece
@@ -60,7 +67,7 @@ class BadInput(SharedDevCase):
     # ---- RESP ----
 
     def test_resp_lengths_beyond_the_limit_are_refused_by_name(self):
-        for data in (b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$999999999999\r\n", b"*1000000000\r\n", b"*-7\r\n$1\r\na\r\n",
+        for data in (b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$999999999999\r\n", b"*1000000000\r\n",
                      b"$5\r\nhello\r\n\r\n*2\r\n$99999999999999999999999999\r\n", b"*1\r\n$-5\r\n"):
             with self.subTest(data=data):
                 answer = self.exchange(self.node.resp, data)
@@ -130,13 +137,21 @@ class BadInput(SharedDevCase):
         connection = self.connect(self.node.http)
         connection.sendall(b"PUT /v1/kv/endless HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
         chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
+        answer = b""
         try:
             for _ in range(1024):  # 64 MiB, were it to take them
                 connection.sendall(chunk)
+                answer += self.what_is_there(connection)
             self.fail("the node took 64 MiB of a value of at most 1 MiB")
         except (ConnectionResetError, BrokenPipeError):
             pass
+        self.assertEqual(self.http_code(answer), 413)
         self.assertEqual(self.node.ask("GET", "/v1/kv/endless")[0], 404)
+
+    def what_is_there(self, connection):
+        if not select.select([connection], [], [], 0)[0]:
+            return b""
+        return connection.recv(1 << 16)
 
     def test_http_values_and_keys_over_the_limit_are_refused(self):
         self.assertIn(self.node.ask("PUT", "/v1/kv/" + "k" * 1025, b"x")[0], (413, 414))
@@ -173,6 +188,40 @@ class BadInput(SharedDevCase):
             connections = [self.connect(address) for _ in range(50)]
             for connection in connections:
                 connection.close()
+
+    def test_native_frames_of_impossible_sizes_are_refused_by_name(self):
+        rest = frames.request(frames.PING, b"x" * 1000)[12:]
+        for size, error in ((0xFFFFFFFF, TOO_LARGE), (9 << 20, TOO_LARGE), (15, PROTOCOL)):
+            with self.subTest(size=size):
+                answer = self.exchange(self.node.native, frames.hello() + frames.frame(frames.CLIENT, rest, size))
+                self.assertEqual(self.goodbye(answer), error)
+
+    def goodbye(self, answer):
+        """The status that the last frame of a native connection tells."""
+        position = 0
+        while position < len(answer):
+            magic, size, _, _, kind = struct.unpack_from("<4sIIBB", answer, position)
+            self.assertEqual(magic, frames.CLIENT)
+            last, position = position, position + size
+        self.assertEqual(kind, 5, "a goodbye comes last")
+        return struct.unpack_from("<i", answer, last + 16)[0]
+
+    def test_frames_that_begin_within_others_are_refused(self):
+        one, other = frames.get(b"one"), frames.get(b"other")
+        mixed = frames.hello() + one[:20] + other + one[20:]
+        self.assertLess(len(self.exchange(self.node.native, mixed)), 300)
+        ours = frames.peer_hello(self.cluster.cluster_id, 2, 1)
+        self.assertEqual(self.exchange(self.node.peer, ours[:30] + ours + ours[30:]), b"")
+        answer = self.exchange(self.node.resp, b"*2\r\n$3" + encode("PING") + b"\r\nGET\r\n$3\r\none\r\n")
+        self.assertTrue(answer.startswith(b"-ERR Protocol error"), answer)
+
+    def test_peer_frames_of_another_cluster_or_of_impossible_sizes_get_no_answer(self):
+        for data in (frames.peer_hello("00" * 16, 2, 1), frames.peer_hello(self.cluster.cluster_id, 2, 3),
+                     frames.peer_hello(self.cluster.cluster_id, 77, 1),
+                     *(frames.peer_hello(self.cluster.cluster_id, 2, 1, size=size)
+                       for size in (0xFFFFFFFF, 9 << 20, 15))):
+            with self.subTest(data=data):
+                self.exchange(self.node.peer, data + b"\0" * 4096)
 
     def test_real_frames_with_flipped_bits_are_refused(self):
         recorded = self.record_native()
@@ -212,48 +261,50 @@ class BadInput(SharedDevCase):
 
     # ---- clients that do not read ----
 
-    def fill_until_stuck(self, connection, data):
-        """Sends until the node has stopped reading for a while; how many bytes it took."""
-        connection.settimeout(2)
-        taken = 0
-        try:
-            while taken < 256 << 20:
-                taken += connection.send(data)
-        except (TimeoutError, socket.timeout):
-            return taken
-        except (ConnectionResetError, BrokenPipeError):
-            return taken
-        self.fail("the node took 256 MiB of requests whose replies nobody reads")
+    def fill_until_stuck(self, address, first, again, count=4):
+        """Connections send `first` and then `again` without end, until the node reads none of them any more."""
+        connections = [self.connect(address) for _ in range(count)]
+        left = {}
+        for connection in connections:
+            connection.setblocking(False)
+            left[connection] = first
+        taken, moved = 0, time.monotonic()
+        while time.monotonic() < moved + STUCK_AFTER_S:
+            for connection in connections:
+                try:
+                    sent = connection.send(left[connection])
+                except BlockingIOError:
+                    continue
+                taken, moved = taken + sent, time.monotonic()
+                left[connection] = left[connection][sent:] or again
+            self.assertLess(taken, count * (64 << 20), "the node takes requests whose replies nobody reads")
+        return connections
+
+    def check_unread(self, address, small, large, greeting=b""):
+        """What a client costs that asks for much and takes nothing; first little, to look harmless."""
+        self.node.call("SET", "large", b"x" * 1_000_000)
+        before = self.node.memory_bytes()
+        connections = self.fill_until_stuck(address, greeting + small * 1000 + large * 100, large * 100)
+        grown = self.node.memory_bytes() - before
+        self.assertLess(grown, len(connections) * UNREAD_BYTES, f"it grew by {grown >> 20} MiB")
 
     def test_a_resp_client_that_never_reads_costs_bounded_memory(self):
-        self.node.call("SET", "large", b"x" * 1_000_000)
-        connection = self.connect(self.node.resp)
-        self.fill_until_stuck(connection, encode("GET", "large") * 100)
+        self.check_unread(self.node.resp, encode("GET", "small"), encode("GET", "large"))
 
     def test_an_http_client_that_never_reads_costs_bounded_memory(self):
-        self.node.call("SET", "large", b"x" * 1_000_000)
-        connection = self.connect(self.node.http)
-        self.fill_until_stuck(connection, b"GET /v1/kv/large HTTP/1.1\r\nHost: x\r\n\r\n" * 100)
+        def get(key):
+            return b"GET /v1/kv/%s HTTP/1.1\r\nHost: x\r\n\r\n" % key
+        self.check_unread(self.node.http, get(b"small"), get(b"large"))
 
     def test_a_native_client_that_never_reads_costs_bounded_memory(self):
-        bench = subprocess.Popen(
-            [program("bop"), "--endpoint", self.node.native, "bench", "kv", "--clients", "8", "--pipeline", "256",
-             "--keys", "500", "--size", "100000", "--read-ratio", "1", "--time", "60"],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        def end():
-            bench.send_signal(signal.SIGKILL)
-            bench.wait()
-        self.addCleanup(end)
-        def served():
-            return self.node.group()["commit"] >= self.start + 500
-        self.start = self.node.group()["commit"]
-        wait_until(served, "the bench has preloaded")
-        bench.send_signal(signal.SIGSTOP)
-        grown = []
-        def settled():
-            grown.append(self.node.memory_bytes())
-            return len(grown) > 20 and grown[-1] == grown[-10]
-        wait_until(settled, "the node's memory settles", poll_s=0.05)
+        self.check_unread(self.node.native, frames.get(b"small"), frames.get(b"large"), frames.hello())
+
+    def test_clients_that_never_read_do_not_hold_up_those_that_do(self):
+        self.node.call("SET", "large", b"x" * 1_000_000)
+        self.fill_until_stuck(self.node.resp, encode("GET", "large") * 100, encode("GET", "large") * 100)
+        with self.node.client() as client:
+            values = client.pipeline([("GET", "small")] * 1000 + [("GET", "large")] * 100)
+        self.assertEqual(values, [None] * 1000 + [b"x" * 1_000_000] * 100)
 
     def test_hundreds_of_idle_connections_are_held_and_let_go(self):
         connections = [self.connect(self.node.resp) for _ in range(900)]

@@ -18,7 +18,7 @@ class Kill(Case):
 
     def test_killing_the_leader_under_load_loses_nothing_that_was_acknowledged(self):
         with UniqueLoad(self.cluster.nodes) as load:
-            load.wait_for_progress(2000)
+            load.wait_for_progress(1000)
             leader = self.cluster.wait_for_leader()
             leader.kill()
             survivors = [node for node in self.cluster.nodes if node is not leader]
@@ -59,7 +59,7 @@ class Kill(Case):
             load.wait_for_progress(500)
             follower.kill()
             wait_until(lambda: not follower.alive(), "the follower is dead")
-            load.wait_for_progress(2000)
+            load.wait_for_progress(1000)
             # Nobody starts it again: its listeners stay closed, whoever would hold them.
             holds_for(lambda: follower.status() is None, 1.5, "the follower stays dead")
         self.assertTrue(self.cluster.dev.running())

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Limits of room: a full log, a full disk."""
+"""Limits of room: a full log, a full disk, a command larger than a segment."""
 
 import os
 import subprocess
@@ -9,62 +9,109 @@ from harness.case import Case, main
 from harness.dev import DevCluster
 from harness.hand import HandCluster
 from harness.resp import RespError
+from harness.waiting import wait_until
+
+FULL_SOON = {"log.segment_bytes": 2 << 20, "log.max_bytes": 8 << 20}
+VALUE = b"v" * 60_000
 
 
-def write_until_refused(node, size_bytes, most):
-    """(how many were acknowledged, the error reply)"""
-    value = b"v" * size_bytes
+def write_until_refused(node, kind, value=VALUE, most=3000):
+    """The last key that was acknowledged. Where followers are full first, the outcome of a write is unknown
+    before writes are refused."""
+    last = None
     with node.client(30) as client:
         for number in range(most):
+            key = f"fill {len(value)} {number}"
             try:
-                client.call("SET", f"fill {number}", value)
+                client.call("SET", key, value)
+                last = key
             except RespError as error:
-                return number, error
-    raise AssertionError(f"{most} writes of {size_bytes} bytes were taken")
+                if error.kind == kind:
+                    return last
+                assert error.kind == "UNKNOWNOUTCOME", error
+    raise AssertionError(f"{most} writes of {len(value)} bytes were taken")
 
 
-class Limits(Case):
-    def test_a_full_log_refuses_writes_by_name_and_goes_on_reading(self):
-        cluster = self.use(HandCluster(settings={"log.segment_bytes": 1 << 20, "log.max_bytes": 8 << 20}))
-        leader = cluster.wait_for_leader()
-        count, error = write_until_refused(leader, 60_000, 1000)
-        self.assertGreater(count, 20)
-        self.assertEqual(error.kind, "LOGFULL", error)
-        for node in cluster.nodes:
+class AFullLog(Case):
+    def setUp(self):
+        self.cluster = self.use(HandCluster(settings=FULL_SOON))
+        self.leader = self.cluster.wait_for_leader()
+        self.last = write_until_refused(self.leader, "LOGFULL")
+        write_until_refused(self.leader, "LOGFULL", b"to the brim")
+
+    def test_refuses_writes_by_name_and_goes_on_reading(self):
+        for node in self.cluster.nodes:
             self.assertTrue(node.alive())
-            self.assertEqual(node.call("GET", f"fill {count - 1}"), b"v" * 60_000)
-            self.assertIsNone(node.call("GET", f"fill {count}"))
-        code, body = leader.ask("PUT", "/v1/kv/one-more", b"v" * 60_000)
+            self.assertEqual(node.call("GET", self.last), VALUE)
+        code, body = self.leader.ask("PUT", "/v1/kv/one-more", VALUE)
         self.assertIn(code, (503, 507))
         self.assertIn(b"LOG_FULL", body)
-        self.assertIsNone(leader.call("GET", "one-more"))
+        self.assertIsNone(self.leader.call("GET", "one-more"))
 
-    def test_a_full_log_does_not_keep_a_cluster_from_electing(self):
-        cluster = self.use(HandCluster(settings={"log.segment_bytes": 1 << 20, "log.max_bytes": 8 << 20}))
-        leader = cluster.wait_for_leader()
-        count, error = write_until_refused(leader, 60_000, 1000)
-        self.assertEqual(error.kind, "LOGFULL", error)
-        leader.kill()
-        successor = cluster.wait_for_leader(other_than=leader)
-        self.assertEqual(successor.call("GET", f"fill {count - 1}"), b"v" * 60_000)
+    def test_does_not_keep_a_cluster_from_electing_and_serving_reads(self):
+        for _ in range(3):
+            leader = self.cluster.wait_for_leader()
+            leader.pause()
+            successor = self.cluster.wait_for_leader(other_than=leader)
+            self.assertEqual(successor.call("GET", self.last), VALUE)
+            leader.resume()
+            wait_until(leader.serves, "the one that was paused serves again")
 
-    def test_a_full_disk_refuses_writes_by_name_and_goes_on_reading(self):
-        cluster = DevCluster(nodes=1)
-        os.makedirs(cluster.data)
-        mounted = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", cluster.data], capture_output=True, check=False)
+
+class ALargeCommand(Case):
+    def test_that_no_segment_can_hold_is_refused_on_every_node_and_those_after_it_are_not(self):
+        cluster = self.use(DevCluster(settings={"log.segment_bytes": 2 << 20}))
+        largest = b"x" * (1 << 20)
+        for node in cluster.nodes:  # the leader's own, and forwarded to it
+            with node.client(30) as client:
+                with self.assertRaisesRegex(RespError, "no segment of the log"):
+                    client.call("MSET", "one", b"x" * 900_000, "other", b"y" * 900_000)
+                self.assertEqual(client.call("MGET", "one", "other"), [None, None])
+                self.assertEqual(client.call("SET", "k" * 1024, largest), "OK")
+                self.assertEqual(client.call("GET", "k" * 1024), largest)
+
+
+class AFullDisk(Case):
+    """The data of all nodes on a small disk, of which the test holds a part."""
+
+    def setUp(self):
+        self.cluster = DevCluster()
+        os.makedirs(self.cluster.data)
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96m", "tmpfs", self.cluster.data],
+                                 capture_output=True, check=False)
         if mounted.returncode != 0:
-            cluster.stop()
+            self.cluster.stop()
             raise unittest.SkipTest("a disk of a size of our own needs the right to mount one")
-        self.addCleanup(subprocess.run, ["umount", "-l", cluster.data], check=True)
-        self.use(cluster)
-        node = cluster.nodes[0]
-        count, error = write_until_refused(node, 60_000, 3000)
-        self.assertGreater(count, 20)
-        self.assertEqual(error.kind, "DISKFULL", error)
-        self.assertTrue(node.alive())
-        self.assertEqual(node.call("GET", f"fill {count - 1}"), b"v" * 60_000)
-        self.assertEqual(node.status()["groups"][0]["health"], "ok")
+        self.addCleanup(subprocess.run, ["umount", "-l", self.cluster.data], check=True)
+        self.ballast = os.path.join(self.cluster.data, "ballast")
+        with open(self.ballast, "wb") as file:
+            file.write(bytes(32 << 20))
+        self.use(self.cluster)
+
+    def test_refuses_writes_by_name_serves_reads_and_votes_and_recovers_when_there_is_room(self):
+        leader = self.cluster.wait_for_leader()
+        last = write_until_refused(leader, "DISKFULL")
+        for node in self.cluster.nodes:
+            self.assertEqual(node.call("GET", last), VALUE)
+            self.assertEqual(node.group()["health"], "ok")
+
+        leader.pause()
+        successor = self.cluster.wait_for_leader(other_than=leader)
+        self.assertEqual(successor.call("GET", last), VALUE)
+        leader.resume()
+        wait_until(leader.serves, "the one that was paused serves again")
+
+        os.remove(self.ballast)
+        def taken():
+            try:
+                return successor.call("SET", "with room", VALUE) == "OK"
+            except RespError as refused:
+                self.assertIn(refused.kind, ("DISKFULL", "CLUSTERDOWN", "UNKNOWNOUTCOME"), refused)
+                return False
+        wait_until(taken, "writes are taken again")
+        self.cluster.wait_until_equal()
+        for node in self.cluster.nodes:
+            self.assertEqual(node.call("GET", "with room"), VALUE)
 
 
 if __name__ == "__main__":

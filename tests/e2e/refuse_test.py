@@ -2,6 +2,7 @@
 """What bopd refuses to start on, in words that say what to do."""
 
 import glob
+import hashlib
 import os
 import re
 import socket
@@ -10,8 +11,9 @@ import struct
 from harness.case import Case, main
 from harness.dev import DevCluster
 from harness.hand import HandCluster
-from harness.ports import free_block
+from harness.ports import free_block, is_free
 from harness.process import program, run
+from harness.waiting import wait_until
 
 
 def format_file(node):
@@ -21,13 +23,15 @@ def format_file(node):
 
 
 def contents(directory):
-    """Every file below a directory with its bytes: what a refusal must leave as it was."""
+    """Every file below a directory with a digest of its bytes: what a refusal must leave as it was."""
     files = {}
     for folder, _, names in os.walk(directory):
         for name in names:
+            if name == "lock":  # names the process that held it last
+                continue
             path = os.path.join(folder, name)
             with open(path, "rb") as file:
-                files[path] = file.read()
+                files[path] = hashlib.file_digest(file, "sha256").hexdigest()
     return files
 
 
@@ -117,6 +121,10 @@ class OfAStoppedNode(Refusal):
         self.write(path, before[:8] + struct.pack("<I", 2) + before[12:])
         self.assertIn("BOP_E_NEWER_FORMAT", self.start())
 
+    def test_a_segment_size_that_cannot_hold_the_largest_value_is_refused(self):
+        self.configure(re.sub(r"segment_bytes *= *\d+", "segment_bytes = 1048576", self.original))
+        self.assertRegex(self.start(), r"bopd\.toml:\d+: log\.segment_bytes: .*1048576")
+
     def test_a_damaged_format_file_is_refused_by_name(self):
         path = format_file(self.node)
         with open(path, "rb") as file:
@@ -178,22 +186,26 @@ class OfARunningNode(Refusal):
 
     def test_bopd_dev_refuses_a_port_in_use_and_leaves_nothing_running(self):
         first = free_block(30)
-        with socket.socket() as holder:
-            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            holder.bind(("127.0.0.1", first + 11))  # node 2's RESP
-            holder.listen()
-            said = self.refuse("dev", "--nodes", "3", "--base-port", str(first))
-        self.assertIn(f"127.0.0.1:{first + 11}", said)
+        for port in (first + 11, first + 13):  # node 2's RESP, and where its peers call
+            with self.subTest(port=port), socket.socket() as holder:
+                holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                holder.bind(("127.0.0.1", port))
+                holder.listen()
+                said = self.refuse("dev", "--nodes", "3", "--base-port", str(first))
+                self.assertIn(f"127.0.0.1:{port}", said)
+            self.assertTrue(all(is_free(first + i) for i in range(30) if first + i != port), "a node is left")
 
     def test_a_node_of_another_cluster_is_not_let_in(self):
         ours = self.use(HandCluster())
         theirs = self.use(HandCluster())
-        # Their third node now calls where our nodes listen.
-        stranger = theirs.nodes[2]
-        stranger.kill()
+        # Their first node (of two, the one with the lower id calls) now calls where our nodes listen, and
+        # has nobody else.
+        stranger = theirs.nodes[0]
+        for node in theirs.nodes:
+            node.kill()
         with open(stranger.configuration, encoding="utf-8") as file:
             text = file.read()
-        for mine, other in zip(ours.nodes[:2], theirs.nodes[:2]):
+        for mine, other in zip(ours.nodes[1:], theirs.nodes[1:]):
             text = text.replace(theirs.peer_address(stranger, other), mine.peer)
         with open(stranger.configuration, "w", encoding="utf-8") as file:
             file.write(text)
@@ -202,6 +214,8 @@ class OfARunningNode(Refusal):
         leader = ours.wait_for_leader()
         for number in range(200):
             leader.call("SET", f"undisturbed {number}", "1")
+        wait_until(lambda: "BOP_E_WRONG_CLUSTER" in ours.said(), "our nodes say whom they refused")
+        wait_until(lambda: "BOP_E_WRONG_CLUSTER" in theirs.said(), "it says why it was refused")
         self.assertEqual([node.group()["term"] for node in ours.nodes], terms)
         self.assertFalse(stranger.ready())
 

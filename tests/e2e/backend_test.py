@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+"""Both ways to read and write files: whichever is configured is used, and keeps what was acknowledged."""
+
+import ctypes
+import errno
+import os
+import unittest
+
+from harness.case import Case, main
+from harness.dev import DevCluster
+from harness.load import UniqueLoad
+
+
+IO_URING_SETUP = 425
+
+
+def ring_is_allowed():
+    """Whether the system would make a ring, were it asked with an address that is one."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.syscall(IO_URING_SETUP, 1, None)
+    return ctypes.get_errno() == errno.EFAULT
+
+
+def has_ring(node):
+    folder = f"/proc/{node.pid}/fd"
+    links = [os.readlink(os.path.join(folder, name)) for name in os.listdir(folder)]
+    return any("io_uring" in link for link in links)
+
+
+class Backend(Case):
+    def check(self, backend, ring):
+        cluster = self.use(DevCluster(settings={"io.backend": backend}))
+        self.assertEqual([has_ring(node) for node in cluster.nodes], [ring] * 3)
+        with UniqueLoad(cluster.nodes) as load:
+            load.wait_for_progress(1000)
+            leader = cluster.wait_for_leader()
+            leader.kill()
+            cluster.wait_for_leader(other_than=leader)
+            load.wait_for_progress(500)
+        cluster.restart(leader)
+        for node in cluster.nodes:
+            self.assertEqual(load.missing(node), [])
+
+    def test_a_pool_of_threads(self):
+        self.check("pool", ring=False)
+
+    @unittest.skipUnless(ring_is_allowed(), "io_uring is forbidden here")
+    def test_io_uring(self):
+        self.check("uring", ring=True)
+
+
+if __name__ == "__main__":
+    main()

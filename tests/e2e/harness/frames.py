@@ -1,0 +1,53 @@
+"""Frames of bop's own protocols, byte by byte as docs/formats/client.md and peer.md have them."""
+
+import struct
+
+CLIENT, PEER = b"BOPC", b"BOPF"
+HELLO, REQUEST = 1, 3
+QUERY, PING = 2, 4
+
+
+def _crc_table():
+    table = []
+    for value in range(256):
+        for _ in range(8):
+            value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
+        table.append(value)
+    return table
+
+
+_TABLE = _crc_table()
+
+
+def crc32c(data):
+    value = 0xFFFFFFFF
+    for byte in data:
+        value = value >> 8 ^ _TABLE[(value ^ byte) & 0xFF]
+    return value ^ 0xFFFFFFFF
+
+
+def frame(magic, rest, size=None):
+    """Magic, size and checksum before `rest`; a size that is not its own when the test lies."""
+    return magic + struct.pack("<II", size or 12 + len(rest), crc32c(rest)) + rest
+
+
+def hello():
+    return frame(CLIENT, struct.pack("<BBH", 1, HELLO, 0) + struct.pack("<BBH16x", 1, 1, 0))
+
+
+def request(kind, payload, correlation=1):
+    body = struct.pack("<QQB3xII", correlation, 0, kind, 0, len(payload)) + payload
+    return frame(CLIENT, struct.pack("<BBH", 1, REQUEST, 0) + body)
+
+
+def get(key):
+    """A linearizable read of one key (include/bop/kv.h)."""
+    question = struct.pack("<BBH", 1, 1, 0) + struct.pack("<HH", 1, len(key)) + key
+    return request(QUERY, question)
+
+
+def peer_hello(cluster_id, sender, receiver, incarnation=1, size=None):
+    """A frame of no item, which no node may begin with."""
+    rest = struct.pack("<BBH", 1, 0, 0) + bytes.fromhex(cluster_id)
+    rest += struct.pack("<QQQQQIHH", sender, receiver, incarnation, 1, 0, 0, 0, 0)
+    return frame(PEER, rest, size)
