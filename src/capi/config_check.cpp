@@ -152,8 +152,6 @@ Status check_numbers(const Checker& keys) {
 void fill_limits(const Checker& keys, Settings& settings) {
   settings.max_connections = keys.count("limits.connections");
   settings.max_in_flight = keys.count("limits.in_flight");
-  settings.max_key_bytes = keys.count("limits.key_bytes");
-  settings.max_value_bytes = keys.count("limits.value_bytes");
   settings.max_output_bytes = keys.bytes("limits.output_bytes");
   settings.max_peer_queue_bytes = keys.bytes("limits.peer_queue_bytes");
 }

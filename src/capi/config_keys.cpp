@@ -60,8 +60,6 @@ const Key keys[] = {
      "Open connections of each listener for clients; one more is refused.", 1, 1000000},
     {"limits.in_flight", Kind::integer, "1024",
      "Requests of one connection under way; beyond, the connection is not read.", 1, 65536},
-    {"limits.key_bytes", Kind::integer, "1024", "The longest key.", 1, 1024},
-    {"limits.value_bytes", Kind::integer, "1048576", "The longest value.", 1, 1 * mib},
     {"limits.output_bytes", Kind::integer, "16777216",
      "Replies that a connection's client has not read; beyond, the connection is closed.", 64 * kib,
      1 * gib},

@@ -47,10 +47,8 @@ struct Settings {
   int64_t election_timeout_ms = 0;
   int64_t heartbeat_ms = 0;
 
-  uint32_t max_connections = 0;  // of each listener for clients
-  uint32_t max_in_flight = 0;    // requests of one connection
-  uint32_t max_key_bytes = 0;
-  uint32_t max_value_bytes = 0;
+  uint32_t max_connections = 0;   // of each listener for clients
+  uint32_t max_in_flight = 0;     // requests of one connection
   uint64_t max_output_bytes = 0;  // replies of one connection that its client has not read
   uint64_t max_peer_queue_bytes = 0;
 

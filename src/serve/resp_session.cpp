@@ -12,7 +12,7 @@ RespSession::RespSession(uint64_t id, Sessions& sessions, Wire& wire)
     : Session(id),
       sessions_(sessions),
       wire_(&wire),
-      slots_(sessions.options().max_pipeline),
+      slots_(1),
       reads_(sessions.options().read_ahead_bytes, sessions.options().max_pipeline),
       connected_at_(sessions.service().now()),
       active_at_(connected_at_) {
@@ -85,7 +85,7 @@ void RespSession::pump() {
 }
 
 bool RespSession::has_room() const {
-  return tail_ - head_ < slots_.size() && again_.empty() &&
+  return tail_ - head_ < sessions_.options().max_pipeline && again_.empty() &&
          wire_->queued_bytes() <= sessions_.options().pause_output_bytes;
 }
 
@@ -175,7 +175,8 @@ bool RespSession::conflicts(const Access& access) const {
 // ---- requests out ----
 
 uint64_t RespSession::open_slot(PendingReply reply) {
-  BOP_ASSERT_LT(tail_ - head_, slots_.size());
+  BOP_ASSERT_LT(tail_ - head_, sessions_.options().max_pipeline);
+  if (tail_ - head_ == slots_.size()) grow_slots();
   const uint64_t number = tail_++;
   Slot& opened = slot(number);
   reply.version = static_cast<uint8_t>(version_);
@@ -184,6 +185,14 @@ uint64_t RespSession::open_slot(PendingReply reply) {
   opened.started = sessions_.service().now();
   opened.done = false;
   return number;
+}
+
+// Most connections have one command under way, and there may be thousands of them.
+void RespSession::grow_slots() {
+  std::vector<Slot> larger(2 * slots_.size());
+  for (uint64_t number = head_; number != tail_; ++number)
+    larger[number % larger.size()] = std::move(slot(number));
+  slots_.swap(larger);
 }
 
 void RespSession::propose(PendingReply reply, mem::Buffer command) {

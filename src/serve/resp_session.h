@@ -75,6 +75,7 @@ class RespSession final : public Session, private port::Caller {
 
   Slot& slot(uint64_t number) { return slots_[number % slots_.size()]; }
   const Slot& slot(uint64_t number) const { return slots_[number % slots_.size()]; }
+  void grow_slots();
   uint64_t open_slot(PendingReply reply);
   void propose(PendingReply reply, mem::Buffer command);
   void propose(PendingReply reply, const proto::KvOperation& operation);
@@ -137,7 +138,7 @@ class RespSession final : public Session, private port::Caller {
   Access access_;           // of the command that is being dispatched
   GroupId group_ = 0;
 
-  std::vector<Slot> slots_;  // numbers head_ to tail_ - 1 are taken
+  std::vector<Slot> slots_;  // a ring; numbers head_ to tail_ - 1 are taken
   uint64_t head_ = 0;
   uint64_t tail_ = 0;
   uint32_t unanswered_ = 0;
