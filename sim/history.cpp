@@ -175,7 +175,7 @@ void read_answer(Fields& fields, Operation& operation) {
     fields.complain("returned_ns", "is before invoked_ns");
   }
   if (const Json* object = fields.object("seen")) {
-    operation.seen.emplace();
+    operation.seen = Operation::Seen{};
     const std::string wrong = read_seen(*object, *operation.seen);
     if (!wrong.empty()) fields.complain("seen", "is wrong: " + wrong);
   }

@@ -27,7 +27,7 @@ struct Record {
   friend auto operator<=>(const Record&, const Record&) = default;
 };
 
-constexpr Record absent{};
+const Record absent{};
 
 bool revisions_agree(uint64_t a, uint64_t b) { return a == 0 || b == 0 || a == b; }
 
@@ -156,7 +156,6 @@ class Slots {
 struct Configuration {
   uint32_t record = 0;  // number of it
   Slots done;           // of the open operations, those that took effect
-  friend auto operator<=>(const Configuration&, const Configuration&) = default;
 };
 
 // Every record met gets a number, so that configurations are small.

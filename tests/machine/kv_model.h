@@ -21,8 +21,6 @@ class Model {
   using Records = std::map<std::string, Record>;
 
   Reply apply(const std::vector<Op>& operations, uint64_t index) {
-    bool conditional = false;
-    for (const Op& operation : operations) conditional |= is_conditional(operation);
     Records changed = records_;
     std::vector<Item> items;
     for (const Op& operation : operations) {
@@ -88,10 +86,6 @@ class Model {
   const Records& records() const { return records_; }
 
  private:
-  static bool is_conditional(const Op& operation) {
-    return (operation.flags &
-            (BOP_KV_IF_ABSENT | BOP_KV_IF_PRESENT | BOP_KV_IF_REVISION | BOP_KV_IF_VALUE)) != 0;
-  }
   static Item item(const Records& records, const std::string& key) {
     const auto found = records.find(key);
     if (found == records.end()) return {};

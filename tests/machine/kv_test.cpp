@@ -309,7 +309,6 @@ TEST_P(Kv, applying_waits_while_a_range_needs_several_rounds) {
   }
   const uint64_t token = replica_.ask_later(range("", "", 9500, BOP_KV_KEYS_ONLY));
   // Steps the read until the range holds the state, then changes it at both ends.
-  std::optional<uint64_t> index;
   while (!replica_.answers.contains(token)) {
     ASSERT_TRUE(replica_.offload->step(Replica::Lane::reads));
     if (!replica_.driver().applying())
