@@ -184,6 +184,12 @@ RespParser::Step RespParser::fail(std::string text) {
   return Step::error;
 }
 
+// Of a line that begins at at_ and ends at `end`, if its end is there: whatever came with it.
+bool RespParser::is_too_long(const uint8_t* end, size_t available) const {
+  const size_t size = end == nullptr ? available : static_cast<size_t>(end - (base_ + at_));
+  return size > limits_.max_line_bytes;
+}
+
 // Reads "*3\r\n" or "$5\r\n" at at_. `ok`: the number is one.
 RespParser::Step RespParser::parse_length(char kind, std::string_view too_long, int64_t& length,
                                           bool& ok) {
@@ -191,10 +197,8 @@ RespParser::Step RespParser::parse_length(char kind, std::string_view too_long, 
   const auto* from = base_ + at_;
   const size_t available = size_ - at_;
   const auto* end = static_cast<const uint8_t*>(std::memchr(from, '\r', available));
-  if (end == nullptr || end + 1 == base_ + size_) {
-    if (available > limits_.max_line_bytes) return fail(std::string(too_long));
-    return Step::more;
-  }
+  if (is_too_long(end, available)) return fail(std::string(too_long));
+  if (end == nullptr || end + 1 == base_ + size_) return Step::more;
   if (*from != static_cast<uint8_t>(kind)) {
     return fail(fmt::format("expected '{}', got '{}'", kind, static_cast<char>(*from)));
   }
@@ -257,10 +261,8 @@ RespParser::Step RespParser::parse_inline() {
   const auto* from = base_ + at_;
   const size_t available = size_ - at_;
   const auto* end = static_cast<const uint8_t*>(std::memchr(from, '\n', available));
-  if (end == nullptr) {
-    if (available > limits_.max_line_bytes) return fail("too big inline request");
-    return Step::more;
-  }
+  if (is_too_long(end, available)) return fail("too big inline request");
+  if (end == nullptr) return Step::more;
   std::string_view line = as_text({from, end});
   if (line.ends_with('\r')) line.remove_suffix(1);
   at_ = static_cast<size_t>(end - base_) + 1;

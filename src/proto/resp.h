@@ -53,6 +53,7 @@ class RespParser {
   Step parse();
   Step parse_inline();
   Step parse_length(char kind, std::string_view too_long, int64_t& length, bool& ok);
+  bool is_too_long(const uint8_t* end, size_t available) const;
   Step fail(std::string text);
   bool split_inline(std::string_view line);
   void unit_done();

@@ -132,6 +132,20 @@ TEST(RespParser, refuses_what_redis_refuses_in_its_words) {
   }
 }
 
+TEST(RespParser, bounds_a_line_however_it_arrives) {
+  RespLimits limits;
+  limits.max_line_bytes = 8;
+  for (const auto* stream : {"PING 1234\n", "*00000001\r\n", "*1\r\n$00000001\r\n"}) {
+    const auto whole = parse(stream, limits);
+    EXPECT_NE(whole.error.find("too big"), std::string::npos) << stream;
+    EXPECT_EQ(parse(stream, [] { return size_t{1}; }, limits).error, whole.error);
+  }
+  for (const auto* stream : {"PING 123\n", "*1\r\n$4\r\nPING\r\n"}) {
+    EXPECT_EQ(parse(stream, limits).commands.size(), 1u) << stream;
+    EXPECT_EQ(parse(stream, [] { return size_t{1}; }, limits).commands.size(), 1u) << stream;
+  }
+}
+
 TEST(RespParser, keeps_the_commands_before_an_error) {
   const auto parsed = parse("PING\r\n*1\r\n$x\r\n");
   EXPECT_EQ(parsed.commands.size(), 1u);
