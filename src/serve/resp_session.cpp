@@ -175,7 +175,8 @@ bool RespSession::conflicts(const Access& access) const {
 // ---- requests out ----
 
 uint64_t RespSession::open_slot(PendingReply reply) {
-  BOP_ASSERT_LT(tail_ - head_, sessions_.options().max_pipeline);
+  // One more is for the error that ends a connection: it comes whether there is room or not.
+  BOP_ASSERT_LE(tail_ - head_, sessions_.options().max_pipeline);
   if (tail_ - head_ == slots_.size()) grow_slots();
   const uint64_t number = tail_++;
   Slot& opened = slot(number);

@@ -178,6 +178,17 @@ TEST(RespSession, stops_reading_when_its_pipeline_is_full_and_goes_on_when_it_is
   EXPECT_EQ(world.service.kv.size(), 100u);
 }
 
+TEST(RespSession, tells_a_protocol_error_behind_a_full_pipeline_after_its_replies) {
+  Options options;
+  options.max_pipeline = 2;
+  World world(options);
+  RespClient client(world);
+  client.send("GET a\r\nGET b\r\n*x\r\n");
+  world.settle();
+  EXPECT_EQ(client.wire.take(), "$-1\r\n$-1\r\n-ERR Protocol error: invalid multibulk length\r\n");
+  EXPECT_TRUE(client.wire.finished);
+}
+
 TEST(RespSession, starts_no_command_while_its_replies_are_not_read) {
   Options options;
   options.pause_output_bytes = 10'000;
