@@ -2,30 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace bop::serve {
 
 namespace {
-
-void append_escaped(std::string& out, std::string_view text) {
-  out += '"';
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    switch (c) {
-      case '"': out += "\\\""; break;
-      case '\\': out += "\\\\"; break;
-      case '\n': out += "\\n"; break;
-      case '\r': out += "\\r"; break;
-      case '\t': out += "\\t"; break;
-      default:
-        if (byte < 0x20) {
-          out += fmt::format("\\u{:04x}", byte);
-        } else {
-          out += c;
-        }
-    }
-  }
-  out += '"';
-}
 
 // The length of the well-formed sequence at the front; 0: there is none.
 size_t utf8_sequence(Bytes bytes) {
@@ -43,6 +24,33 @@ size_t utf8_sequence(Bytes bytes) {
     if (bytes[i] < 0x80 || bytes[i] > 0xbf) return 0;
   }
   return size;
+}
+
+// What is no UTF-8 becomes the replacement character: JSON knows no other text (RFC 8259, 8.1).
+void append_escaped(std::string& out, std::string_view text) {
+  out += '"';
+  while (!text.empty()) {
+    const size_t size = utf8_sequence(as_bytes(text));
+    const std::string_view front = text.substr(0, std::max<size_t>(size, 1));
+    text.remove_prefix(front.size());
+    const auto byte = static_cast<unsigned char>(front[0]);
+    switch (front[0]) {
+      case '"': out += "\\\""; break;
+      case '\\': out += "\\\\"; break;
+      case '\n': out += "\\n"; break;
+      case '\r': out += "\\r"; break;
+      case '\t': out += "\\t"; break;
+      default:
+        if (size == 0) {
+          out += "\\ufffd";
+        } else if (byte < 0x20) {
+          out += fmt::format("\\u{:04x}", byte);
+        } else {
+          out += front;
+        }
+    }
+  }
+  out += '"';
 }
 
 }  // namespace

@@ -27,6 +27,20 @@ TEST(JsonWriter, writes_what_another_library_reads_back) {
   EXPECT_EQ(parsed["last"], "x");
 }
 
+TEST(JsonWriter, writes_texts_that_are_no_utf8_with_the_replacement_character) {
+  JsonWriter writer;
+  writer.begin_array()
+      .value(
+          "a\xff"
+          "b\xe2\x82")
+      .value("\xc0\x80")
+      .value("\xe2\x82\xac")
+      .end_array();
+  EXPECT_EQ(writer.take(),
+            "[\"a\\ufffd"
+            "b\\ufffd\\ufffd\",\"\\ufffd\\ufffd\",\"\xe2\x82\xac\"]");
+}
+
 TEST(JsonWriter, shows_any_bytes_so_that_they_can_be_told_apart) {
   Random random(4);
   for (int i = 0; i < 2000; ++i) {
