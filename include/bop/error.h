@@ -50,8 +50,11 @@ extern "C" {
   X(INTERNAL, -99, "a bug in bop: please report it")
 
 /* A status is BOP_OK, BOP_PENDING (where a function documents it) or one of BOP_E_*. */
-typedef enum bop_status {
-  BOP_PENDING = 1,
+typedef enum bop_status
+#ifdef __cplusplus
+    : int /* so that it can hold what a newer version's list has */
+#endif
+{ BOP_PENDING = 1,
   BOP_OK = 0,
 #define BOP_ERROR_ENUM(name, number, text) BOP_E_##name = number,
   BOP_ERROR_MAP(BOP_ERROR_ENUM)
