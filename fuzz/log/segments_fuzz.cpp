@@ -1,12 +1,14 @@
 // Two segment files of a log. The input is a small program that writes whole frames, with true
 // checksums, wherever it likes, and alters bytes; then the files are scanned and the groups rebuilt.
-// Whatever stands there, the scan ends, and no group is ok that lost a record of its chain.
+// Whatever stands there, the scan ends, and no group is ok that lost a record of its chain. An inspection
+// ends as the recovery does, with the same groups.
 #include <algorithm>
 #include <cstdlib>
-#include <cstring>
 #include <memory>
 
+#include "../files.h"
 #include "log/frame.h"
+#include "log/inspect.h"
 #include "log/rebuild.h"
 
 namespace {
@@ -17,49 +19,6 @@ using namespace bop::log;
 constexpr uint64_t log_id = 77;
 constexpr uint32_t blocks = 16;
 constexpr uint64_t segment_bytes = blocks * block_bytes;
-
-class MemoryFile : public port::File {
- public:
-  explicit MemoryFile(const std::vector<uint8_t>& bytes) : bytes_(bytes) {}
-  void read(uint64_t, std::span<uint8_t>, port::Completion&) override { std::abort(); }
-  void write(uint64_t, std::span<const Bytes>, port::Completion&) override { std::abort(); }
-  void sync(port::Completion&) override { std::abort(); }
-  Result<size_t> read_now(uint64_t offset, std::span<uint8_t> into) override {
-    const size_t size = std::min<uint64_t>(into.size(), bytes_.size() - offset);
-    std::memcpy(into.data(), bytes_.data() + offset, size);
-    return size;
-  }
-  Status write_now(uint64_t, Bytes) override { std::abort(); }
-  Status sync_now() override { std::abort(); }
-  Result<uint64_t> size() const override { return bytes_.size(); }
-  size_t alignment() const override { return 1; }
-  bool direct() const override { return false; }
-
- private:
-  const std::vector<uint8_t>& bytes_;
-};
-
-// Only names are asked of it.
-class NoFiles : public port::FileSystem {
- public:
-  void open(std::string, port::FileOptions, std::unique_ptr<port::File>&,
-            port::Completion&) override {
-    std::abort();
-  }
-  void remove(std::string, port::Completion&) override { std::abort(); }
-  void rename(std::string, std::string, port::Completion&) override { std::abort(); }
-  void sync_directory(std::string, port::Completion&) override { std::abort(); }
-  Result<std::unique_ptr<port::File>> open_now(const std::string&, port::FileOptions) override {
-    std::abort();
-  }
-  Result<std::vector<std::string>> list_now(const std::string&) override { std::abort(); }
-  Status make_directory_now(const std::string&) override { std::abort(); }
-  Status remove_now(const std::string&) override { std::abort(); }
-  Status rename_now(const std::string&, const std::string&) override { std::abort(); }
-  Status sync_directory_now(const std::string&) override { std::abort(); }
-  Result<uint64_t> free_bytes() const override { std::abort(); }
-  std::string describe(const std::string& name) const override { return name; }
-};
 
 // The instructions: the first byte says which, what follows are its operands.
 class Program {
@@ -134,15 +93,30 @@ void check(const Recovery& recovery) {
   }
 }
 
+// The segments' names are those of a directory "wal".
+void inspect(Program& program, const Recovery& recovery) {
+  fuzz::MemoryFiles files;
+  for (uint32_t i = 0; i < 2; ++i) files.files["wal/" + segment_name(i + 1)] = program.segment(i);
+  const auto inspection = Inspection::open(files, "wal").value();
+  Item item;
+  for (bool more = true; more;) {
+    const auto next = inspection->next(item);
+    if (!next) return;  // a version of another log's block, whose id is looked at first
+    more = *next;
+  }
+  if (inspection->recovery().groups.size() != recovery.groups.size()) std::abort();
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Program program(data, size);
   program.run();
-  NoFiles files;
+  fuzz::MemoryFiles files;
   std::vector<SegmentFile> segments;
   for (uint32_t i = 0; i < 2; ++i) {
-    segments.push_back({i + 1, segment_bytes, std::make_unique<MemoryFile>(program.segment(i))});
+    segments.push_back(
+        {i + 1, segment_bytes, std::make_unique<fuzz::MemoryFile>(program.segment(i))});
   }
   Scanner scanner(files, "wal", log_id, segments);
   Rebuild rebuild(scanner);
@@ -153,6 +127,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   rebuild.finish();
   check(rebuild.recovery());
+  inspect(program, rebuild.recovery());
   if (scanner.end().position < make_position(1, 0)) std::abort();
   return 0;
 }

@@ -22,14 +22,19 @@ struct WalkOptions {
   bool crashes = true;
 };
 
-class Walk {
+// `Source` decides as Random does: the fuzzer's takes its decisions from an input.
+template <class Source>
+class BasicWalk {
  public:
   using Lane = Offload::Lane;
 
   // `power` is called after each crash: what a loss of power does to the store.
-  Walk(const WalkOptions& options, Replica& replica, std::function<void()> lose_power)
+  BasicWalk(const WalkOptions& options, Replica& replica, std::function<void()> lose_power)
+      : BasicWalk(options, replica, std::move(lose_power), Source(options.seed)) {}
+  BasicWalk(const WalkOptions& options, Replica& replica, std::function<void()> lose_power,
+            Source source)
       : options_(options),
-        random_(options.seed),
+        random_(std::move(source)),
         replica_(replica),
         lose_power_(std::move(lose_power)) {}
 
@@ -297,7 +302,7 @@ class Walk {
   }
 
   const WalkOptions options_;
-  Random random_;
+  Source random_;
   Replica& replica_;
   const std::function<void()> lose_power_;
 
@@ -313,5 +318,7 @@ class Walk {
   int crashes_ = 0;
   std::string wrong_;
 };
+
+using Walk = BasicWalk<Random>;
 
 }  // namespace bop::machine::kv::test
