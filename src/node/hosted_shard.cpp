@@ -243,6 +243,7 @@ void HostedShard::check_stopped() {
   }
   auto done = std::move(stopped_);
   stopped_ = nullptr;
+  halted_ = true;
   done();
 }
 
@@ -255,6 +256,7 @@ void HostedShard::request_turn() {
 }
 
 void HostedShard::touch(group::Replica& replica) {
+  if (halted_) return;
   touched_.push_back(&replica);
   request_turn();
 }

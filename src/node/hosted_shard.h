@@ -95,6 +95,7 @@ class HostedShard final : public Shard, public group::Host {
   std::function<void()> bootstrapped_;
   std::function<void()> stopped_;
   Instant stop_deadline_ = never;
+  bool halted_ = false;  // no replica takes a turn any more: nothing new is written
 };
 
 }  // namespace bop::node

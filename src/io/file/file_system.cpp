@@ -70,6 +70,7 @@ class HostFileSystem final : public FileSystem {
         worker_(make_worker(loop, "bop-files")) {}
 
   const char* backend() const override { return engine_->name(); }
+  bool at_rest() const override { return operations_.at_rest(); }
 
   void open(std::string name, port::FileOptions options, std::unique_ptr<port::File>& file,
             port::Completion& done) override {

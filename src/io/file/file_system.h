@@ -26,6 +26,8 @@ class FileSystem : public port::FileSystem {
  public:
   // "uring" or "pool".
   virtual const char* backend() const = 0;
+  // No operation of a file is under way: its files may be closed.
+  virtual bool at_rest() const = 0;
 };
 
 // Opens `root`, which must exist. Names that the result takes are below it: an absolute one, or one

@@ -67,6 +67,7 @@ class OperationPool {
  public:
   Operation& take();
   void give_back(Operation& operation);
+  bool at_rest() const { return free_.size() == all_.size(); }
 
  private:
   std::vector<std::unique_ptr<Operation>> all_;
