@@ -101,14 +101,14 @@ Registry::Family& Registry::family(const std::string& name, const std::string& h
   return *family;
 }
 
-Counter& Registry::counter(const std::string& name, const std::string& help, Labels labels) {
+Counter& Registry::counter(const std::string& name, const std::string& help, const Labels& labels) {
   const std::lock_guard lock(mutex_);
   Series& series = family(name, help, "counter").with(labels);
   if (series.counter == nullptr) series.counter = std::make_unique<Counter>();
   return *series.counter;
 }
 
-Gauge& Registry::gauge(const std::string& name, const std::string& help, Labels labels) {
+Gauge& Registry::gauge(const std::string& name, const std::string& help, const Labels& labels) {
   const std::lock_guard lock(mutex_);
   Series& series = family(name, help, "gauge").with(labels);
   if (series.gauge == nullptr) series.gauge = std::make_unique<Gauge>();
@@ -116,7 +116,7 @@ Gauge& Registry::gauge(const std::string& name, const std::string& help, Labels 
 }
 
 Histogram& Registry::histogram(const std::string& name, const std::string& help, Scale scale,
-                               Labels labels) {
+                               const Labels& labels) {
   BOP_ASSERT_LE(scale.first_octave, scale.last_octave);
   BOP_ASSERT_LT(scale.last_octave, Histogram::octaves);
   const std::lock_guard lock(mutex_);

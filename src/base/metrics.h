@@ -64,10 +64,10 @@ class Registry {
 
   // The metric of that name and labels: a new one, or the one made before. A name stands for one kind
   // and one help text. Names are [a-zA-Z_:][a-zA-Z0-9_:]*. Any thread.
-  Counter& counter(const std::string& name, const std::string& help, Labels labels = {});
-  Gauge& gauge(const std::string& name, const std::string& help, Labels labels = {});
+  Counter& counter(const std::string& name, const std::string& help, const Labels& labels = {});
+  Gauge& gauge(const std::string& name, const std::string& help, const Labels& labels = {});
   Histogram& histogram(const std::string& name, const std::string& help, Scale scale,
-                       Labels labels = {});
+                       const Labels& labels = {});
 
   // All of them, by name, then in the order they were made. Any thread.
   std::string text() const;

@@ -46,6 +46,7 @@ void PartWriter::buffer(const mem::Buffer& buffer) {
 
 void PartWriter::seal_part() {
   if (used_ == start_) return;
+  BOP_ASSERT(block_ != nullptr);
   ++block_->references;
   parts_.emplace_back(block_, block_->data() + start_, used_ - start_);
   sealed_bytes_ += used_ - start_;

@@ -395,7 +395,7 @@ Status PeerDecoder::decode_raft(const mem::Buffer& frame, const PeerHeader& head
     }
     message.entries = run;
   }
-  items_.emplace_back(std::move(item));
+  items_.emplace_back(item);
   return {};
 }
 

@@ -100,7 +100,7 @@ const RespCommand* find_resp_command(std::string_view name) {
   if (name.empty() || name.size() > longest_name) return nullptr;
   const uint64_t wanted = word(name);
   for (size_t at = slot_of(wanted); name_index[at] >= 0; at = (at + 1) % slots) {
-    const RespCommand& command = table[static_cast<size_t>(name_index[at])];
+    const RespCommand& command = table[static_cast<uint8_t>(name_index[at])];
     if (word(command.name) == wanted) return &command;
   }
   return nullptr;

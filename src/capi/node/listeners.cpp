@@ -44,7 +44,7 @@ serve::Options serve_options(const Settings& settings, const node::Identity& ide
 }  // namespace
 
 Listeners::Listeners(const Settings& settings, const node::Identity& identity,
-                     metrics::Registry& registry, std::vector<ListenOn> places)
+                     metrics::Registry& registry, const std::vector<ListenOn>& places)
     : settings_(settings),
       registry_(registry),
       options_(serve_options(settings, identity)),
@@ -57,9 +57,8 @@ Listeners::~Listeners() = default;
 Result<std::unique_ptr<Listeners>> Listeners::open(const Settings& settings,
                                                    const node::Identity& identity,
                                                    metrics::Registry& registry,
-                                                   std::vector<ListenOn> places) {
-  std::unique_ptr<Listeners> listeners(
-      new Listeners(settings, identity, registry, std::move(places)));
+                                                   const std::vector<ListenOn>& places) {
+  std::unique_ptr<Listeners> listeners(new Listeners(settings, identity, registry, places));
   BOP_TRY(listeners->listen("native", settings.listen_native));
   BOP_TRY(listeners->listen("resp", settings.listen_resp));
   BOP_TRY(listeners->listen("http", settings.listen_http));

@@ -29,7 +29,7 @@ class Listeners {
   static Result<std::unique_ptr<Listeners>> open(const Settings& settings,
                                                  const node::Identity& identity,
                                                  metrics::Registry& registry,
-                                                 std::vector<ListenOn> places);
+                                                 const std::vector<ListenOn>& places);
   // After the loops stopped.
   ~Listeners();
 
@@ -43,7 +43,7 @@ class Listeners {
   struct Place;
 
   Listeners(const Settings& settings, const node::Identity& identity, metrics::Registry& registry,
-            std::vector<ListenOn> places);
+            const std::vector<ListenOn>& places);
   Status listen(const std::string& name, const std::string& address);
   void take(const std::string& name, Place& place, std::unique_ptr<net::Connection> connection);
 

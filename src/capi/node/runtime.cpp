@@ -165,7 +165,7 @@ Status Runtime::State::prepare(FindMachine find_machine) {
   // Ports are had before anything is recovered: a port in use must cost nothing.
   std::vector<ListenOn> places;
   for (const auto& bench : benches) places.push_back({&bench->loop, bench->streams.get()});
-  BOP_TRY_ASSIGN(listeners, Listeners::open(settings, identity, registry, std::move(places)));
+  BOP_TRY_ASSIGN(listeners, Listeners::open(settings, identity, registry, places));
   run();
   return open_node();
 }
