@@ -12,12 +12,15 @@ foreach(room IN LISTS BOP_ROOMS ITEMS e2e)
   add_custom_target(tests_${name})
 endforeach()
 
-# bop_test(NAME source... [DEPS dependency...] [WHOLE] [TIMEOUT seconds] [ENVIRONMENT NAME=value...])
+# bop_test(NAME source... [DEPS dependency...] [WHOLE] [OPTIMISED] [TIMEOUT seconds]
+#          [ENVIRONMENT NAME=value...])
 #
 # A GoogleTest program, called from tests/<room>/CMakeLists.txt and labelled with that folder. Every
 # test case is a test of ctest, unless WHOLE: thousands of small cases are quicker in one process.
+# Under a sanitizer a test is compiled without optimisation, which takes half the time, unless
+# OPTIMISED: it computes much itself. What is tested is optimised in any case.
 function(bop_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "WHOLE" "TIMEOUT" "SOURCES;DEPS;ENVIRONMENT")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "WHOLE;OPTIMISED" "TIMEOUT" "SOURCES;DEPS;ENVIRONMENT")
   cmake_path(GET CMAKE_CURRENT_SOURCE_DIR FILENAME label)
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 300)
@@ -25,6 +28,9 @@ function(bop_test name)
   set(target test_${name})
   add_executable(${target} ${arg_SOURCES} ${arg_UNPARSED_ARGUMENTS})
   target_link_libraries(${target} PRIVATE ${arg_DEPS} bop::gtest)
+  if(BOP_SANITIZE AND NOT arg_OPTIMISED)
+    target_compile_options(${target} PRIVATE -O0)
+  endif()
   set_target_properties(${target} PROPERTIES
     RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests/${label}")
   add_dependencies(tests ${target})
