@@ -27,7 +27,7 @@ class ANode : public testing::Test {
     for (const char* listener : {"listen.peer", "listen.native", "listen.resp", "listen.http"}) {
       set(listener, "");
     }
-    set("log.segment_bytes", "1048576");
+    set("log.segment_bytes", "4194304");
     char error[512] = "";
     EXPECT_EQ(bop_node_format(config_, error, sizeof error), BOP_OK) << error;
   }
