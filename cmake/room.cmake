@@ -143,6 +143,23 @@ function(bop_room room)
   bop_check_headers(${name} HEADERS ${headers} DEPS ${target} ${arg_PRIVATE})
 endfunction()
 
+# bop_room_variant(NAME [DEPS dependency...]): the library bop_<name>_seeded, the room with the bugs of its
+# seeded_bugs.h in it, of which a program that links it in the room's place chooses one. Built only when
+# something links it.
+function(bop_room_variant room)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "DEPS")
+  string(REPLACE "/" "_" name "${room}")
+  get_target_property(sources bop_${name} SOURCES)
+  list(TRANSFORM sources PREPEND "${CMAKE_CURRENT_SOURCE_DIR}/")
+  set(target bop_${name}_seeded)
+  add_library(${target} STATIC EXCLUDE_FROM_ALL ${sources})
+  # One translation unit: nobody works on it.
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 0)
+  target_compile_definitions(${target} PUBLIC BOP_SEEDED_BUGS)
+  target_include_directories(${target} PUBLIC "${CMAKE_BINARY_DIR}/rooms/${name}")
+  target_link_libraries(${target} PUBLIC bop::headers bop::base ${arg_DEPS})
+endfunction()
+
 # raft/types.h alone, for those who speak of terms and indexes but not to the core.
 function(bop_raft_types)
   set(root "${CMAKE_BINARY_DIR}/rooms/raft_types")

@@ -50,6 +50,30 @@ function(bop_test name)
   endif()
 endfunction()
 
+# bop_bug_tests(NAME source... DEPS dependency... BUGS bug... [ARGUMENTS argument...])
+#
+# A program linked with a room's variant that has bugs (base/seeded_bugs.h); one test a bug, whose name
+# and ARGUMENTS the program is called with. It passes when it sees the bug. Without any it must say that
+# it was "not seen".
+function(bop_bug_tests name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "DEPS;BUGS;ARGUMENTS")
+  cmake_path(GET CMAKE_CURRENT_SOURCE_DIR FILENAME label)
+  set(target test_${name})
+  add_executable(${target} ${arg_UNPARSED_ARGUMENTS})
+  target_link_libraries(${target} PRIVATE ${arg_DEPS})
+  set_target_properties(${target} PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests/${label}")
+  add_dependencies(tests ${target})
+  add_dependencies(tests_${label} ${target})
+  foreach(bug IN LISTS arg_BUGS)
+    add_test(NAME ${name}.${bug} COMMAND ${target} ${bug} ${arg_ARGUMENTS})
+    set_tests_properties(${name}.${bug} PROPERTIES LABELS ${label} TIMEOUT 300)
+  endforeach()
+  add_test(NAME ${name}.none COMMAND ${target} none ${arg_ARGUMENTS})
+  set_tests_properties(${name}.none PROPERTIES LABELS ${label} TIMEOUT 300
+    PASS_REGULAR_EXPRESSION "^not seen")
+endfunction()
+
 # bop_script_test(NAME script [argument...])
 #
 # A script of tests/<folder>/ that drives the built programs, found in $BOP_BIN. Alone on the machine:
