@@ -3,10 +3,14 @@
 #   libbop    configuration, client, queue, log inspection, the machine kv, and all that they stand on
 #   libbopd   the node beside it; needs libbop
 #
-# Linked statically as bop::libbop and bop::libbopd, or as the shared libraries bop::libbop_shared and
-# bop::libbopd_shared. Each gives the public C headers and nothing else: the rooms' include roots stay
-# inside. Shared, libbopd reaches the rooms in libbop by private symbols, whose version is this very
-# release's: there is one allocator in a process, and no mix of releases loads.
+# bop::libbop and bop::libbopd are the rooms' archives, for what is built in this tree. What is installed
+# are libbop.a, libbop.so and their like, of the very objects of the rooms: nothing is compiled twice.
+# Each gives the public C headers and nothing else: the rooms' include roots stay inside. Shared,
+# libbopd reaches the rooms in libbop by private symbols, whose version is this very release's: there
+# is one allocator in a process, and no mix of releases loads.
+
+include(GNUInstallDirs)
+option(BOP_LIBRARIES "Build libbop and libbopd to be installed, static and shared" ON)
 
 set(bop_libbop_rooms base mem port io net raft log proto machine machine_kv group client capi)
 set(bop_libbopd_rooms node serve capi_node)
@@ -20,51 +24,73 @@ function(bop_static_library name)
   endforeach()
 endfunction()
 
-# The rooms that have code.
-function(bop_archives result)
+# The archives of crates are on no other machine, so what they hold goes into ours.
+function(bop_add_crates target)
   set(archives)
-  foreach(room IN LISTS ARGN)
-    get_target_property(type bop_${room} TYPE)
-    if(type STREQUAL "STATIC_LIBRARY")
-      list(APPEND archives bop_${room})
-    endif()
+  foreach(outside IN LISTS ARGN)
+    get_target_property(links ${outside} INTERFACE_LINK_LIBRARIES)
+    list(FILTER links INCLUDE REGEX "^${BOP_CRATES_FOLDER}/.*\\.a$")
+    list(APPEND archives ${links})
   endforeach()
-  set(${result} ${archives} PARENT_SCOPE)
+  if(archives)
+    list(TRANSFORM archives REPLACE "(.+)" "ADDLIB \\1\n")
+    string(CONCAT script "OPEN lib$<TARGET_PROPERTY:${target},OUTPUT_NAME>.a\n" ${archives} "SAVE\nEND\n")
+    file(GENERATE OUTPUT "${CMAKE_BINARY_DIR}/${target}.mri" CONTENT "${script}")
+    add_custom_command(TARGET ${target} POST_BUILD WORKING_DIRECTORY "$<TARGET_FILE_DIR:${target}>"
+      COMMAND "${CMAKE_AR}" -M < "${CMAKE_BINARY_DIR}/${target}.mri")
+  endif()
 endfunction()
 
-# bop_shared_library(NAME rooms... [NEEDS target])
-function(bop_shared_library name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "NEEDS" "")
-  set(target bop_${name}_shared)
-  bop_archives(archives ${arg_UNPARSED_ARGUMENTS})
-  list(JOIN archives "," joined)
-  set(map "${CMAKE_SOURCE_DIR}/packaging/${name}.map")
+# bop_installed_library(NAME rooms... [NEEDS libraries...]): bop::NAME_shared and bop::NAME_archive.
+function(bop_installed_library name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "NEEDS")
+  set(objects)
+  set(outside)
+  foreach(room IN LISTS arg_UNPARSED_ARGUMENTS)
+    get_target_property(type bop_${room} TYPE)
+    if(type STREQUAL "STATIC_LIBRARY") # else it has headers alone
+      list(APPEND objects $<TARGET_OBJECTS:bop_${room}>)
+      # What libbopd needs of libbop is exported, by the version script; hidden, it could not be.
+      set_target_properties(bop_${room} PROPERTIES CXX_VISIBILITY_PRESET default)
+    endif()
+    get_target_property(more bop_${room} BOP_OUTSIDE)
+    if(more)
+      list(APPEND outside ${more})
+    endif()
+  endforeach()
+  list(REMOVE_DUPLICATES outside)
 
-  file(CONFIGURE OUTPUT "${CMAKE_BINARY_DIR}/${name}.c" CONTENT "extern int bop_not_empty;\n")
-  add_library(${target} SHARED "${CMAKE_BINARY_DIR}/${name}.c")
-  add_library(bop::${name}_shared ALIAS ${target})
-  set_target_properties(${target} PROPERTIES OUTPUT_NAME "${name}" PREFIX "" LINKER_LANGUAGE CXX
-    VERSION "${PROJECT_VERSION}" SOVERSION "${PROJECT_VERSION_MAJOR}" LINK_DEPENDS "${map}")
-  target_link_libraries(${target} PUBLIC bop::headers ${arg_NEEDS}
-    PRIVATE ${archives})
-  # As an override: they name each other too, and the libraries of both kinds would be mixed.
-  set_target_properties(${target} PROPERTIES LINK_LIBRARY_OVERRIDE "WHOLE_ARCHIVE,${joined}")
-  target_link_options(${target} PRIVATE
-    "LINKER:--version-script=${map}" LINKER:-z,defs)
+  string(REGEX REPLACE "^lib" "" output "${name}")
+  set(map "${CMAKE_SOURCE_DIR}/packaging/${name}.map")
+  add_library(bop_${name}_shared SHARED ${objects})
+  add_library(bop_${name}_archive STATIC ${objects})
+  foreach(kind IN ITEMS shared archive)
+    add_library(bop::${name}_${kind} ALIAS bop_${name}_${kind})
+    set_target_properties(bop_${name}_${kind} PROPERTIES OUTPUT_NAME "${output}" LINKER_LANGUAGE CXX)
+    target_link_libraries(bop_${name}_${kind} PUBLIC bop::headers)
+  endforeach()
+
+  bop_add_crates(bop_${name}_archive ${outside})
+
+  set_target_properties(bop_${name}_shared PROPERTIES INSTALL_RPATH "$ORIGIN" VERSION "${PROJECT_VERSION}"
+    SOVERSION "${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}" LINK_DEPENDS "${map}")
+  target_link_libraries(bop_${name}_shared PRIVATE ${outside})
+  target_link_options(bop_${name}_shared PRIVATE "LINKER:--version-script=${map}" LINKER:-z,defs)
+  foreach(library IN LISTS arg_NEEDS)
+    target_link_libraries(bop_${name}_shared PUBLIC bop::${library}_shared)
+  endforeach()
+
+  install(TARGETS bop_${name}_shared bop_${name}_archive)
+  file(RELATIVE_PATH bop_up "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/") # wherever it is installed
+  configure_file("${CMAKE_SOURCE_DIR}/packaging/${name}.pc.in" "${CMAKE_BINARY_DIR}/${name}.pc" @ONLY)
+  install(FILES "${CMAKE_BINARY_DIR}/${name}.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
 endfunction()
 
 bop_static_library(libbop capi machine_kv)
 bop_static_library(libbopd capi_node capi machine_kv)
 
-if(NOT BOP_SANITIZE)
-  # What libbopd needs of them is exported, by the version script; hidden, it could not be.
-  bop_archives(bop_exporting ${bop_libbop_rooms})
-  set_target_properties(${bop_exporting} PROPERTIES CXX_VISIBILITY_PRESET default)
-endif()
-
-# Off until the link of archives that name each other holds in every generator's order.
-option(BOP_SHARED "Build libbop and libbopd as shared libraries too" OFF)
-if(BOP_SHARED AND NOT BOP_SANITIZE)
-  bop_shared_library(libbop ${bop_libbop_rooms})
-  bop_shared_library(libbopd ${bop_libbopd_rooms} NEEDS bop::libbop_shared)
+if(BOP_LIBRARIES AND NOT BOP_SANITIZE AND NOT BOP_FUZZ)
+  bop_installed_library(libbop ${bop_libbop_rooms})
+  bop_installed_library(libbopd ${bop_libbopd_rooms} NEEDS libbop)
+  install(DIRECTORY "${CMAKE_SOURCE_DIR}/include/bop" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
 endif()

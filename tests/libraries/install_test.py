@@ -1,0 +1,61 @@
+#!/usr/bin/env python3
+"""What `cmake --install` leaves is enough to build and run a C program, with the shared libraries and with the static.
+
+    install_test.py CMAKE BUILD_DIRECTORY
+"""
+
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import unittest
+
+BUILD = sys.argv.pop(2)
+CMAKE = sys.argv.pop(1)
+EXAMPLE = os.path.realpath(os.path.join(os.path.dirname(__file__), "../../examples/c"))
+
+
+class Install(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.temporary = tempfile.TemporaryDirectory(prefix="bop-install-")
+        cls.addClassCleanup(cls.temporary.cleanup)
+        cls.prefix = os.path.join(cls.temporary.name, "prefix")
+        cls.run_checked(CMAKE, "--install", BUILD, "--prefix", cls.prefix)
+        folders = [folder for folder, _, files in os.walk(cls.prefix) if "libbopd.pc" in files]
+        cls.environment = {**os.environ, "PKG_CONFIG_PATH": folders[0],
+                           "LD_LIBRARY_PATH": os.path.dirname(folders[0])}
+
+    @classmethod
+    def run_checked(cls, *command, **more):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False, **more)
+        assert done.returncode == 0, f"{shlex.join(command)}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def embed(self, name, *arguments):
+        """Builds the example out of the tree, with what pkg-config says, and runs it."""
+        flags = self.run_checked("pkg-config", "--cflags", "--libs", *arguments, "libbopd", env=self.environment)
+        if "--static" in arguments:
+            flags = flags.replace("-lbopd", "-l:libbopd.a").replace("-lbop ", "-l:libbop.a ")
+        program = os.path.join(self.temporary.name, name)
+        self.run_checked("cc", "-std=c99", os.path.join(EXAMPLE, "embed.c"), "-o", program, *shlex.split(flags))
+        linked = self.run_checked("ldd", program, env=self.environment)
+        self.assertEqual("libbop.so" in linked, "--static" not in arguments, linked)
+        self.run_checked(os.path.join(EXAMPLE, "run_embed.py"), program, env=self.environment)
+
+    def test_a_program_is_built_on_the_shared_libraries(self):
+        self.embed("shared")
+
+    def test_a_program_is_built_on_the_static_libraries(self):
+        self.embed("static", "--static")
+
+    def test_the_commands_are_installed_and_need_no_shared_library_of_ours(self):
+        for name in ("bopd", "bop"):
+            program = os.path.join(self.prefix, "bin", name)
+            self.assertRegex(self.run_checked(program, "--version"), rf"^{name} \d")
+            self.assertNotIn("libbop", self.run_checked("ldd", program))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
