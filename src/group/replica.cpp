@@ -793,6 +793,7 @@ void Replica::halt(const Error& error) {
   halted_ = error;
   step_timer_->cancel();
   expire(true);
+  touch();  // the shard may wait for its first entry
 }
 
 }  // namespace bop::group

@@ -7,6 +7,7 @@ namespace bop::node {
 namespace {
 
 constexpr Duration ready_every = 100 * milliseconds;
+constexpr Duration answered_every = 10 * milliseconds;
 
 CrossingAnswer copy_of(uint64_t token, const Answer& answer) {
   return {.token = token,
@@ -15,6 +16,20 @@ CrossingAnswer copy_of(uint64_t token, const Answer& answer) {
           .index = answer.index,
           .leader = answer.leader,
           .detail = std::string(answer.detail)};
+}
+
+// The first seat speaks for the node, each for its log and its groups.
+NodeStatus merged(const std::vector<NodeStatus>& parts) {
+  NodeStatus all = parts.front();
+  for (size_t seat = 1; seat < parts.size(); ++seat) {
+    const NodeStatus& part = parts[seat];
+    all.groups.insert(all.groups.end(), part.groups.begin(), part.groups.end());
+    all.log_used_bytes += part.log_used_bytes;
+    if (part.log_latched) all.log_latched = true, all.log_error = part.log_error;
+  }
+  std::sort(all.groups.begin(), all.groups.end(),
+            [](const GroupStatus& a, const GroupStatus& b) { return a.id < b.id; });
+  return all;
 }
 
 }  // namespace
@@ -59,7 +74,20 @@ void CrossingService::start() {
     ready_.store(shard_.own_ready(), std::memory_order_relaxed);
     ready_timer_->arm(seat.clock.now() + ready_every);
   });
+  answered_timer_ = seat.timers.make_timer([this] { check_answered(); });
   if (node_.seats_.size() > 1) ready_timer_->arm(seat.clock.now());
+}
+
+void CrossingService::when_answered(Instant deadline, std::function<void()> done) {
+  answered_ = std::move(done);
+  answered_deadline_ = deadline;
+  check_answered();
+}
+
+void CrossingService::check_answered() {
+  if (open_calls() > 0 && now() < answered_deadline_)
+    return answered_timer_->arm(now() + answered_every);
+  std::exchange(answered_, {})();
 }
 
 Result<GroupId> CrossingService::find_group(std::string_view name) const {
@@ -98,17 +126,18 @@ void CrossingService::cross(uint32_t seat, Request request, bool read) {
   free_calls_.pop_back();
   calls_[call] = {request.caller, request.token};
   request_flush();
-  if (calls_.size() - free_calls_.size() > max_open_calls) {
+  if (open_calls() > max_open_calls) {
     refused_.emplace_back();
     refused_.back().token = call;
     refused_.back().status = BOP_E_OVERLOADED;
+    refused_.back().detail = "too many requests wait for other shards";
     return;
   }
   requests_[seat].push_back(
       {.read = read,
        .group = request.group,
        .payload = {request.payload.data(), request.payload.data() + request.payload.size()},
-       .time_left = request.deadline - now(),
+       .deadline = request.deadline,
        .token = call});
 }
 
@@ -153,7 +182,7 @@ void CrossingService::take_requests(uint32_t from, std::vector<CrossingRequest> 
     Request request;
     request.group = crossed.group;
     request.payload = mem::Buffer::copy(crossed.payload);
-    request.deadline = now() + crossed.time_left;
+    request.deadline = crossed.deadline;
     request.caller = answerers_[from].get();
     request.token = crossed.token;
     if (crossed.read)
@@ -165,42 +194,29 @@ void CrossingService::take_requests(uint32_t from, std::vector<CrossingRequest> 
 
 // ---- status ----
 
+// Only values cross: `done` belongs to this seat's thread, where it is destroyed too.
 void CrossingService::status(std::function<void(NodeStatus)> done) {
-  struct Gathering {
-    NodeStatus status;
-    size_t left;
-    std::function<void(NodeStatus)> done;
-  };
-  // Only ever touched on this seat's thread; the others carry the handle along.
-  auto gathering = std::make_shared<Gathering>();
-  gathering->left = node_.seats_.size();
-  gathering->done = std::move(done);
-  for (uint32_t seat = 0; seat < node_.seats_.size(); ++seat) {
+  const size_t seats = node_.seats_.size();
+  const uint64_t gathering = ++last_gathering_;
+  gatherings_[gathering] = {
+      .parts = std::vector<NodeStatus>(seats), .left = seats, .done = std::move(done)};
+  for (uint32_t seat = 0; seat < seats; ++seat) {
     node_.seats_[seat].post.post([this, seat, gathering] {
-      NodeStatus of_seat = node_.shards_[seat]->own_status();
-      node_.seats_[seat_].post.post([seat, gathering, of_seat = std::move(of_seat)] {
-        NodeStatus& all = gathering->status;
-        if (seat == 0) {
-          std::vector<GroupStatus> groups = std::move(all.groups);
-          const uint64_t log_bytes = all.log_used_bytes;
-          const bool latched = all.log_latched;
-          const std::string error = all.log_error;
-          all = of_seat;
-          all.groups.insert(all.groups.end(), groups.begin(), groups.end());
-          all.log_used_bytes += log_bytes;
-          if (latched) all.log_latched = true, all.log_error = error;
-        } else {
-          all.groups.insert(all.groups.end(), of_seat.groups.begin(), of_seat.groups.end());
-          all.log_used_bytes += of_seat.log_used_bytes;
-          if (of_seat.log_latched) all.log_latched = true, all.log_error = of_seat.log_error;
-        }
-        if (--gathering->left > 0) return;
-        std::sort(all.groups.begin(), all.groups.end(),
-                  [](const GroupStatus& a, const GroupStatus& b) { return a.id < b.id; });
-        gathering->done(std::move(all));
-      });
+      node_.seats_[seat_].post.post(
+          [this, seat, gathering, status = node_.shards_[seat]->own_status()]() mutable {
+            take_status(gathering, seat, std::move(status));
+          });
     });
   }
+}
+
+void CrossingService::take_status(uint64_t number, uint32_t seat, NodeStatus status) {
+  Gathering& gathering = gatherings_.at(number);
+  gathering.parts[seat] = std::move(status);
+  if (--gathering.left > 0) return;
+  const Gathering whole = std::move(gathering);
+  gatherings_.erase(number);
+  whole.done(merged(whole.parts));
 }
 
 // ---- frames ----

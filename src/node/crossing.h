@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <vector>
 
 #include "node/node.h"
@@ -13,8 +14,8 @@ struct CrossingRequest {
   bool read = false;
   GroupId group = 0;
   std::vector<uint8_t> payload;
-  Duration time_left = 0;
-  uint64_t token = 0;  // of the asking side
+  Instant deadline = 0;  // the seats of a node have one clock
+  uint64_t token = 0;    // of the asking side
 };
 
 struct CrossingAnswer {
@@ -39,7 +40,11 @@ class CrossingService final : public Service {
   bool ready() const override;
   Instant now() const override;
 
+  static constexpr size_t max_open_calls = 1 << 16;
+
   void start();  // keeps what other seats may ask of this one's readiness current
+  // Calls `done` once no call to another shard is open, or at the deadline.
+  void when_answered(Instant deadline, std::function<void()> done);
 
  private:
   // Answers what another seat asked for; a Caller for this seat's shard.
@@ -50,14 +55,22 @@ class CrossingService final : public Service {
     uint64_t token = 0;
   };
 
+  // A status on its way from all seats.
+  struct Gathering {
+    std::vector<NodeStatus> parts;  // by seat
+    size_t left = 0;
+    std::function<void(NodeStatus)> done;
+  };
+
   void route(Request request, bool read);
   void cross(uint32_t seat, Request request, bool read);
   void flush();
   void request_flush();
   void take_requests(uint32_t from, std::vector<CrossingRequest> requests);
   void take_answers(std::vector<CrossingAnswer> answers);
-
-  static constexpr size_t max_open_calls = 1 << 16;
+  void take_status(uint64_t gathering, uint32_t seat, NodeStatus status);
+  void check_answered();
+  size_t open_calls() const { return calls_.size() - free_calls_.size(); }
 
   Node& node_;
   const uint32_t seat_;
@@ -68,13 +81,23 @@ class CrossingService final : public Service {
   std::vector<std::vector<CrossingRequest>> requests_;  // by the seat they go to
   std::vector<std::unique_ptr<Answerer>> answerers_;    // by the seat that asked
   bool flush_requested_ = false;
+  std::map<uint64_t, Gathering> gatherings_;  // by number
+  uint64_t last_gathering_ = 0;
   std::unique_ptr<port::Timer> ready_timer_;
+  std::unique_ptr<port::Timer> answered_timer_;
+  std::function<void()> answered_;
+  Instant answered_deadline_ = 0;
   std::atomic<bool> ready_ = false;  // read by other seats
 };
 
 // The Transport of a seat without connections: frames cross to the first seat, which has them.
+//
+// queued_bytes() counts what crosses: what the connections themselves have queued is only known to the
+// first seat, which drops what they do not take, as any frame may be lost.
 class CrossingTransport final : public port::Transport {
  public:
+  static constexpr uint64_t max_queued_bytes = 32u << 20;
+
   CrossingTransport(Node& node, uint32_t seat) : node_(node), seat_(seat) {}
 
   void set_receiver(port::TransportReceiver*) override {}
@@ -87,8 +110,6 @@ class CrossingTransport final : public port::Transport {
     port::Lane lane;
     std::vector<uint8_t> bytes;
   };
-
-  static constexpr uint64_t max_queued_bytes = 32u << 20;
 
   Node& node_;
   const uint32_t seat_;

@@ -202,18 +202,21 @@ Status HostedShard::open_replica(const GroupSpec& spec) {
   return {};
 }
 
-void HostedShard::when_bootstrapped(std::function<void()> done) {
+void HostedShard::when_bootstrapped(std::function<void(Status)> done) {
   bootstrapped_ = std::move(done);
   request_turn();
 }
 
 void HostedShard::check_bootstrapped() {
   if (!bootstrapped_) return;
-  for (const auto& [id, hosted] : replicas_)
-    if (!hosted.replica->bootstrapped()) return;
-  auto done = std::move(bootstrapped_);
-  bootstrapped_ = nullptr;
-  done();
+  Status status;
+  for (const auto& [id, hosted] : replicas_) {
+    if (hosted.replica->bootstrapped()) continue;
+    const std::optional<Error> halted = hosted.replica->status().halted;
+    if (!halted) return;
+    status = std::unexpected(*halted);
+  }
+  std::exchange(bootstrapped_, {})(std::move(status));
 }
 
 void HostedShard::start() {
@@ -406,7 +409,7 @@ void HostedShard::on_frame(NodeId from, mem::Buffer frame) {
 group::Replica* HostedShard::find(GroupId group, uint64_t& elsewhere) const {
   if (group::Replica* replica = find(group)) return replica;
   for (const GroupSpec& spec : options_.groups)
-    if (spec.id == group && spec.shard != options_.shard) elsewhere = uint64_t{1} << spec.shard;
+    if (spec.id == group && spec.shard != options_.shard) elsewhere |= uint64_t{1} << spec.shard;
   return nullptr;
 }
 

@@ -28,7 +28,7 @@ class HostedShard final : public Shard, public group::Host {
   Instant now() const override { return ports_.clock.now(); }
 
   // Shard
-  void when_bootstrapped(std::function<void()> done) override;
+  void when_bootstrapped(std::function<void(Status)> done) override;
   void start() override;
   void stop(Duration grace, std::function<void()> done) override;
   uint64_t epoch() const override { return log_->recovery().epoch; }
@@ -92,7 +92,7 @@ class HostedShard final : public Shard, public group::Host {
   bool turn_requested_ = false;
   bool healthy_ = true;
   std::function<void(bool)> health_changed_;
-  std::function<void()> bootstrapped_;
+  std::function<void(Status)> bootstrapped_;
   std::function<void()> stopped_;
   Instant stop_deadline_ = never;
   bool halted_ = false;  // no replica takes a turn any more: nothing new is written

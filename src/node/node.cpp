@@ -28,7 +28,8 @@ Node::Node(ShardOptions options, std::vector<Seat> seats, port::Transport& trans
       transports_(seats_.size()),
       shards_(seats_.size()),
       services_(seats_.size()),
-      healthy_shards_(~uint64_t{0} >> (64 - seats_.size())) {
+      healthy_shards_(~uint64_t{0} >> (64 - seats_.size())),
+      passing_bytes_(seats_.size()) {
   BOP_ASSERT(!seats_.empty());
   BOP_ASSERT_LE(seats_.size(), 64u);
   transport_.set_receiver(this);
@@ -72,7 +73,8 @@ void Node::open_shard(uint32_t seat) {
   if (!opened) return shard_opened(seat, std::unexpected(opened.error()));
   shards_[seat] = std::move(*opened);
   shards_[seat]->on_health([this, seat](bool healthy) { set_health(seat, healthy); });
-  shards_[seat]->when_bootstrapped([this, seat] { shard_opened(seat, {}); });
+  shards_[seat]->when_bootstrapped(
+      [this, seat](Status status) { shard_opened(seat, std::move(status)); });
 }
 
 void Node::shard_opened(uint32_t seat, Status status) {
@@ -109,9 +111,13 @@ void Node::stop(Duration grace, std::function<void()> done) {
   auto left = std::make_shared<size_t>(seats_.size());  // of the first seat's thread
   for (uint32_t seat = 0; seat < seats_.size(); ++seat) {
     seats_[seat].post.post([this, seat, grace, left, done] {
-      shards_[seat]->stop(grace, [this, left, done] {
-        seats_[0].post.post([left, done] {
-          if (--*left == 0) done();
+      const Instant deadline = seats_[seat].clock.now() + grace;
+      shards_[seat]->stop(grace, [this, seat, deadline, left, done] {
+        // What it asked of other shards may still be on its way there or back.
+        services_[seat]->when_answered(deadline, [this, left, done] {
+          seats_[0].post.post([left, done] {
+            if (--*left == 0) done();
+          });
         });
       });
     });
@@ -135,8 +141,11 @@ void Node::on_frame(NodeId from, mem::Buffer frame) {
 
 void Node::pass_on(uint32_t seat, NodeId from, const mem::Buffer& frame) {
   if (seat == 0 || seat >= seats_.size()) return;
+  if (passing_bytes_[seat] > max_passing_bytes) return;
+  passing_bytes_[seat] += frame.size();
   seats_[seat].post.post(
       [this, seat, from, bytes = std::vector<uint8_t>(frame.data(), frame.data() + frame.size())] {
+        passing_bytes_[seat] -= bytes.size();
         shards_[seat]->on_frame(from, mem::Buffer::copy(bytes));
       });
 }

@@ -85,6 +85,10 @@ class Node final : public port::TransportReceiver, public Liveness::Listener {
   uint64_t heartbeat_sequence_ = 0;
   uint64_t healthy_shards_ = 0;
 
+  // A shard that stands still must not cost unbounded memory: past this, frames for it are lost.
+  static constexpr uint64_t max_passing_bytes = 32u << 20;
+  std::vector<std::atomic<uint64_t>> passing_bytes_;  // by seat: of frames on their way there
+
   std::map<std::pair<NodeId, port::Lane>, bool> lanes_;  // up or not
   bool started_ = false;
 

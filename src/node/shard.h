@@ -89,8 +89,9 @@ class Shard : public Service, public port::TransportReceiver {
   static Result<std::unique_ptr<Shard>> open(const ShardOptions& options, const ShardPorts& ports);
 
   // Calls `done` once the first entries of new groups are durable (at once, later in this turn, when
-  // there are none): then the directory has served and must say so before start().
-  virtual void when_bootstrapped(std::function<void()> done) = 0;
+  // there are none): then the directory has served and must say so before start(). Or with what kept
+  // them from it.
+  virtual void when_bootstrapped(std::function<void(Status)> done) = 0;
   virtual void start() = 0;
   // Gives up leading, lets what is open be answered for at most `grace`, syncs the machines.
   virtual void stop(Duration grace, std::function<void()> done) = 0;

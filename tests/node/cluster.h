@@ -1,0 +1,287 @@
+// Nodes in this process: each seat a real loop on a thread of its own, over simulated disks, and peers
+// connected by posts. Their machine says back what it is told.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/bytes.h"
+#include "io/loop.h"
+#include "io/worker.h"
+#include "node/directory.h"
+#include "node/node.h"
+#include "sim/disk.h"
+
+// Answers a command with itself, or with CONDITION_FAILED when it begins with "refuse"; a question with
+// the number of commands so far.
+struct bop_machine {
+  uint64_t commands = 0;
+  bop_position applied{};
+  std::string answer;
+};
+
+namespace bop::node::testing {
+
+inline const bop_machine_table* echo_machine() {
+  static const bop_machine_table table = [] {
+    bop_machine_table out{};
+    out.size = sizeof out;
+    out.abi = BOP_MACHINE_ABI;
+    out.kind = "echo";
+    out.version = 1;
+    out.open = [](const bop_machine_table*, const bop_machine_host*, const bop_machine_options*,
+                  bop_machine** machine, char*, size_t) -> int32_t {
+      *machine = new bop_machine;
+      return BOP_OK;
+    };
+    out.apply = [](bop_machine* machine, const bop_entry* entries, size_t count, bop_reply* replies,
+                   uint64_t) -> int32_t {
+      for (size_t i = 0; i < count; ++i) {
+        const bop_bytes command = entries[i].command;
+        const std::string_view text(reinterpret_cast<const char*>(command.data), command.size);
+        ++machine->commands;
+        machine->applied = {entries[i].index, entries[i].term};
+        replies[i].status = text.starts_with("refuse") ? BOP_E_CONDITION_FAILED : BOP_OK;
+        replies[i].body = command;
+      }
+      return BOP_OK;
+    };
+    out.query = [](bop_machine* machine, bop_bytes, bop_reply* reply, uint64_t) -> int32_t {
+      machine->answer = std::to_string(machine->commands);
+      reply->body = {reinterpret_cast<const uint8_t*>(machine->answer.data()),
+                     machine->answer.size()};
+      return BOP_OK;
+    };
+    out.sync = [](bop_machine*, uint64_t) -> int32_t { return BOP_OK; };
+    out.applied = [](bop_machine* machine) { return machine->applied; };
+    out.durable = [](bop_machine*) { return bop_position{0, 0}; };
+    out.settled = [](bop_machine*, uint64_t) {};
+    out.state_hash = [](bop_machine*, bop_state_hash*) -> int32_t { return BOP_E_NOT_FOUND; };
+    out.close = [](bop_machine* machine) { delete machine; };
+    return out;
+  }();
+  return &table;
+}
+
+inline mem::Buffer buffer(std::string_view text) {
+  return mem::Buffer::copy({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+}
+
+// Remembers what it is answered, and on which thread.
+class Asker final : public port::Caller {
+ public:
+  struct Heard {
+    uint64_t token = 0;
+    bop_status status = BOP_OK;
+    std::string body;
+    Index index = 0;
+    std::string detail;
+    std::thread::id thread;
+    Instant at = 0;
+  };
+
+  void answer(uint64_t token, const port::Answer& answer) override {
+    const std::lock_guard lock(mutex_);
+    heard_.push_back({token,
+                      answer.status,
+                      {answer.body.begin(), answer.body.end()},
+                      answer.index,
+                      std::string(answer.detail),
+                      std::this_thread::get_id(),
+                      io::Loop::read_clock()});
+    changed_.notify_all();
+  }
+
+  // All so far, `count` at least.
+  std::vector<Heard> wait_for(size_t count) {
+    std::unique_lock lock(mutex_);
+    const auto enough = [&] { return heard_.size() >= count; };
+    EXPECT_TRUE(changed_.wait_for(lock, std::chrono::seconds(60), enough))
+        << heard_.size() << " of " << count << " answers";
+    return heard_;
+  }
+  std::vector<Heard> heard() { return wait_for(0); }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<Heard> heard_;
+};
+
+class Cluster;
+
+// One node: what Runtime wires, with a simulated disk a seat.
+class Member final : public port::Transport {
+ public:
+  Member(Cluster& cluster, const ShardOptions& options, uint32_t seats);
+  ~Member() override;
+
+  sim::Disk& disk(uint32_t seat) { return benches_[seat]->disk; }
+  io::Loop& loop(uint32_t seat) { return benches_[seat]->loop; }
+  Node& node() { return *node_; }
+
+  Status open();
+  void start();
+  // False when it takes unreasonably long.
+  bool stop(Duration grace);
+  void halt();  // its loops end
+  // Runs `task` on that seat's thread and waits for it.
+  void on(uint32_t seat, const std::function<void(Service&)>& task);
+  NodeStatus status(uint32_t seat = 0);
+
+  // port::Transport, on the first seat's thread.
+  void set_receiver(port::TransportReceiver* receiver) override { receiver_ = receiver; }
+  bool send(NodeId to, port::Lane lane, std::span<const mem::Buffer> parts) override;
+  uint64_t queued_bytes(NodeId, port::Lane) const override { return 0; }
+
+ private:
+  struct Bench {
+    explicit Bench(uint64_t seed)
+        : disk(seed, [this](Duration, std::function<void()> task) { loop.post(std::move(task)); }) {
+    }
+    io::Loop loop;
+    sim::Disk disk;
+    std::thread thread;
+  };
+
+  Cluster& cluster_;
+  ShardOptions options_;
+  Identity identity_;
+  std::vector<std::unique_ptr<Bench>> benches_;
+  port::TransportReceiver* receiver_ = nullptr;
+  std::unique_ptr<Node> node_;
+};
+
+class Cluster {
+ public:
+  Cluster(uint32_t nodes, uint32_t seats, const std::vector<GroupSpec>& groups) {
+    for (NodeId id = 1; id <= nodes; ++id) {
+      ShardOptions options;
+      options.cluster = {7};
+      options.self = id;
+      options.groups = groups;
+      for (GroupSpec& group : options.groups) group.machine = "echo";
+      for (NodeId peer = 1; peer <= nodes; ++peer)
+        if (peer != id) options.peers.push_back({peer, "here"});
+      options.fresh = true;
+      options.election_timeout = 300 * milliseconds;
+      options.heartbeat_interval = 50 * milliseconds;
+      options.log_segment_bytes = 8u << 20;
+      options.log_max_bytes = 64u << 20;
+      members_.push_back(std::make_unique<Member>(*this, options, seats));
+    }
+  }
+  ~Cluster() {
+    for (const auto& member : members_) member->halt();
+  }
+
+  void start() {
+    for (const auto& member : members_) {
+      const Status opened = member->open();
+      ASSERT_TRUE(opened) << opened.error().to_string();
+    }
+    for (const auto& member : members_) member->start();
+  }
+  Member& member(NodeId id) { return *members_.at(id - 1); }
+  size_t size() const { return members_.size(); }
+
+ private:
+  std::vector<std::unique_ptr<Member>> members_;
+};
+
+inline Member::Member(Cluster& cluster, const ShardOptions& options, uint32_t seats)
+    : cluster_(cluster), options_(options) {
+  std::vector<Seat> places;
+  for (uint32_t seat = 0; seat < seats; ++seat) {
+    benches_.push_back(std::make_unique<Bench>(options.self * 100 + seat));
+    io::Loop& loop = benches_.back()->loop;
+    places.push_back({.clock = loop,
+                      .timers = loop,
+                      .post = loop,
+                      .files = benches_.back()->disk,
+                      .make_worker = [&loop] { return io::make_worker(loop, "machine"); }});
+  }
+  node_ = std::make_unique<Node>(options_, std::move(places), *this,
+                                 [](std::string_view) { return echo_machine(); });
+}
+
+inline Member::~Member() {
+  halt();
+  for (const auto& bench : benches_) bench->disk.process_crash();
+  node_.reset();
+}
+
+inline Status Member::open() {
+  for (const auto& bench : benches_)
+    bench->thread = std::thread([&loop = bench->loop] { loop.run(); });
+  std::promise<Status> opened;
+  node_->open([&](Status status) { opened.set_value(std::move(status)); });
+  auto future = opened.get_future();
+  if (future.wait_for(std::chrono::seconds(60)) != std::future_status::ready) {
+    halt();
+    return fail(BOP_E_TIMEOUT, "the node does not open");
+  }
+  return future.get();
+}
+
+inline void Member::start() {
+  std::promise<void> started;
+  loop(0).post([&] {
+    node_->start();
+    for (NodeId peer = 1; peer <= cluster_.size(); ++peer)
+      for (const port::Lane lane : {port::Lane::control, port::Lane::bulk})
+        if (peer != options_.self) receiver_->on_lane(peer, lane, true);
+    started.set_value();
+  });
+  started.get_future().wait();  // what is posted from now on comes after it, on every seat
+}
+
+inline bool Member::stop(Duration grace) {
+  auto stopped = std::make_shared<std::promise<void>>();
+  auto future = stopped->get_future();
+  loop(0).post([this, grace, stopped] { node_->stop(grace, [stopped] { stopped->set_value(); }); });
+  return future.wait_for(std::chrono::seconds(60)) == std::future_status::ready;
+}
+
+inline void Member::halt() {
+  for (const auto& bench : benches_) bench->loop.stop();
+  for (const auto& bench : benches_)
+    if (bench->thread.joinable()) bench->thread.join();
+}
+
+inline void Member::on(uint32_t seat, const std::function<void(Service&)>& task) {
+  std::promise<void> ran;
+  loop(seat).post([&] {
+    task(node_->service(seat));
+    ran.set_value();
+  });
+  ran.get_future().wait();
+}
+
+inline NodeStatus Member::status(uint32_t seat) {
+  std::promise<NodeStatus> given;
+  on(seat, [&](Service& service) {
+    service.status([&](NodeStatus status) { given.set_value(std::move(status)); });
+  });
+  return given.get_future().get();
+}
+
+inline bool Member::send(NodeId to, port::Lane, std::span<const mem::Buffer> parts) {
+  std::vector<uint8_t> frame;
+  for (const mem::Buffer& part : parts)
+    frame.insert(frame.end(), part.data(), part.data() + part.size());
+  Member& member = cluster_.member(to);
+  member.loop(0).post([&member, from = options_.self, frame = std::move(frame)] {
+    member.receiver_->on_frame(from, mem::Buffer::copy(frame));
+  });
+  return true;
+}
+
+}  // namespace bop::node::testing
