@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+"""Two shards a node and groups on both: every group is reached through every node, on whatever shard it lives."""
+
+import json
+
+from harness.case import Case, main
+from harness.hand import HandCluster
+from harness.process import program, run
+from harness.waiting import wait_until
+
+GROUPS = {"kv": 0, "accounts": 1, "orders": 1}  # name: shard
+LISTED = ", ".join(f'{{name = "{name}", id = {number}, shard = {shard}}}'
+                   for number, (name, shard) in enumerate(GROUPS.items(), 1))
+HASH_EVERY = 4096  # indexes
+
+
+class Shards(Case):
+    def bop(self, nodes, group, *arguments, code=0):
+        done = run([program("bop"), "--endpoint", ",".join(node.native for node in nodes), "--group", group,
+                    *arguments], check=False)
+        self.assertEqual(done.returncode, code, f"{group} {arguments}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def write_and_read_everywhere(self, nodes, stamp):
+        """Through each node a key of each group, which then every node knows, and no other group."""
+        for group in GROUPS:
+            for node in nodes:
+                self.bop([node], group, "put", f"{stamp}-{node.id}", f"{group} by {node.id}")
+            for node in nodes:
+                for writer in nodes:
+                    self.assertEqual(self.bop([node], group, "get", f"{stamp}-{writer.id}").strip(),
+                                     f"{group} by {writer.id}")
+        self.bop(nodes, "kv", "put", f"{stamp}-alone", "here")
+        for group in set(GROUPS) - {"kv"}:
+            self.bop(nodes, group, "get", f"{stamp}-alone", code=1)
+
+    def load(self, nodes, group):
+        """Until the group's log has passed one more index at which states are compared."""
+        start = nodes[0].group(group)["last_index"]
+        while nodes[0].group(group)["last_index"] < (start // HASH_EVERY + 1) * HASH_EVERY + 1:
+            said = json.loads(self.bop(nodes, group, "-o", "json", "bench", "kv", "--clients", "8", "--pipeline", "8",
+                                       "--keys", "500", "--time", "1s"))
+            self.assertEqual(said["missing"], 0)
+
+    def wait_for_equal_states(self, nodes, group, least):
+        """Until all nodes tell the state of one same index, beyond `least`; returns that index."""
+        def same():
+            said = [(node.group(group) or {}).get("state_hash") for node in nodes]
+            if not all(said) or len({hash_["index"] for hash_ in said}) != 1 or said[0]["index"] <= least:
+                return None
+            return said
+        said = wait_until(same, f"all replicas of {group} tell the state of one index")
+        self.assertEqual(len({hash_["hash"] for hash_ in said}), 1, f"replicas of {group} differ: {said}")
+        return said[0]["index"]
+
+    def test_every_group_is_written_read_and_compared_through_every_node_and_survives_a_killed_one(self):
+        cluster = self.use(HandCluster(settings={"shards": 2, "groups": f"[{LISTED}]"}))
+        nodes = cluster.nodes
+        self.write_and_read_everywhere(nodes, "before")
+        self.bop(nodes, "nobody", "get", "x", code=3)
+        for node in nodes:
+            said = node.status()["groups"]
+            self.assertEqual([group["name"] for group in said], list(GROUPS))
+            self.assertEqual({group["health"] for group in said}, {"ok"})
+        for group in GROUPS:
+            self.load(nodes, group)
+        compared = {group: self.wait_for_equal_states(nodes, group, 0) for group in GROUPS}
+
+        dead = cluster.node(nodes[0].group("accounts")["leader"])
+        dead.kill()
+        left = [node for node in nodes if node is not dead]
+        cluster.wait_until_ready(left)
+        self.write_and_read_everywhere(left, "without")
+        for group in GROUPS:
+            self.load(left, group)
+
+        cluster.restart(dead)
+        self.write_and_read_everywhere(nodes, "again")
+        for group in GROUPS:
+            self.wait_for_equal_states(nodes, group, compared[group])
+            for node in nodes:
+                self.assertEqual(self.bop([node], group, "get", f"before-{dead.id}").strip(), f"{group} by {dead.id}")
+
+
+if __name__ == "__main__":
+    main()
