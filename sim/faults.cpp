@@ -241,7 +241,9 @@ void Faults::disk_fault(Fault fault) {
       static constexpr std::array kinds{DiskOperation::write, DiskOperation::write,
                                         DiskOperation::sync, DiskOperation::open,
                                         DiskOperation::read};
-      disk.fail(kinds[random_.below(kinds.size())], BOP_E_IO, 1 + random_.below(50),
+      // A block that cannot be read when the node starts leaves it suspect.
+      const size_t choices = options_.frail.contains(node.id()) ? kinds.size() : kinds.size() - 1;
+      disk.fail(kinds[random_.below(choices)], BOP_E_IO, 1 + random_.below(50),
                 1 + random_.below(3));
     }
   }

@@ -1,8 +1,8 @@
 // What goes wrong in a simulated cluster, and whoever tends it: starts what died, reopens what
 // latched. Drawn from the seed; every kind can be left out.
 //
-// Some faults may leave a replica suspect, which then stays out for good: rotten blocks, and power lost
-// on a disk that tears blocks. They strike only `frail` nodes, fewer than half of all, so that the
+// Some faults may leave a replica suspect, which then stays out for good: rotten blocks, reads that fail,
+// and power lost on a disk that tears blocks. They strike only `frail` nodes, fewer than half of all, so that the
 // others can always go on. A node that is not frail must never become suspect.
 #pragma once
 

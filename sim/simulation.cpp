@@ -115,6 +115,9 @@ Setting draw(const SimulationOptions& options, Random random) {
   setting.network = draw_network(random);
   setting.workload = draw_workload(random);
   setting.faults = draw_faults(random, options, setting.network.quality);
+  // A replica that stays out for good keeps the others' logs from being released (there are no
+  // snapshots): theirs must have room for all of the run.
+  if (!setting.faults.frail.empty()) setting.node.shard.log_max_bytes = 1ull << 40;
   return setting;
 }
 

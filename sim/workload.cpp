@@ -58,7 +58,7 @@ class Workload::Client : public port::Caller {
   mem::Buffer encode(const Asked& asked);
   mem::Buffer encode_command(const Asked& asked);
   void send(Node& node, mem::Buffer payload, Duration time);
-  void watch_deadline(Node& node);
+  void watch_deadline(Node& node, Instant since);
   void understand(const port::Answer& answer);
   void understand_command(const port::Answer& answer);
   void understand_get(const port::Answer& answer);
@@ -208,14 +208,15 @@ void Workload::Client::send(Node& node, mem::Buffer payload, Duration time) {
         node.service(seat).query(std::move(request));
       },
       content);
-  watch_deadline(node);
+  watch_deadline(node, request_->deadline);
 }
 
-void Workload::Client::watch_deadline(Node& node) {
+// A node that stood still has the same time again.
+void Workload::Client::watch_deadline(Node& node, Instant since) {
   workload_.world_.at(
-      request_->deadline + grace, "deadline check", [this, &node, token = request_->token] {
+      since + grace, "deadline check", [this, &node, since, token = request_->token] {
         if (!request_ || request_->token != token) return;
-        if (node.stood_still_since(request_->deadline)) return watch_deadline(node);
+        if (node.stood_still_since(since)) return watch_deadline(node, workload_.scheduler_.now());
         workload_.witness_.report(
             "promise: node " + std::to_string(node.id()) +
             " did not answer long after the deadline: " + describe(request_->operations.front()));
@@ -313,6 +314,7 @@ void Workload::Client::understand(const port::Answer& answer) {
     case BOP_E_SUSPECT:
     case BOP_E_LATCHED:
     case BOP_E_DAMAGED:
+    case BOP_E_IO:  // its log could not be read
     case BOP_E_MACHINE:
     case BOP_E_STOPPED: return drop();
     default:

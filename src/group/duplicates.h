@@ -1,6 +1,6 @@
-// Which forwarded requests this leader has seen. A transport may duplicate a frame; a request
-// that ran twice would break the promise that nothing does. Only the current term matters: a
-// receiver refuses what names another.
+// Which forwarded requests this node has seen, whatever it answered. A transport may duplicate a frame;
+// a request that ran twice would break the promise that nothing does. That holds past the term in which
+// it came: a duplicate that is refused then would be sent again by who forwarded it.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,6 @@ class Duplicates {
  public:
   // True the first time; false for what was seen, or is older than the window can tell.
   bool first_time(NodeId origin, uint64_t incarnation, uint64_t sequence);
-  void clear() { origins_.clear(); }
 
  private:
   // The last `window` sequences of an origin as bits; those below are taken as seen.

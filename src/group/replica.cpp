@@ -292,17 +292,12 @@ void Replica::receive(const raft::Message& message) {
 
 void Replica::receive_forward(NodeId from, Forward forward) {
   const Origin origin{.token = forward.sequence, .node = from, .incarnation = forward.incarnation};
-  if (halted_) return defer(origin, BOP_E_NOT_LEADER);
-  if (!started_ || core_->role() != raft::Role::leader ||
-      (core_->term() != forward.term && !seeded(Bug::forward_any_term)))
-    return defer(origin, BOP_E_NOT_LEADER);
-  if (duplicates_term_ != forward.term) {
-    duplicates_.clear();
-    duplicates_term_ = forward.term;
-  }
+  // Before all else: to refuse a duplicate of what was proposed would have it sent again.
   if (!duplicates_.first_time(from, forward.incarnation, forward.sequence) &&
       !seeded(Bug::forget_duplicates))
     return;
+  if (halted_ || !started_ || core_->role() != raft::Role::leader || core_->term() != forward.term)
+    return defer(origin, BOP_E_NOT_LEADER);
   if (forward.payload.size() > options_.max_request_bytes) return defer(origin, BOP_E_TOO_LARGE);
   stage(origin, ports_.clock.now() + forward.time_left, std::move(forward.payload));
 }
@@ -596,13 +591,23 @@ void Replica::read_committed() {
                   [this, committed = core_->commit()](Result<std::vector<raft::Entry>> entries) {
                     loading_ = false;
                     if (halted_) return;
-                    if (!entries) return halt(entries.error());
+                    if (!entries) return not_read(entries.error());
                     loaded_ = std::move(*entries);
                     std::erase_if(loaded_, [committed](const raft::Entry& entry) {
                       return entry.index > committed;
                     });
                     touch();
                   });
+}
+
+void Replica::not_read(const Error& error) {
+  // What follows the committed entries was replaced while it was read, or much else is: again.
+  if (error.code == BOP_E_UNAVAILABLE || error.code == BOP_E_OVERLOADED) return touch();
+  // To a client, NOT_FOUND would be the machine's answer.
+  const bool missing = error.code == BOP_E_NOT_FOUND;
+  halt(missing ? Error{BOP_E_DAMAGED, "committed entry " + std::to_string(applied_ + 1) +
+                                          " is not in the log: " + error.detail}
+               : error);
 }
 
 // ---- reads ----
@@ -658,6 +663,12 @@ void Replica::sync_machine() {
 }
 
 void Replica::release_log() {
+  // Left to itself the machine would wait for more, while the log has room for no more.
+  const bool synced = driver_->durable().index >= sync_asked_;
+  if (synced && ports_.log.crowded() && driver_->durable().index < update_.release) {
+    sync_asked_ = driver_->applied().index;  // not applied_: it knows only of commands
+    sync_machine();
+  }
   const Index through = std::min<Index>(update_.release, driver_->durable().index);
   if (through <= released_) return;
   const Term term = core_->term_at(through);

@@ -162,6 +162,7 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   void apply_more();
   void apply_entries(std::span<const raft::Entry> entries);
   void read_committed();
+  void not_read(const Error& error);
   void finish_entry(Index index, Term term, const Answer& answer);
   void take_reads();
   void serve_reads();
@@ -204,7 +205,6 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   std::map<uint64_t, Forwarded> forwarded_;
   uint64_t forward_sequence_ = 0;
   Duplicates duplicates_;
-  Term duplicates_term_ = 0;
 
   std::vector<ReadSlot> reads_;
   std::vector<uint32_t> free_reads_;
@@ -220,6 +220,7 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   std::vector<bop_entry> batch_;     // with the machine
   Index batch_last_ = 0;
   Index released_ = 0;
+  Index sync_asked_ = 0;  // what the machine was last asked to make durable
 };
 
 }  // namespace bop::group

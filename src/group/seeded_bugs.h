@@ -13,7 +13,6 @@ enum class Bug {
   read_before_applied,   // asks the machine before it applied the read's index
   read_without_index,    // asks the machine without asking the leader
   forward_twice,         // sends a forwarded request again when the connection broke
-  forward_any_term,      // proposes what was forwarded to the leader of another term
   forget_duplicates,     // proposes a duplicated frame again
   settle_committed,      // lets the machine make permanent what this node's log may lose
   skip_after_restart,    // does not apply again what the machine had not made durable

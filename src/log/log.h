@@ -130,7 +130,8 @@ class Log {
 
   // Reads entries of a group from `first` on, up to `max_bytes` (at least one entry), from the files
   // or from what is still in memory. `done` is called later on this thread, never from within.
-  // DAMAGED when a checksum does not hold; NOT_FOUND when released or past the end.
+  // DAMAGED when a checksum does not hold; NOT_FOUND when released or past the end; OVERLOADED, or
+  // UNAVAILABLE when entries were replaced meanwhile: ask again.
   virtual void read(GroupId group, Index first, size_t max_bytes,
                     std::function<void(Result<std::vector<raft::Entry>>)> done) = 0;
 
@@ -142,6 +143,9 @@ class Log {
   virtual bool healthy(Instant now, Duration limit) const = 0;
   virtual bool idle() const = 0;  // nothing gathered, nothing under way
   virtual uint64_t used_bytes() const = 0;
+  // What is still needed takes more than a quarter of max_bytes: time for machines to make durable what
+  // they applied, so that it can be released. Commands are small, but no frame is less than a block.
+  virtual bool crowded() const = 0;
   // Counters for metrics.
   struct Counters {
     uint64_t writes = 0, written_bytes = 0, records = 0, entries = 0, seals = 0, segments_made = 0;

@@ -73,7 +73,7 @@ class Reads::Job : public port::Completion {
       return false;
     }
     if (started_ && located->truncations != located_.truncations) {
-      end(Error{BOP_E_NOT_FOUND, "the entries were replaced meanwhile"});
+      end(Error{BOP_E_UNAVAILABLE, "the entries were replaced meanwhile"});
       return false;
     }
     started_ = true;

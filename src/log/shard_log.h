@@ -50,6 +50,9 @@ class ShardLog final : public Log, private port::Completion {
   bool healthy(Instant now, Duration limit) const override;
   bool idle() const override;
   uint64_t used_bytes() const override { return segments_.used_bytes(); }
+  bool crowded() const override {
+    return (head_ - first_needed()) * options_.segment_bytes > options_.max_bytes / 4;
+  }
   const Counters& counters() const override { return counters_; }
 
  private:

@@ -15,7 +15,7 @@ namespace bop::port {
 struct Answer {
   // BOP_OK or what the machine answered (CONDITION_FAILED, ...), or bop's own: TIMEOUT and UNAVAILABLE
   // (nothing was executed), OUTCOME_UNKNOWN, OVERLOADED, TOO_LARGE, LOG_FULL, DISK_FULL, SUSPECT,
-  // LATCHED, NO_GROUP, MACHINE, STOPPED.
+  // LATCHED, IO and DAMAGED (its log cannot be read), NO_GROUP, MACHINE, STOPPED.
   bop_status status = BOP_OK;
   Bytes body;               // valid during the call
   Index index = 0;          // proposals: of the entry, 0 when it was not proposed

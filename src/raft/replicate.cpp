@@ -149,7 +149,9 @@ Index next_after_refusal(const State& s, const Message& reply, Index asked) {
 void start_probing(State& s, Peer& peer, Index next) {
   peer.stage = Peer::Stage::probing;
   peer.paused = false;
-  peer.next = std::max(next, s.log.terms().before_first().index + 1);
+  // What was released every voter has, and our log may have it no more.
+  const Index released = std::max(s.log.terms().before_first().index, peer.voter ? s.release : 0);
+  peer.next = std::max(next, released + 1);
   peer.probe = peer.next - 1;
   peer.inflight.clear();
   peer.inflight_bytes = 0;

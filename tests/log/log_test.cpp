@@ -112,6 +112,21 @@ TEST(Log, reads_entries_from_memory_and_from_files_alike) {
   }
 }
 
+TEST(Log, a_read_whose_entries_are_replaced_meanwhile_says_so_and_the_next_finds_the_new_ones) {
+  Rig rig;
+  rig.open(true);
+  rig.write(1, 1, 1, 10, 3000);
+  rig.write(1, 1, 11, 10, 3000);
+  std::optional<Result<std::vector<raft::Entry>>> read;
+  rig.log->read(1, 1, 1 << 20, [&](auto entries) { read = std::move(entries); });
+  rig.write(1, 2, 15, 1);
+  rig.run();
+  ASSERT_TRUE(read.has_value());
+  ASSERT_FALSE(read->has_value());
+  EXPECT_EQ(read->error().code, BOP_E_UNAVAILABLE);
+  EXPECT_EQ(rig.read(1, 1)->size(), 15u);
+}
+
 TEST(Log, reads_at_least_one_entry_and_no_more_bytes_than_asked_for) {
   Rig rig;
   rig.open(true);

@@ -1,0 +1,35 @@
+// Linked with one bug of group/seeded_bugs.h each: some seed must make the simulator see it, and it exits 0.
+#include <cstdio>
+#include <cstdlib>
+
+#include "base/assert.h"
+#include "base/say.h"
+#include "sim/simulation.h"
+
+namespace {
+
+constexpr uint64_t seeds = 400;
+
+[[noreturn]] void seen_by_assert(const char* file, int line, const char* text) {
+  std::printf("seen by the assert %s:%d: %s\n", file, line, text);
+  std::fflush(nullptr);
+  std::_Exit(0);
+}
+
+}  // namespace
+
+int main() {
+  bop::set_assert_handler(seen_by_assert);
+  bop::say::start({.level = bop::say::Level::off});
+  for (uint64_t seed = 1; seed <= seeds; ++seed) {
+    bop::sim::SimulationOptions options;
+    options.seed = seed;
+    const bop::sim::SimulationResult result = bop::sim::simulate(options);
+    if (!result.failure) continue;
+    std::printf("seen with seed %llu: %s\n", static_cast<unsigned long long>(seed),
+                result.failure->c_str());
+    return 0;
+  }
+  std::printf("not seen with %llu seeds\n", static_cast<unsigned long long>(seeds));
+  return 1;
+}
