@@ -246,7 +246,6 @@ void HostedShard::check_stopped() {
   }
   auto done = std::move(stopped_);
   stopped_ = nullptr;
-  halted_ = true;
   done();
 }
 

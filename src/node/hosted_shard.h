@@ -31,6 +31,7 @@ class HostedShard final : public Shard, public group::Host {
   void when_bootstrapped(std::function<void(Status)> done) override;
   void start() override;
   void stop(Duration grace, std::function<void()> done) override;
+  void halt() override { halted_ = true; }
   uint64_t epoch() const override { return log_->recovery().epoch; }
   bool healthy() const override { return healthy_; }
   void on_health(std::function<void(bool)> changed) override {

@@ -107,21 +107,34 @@ void Node::start() {
   liveness_->start();
 }
 
-void Node::stop(Duration grace, std::function<void()> done) {
+void Node::on_every_seat(const std::function<void(uint32_t seat, std::function<void()> done)>& task,
+                         std::function<void()> done) {
   auto left = std::make_shared<size_t>(seats_.size());  // of the first seat's thread
   for (uint32_t seat = 0; seat < seats_.size(); ++seat) {
-    seats_[seat].post.post([this, seat, grace, left, done] {
-      const Instant deadline = seats_[seat].clock.now() + grace;
-      shards_[seat]->stop(grace, [this, seat, deadline, left, done] {
-        // What it asked of other shards may still be on its way there or back.
-        services_[seat]->when_answered(deadline, [this, left, done] {
-          seats_[0].post.post([left, done] {
-            if (--*left == 0) done();
-          });
+    seats_[seat].post.post([this, seat, task, left, done] {
+      task(seat, [this, left, done] {
+        seats_[0].post.post([left, done] {
+          if (--*left == 0) done();
         });
       });
     });
   }
+}
+
+void Node::stop(Duration grace, std::function<void()> done) {
+  const auto stop_shard = [this, grace](uint32_t seat, std::function<void()> stopped) {
+    const Instant deadline = seats_[seat].clock.now() + grace;
+    shards_[seat]->stop(grace, [this, seat, deadline, stopped = std::move(stopped)] {
+      // What it asked of other shards may still be on its way there or back.
+      services_[seat]->when_answered(deadline, stopped);
+    });
+  };
+  const auto halt_shard = [this](uint32_t seat, const std::function<void()>& halted) {
+    shards_[seat]->halt();
+    halted();
+  };
+  on_every_seat(stop_shard,
+                [this, halt_shard, done = std::move(done)] { on_every_seat(halt_shard, done); });
 }
 
 Service& Node::service(uint32_t seat) { return *services_[seat]; }

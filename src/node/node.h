@@ -65,6 +65,9 @@ class Node final : public port::TransportReceiver, public Liveness::Listener {
   friend class CrossingService;
   friend class CrossingTransport;
 
+  // Runs `task` on every seat, then `done` on the first.
+  void on_every_seat(const std::function<void(uint32_t seat, std::function<void()> done)>& task,
+                     std::function<void()> done);
   void open_shard(uint32_t seat);
   void shard_opened(uint32_t seat, Status status);
   void tell_lane(NodeId node, port::Lane lane, bool up);

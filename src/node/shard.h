@@ -95,6 +95,9 @@ class Shard : public Service, public port::TransportReceiver {
   virtual void start() = 0;
   // Gives up leading, lets what is open be answered for at most `grace`, syncs the machines.
   virtual void stop(Duration grace, std::function<void()> done) = 0;
+  // No replica takes a turn any more: nothing new is written, nor answered. Once all shards have stopped,
+  // since they ask each other.
+  virtual void halt() = 0;
 
   virtual uint64_t epoch() const = 0;  // of the log: rises at each start
   virtual bool healthy() const = 0;
