@@ -16,8 +16,8 @@ std::string text_of(const KvModel::Record& record) {
 
 }  // namespace
 
-ContentsReader::ContentsReader(Scheduler& scheduler, Thread& world, Node& node, GroupId group)
-    : scheduler_(scheduler), world_(world), node_(node), group_(group) {}
+ContentsReader::ContentsReader(Thread& world, Node& node, GroupId group)
+    : world_(world), node_(node), group_(group) {}
 
 void ContentsReader::ask() {
   if (!node_.serving()) return ask_later();

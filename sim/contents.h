@@ -12,7 +12,7 @@ namespace bop::sim {
 
 class ContentsReader : public port::Caller {
  public:
-  ContentsReader(Scheduler& scheduler, Thread& world, Node& node, GroupId group);
+  ContentsReader(Thread& world, Node& node, GroupId group);
 
   // Asks again after a refusal, until the whole was read.
   void start() { ask(); }
@@ -27,7 +27,6 @@ class ContentsReader : public port::Caller {
   void ask();
   void ask_later();
 
-  Scheduler& scheduler_;
   Thread& world_;
   Node& node_;
   const GroupId group_;

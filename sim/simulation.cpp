@@ -314,7 +314,7 @@ void Simulation::compare_contents() {
   for (const GroupId group : groups_) {
     for (const auto& node : nodes_) {
       if (faults_->lost(*node)) continue;
-      ContentsReader reader(scheduler_, world_, *node, group);
+      ContentsReader reader(world_, *node, group);
       reader.start();
       const std::string who =
           "node " + std::to_string(node->id()) + ", group " + std::to_string(group);
