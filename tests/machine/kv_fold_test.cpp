@@ -184,6 +184,27 @@ TEST_F(KvFold, a_read_that_was_asked_before_a_freeze_sees_the_state_of_then) {
   EXPECT_EQ(answer.items, (std::vector<Item>{{true, 1, "old"}, {}}));
 }
 
+// Found by the simulator, seed 255 of a log that is often full.
+TEST_F(KvFold, a_batch_forgets_what_it_read_of_a_record_that_it_changed_since) {
+  replica_.run({add("number", 10)});
+  replica_.fold();
+  replica_.crash();
+  ASSERT_TRUE(replica_.open());
+  // Both additions read the store before the batch begins; the layer with the first one's result is
+  // folded and dropped before the second one's turn.
+  std::vector<LogEntry> entries = {{2, 1, command({add("number", 1)})}};
+  for (uint64_t index = 3; index < 300; ++index)
+    entries.push_back(
+        {index, 1, command({put("k" + std::to_string(index), std::string(900, 'v'))})});
+  entries.push_back({300, 1, command({add("number", 1)})});
+  replica_.apply(entries);
+  replica_.settle();
+  replica_.finish();
+  EXPECT_GT(stored(), 100u) << "the first addition's layer was folded";
+  EXPECT_EQ(read_answer(replica_.replies.at(2).body).items.at(0).value, "11");
+  EXPECT_EQ(read_answer(replica_.replies.at(300).body).items.at(0).value, "12");
+}
+
 // ---- errors and crashes ----
 
 // Fails the nth step of folding and syncing, for every n.

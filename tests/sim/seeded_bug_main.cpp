@@ -1,9 +1,11 @@
-// Linked with one bug of group/seeded_bugs.h each: some seed must make the simulator see it, and it exits 0.
+// Linked with group's variant that has bugs (group/seeded_bugs.h): passes when some seed makes the simulator
+// see the one named. Arguments: the bug.
 #include <cstdio>
 #include <cstdlib>
 
 #include "base/assert.h"
 #include "base/say.h"
+#include "group/seeded_bugs.h"
 #include "sim/simulation.h"
 
 namespace {
@@ -18,7 +20,8 @@ constexpr uint64_t seeds = 400;
 
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
+  if (argc != 2 || !bop::group::choose_bug(argv[1])) return 2;
   bop::set_assert_handler(seen_by_assert);
   bop::say::start({.level = bop::say::Level::off});
   for (uint64_t seed = 1; seed <= seeds; ++seed) {

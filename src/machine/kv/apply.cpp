@@ -68,7 +68,14 @@ bool Kv::advance_batch() {
   while (batch_.next < batch_.entries.size()) {
     if (batch_.reading || holds_ > 0 || memory_is_full()) return false;
     const size_t ready = read_missing();
-    while (batch_.next < ready && !memory_is_full()) run(batch_.next++);
+    batch_.forgot = false;
+    while (batch_.next < ready && !memory_is_full()) {
+      const uint64_t before = batch_.entries[batch_.next].index - 1;
+      pass_boundary(before / settings_.boundary * settings_.boundary);
+      if (batch_.forgot) break;
+      run(batch_.next++);
+      if (batch_.forgot) break;
+    }
   }
   shed_memory();
   return true;
@@ -128,14 +135,25 @@ size_t Kv::read_missing() {
   return batch_.next;
 }
 
-// Executes one entry, and passes the boundaries before and at its index.
+// What a batch read of the store, its own commands may have changed since. Until now the layer with the
+// change hid that; when it goes, the store knows better.
+void Kv::forget_fetched(const Layer& dropped) {
+  if (batch_.next == batch_.commands.size()) return;
+  for (size_t i = batch_.commands[batch_.next].first; i < batch_.fetched.size(); ++i) {
+    if (batch_.fetched[i] == not_fetched) continue;
+    if (dropped.find(batch_.operations[i].key, batch_.hashes[i]) == nullptr) continue;
+    batch_.fetched[i] = not_fetched;
+    batch_.forgot = true;
+  }
+}
+
+// Executes one entry, and passes a boundary at its index.
 void Kv::run(size_t which) {
   const bop_entry& entry = batch_.entries[which];
   const Command& command = batch_.commands[which];
   const size_t ahead = command.first + operations_ahead;
   if (ahead < batch_.hashes.size()) active_->expect_next(batch_.hashes[ahead]);
   BOP_ASSERT_GT(entry.index, applied_.index);
-  pass_boundary((entry.index - 1) / settings_.boundary * settings_.boundary);
 
   bop_reply reply{sizeof(bop_reply), command.status, {nullptr, 0}};
   if (command.plain) {

@@ -224,6 +224,7 @@ void Kv::shed_memory() {
 // Freeing a layer takes long: a worker does it.
 void Kv::drop_clean() {
   if (clean_ == nullptr) return;
+  forget_fetched(*clean_);
   auto job = std::make_unique<LayerJob>();
   job->layer = std::exchange(clean_, nullptr);
   job->work = [](LayerJob& mine) -> Status {

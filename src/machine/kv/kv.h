@@ -91,6 +91,7 @@ class Kv final : public ReadsOwner {
     std::vector<uint64_t> hashes;   // of the operations' keys, for the layers
     std::vector<uint32_t> fetched;  // by operation: its place in batch_reads_, or none
     bool reading = false;
+    bool forgot = false;             // something fetched that has to be fetched again
     std::vector<bop_reply> replies;  // bodies are set when all are there
     std::vector<size_t> body_ends;
     std::vector<uint8_t> bodies;
@@ -101,6 +102,7 @@ class Kv final : public ReadsOwner {
   void point_at_bodies();
   void resume_batch();
   size_t read_missing();
+  void forget_fetched(const Layer& dropped);
   bool must_know(const Command& command, const Operation& operation) const;
   void run(size_t entry);
   void pass_boundary(uint64_t boundary);
