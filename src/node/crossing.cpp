@@ -25,6 +25,7 @@ NodeStatus merged(const std::vector<NodeStatus>& parts) {
     const NodeStatus& part = parts[seat];
     all.groups.insert(all.groups.end(), part.groups.begin(), part.groups.end());
     all.log_used_bytes += part.log_used_bytes;
+    all.shards.insert(all.shards.end(), part.shards.begin(), part.shards.end());
     if (part.log_latched) all.log_latched = true, all.log_error = part.log_error;
   }
   std::sort(all.groups.begin(), all.groups.end(),

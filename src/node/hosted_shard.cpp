@@ -264,6 +264,7 @@ void HostedShard::touch(group::Replica& replica) {
 }
 
 void HostedShard::step_replicas() {
+  ++turns_;
   // A step may touch its replica again; the next round takes it.
   while (!touched_.empty()) {
     stepping_.swap(touched_);
@@ -333,6 +334,16 @@ NodeStatus HostedShard::own_status() const {
   out.node = options_.self;
   out.version = options_.version;
   out.log_used_bytes = log_->used_bytes();
+  const log::Log::Counters& log = log_->counters();
+  out.shards.push_back({.shard = options_.shard,
+                        .turns = turns_,
+                        .log_writes = log.writes,
+                        .log_bytes = log.written_bytes,
+                        .log_records = log.records,
+                        .log_entries = log.entries,
+                        .log_seals = log.seals,
+                        .log_segments = log.segments_made,
+                        .log_rewritten = log.rewritten});
   for (const GroupSpec& spec : options_.groups) {
     const group::Replica* replica = find(spec.id);
     if (replica == nullptr) continue;

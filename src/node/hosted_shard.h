@@ -91,6 +91,7 @@ class HostedShard final : public Shard, public group::Host {
   std::vector<group::Replica*> touched_, stepping_, stepped_;
   std::vector<Request> refused_;  // for groups that are not here
   bool turn_requested_ = false;
+  uint64_t turns_ = 0;
   bool healthy_ = true;
   std::function<void(bool)> health_changed_;
   std::function<void(Status)> bootstrapped_;

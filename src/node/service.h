@@ -40,6 +40,14 @@ struct PeerStatus {
   bool control_up = false, bulk_up = false;
 };
 
+// What a shard did since it was opened.
+struct ShardCounts {
+  uint32_t shard = 0;
+  uint64_t turns = 0;  // that stepped a group
+  uint64_t log_writes = 0, log_bytes = 0, log_records = 0, log_entries = 0;
+  uint64_t log_seals = 0, log_segments = 0, log_rewritten = 0;
+};
+
 struct NodeStatus {
   std::string cluster;  // id, 32 hexadecimal digits
   NodeId node = 0;
@@ -49,6 +57,7 @@ struct NodeStatus {
   uint64_t log_used_bytes = 0;
   std::vector<GroupStatus> groups;  // by id
   std::vector<PeerStatus> peers;    // by id
+  std::vector<ShardCounts> shards;  // by shard
 };
 
 class Service {

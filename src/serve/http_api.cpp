@@ -438,7 +438,7 @@ void HttpApi::metrics(std::unique_ptr<ApiReply> reply) {
   });
 }
 
-// What the node knows of itself is kept as gauges when somebody asks, not all the time.
+// What the node knows of itself is taken over when somebody asks, not all the time.
 void HttpApi::follow_status(const node::NodeStatus& status) {
   metrics::Registry& registry = sessions_.shared().registry;
   const auto set = [&](const char* name, const char* help, metrics::Labels labels, uint64_t value) {
@@ -454,6 +454,19 @@ void HttpApi::follow_status(const node::NodeStatus& status) {
     set("bop_group_last_index", "Last entry of the log", labels, group.last);
     set("bop_group_durable_index", "Last entry durable here", labels, group.durable);
     set("bop_group_suspect", "1 when the replica may have lost data", labels, group.suspect);
+  }
+  for (const node::ShardCounts& shard : status.shards) {
+    const auto follow = [&](const char* name, const char* help, uint64_t count) {
+      registry.counter(name, help, {{"shard", std::to_string(shard.shard)}}).follow(count);
+    };
+    follow("bop_shard_turns_total", "Turns of the shard's loop that stepped a group", shard.turns);
+    follow("bop_log_writes_total", "Frames written to the log", shard.log_writes);
+    follow("bop_log_written_bytes_total", "Bytes written to the log", shard.log_bytes);
+    follow("bop_log_records_total", "Records written to the log", shard.log_records);
+    follow("bop_log_entries_total", "Entries written to the log", shard.log_entries);
+    follow("bop_log_seals_total", "Sealing frames of an idle log", shard.log_seals);
+    follow("bop_log_segments_total", "Segments made or used again", shard.log_segments);
+    follow("bop_log_rewritten_total", "Cold groups rewritten", shard.log_rewritten);
   }
   set("bop_log_used_bytes", "Bytes of the log's segments in use", {}, status.log_used_bytes);
   set("bop_log_latched", "1 when a failed write closed the log", {}, status.log_latched);

@@ -246,12 +246,13 @@ TEST_F(HttpApiTest, lives_and_is_ready_when_the_service_is) {
   EXPECT_EQ(get("/readyz").status, 503u);
 }
 
-TEST_F(HttpApiTest, shows_metrics_of_clients_and_groups) {
+TEST_F(HttpApiTest, shows_metrics_of_clients_groups_and_shards) {
   node::GroupStatus group;
   group.name = "kv";
   group.role = "leader";
   group.commit = 17;
   world.service.node_status.groups.push_back(group);
+  world.service.node_status.shards = {{.log_writes = 3}, {.shard = 1, .log_writes = 4}};
   put("/v1/kv/k", "v");
   const Got got = get("/metrics");
   EXPECT_EQ(got.status, 200u);
@@ -259,6 +260,8 @@ TEST_F(HttpApiTest, shows_metrics_of_clients_and_groups) {
   EXPECT_NE(got.body.find("bop_group_commit_index{group=\"kv\"} 17\n"), std::string::npos)
       << got.body;
   EXPECT_NE(got.body.find("bop_group_is_leader{group=\"kv\"} 1\n"), std::string::npos);
+  EXPECT_NE(got.body.find("bop_log_writes_total{shard=\"0\"} 3\n"), std::string::npos);
+  EXPECT_NE(got.body.find("bop_log_writes_total{shard=\"1\"} 4\n"), std::string::npos);
   EXPECT_NE(got.body.find("bop_client_commands_total{protocol=\"http\",shard=\"0\"} 2\n"),
             std::string::npos);
 }
