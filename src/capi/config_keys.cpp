@@ -74,8 +74,9 @@ const Key keys[] = {
     {"logging.file", Kind::path, "\"\"", "Where lines are appended. Empty: standard error."},
 
     {"kv.memory_bytes", Kind::integer, "0",
-     "What a kv machine may keep in memory before it folds into its store. 0: its own default.", 0,
-     1024 * gib},
+     "What a kv machine may keep in memory before it folds into its store. 0: its own default, 512 "
+     "MiB.",
+     0, 1024 * gib},
 };
 
 }  // namespace

@@ -34,8 +34,10 @@
 namespace bop::machine::kv {
 
 struct Settings {
-  uint64_t memory_bytes = 256 << 20;  // of all layers; three quarters is what they take at most
-  uint64_t boundary = 4096;           // the state hash is kept at every so manieth index
+  // Of all layers; three quarters is what they take at most. With random keys a fold writes nearly every
+  // page of the store, so half of it costs each put twice as much folding.
+  uint64_t memory_bytes = 512 << 20;
+  uint64_t boundary = 4096;  // the state hash is kept at every so manieth index
   uint64_t freeze_log_bytes =
       256 << 20;           // entries since the last freeze, so that the log stays short
   uint64_t map_bytes = 0;  // see StoreOptions
