@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 CLIENTS = (1, 16, 64, 256)
 PIPELINES = (1, 16)
+KINDS = ("put", "get")
 
 
 @dataclass(frozen=True)
@@ -24,10 +25,10 @@ class Load:
         return f"{self.kind}, {self.keys:,} keys, {self.clients} clients, pipeline {self.pipeline}"
 
 
-def loads(keys, seconds, all_clients=CLIENTS, pipelines=PIPELINES):
+def loads(keys, seconds, clients_of=CLIENTS, pipelines=PIPELINES):
     """Puts at every number of clients and pipeline; gets with pipeline 1."""
-    puts = [Load(keys, clients, pipeline, 0, seconds) for pipeline in pipelines for clients in all_clients]
-    gets = [replace(load, read_ratio=1) for load in puts if load.pipeline == 1]
+    puts = [Load(keys, clients, pipeline, 0, seconds) for pipeline in pipelines for clients in clients_of]
+    gets = [replace(load, pipeline=1, read_ratio=1) for load in puts if load.pipeline == pipelines[0]]
     return puts + gets
 
 

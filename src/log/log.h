@@ -119,8 +119,8 @@ class Log {
   virtual void attach(GroupId group, Appender* appender) = 0;
 
   // Gathers; entries' payloads are copied into the frame before it returns. Errors change nothing:
-  // TOO_LARGE, LOG_FULL, DISK_FULL (commands only; other entries and hard states go to the reserve), OVERLOADED,
-  // LATCHED.
+  // TOO_LARGE, LOG_FULL and DISK_FULL (commands only; other entries and hard states go to the
+  // reserve), OVERLOADED, LATCHED.
   virtual Status append(const Append& append) = 0;
   virtual void flush() = 0;
   // Whether append would take entries of that many bytes now, commands among them or not.
