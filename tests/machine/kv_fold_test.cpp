@@ -31,10 +31,10 @@ class KvFold : public testing::Test {
       return open_memory_store(image);
     };
   }
-  // Puts `count` new records of about 700 bytes.
+  // Puts `count` new records of about 800 bytes.
   void fill(int count) {
     for (int i = 0; i < count; ++i)
-      replica_.run({put("fill" + std::to_string(next_++), std::string(600, 'v'))});
+      replica_.run({put("fill" + std::to_string(next_++), std::string(700, 'v'))});
   }
   uint64_t stored() const { return image_->committed().position.index; }
 
@@ -304,11 +304,32 @@ TEST_F(KvFold, the_hash_of_the_last_entry_is_ready_soon_after_somebody_asked) {
   EXPECT_EQ(hash->high, model.totals().high);
 }
 
-TEST_F(KvFold, the_hash_of_the_last_entry_is_ready_without_asking_after_a_quiet_moment) {
-  replica_.run({put("a", "1"), put("b", "2")});
-  const auto hash = replica_.driver().state_hash();
-  ASSERT_TRUE(hash);
-  EXPECT_EQ(hash->index, 1u);
+TEST_F(KvFold, a_load_that_nobody_asks_about_reads_nothing_from_the_store) {
+  for (uint64_t index = 1; index <= 100; ++index)
+    replica_.apply({{index, 1, command({put("k" + std::to_string(index), "v")})}});
+  EXPECT_FALSE(replica_.offload->step(Lane::reads));
+}
+
+TEST_F(KvFold, a_hash_under_load_costs_a_bounded_number_of_reads_and_a_quiet_one_all_it_takes) {
+  Replica replica(stores());  // with room for all of it
+  replica_.crash();
+  ASSERT_TRUE(replica.open());
+  constexpr uint64_t entries = 20000;
+  std::vector<LogEntry> load;
+  for (uint64_t index = 1; index <= entries; ++index)
+    load.push_back({index, 1, command({put("k" + std::to_string(index), "")})});
+  replica.apply(load);
+
+  EXPECT_FALSE(replica.driver().state_hash());
+  replica.finish();
+  const auto under_load = replica.driver().state_hash();
+  replica.finish();
+  ASSERT_TRUE(under_load);
+  EXPECT_EQ(under_load->index, 2 * 4096u);
+
+  const auto quiet = replica.driver().state_hash();
+  ASSERT_TRUE(quiet);
+  EXPECT_EQ(quiet->index, entries);
 }
 
 TEST_F(KvFold, hashes_of_boundaries_stay_to_be_asked_for) {

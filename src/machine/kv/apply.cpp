@@ -26,15 +26,12 @@ int32_t Kv::apply(std::span<const bop_entry> entries, bop_reply* replies, uint64
   batch_.entries = entries;
   batch_.token = token;
   decode_batch();
-  ++batches_;
-  base_credit_ += entries.size();
   if (!advance_batch()) {
     batch_.open = true;
     return BOP_PENDING;
   }
   point_at_bodies();
   std::copy(batch_.replies.begin(), batch_.replies.end(), replies);
-  look_for_bases();
   return BOP_OK;
 }
 
@@ -85,7 +82,6 @@ void Kv::resume_batch() {
   if (!batch_.open || broken_ || !advance_batch()) return;
   point_at_bodies();
   batch_.open = false;
-  look_for_bases();
   host_.complete(host_.context, batch_.token, BOP_OK, batch_.replies.data(), batch_.replies.size());
 }
 
@@ -170,7 +166,7 @@ void Kv::run(size_t which) {
   log_bytes_ += entry.command.size + entry_overhead_bytes;
   if (entry.index % settings_.boundary == 0) pass_boundary(entry.index);
   // One run between boundaries may hold more than the memory allows.
-  if (frozen_ == nullptr && active_->bytes() >= settings_.memory_bytes / 8 * 3) freeze();
+  if (frozen_ == nullptr && active_->bytes() >= settings_.memory_bytes / 2) freeze();
 }
 
 void Kv::pass_boundary(uint64_t boundary) {

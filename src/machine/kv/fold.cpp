@@ -13,6 +13,13 @@
 
 namespace bop::machine::kv {
 
+namespace {
+
+// How many records ahead a fold brings them near: in their order each is a cache miss or several.
+constexpr size_t records_ahead = 8;
+
+}  // namespace
+
 // ---- the changes of a layer ----
 
 LayerChanges::LayerChanges(const Layer& layer, const bop_position& position)
@@ -25,8 +32,10 @@ LayerChanges::LayerChanges(const Layer& layer, const bop_position& position)
 }
 
 bool LayerChanges::next(Change& change) {
-  while (next_ < layer_.sorted().size()) {
-    current_ = layer_.sorted()[next_++];
+  const std::vector<const Record*>& sorted = layer_.sorted();
+  while (next_ < sorted.size()) {
+    if (next_ + records_ahead < sorted.size()) prefetch(*sorted[next_ + records_ahead]);
+    current_ = sorted[next_++];
     if (current_->base != Base::unknown) count_base(*current_, current_->base_adds());
     if (!current_->present && current_->base == Base::absent) continue;
     change.key = current_->key();
@@ -100,7 +109,7 @@ void Kv::job_done(LayerJob& job) {
 // ---- freezing ----
 
 bool Kv::freeze_is_due() const {
-  return active_->bytes() >= settings_.memory_bytes / 4 || log_bytes_ >= settings_.freeze_log_bytes;
+  return active_->bytes() >= settings_.memory_bytes / 8 * 3 || log_bytes_ >= settings_.freeze_log_bytes;
 }
 
 // The active layer may not grow further while another is being folded.
@@ -115,7 +124,6 @@ void Kv::freeze() {
   frozen_reads_ = reads_->submitted();
   log_bytes_ = 0;
   bases_wanted_ = 0;
-  base_credit_ = 0;
   advance_totals();
   fold_stage_ = FoldStage::sorting;
   auto job = std::make_unique<LayerJob>();

@@ -40,8 +40,7 @@ class KeyIndex {
     if (part.slots == nullptr) return;
     const Slot& slot = part.slots[hash & part.mask];
     if (slot.record == nullptr) return;
-    const auto* record = reinterpret_cast<const uint8_t*>(slot.record);
-    for (size_t at = 0; at < prefetched_bytes; at += 64) __builtin_prefetch(record + at, 1);
+    prefetch(*slot.record);
   }
   // The key must not be there.
   void insert(uint64_t hash, Record* record) {
@@ -52,9 +51,6 @@ class KeyIndex {
   }
 
  private:
-  // Of a record: its head, key and a usual value.
-  static constexpr size_t prefetched_bytes = 384;
-
   struct Part {
     std::unique_ptr<Slot[]> slots;
     uint32_t mask = 0;

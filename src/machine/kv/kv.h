@@ -34,8 +34,8 @@
 namespace bop::machine::kv {
 
 struct Settings {
-  // Of all layers; three quarters is what they take at most. With random keys a fold writes nearly every
-  // page of the store, so half of it costs each put twice as much folding.
+  // Of all layers at most. With random keys a fold writes nearly every page of the store, so half of
+  // it costs each put twice as much folding.
   uint64_t memory_bytes = 512 << 20;
   uint64_t boundary = 4096;  // the state hash is kept at every so manieth index
   uint64_t freeze_log_bytes =
@@ -170,8 +170,7 @@ class Kv final : public ReadsOwner {
   void advance_totals();
   void note_points(Layer& layer);
   void note_hash(uint64_t index, const Totals& totals);
-  void look_for_bases();
-  void want_all_bases();
+  void want_bases(size_t count);
   void read_bases();
   void bases_read();
 
@@ -230,11 +229,8 @@ class Kv final : public ReadsOwner {
 
   std::unique_ptr<BaseReads> base_reads_;
   bool reading_bases_ = false;
-  size_t bases_wanted_ = 0;   // touched keys of the active layer whose bases somebody waits for
-  uint64_t base_credit_ = 0;  // entries since bases were last read although they kept coming
-  uint64_t batches_ = 0;
-  uint64_t looked_at_batch_ = 0;
-  unsigned looks_to_skip_ = 0;
+  size_t bases_wanted_ = 0;  // touched keys of the active layer whose bases somebody waits for
+  uint64_t hash_asked_at_ = 0;
   std::deque<bop_state_hash> recent_hashes_;
 };
 

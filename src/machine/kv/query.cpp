@@ -137,7 +137,7 @@ int32_t Kv::query_count(bop_reply& reply, uint64_t token) {
   }
   active_->add_point(applied_.index);
   active_->points().back().waiting.push_back(token);
-  want_all_bases();
+  want_bases(active_->touched());
   return BOP_PENDING;
 }
 

@@ -54,4 +54,11 @@ struct Record {
   Totals base_adds() const { return totals_of(base == Base::present, base_hash); }
 };
 
+// Brings near its head, key and a usual value. Inlined always: see key_index.h.
+[[gnu::always_inline]] inline void prefetch(const Record& record) {
+  constexpr size_t usual_bytes = 384;
+  const auto* bytes = reinterpret_cast<const uint8_t*>(&record);
+  for (size_t at = 0; at < usual_bytes; at += 64) __builtin_prefetch(bytes + at, 1);
+}
+
 }  // namespace bop::machine::kv

@@ -22,8 +22,7 @@ class Kv::BatchReads final : public Task {
   Kv& kv_;
 };
 
-// The records beneath keys that a layer changed without knowing them. Without any it only looks
-// whether entries keep coming.
+// The records beneath keys that a layer changed without knowing them.
 class Kv::BaseReads final : public Task {
  public:
   explicit BaseReads(Kv& kv) : kv_(kv) {}

@@ -1,10 +1,10 @@
 // Totals: the state hash and the number of records, and the bases they wait for.
 //
-// Bases are looked for when somebody asks for a hash or a count, when no entry came for the time of
-// one read, and, while entries keep coming, for one in four of them: a fold finds those that are left
-// almost for free, because it visits their pages anyway.
+// Bases are looked for when somebody asks for a hash or a count. A fold finds those that are left almost
+// for free, because it visits their pages anyway: whoever asks for a hash under load gets a boundary's.
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "base/assert.h"
 #include "machine/kv/seeded_bugs.h"
@@ -16,9 +16,8 @@ namespace {
 
 constexpr size_t max_bases_a_read = 512;
 constexpr size_t max_hashes = 16;
-// While entries keep coming.
-constexpr size_t entries_a_base = 4;
-constexpr unsigned max_looks_to_skip = 16;
+// What a question for a hash is worth while entries keep coming.
+constexpr size_t bases_a_question = 8192;
 
 }  // namespace
 
@@ -28,7 +27,8 @@ int32_t Kv::state_hash(bop_state_hash& hash) {
     note_hash(applied_.index, *totals);
   } else if (!broken_) {
     active_->add_point(applied_.index);
-    want_all_bases();
+    const bool quiet = std::exchange(hash_asked_at_, applied_.index) == applied_.index;
+    want_bases(quiet ? active_->touched() : active_->resolved() + bases_a_question);
   }
   if (recent_hashes_.empty()) return BOP_E_NOT_FOUND;
   hash = recent_hashes_.back();
@@ -83,23 +83,8 @@ void Kv::note_hash(uint64_t index, const Totals& totals) {
 
 // ---- bases ----
 
-// After a batch: asks the worker for nothing but a sign of life; what it then sees decides.
-void Kv::look_for_bases() {
-  if (reading_bases_ || active_->resolved() == active_->touched()) return;
-  if (looks_to_skip_ > 0) {
-    --looks_to_skip_;
-    return;
-  }
-  active_->advance();
-  if (active_->resolved() == active_->touched()) return;
-  looked_at_batch_ = batches_;
-  reading_bases_ = true;
-  base_reads_->clear();
-  reads_->submit(*base_reads_);
-}
-
-void Kv::want_all_bases() {
-  bases_wanted_ = active_->touched();
+void Kv::want_bases(size_t count) {
+  bases_wanted_ = std::max(bases_wanted_, std::min(count, active_->touched()));
   read_bases();
 }
 
@@ -120,22 +105,9 @@ void Kv::read_bases() {
 
 void Kv::bases_read() {
   reading_bases_ = false;
-  const bool looked = base_reads_->asks.empty();
   for (const BaseReads::Ask& ask : base_reads_->asks)
     base_reads_->target->base_found(ask.ordinal, ask.present, ask.hash);
   base_reads_->target.reset();
-  if (looked) {
-    const size_t unresolved = active_->touched() - active_->resolved();
-    if (batches_ == looked_at_batch_) {
-      bases_wanted_ = active_->touched();
-      looks_to_skip_ = 0;
-    } else if (unresolved * entries_a_base <= base_credit_) {
-      bases_wanted_ = active_->touched();
-      base_credit_ -= unresolved * entries_a_base;
-    } else {
-      looks_to_skip_ = max_looks_to_skip;
-    }
-  }
   advance_totals();
   read_bases();
 }
