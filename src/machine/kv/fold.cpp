@@ -109,7 +109,8 @@ void Kv::job_done(LayerJob& job) {
 // ---- freezing ----
 
 bool Kv::freeze_is_due() const {
-  return active_->bytes() >= settings_.memory_bytes / 8 * 3 || log_bytes_ >= settings_.freeze_log_bytes;
+  return active_->bytes() >= settings_.memory_bytes / 8 * 3 ||
+         log_bytes_ >= settings_.freeze_log_bytes;
 }
 
 // The active layer may not grow further while another is being folded.

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "machine/kv/record.h"
+#include "mem/region.h"
 
 namespace bop::machine::kv {
 
@@ -17,6 +18,8 @@ class KeyIndex {
     uint64_t hash = 0;
     Record* record = nullptr;  // nullptr: free
   };
+
+  explicit KeyIndex(mem::Region& region) : region_(region) {}
 
   // The slot that holds the key, or nullptr.
   Slot* find(Bytes key, uint64_t hash) const {
@@ -52,7 +55,7 @@ class KeyIndex {
 
  private:
   struct Part {
-    std::unique_ptr<Slot[]> slots;
+    Slot* slots = nullptr;
     uint32_t mask = 0;
     uint32_t used = 0;
   };
@@ -62,17 +65,21 @@ class KeyIndex {
     while (part.slots[at].record != nullptr) at = (at + 1) & part.mask;
     part.slots[at] = slot;
   }
-  static void grow(Part& part) {
+  // The old slots stay, unused: in all no more than the new.
+  void grow(Part& part) {
     Part larger;
     larger.mask = part.slots == nullptr ? 7 : part.mask * 2 + 1;
     larger.used = part.used;
-    larger.slots = std::make_unique<Slot[]>(larger.mask + 1);
+    const size_t count = size_t{larger.mask} + 1;
+    larger.slots = static_cast<Slot*>(region_.allocate(count * sizeof(Slot)));
+    std::uninitialized_value_construct_n(larger.slots, count);
     if (part.slots != nullptr)
       for (uint32_t at = 0; at <= part.mask; ++at)
         if (part.slots[at].record != nullptr) place(larger, part.slots[at]);
-    part = std::move(larger);
+    part = larger;
   }
 
+  mem::Region& region_;
   std::array<Part, 256> parts_;
 };
 

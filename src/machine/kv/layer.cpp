@@ -6,7 +6,6 @@
 
 #include "base/assert.h"
 #include "machine/kv/seeded_bugs.h"
-#include "mem/allocate.h"
 
 namespace bop::machine::kv {
 
@@ -21,10 +20,10 @@ size_t bytes_of(const Record& record) {
   return sizeof(Record) + record.key_size + record.capacity + overhead_bytes;
 }
 
-Record* allocate(Bytes key, size_t capacity) {
+Record* allocate(mem::Region& region, Bytes key, size_t capacity) {
   BOP_ASSERT_LE(key.size(), std::numeric_limits<uint16_t>::max());
   BOP_ASSERT_LE(capacity, std::numeric_limits<uint32_t>::max());
-  auto* record = static_cast<Record*>(mem::allocate(sizeof(Record) + key.size() + capacity));
+  auto* record = static_cast<Record*>(region.allocate(sizeof(Record) + key.size() + capacity));
   *record = {};
   record->key_size = static_cast<uint16_t>(key.size());
   record->capacity = static_cast<uint32_t>(capacity);
@@ -85,10 +84,7 @@ struct Layer::Order {
 };
 
 Layer::Layer() = default;
-
-Layer::~Layer() {
-  for (Record* record : touched_) mem::release(record);
-}
+Layer::~Layer() = default;
 
 const Record* Layer::find(Bytes key, uint64_t hash) const {
   const KeyIndex::Slot* slot = index_.find(key, hash);
@@ -98,7 +94,7 @@ const Record* Layer::find(Bytes key, uint64_t hash) const {
 // ---- changes ----
 
 Record& Layer::insert(Bytes key, uint64_t hash, size_t capacity, const Known* base) {
-  Record* record = allocate(key, capacity);
+  Record* record = allocate(region_, key, capacity);
   record->ordinal = static_cast<uint32_t>(touched_.size());
   if (base != nullptr) {
     record->base = base->present ? Base::present : Base::absent;
@@ -110,16 +106,15 @@ Record& Layer::insert(Bytes key, uint64_t hash, size_t capacity, const Known* ba
   return *record;
 }
 
-Record& Layer::enlarge(KeyIndex::Slot& slot, size_t size, Record*& old) {
-  old = slot.record;
+Record& Layer::enlarge(KeyIndex::Slot& slot, size_t size) {
+  const Record& old = *slot.record;
   // A value that grows is likely to grow again.
   const size_t capacity = capacity_for(size + size / 2);
-  Record* record = allocate(old->key(), capacity);
+  Record* record = allocate(region_, old.key(), capacity);
   const uint32_t room = record->capacity;
-  Record head = *old;
-  head.capacity = room;
-  *record = head;
-  bytes_ += bytes_of(*record) - bytes_of(*old);
+  *record = old;
+  record->capacity = room;
+  bytes_ += bytes_of(*record);
   slot.record = record;
   touched_[record->ordinal] = record;
   return *record;
@@ -137,16 +132,14 @@ void Layer::put(Bytes key, uint64_t hash, uint64_t revision, Bytes head, Bytes t
                 const Known* base) {
   const size_t size = head.size() + tail.size();
   KeyIndex::Slot* slot = index_.find(key, hash);
-  Record* old = nullptr;
   Record& record = slot == nullptr                 ? insert(key, hash, capacity_for(size), base)
-                   : slot->record->capacity < size ? enlarge(*slot, size, old)
+                   : slot->record->capacity < size ? enlarge(*slot, size)
                                                    : *slot->record;
   uint8_t* value = record.data() + record.key_size;
   if (!head.empty()) std::memmove(value, head.data(), head.size());
   if (!tail.empty()) std::memcpy(value + head.size(), tail.data(), tail.size());
   record.value_size = static_cast<uint32_t>(size);
   count(record, true, revision);
-  mem::release(old);
 }
 
 void Layer::erase(Bytes key, uint64_t hash, uint64_t revision, const Known* base) {

@@ -21,6 +21,7 @@
 #include "bop/machine.h"
 #include "machine/kv/key_index.h"
 #include "machine/kv/record.h"
+#include "mem/region.h"
 
 namespace bop::machine::kv {
 
@@ -105,12 +106,13 @@ class Layer {
   struct Order;
 
   Record& insert(Bytes key, uint64_t hash, size_t capacity, const Known* base);
-  // The same record with room for a value of `size`; its old memory goes to `old`.
-  Record& enlarge(KeyIndex::Slot& slot, size_t size, Record*& old);
+  // The same record with room for a value of `size`; its old memory stays, unused, until the end.
+  Record& enlarge(KeyIndex::Slot& slot, size_t size);
   void count(Record& record, bool present, uint64_t revision);
 
-  KeyIndex index_;
-  std::vector<Record*> touched_;  // owned; by ordinal
+  mem::Region region_;  // of the records, and of the index
+  KeyIndex index_{region_};
+  std::vector<Record*> touched_;  // by ordinal
   size_t bytes_ = 0;
 
   std::optional<Totals> start_;
