@@ -106,11 +106,13 @@ class Host {
     const uint8_t flags = in_.u8();
     m.ok = flags & 1;
     m.quiet = flags & 2;
+    m.room = static_cast<Room>(flags / 8 % 3);
     if (flags & 4) {
       received_.push_back(entries());
       m.entries = received_.back();
     }
-    events_.push_back(Receive{m});
+    events_.push_back(
+        Receive{m, m.entries.empty() ? static_cast<Room>(flags / 32 % 3) : Room::some});
   }
 
   void load() {

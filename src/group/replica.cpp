@@ -52,6 +52,15 @@ bool any_command(std::span<const raft::Entry> entries) {
       entries, [](const raft::Entry& entry) { return entry.kind == raft::EntryKind::command; });
 }
 
+// A log that only gathers too much has room soon.
+raft::Room room_without(bop_status obstacle) {
+  switch (obstacle) {
+    case BOP_E_LOG_FULL: return raft::Room::log_full;
+    case BOP_E_DISK_FULL: return raft::Room::disk_full;
+    default: return raft::Room::some;
+  }
+}
+
 size_t bytes_of(std::span<const raft::Entry> entries) {
   size_t bytes = 0;
   for (const raft::Entry& entry : entries) bytes += entry.cost();
@@ -281,12 +290,17 @@ void Replica::ask_read(size_t slot) {
 void Replica::receive(const raft::Message& message) {
   if (halted_ || !started_) return;
   raft::Message own = message;
+  raft::Room room = raft::Room::some;
   if (!own.entries.empty()) {
     // Without room in the log the entries are as good as lost: the leader sends them again, and what
     // remains of the message still says that it leads.
-    if (!ports_.log.room(bytes_of(own.entries), any_command(own.entries))) own.entries = {};
+    const auto free = ports_.log.room(bytes_of(own.entries), any_command(own.entries));
+    if (!free) {
+      own.entries = {};
+      room = room_without(free.error().code);
+    }
   }
-  events_.push_back(raft::Receive{own});
+  events_.push_back(raft::Receive{own, room});
   touch();
 }
 
@@ -423,6 +437,8 @@ void Replica::settle_staged() {
 
 void Replica::refuse_staged(const Staged& staged, bop_status error) {
   const Origin& origin = staged.origin;
+  if (error == BOP_E_LOG_FULL || error == BOP_E_DISK_FULL)
+    return defer(origin, error, "on so many nodes that no majority could take the write");
   if (origin.caller == nullptr || error != BOP_E_NOT_LEADER) return defer(origin, error);
   Request request;
   request.group = options_.id;

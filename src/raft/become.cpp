@@ -91,6 +91,7 @@ void start_leading(State& s) {
     peer.match = peer.commit = peer.told_commit = 0;
     peer.round = 0;
     peer.quiet = peer.load_failed = false;
+    peer.room = Room::some;
     peer.window_bytes = s.settings.max_append_bytes;
   }
 }

@@ -39,7 +39,10 @@ HardState at_least(HardState hard, Term term) {
 // ---- events ----
 
 void on(State& s, const Propose& event) { propose(s, event); }
-void on(State& s, const Receive& event) { receive(s, event.message); }
+void on(State& s, const Receive& event) {
+  if (event.room != Room::some || !event.message.entries.empty()) s.room = event.room;
+  receive(s, event.message);
+}
 void on(State& s, const Persisted& event) { persisted(s, event.mark); }
 void on(State& s, const Read& event) { read(s, event.token); }
 void on(State& s, const Loaded& event) { loaded(s, event); }
@@ -50,6 +53,7 @@ void on(State& s, const NodeLost& event) {
   if (s.leader == event.node) return forget_leader(s);
   if (!s.leads()) return;
   start_probing(s, *peer, peer->match + 1);
+  peer->room = Room::some;
   peer->paused = true;  // heartbeats ask whether it is back
   wake(s);
 }

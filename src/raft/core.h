@@ -74,6 +74,7 @@ struct Propose {
 };
 struct Receive {
   Message message;
+  Room room = Room::some;  // else its entries were left out: the log has no room for them
 };
 struct Persisted {
   PersistMark mark;
@@ -121,7 +122,8 @@ struct Update {
   };
   struct Refused {  // provably not proposed, or a read that cannot be served
     uint64_t token;
-    bop_status error;  // NOT_LEADER, OVERLOADED, UNAVAILABLE; UNSUPPORTED: a configuration change
+    bop_status error;  // NOT_LEADER, OVERLOADED, UNAVAILABLE; UNSUPPORTED: a configuration change;
+                       // LOG_FULL, DISK_FULL: so many replicas have no room that no quorum has
     bool read;
   };
   struct ReadReady {

@@ -9,6 +9,7 @@ void receive_append_reply(State& s, Peer& from, const Message& m) {
   if (m.match > s.last() || m.commit > s.last() || m.round > s.round) return;
   from.round = std::max(from.round, m.round);
   from.commit = std::max(from.commit, m.commit);
+  from.room = m.room;
   if (m.ok)
     accepted(s, from, m);
   else

@@ -81,6 +81,7 @@ struct State {
   // Following.
   Index match = 0;  // our log agrees with this term's leader up to here
   bool quiet = false;
+  Room room = Room::some;  // of our log, when the leader last sent entries
   Reply reply;
 
   // Leading.

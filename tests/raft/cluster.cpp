@@ -78,7 +78,9 @@ void Cluster::deliver(const Flight& flight) {
   n.received.push_back(flight.entries);
   Message message = flight.message;
   message.entries = n.received.back();
-  tell(n.id, Receive{message});
+  const bool left_out = n.room != Room::some && !message.entries.empty();
+  if (left_out) message.entries = {};
+  tell(n.id, Receive{message, left_out ? n.room : Room::some});
 }
 
 void Cluster::persist(NodeId id) {
@@ -242,6 +244,7 @@ std::string describe(const Message& m) {
   add("round", m.round);
   if (m.ok) out += " ok";
   if (m.quiet) out += " quiet";
+  add("room", static_cast<uint64_t>(m.room));
   return out;
 }
 

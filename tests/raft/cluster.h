@@ -46,6 +46,7 @@ struct Node {
   std::list<std::vector<Entry>> received;  // what their messages point into
   std::vector<Update::Load> loads;
   Instant deadline = never;
+  Room room = Room::some;  // else its log takes no entries
   Index release = 0;
   uint64_t lives = 0;
 

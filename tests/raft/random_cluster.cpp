@@ -232,7 +232,7 @@ class RandomCluster {
   void fault() {
     if (now_ > fault_time) return;
     const NodeId id = random_node();
-    switch (weather_ == Weather::contest ? 6 * random_.below(2) : random_.below(7)) {
+    switch (weather_ == Weather::contest ? 6 * random_.below(2) : random_.below(8)) {
       case 0:
       case 1: crash(id); break;
       case 2: isolate(id, random_.chance(1, 2)); break;
@@ -240,6 +240,7 @@ class RandomCluster {
       case 4: sicken(id); break;
       case 5: tell(id, Resign{}); break;
       case 6: suspect_leader(id); break;
+      case 7: fill(id); break;
     }
     after(random_time(static_cast<uint64_t>(fault_every_ / milliseconds) * 2), [this] { fault(); });
   }
@@ -312,11 +313,17 @@ class RandomCluster {
     after(random_time(1000), [this, id] { tell(id, Health{true}); });
   }
 
+  void fill(NodeId id) {
+    cluster_.node(id).room = random_.chance(1, 2) ? Room::log_full : Room::disk_full;
+    after(random_time(fair() ? 1500 : 50), [this, id] { cluster_.node(id).room = Room::some; });
+  }
+
   void heal_all() {
     calm_ = true;
     cut_.clear();
     for (auto& [id, node] : cluster_.nodes()) {
       if (!node.up()) start(id);
+      node.room = Room::some;
       tell(id, Health{true});
       // Connections that come back are news too; and a group that went quiet while it was torn
       // apart is only watched by those.

@@ -47,6 +47,7 @@ uint64_t field_of(const Message& m, const std::string& name, size_t entries) {
   if (name == "round") return m.round;
   if (name == "ok") return m.ok;
   if (name == "quiet") return m.quiet;
+  if (name == "room") return static_cast<uint64_t>(m.room);
   if (name == "entries") return entries;
   throw Violation("no such field: " + name);
 }
@@ -72,6 +73,13 @@ void set_field(Message& m, const std::string& name, uint64_t value) {
     m.quiet = value != 0;
   else
     throw Violation("no such field: " + name);
+}
+
+Room room_named(const std::string& name) {
+  if (name == "some") return Room::some;
+  if (name == "log_full") return Room::log_full;
+  if (name == "disk_full") return Room::disk_full;
+  throw Violation("no such room: " + name);
 }
 
 MessageKind kind_named(const std::string& name) {
@@ -322,6 +330,7 @@ class Scenario {
     held_.erase(id_of(w, 1));
     settle(id_of(w, 1));
   }
+  void room(const Words& w) { node_of(w, 1).room = room_named(word(w, 2)); }
   void hold_loads(const Words& w) { held_loads_.insert(number(word(w, 1))); }
   void load(const Words& w) {
     if (node_of(w, 1).loads.empty()) throw Violation("nothing is asked for");
@@ -503,6 +512,7 @@ class Scenario {
       {"hold", bind(&Scenario::hold)},
       {"persist", bind(&Scenario::persist)},
       {"release", bind(&Scenario::release)},
+      {"room", bind(&Scenario::room)},
       {"hold_loads", bind(&Scenario::hold_loads)},
       {"load", bind(&Scenario::load)},
       {"propose", bind(&Scenario::propose)},

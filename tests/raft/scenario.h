@@ -19,6 +19,7 @@
 //   drop A B [KIND] | drop all
 //   cut A B | isolate A | mend       links lose what is sent on them
 //   hold A | persist A [N] | release A   writes wait, N (default 1) complete, all complete
+//   room A some|log_full|disk_full   whether A's log takes the entries it is sent
 //   hold_loads A | load A            the same for reads of old entries; both also before the start
 //   propose A TOKEN TEXT... | configure A TOKEN   | read A TOKEN
 //   crash A [N] | restart A          N of the writes under way survive
