@@ -15,6 +15,8 @@ constexpr size_t max_apply_entries = 1024;
 constexpr size_t max_load_bytes = 1 << 20;
 constexpr Duration expiry_grain = 20 * milliseconds;
 constexpr Duration ask_again_after = 500 * milliseconds;
+constexpr Duration quiet_after = 50 * milliseconds;
+constexpr unsigned max_hash_questions = 2;
 
 uint64_t seed_of(GroupId group, const raft::Entry& entry) {
   uint8_t bytes[24];
@@ -81,6 +83,10 @@ Replica::Replica(const ReplicaOptions& options, const ReplicaPorts& ports)
     expiry_armed_ = never;
     expire(false);
     touch();
+  });
+  quiet_timer_ = ports_.timers.make_timer([this] {
+    quiet_armed_ = false;
+    look_for_quiet();
   });
 }
 
@@ -177,6 +183,7 @@ bop::Status Replica::bootstrap() {
 void Replica::start() {
   BOP_ASSERT(bootstrapped_);
   started_ = true;
+  if (!halted_) watch_for_quiet();
   touch();
 }
 
@@ -581,6 +588,7 @@ void Replica::applied(std::span<const bop_reply> replies) {
   applied_ = batch_last_;
   applying_ = false;
   core_->applied(applied_);
+  watch_for_quiet();
   // Inside finish() its caller goes on; a later completion needs a turn of its own.
   if (!finishing_) touch();
 }
@@ -691,6 +699,26 @@ void Replica::release_log() {
   if (term == 0) return;
   released_ = through;
   ports_.log.release(options_.id, {term, through});
+}
+
+void Replica::watch_for_quiet() {
+  if (quiet_armed_) return;
+  quiet_armed_ = true;
+  quiet_timer_->arm(ports_.clock.now() + quiet_after);
+}
+
+// Who compares replicas then finds their hashes ready. What a machine does for one question it may bound
+// as if more entries came: it is asked again.
+void Replica::look_for_quiet() {
+  if (halted_) return;
+  if (quiet_since_ != applied_) {
+    quiet_since_ = applied_;
+    hash_questions_ = 0;
+    return watch_for_quiet();
+  }
+  const auto hash = driver_->state_hash();
+  const bool ready = hash && hash->index == driver_->applied().index;
+  if (!ready && ++hash_questions_ < max_hash_questions) watch_for_quiet();
 }
 
 // Answers what is past its deadline; `all`: everything, because the replica stops.

@@ -170,6 +170,8 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   void release_log();
   void expire(bool all);
   void arm();
+  void watch_for_quiet();
+  void look_for_quiet();
 
   void defer(const Origin& origin, bop_status status, std::string detail = {});
   void answer(const Origin& origin, const Answer& answer);
@@ -182,6 +184,7 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   std::unique_ptr<raft::Core> core_;
   std::unique_ptr<port::Timer> step_timer_;
   std::unique_ptr<port::Timer> expiry_timer_;
+  std::unique_ptr<port::Timer> quiet_timer_;
   Instant step_armed_ = never;
   Instant expiry_armed_ = never;
 
@@ -221,6 +224,11 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   Index batch_last_ = 0;
   Index released_ = 0;
   Index sync_asked_ = 0;  // what the machine was last asked to make durable
+
+  // Nothing was applied since the timer was armed, and then the machine is asked for its state's hash.
+  bool quiet_armed_ = false;
+  Index quiet_since_ = 0;
+  unsigned hash_questions_ = 0;
 };
 
 }  // namespace bop::group

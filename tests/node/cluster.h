@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <future>
 #include <memory>
@@ -28,6 +29,9 @@ struct bop_machine {
 };
 
 namespace bop::node::testing {
+
+// Of all echo machines, for their states' hash.
+inline std::atomic<uint64_t> hash_questions = 0;
 
 inline const bop_machine_table* echo_machine() {
   static const bop_machine_table table = [] {
@@ -63,7 +67,10 @@ inline const bop_machine_table* echo_machine() {
     out.applied = [](bop_machine* machine) { return machine->applied; };
     out.durable = [](bop_machine*) { return bop_position{0, 0}; };
     out.settled = [](bop_machine*, uint64_t) {};
-    out.state_hash = [](bop_machine*, bop_state_hash*) -> int32_t { return BOP_E_NOT_FOUND; };
+    out.state_hash = [](bop_machine*, bop_state_hash*) -> int32_t {
+      ++hash_questions;
+      return BOP_E_NOT_FOUND;
+    };
     out.close = [](bop_machine* machine) { delete machine; };
     return out;
   }();
