@@ -66,11 +66,9 @@ class Load {
   ~Load() { ::close(poll_); }
 
   std::string run() {
-    for (auto& client : clients_) send(*client, options_.pipeline);
-    turn_until(now_ns() + 500'000'000);  // warms up, uncounted
-    latencies_ns_.clear();
     const double cpu_before = cpu_seconds(options_.servers);
     const int64_t start = now_ns();
+    for (auto& client : clients_) send(*client, options_.pipeline);
     turn_until(start + static_cast<int64_t>(options_.seconds * 1e9));
     const double seconds = static_cast<double>(now_ns() - start) / 1e9;
     return result(seconds, cpu_seconds(options_.servers) - cpu_before);

@@ -3,7 +3,7 @@
 //   bop-floor run --dir DIR --clients 1,16,64,256        all of it: a JSON object a line
 //   bop-floor server --port 7500 --follower 7501 --follower 7502 --file F1
 //   bop-floor server --port 7501 --file F2               a follower: start these first or last
-//   bop-floor load --port 7500 --clients 64 --pid P1 --pid P2 --pid P3
+//   bop-floor load --port 7500 --clients 64
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <string>
@@ -29,7 +29,7 @@ int main(int argc, char** argv) {
   auto add_load = [&](CLI::App* command) {
     command->add_option("--pipeline", load.pipeline, "requests under way a connection");
     command->add_option("--size", load.value_bytes, "bytes of a value");
-    command->add_option("--time", load.seconds, "seconds, after half a second to warm up");
+    command->add_option("--time", load.seconds, "seconds");
   };
 
   CLI::App* serve = app.add_subcommand("server", "a leader, or without --follower a follower");
@@ -41,7 +41,6 @@ int main(int argc, char** argv) {
   CLI::App* drive = app.add_subcommand("load", "closed loop against a leader");
   drive->add_option("--port", load.port, "of the leader")->required();
   drive->add_option("--clients", load.clients, "connections");
-  drive->add_option("--pid", load.servers, "of a server, to count its CPU time");
   add_load(drive);
 
   CLI::App* run = app.add_subcommand("run", "starts the three, loads them, prints a line a run");

@@ -14,7 +14,7 @@ class Load:
     keys: int
     clients: int
     pipeline: int
-    read_ratio: float  # 0: puts alone, 1: linearizable gets alone
+    read_ratio: float  # 0: puts alone, 1: gets alone
     seconds: float
 
     @property
@@ -26,10 +26,9 @@ class Load:
 
 
 def loads(keys, seconds, clients_of=CLIENTS, pipelines=PIPELINES):
-    """Puts at every number of clients and pipeline; gets with pipeline 1."""
+    """Puts at every number of clients and pipeline, then gets."""
     puts = [Load(keys, clients, pipeline, 0, seconds) for pipeline in pipelines for clients in clients_of]
-    gets = [replace(load, pipeline=1, read_ratio=1) for load in puts if load.pipeline == pipelines[0]]
-    return puts + gets
+    return puts + [replace(load, read_ratio=1) for load in puts]
 
 
 def interleaved(rows, rounds, systems):

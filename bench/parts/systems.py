@@ -2,7 +2,8 @@
 
 All are closed loops of `clients` clients with `pipeline` requests under way each, keys of 16 bytes drawn
 uniformly from those preloaded, and all keep their data below one folder on one file system. Where a system
-has a leader, its clients call it there: nobody is charged for a detour.
+has a leader, its clients call it there: nobody is charged for a detour. Nobody warms up: every loader counts
+from its first request, and servers' CPU time from before the loader starts until it has ended.
 """
 
 import json
@@ -21,7 +22,7 @@ class System:
     """One of those compared. `name` is how the table calls it."""
 
     name = ""
-    reads = False  # whether linearizable gets are measured too
+    reads = True  # whether gets are measured too; linearizable ones, where there is a choice
 
     def __init__(self, root, folder):
         self.root = root  # of the source tree
@@ -29,7 +30,7 @@ class System:
         os.makedirs(folder)
 
     def bin(self, program):
-        return os.path.join(self.root, "build/release/bin", program)
+        return os.path.join(os.environ.get("BOP_BIN", os.path.join(self.root, "build/release/bin")), program)
 
     def pids(self):
         raise NotImplementedError
@@ -39,7 +40,7 @@ class System:
         before = cpu_us(self.pids())
         result = run_json(self.loader(load), load.seconds + 60)
         spent = cpu_us(self.pids()) - before
-        return {"cpu_us_per_op": spent / max(result["ops"], 1), "errors": 0, **result}
+        return {"errors": 0, **result, "cpu_us_per_op": spent / max(result["ops"], 1)}
 
 
 class Bop(System):
@@ -78,7 +79,6 @@ class Bop(System):
 
 class BopNative(System):
     name = "bop native"
-    reads = True
 
     def __init__(self, bop):
         self.bop = bop
@@ -121,7 +121,6 @@ class Resp(System):
 
 class BopResp(Resp):
     name = "bop RESP"
-    reads = True
 
     def __init__(self, bop):
         self.bop = bop
@@ -138,7 +137,7 @@ class BopResp(Resp):
 
 
 class Redis(Resp):
-    """One Redis, no replica, every write fsynced before its answer."""
+    """One Redis, no replica, every write fsynced before its answer; its gets ask nobody else."""
 
     name = "redis always"
 
@@ -169,7 +168,6 @@ class Etcd(System):
     """Three etcd with their default settings, but for room: a round must not meet the 2 GB quota."""
 
     name = "etcd"
-    reads = True
     CONNECTIONS = 4  # that the clients share; more were slower, one was no faster
 
     def __init__(self, root, folder, base_port, loader):
@@ -224,6 +222,7 @@ class Floor(System):
     """The simplest possible durable replication: three processes that keep nothing (bench/floor)."""
 
     name = "floor"
+    reads = False
 
     def __init__(self, root, folder, base_port):
         super().__init__(root, folder)
@@ -259,7 +258,5 @@ class Floor(System):
         pass  # it keeps nothing
 
     def loader(self, load):
-        # It leaves its first half second out, also of the CPU time, which it counts itself.
-        pids = [word for pid in self.pids() for word in ("--pid", pid)]
         return [self.bin("bop-floor"), "load", "--port", self.port, "--clients", load.clients, "--pipeline",
-                load.pipeline, "--size", VALUE_BYTES, "--time", load.seconds, *pids]
+                load.pipeline, "--size", VALUE_BYTES, "--time", load.seconds]
