@@ -3,7 +3,7 @@
 #   bop_crate(NAME [BUILD] [DEFINITIONS NAME=value...])   declares one; BUILD: its library is linked
 #   bop_build_crates()                                    builds them, once a lock file and flags
 #   bop_crate_target(TARGET NAME INCLUDE folder...)       the imported target; INCLUDE below the source
-#                                                         folder, or as out:FOLDER below its output
+#                                                         folder
 #
 # DEFINITIONS reach the crate's C compiler and the target's users alike, so that headers are read as
 # the library was built. What cargo builds lies outside the tree, in the user's cache folder, under a
@@ -40,7 +40,6 @@ function(bop_read_build_message message result)
     return()
   endif()
   set(name "${CMAKE_MATCH_1}")
-  string(JSON out GET "${message}" out_dir)
   set(folders)
   string(JSON count LENGTH "${message}" linked_paths)
   math(EXPR last "${count} - 1")
@@ -70,7 +69,6 @@ function(bop_read_build_message message result)
     endforeach()
   endif()
   string(APPEND ${result}
-    "set(bop_crate_out_${name} [==[${out}]==])\n"
     "set(bop_crate_archives_${name} [==[${archives}]==])\n"
     "set(bop_crate_libraries_${name} [==[${libraries}]==])\n")
   set(${result} "${${result}}" PARENT_SCOPE)
@@ -176,12 +174,7 @@ function(bop_crate_target target crate)
   include("${bop_crates_stamp}")
   add_library(${target} INTERFACE IMPORTED GLOBAL)
   foreach(folder IN LISTS arg_INCLUDE)
-    if(folder MATCHES "^out:(.+)$")
-      set(folder "${bop_crate_out_${crate}}/${CMAKE_MATCH_1}")
-    else()
-      set(folder "${bop_crate_source_${crate}}/${folder}")
-    endif()
-    target_include_directories(${target} INTERFACE "${folder}")
+    target_include_directories(${target} INTERFACE "${bop_crate_source_${crate}}/${folder}")
   endforeach()
   get_property(definitions GLOBAL PROPERTY bop_crate_definitions_${crate})
   target_compile_definitions(${target} INTERFACE ${definitions})

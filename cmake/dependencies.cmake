@@ -33,13 +33,11 @@ find_package(fmt REQUIRED)
 find_package(spdlog REQUIRED)
 find_package(absl REQUIRED)
 find_package(nlohmann_json REQUIRED)
-find_package(simdjson REQUIRED)
 find_package(CLI11 REQUIRED)
 bop_package(fmt fmt::fmt)
 bop_package(spdlog spdlog::spdlog fmt::fmt)
 bop_package(absl_btree absl::btree)
 bop_package(json nlohmann_json::nlohmann_json)
-bop_package(simdjson simdjson::simdjson)
 # Header-only and without exceptions: Debian's shared library throws.
 find_path(BOP_toml_INCLUDE toml++/toml.h REQUIRED)
 mark_as_advanced(BOP_toml_INCLUDE)
@@ -52,9 +50,7 @@ bop_library(xxhash HEADER xxhash.h LIBRARY xxhash)
 
 if(BOP_TESTS)
   find_package(GTest REQUIRED)
-  find_package(benchmark REQUIRED)
   bop_package(gtest GTest::gmock GTest::gtest_main)
-  bop_package(benchmark benchmark::benchmark benchmark::benchmark_main)
 endif()
 
 # The crates. A packager says BOP_SYSTEM_MDBX=ON to link the distribution's own library.

@@ -1,4 +1,4 @@
-# Tests, fuzz targets, benchmarks, and the check that every header compiles alone.
+# Tests, fuzz targets, and the check that every header compiles alone.
 
 if(BOP_TESTS)
   include(GoogleTest)
@@ -107,13 +107,6 @@ function(bop_fuzz name)
     add_test(NAME fuzz.${name} COMMAND ${target} "${corpus}")
     set_tests_properties(fuzz.${name} PROPERTIES LABELS fuzz TIMEOUT 300)
   endif()
-endfunction()
-
-# bop_bench(NAME source... [DEPS dependency...]): a Google Benchmark program, bin/bench_<name>.
-function(bop_bench name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;DEPS")
-  add_executable(bench_${name} ${arg_SOURCES} ${arg_UNPARSED_ARGUMENTS})
-  target_link_libraries(bench_${name} PRIVATE ${arg_DEPS} bop::benchmark)
 endfunction()
 
 # One translation unit a header, in the language its name says: an include that the header forgot, or
