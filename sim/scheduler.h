@@ -90,7 +90,6 @@ class Thread {
 
   // Once, when the events of the turn under way were handled; from outside a turn at the end of the next.
   void at_end_of_turn(port::Phase phase, Task task) { end_of_turn_.add(phase, std::move(task)); }
-  bool in_turn() const { return in_turn_; }
 
   // Runs after each turn, from outside of it: for who watches.
   void after_turns(Task watch) { watch_ = std::move(watch); }

@@ -66,13 +66,14 @@ struct Node {
     options.frames = {
         .magic = magic, .min_bytes = 12, .max_bytes = 1u << 20, .max_hello_bytes = 512};
     options.silence_limit = bop::never;
-    transport = bop::net::PeerTransport::open(streams, options, handshake).value();
+    transport = bop::net::PeerTransport::open(streams, options, handshake, registry).value();
     transport->set_receiver(&receiver);
     transport->start();
   }
 
   bop::io::Loop loop;
   bop::net::Streams streams;
+  bop::metrics::Registry registry;
   Handshake handshake;
   Receiver receiver;
   std::unique_ptr<bop::net::PeerTransport> transport;

@@ -124,7 +124,7 @@ void PeerLane::become_up() {
   failures_ = 0;
   said_failure_ = BOP_OK;
   last_heard_ = loop().now();
-  ++owner_.counters.connects;
+  owner_.counters.connects.add();
   say::info("{}: up", name());
   if (owner_.receiver != nullptr) owner_.receiver->on_lane(peer_.id, lane_, true);
 }
@@ -163,12 +163,12 @@ bool PeerLane::send(std::span<const mem::Buffer> parts) {
   for (const mem::Buffer& part : parts) size += part.size();
   BOP_ASSERT_LE(size, owner_.options.frames.max_bytes);
   if (!up() || connection_->queued_bytes() + size > most_queued()) {
-    ++owner_.counters.dropped_frames;
+    owner_.counters.dropped_frames.add();
     return false;
   }
   for (const mem::Buffer& part : parts) connection_->append(part);
-  ++owner_.counters.sent_frames;
-  owner_.counters.sent_bytes += size;
+  owner_.counters.sent_frames.add();
+  owner_.counters.sent_bytes.add(size);
   return true;
 }
 
@@ -190,8 +190,8 @@ Consumed PeerLane::on_bytes(const mem::Buffer& bytes) {
       on_answer(frame);
       continue;
     }
-    ++owner_.counters.received_frames;
-    owner_.counters.received_bytes += *size;
+    owner_.counters.received_frames.add();
+    owner_.counters.received_bytes.add(*size);
     if (owner_.receiver != nullptr) owner_.receiver->on_frame(peer_.id, frame);
   }
   return {at};

@@ -81,8 +81,10 @@ class PeerTransport::Stranger final : public StreamHandler {
 
 Result<std::unique_ptr<PeerTransport>> PeerTransport::open(Streams& streams,
                                                            const PeerOptions& options,
-                                                           PeerHandshake& handshake) {
-  std::unique_ptr<PeerTransport> transport(new PeerTransport(streams, options, handshake));
+                                                           PeerHandshake& handshake,
+                                                           metrics::Registry& registry) {
+  std::unique_ptr<PeerTransport> transport(
+      new PeerTransport(streams, options, handshake, registry));
   ListenOptions listen;
   listen.address = options.listen;
   listen.limits.max_message_bytes = options.frames.max_hello_bytes;
@@ -98,11 +100,23 @@ Result<std::unique_ptr<PeerTransport>> PeerTransport::open(Streams& streams,
   return transport;
 }
 
-PeerTransport::PeerTransport(Streams& streams, const PeerOptions& options, PeerHandshake& handshake)
+PeerTransport::Counters::Counters(metrics::Registry& registry)
+    : sent_frames(registry.counter("bop_peer_sent_frames_total", "Frames queued for peers")),
+      sent_bytes(registry.counter("bop_peer_sent_bytes_total", "Bytes queued for peers")),
+      received_frames(registry.counter("bop_peer_received_frames_total", "Frames of peers")),
+      received_bytes(registry.counter("bop_peer_received_bytes_total", "Bytes of peers' frames")),
+      dropped_frames(registry.counter("bop_peer_dropped_frames_total",
+                                      "Frames for a peer that was down or had its queue full")),
+      connects(registry.counter("bop_peer_connects_total", "Connections to peers that came up")),
+      refusals(registry.counter("bop_peer_refusals_total", "Peers' hellos that were refused")) {}
+
+PeerTransport::PeerTransport(Streams& streams, const PeerOptions& options, PeerHandshake& handshake,
+                             metrics::Registry& registry)
     : streams_(streams),
       options_(options),
       handshake_(handshake),
       random_(options.seed),
+      counters_(registry),
       silence_timer_(streams.loop().make_timer([this] { check_silence(); })) {
   const PeerLane::Owner owner{streams_, options_, handshake_, random_, counters_, receiver_};
   for (const PeerAddress& peer : options_.peers) {
@@ -183,7 +197,7 @@ void PeerTransport::on_hello(Stranger& stranger, const mem::Buffer& frame) {
   const Status verdict = judge(greeting);
   if (!greeting.answer.empty()) stranger.answer(greeting.answer);
   if (!verdict) {
-    ++counters_.refusals;
+    counters_.refusals.add();
     say_refused(greeting.from, stranger.address(), verdict.error());
     stranger.finish(verdict.error());
     return;

@@ -19,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "base/metrics.h"
 #include "base/random.h"
 #include "base/result.h"
 #include "net/acceptor.h"
@@ -55,9 +56,11 @@ struct PeerOptions {
 
 class PeerTransport final : public port::Transport {
  public:
-  // Listens at once, calls with start(). `handshake` must outlive it. ADDRESS_IN_USE and the like.
+  // Listens at once, calls with start(). `handshake` and `registry` must outlive it. ADDRESS_IN_USE
+  // and the like.
   static Result<std::unique_ptr<PeerTransport>> open(Streams& streams, const PeerOptions& options,
-                                                     PeerHandshake& handshake);
+                                                     PeerHandshake& handshake,
+                                                     metrics::Registry& registry);
   ~PeerTransport() override;
 
   // Before start(), or nullptr.
@@ -71,10 +74,11 @@ class PeerTransport final : public port::Transport {
   const Address& address() const { return acceptor_->address(); }  // with the port that was had
 
   struct Counters {
-    uint64_t sent_frames = 0, sent_bytes = 0;
-    uint64_t received_frames = 0, received_bytes = 0;
-    uint64_t dropped_frames = 0;
-    uint64_t connects = 0, refusals = 0;
+    explicit Counters(metrics::Registry& registry);
+    metrics::Counter &sent_frames, &sent_bytes;
+    metrics::Counter &received_frames, &received_bytes;
+    metrics::Counter& dropped_frames;
+    metrics::Counter &connects, &refusals;
   };
   const Counters& counters() const { return counters_; }
 
@@ -85,7 +89,8 @@ class PeerTransport final : public port::Transport {
   class Stranger;
   struct Peer;
 
-  PeerTransport(Streams& streams, const PeerOptions& options, PeerHandshake& handshake);
+  PeerTransport(Streams& streams, const PeerOptions& options, PeerHandshake& handshake,
+                metrics::Registry& registry);
   Peer* find(NodeId node) const;
   void welcome(std::unique_ptr<Connection> connection);
   void on_hello(Stranger& stranger, const mem::Buffer& frame);

@@ -21,7 +21,6 @@ class Log {
   const TermRuns& terms() const { return terms_; }
   Index last() const { return terms_.last(); }
   Term last_term() const { return terms_.last_term(); }
-  EntryId last_id() const { return {last_term(), last()}; }
   Term term_at(Index index) const { return terms_.at(index); }
   Index first_cached() const { return first_cached_; }
   Index settled() const { return settled_; }

@@ -106,13 +106,13 @@ struct Node final : port::TransportReceiver {
 
   // Takes a port; the peers' are known when all have theirs.
   void listen() {
-    auto first = net::PeerTransport::open(streams, options, handshake);
+    auto first = net::PeerTransport::open(streams, options, handshake, registry);
     ASSERT_TRUE(first.has_value()) << first.error().to_string();
     options.listen = (*first)->address();
     first->reset();
   }
   void start() {
-    auto opened = net::PeerTransport::open(streams, options, handshake);
+    auto opened = net::PeerTransport::open(streams, options, handshake, registry);
     ASSERT_TRUE(opened.has_value()) << opened.error().to_string();
     transport = std::move(*opened);
     transport->set_receiver(this);
@@ -135,6 +135,7 @@ struct Node final : port::TransportReceiver {
 
   const NodeId id;
   net::Streams streams;
+  metrics::Registry registry;
   Handshake handshake;
   net::PeerOptions options;
   std::unique_ptr<net::PeerTransport> transport;
@@ -209,9 +210,10 @@ TEST_F(PeerTransport, frames_of_every_size_arrive_whole_and_in_order_both_ways) 
       ASSERT_TRUE(node->got[i].body == sent[i]) << i;
     }
   }
-  EXPECT_EQ(a.transport->counters().sent_frames, 300u);
-  EXPECT_EQ(a.transport->counters().received_frames, 300u);
-  EXPECT_EQ(a.transport->counters().sent_bytes, b.transport->counters().received_bytes);
+  EXPECT_EQ(a.transport->counters().sent_frames.value(), 300u);
+  EXPECT_EQ(a.transport->counters().received_frames.value(), 300u);
+  EXPECT_EQ(a.transport->counters().sent_bytes.value(),
+            b.transport->counters().received_bytes.value());
 }
 
 TEST_F(PeerTransport, a_frame_is_the_concatenation_of_its_parts) {
@@ -233,7 +235,7 @@ TEST_F(PeerTransport, frames_for_a_lane_that_is_down_are_dropped_and_told) {
   introduce();
   a.start();
   EXPECT_FALSE(a.send(2, Lane::control, "lost"));
-  EXPECT_EQ(a.transport->counters().dropped_frames, 1u);
+  EXPECT_EQ(a.transport->counters().dropped_frames.value(), 1u);
   EXPECT_EQ(a.transport->queued_bytes(2, Lane::control), 0u);
 }
 
@@ -345,7 +347,7 @@ TEST_F(PeerTransport, a_node_of_another_cluster_is_refused_and_the_others_go_on)
   (void)first_foreign;
   start_all();
   ASSERT_TRUE(run_until([&] { return a.up(2) && b.up(1); }));
-  ASSERT_TRUE(run_until([&] { return foreign.transport->counters().refusals > 5; }));
+  ASSERT_TRUE(run_until([&] { return foreign.transport->counters().refusals.value() > 5; }));
   EXPECT_FALSE(a.up(3));
   EXPECT_FALSE(foreign.up(1));
   EXPECT_TRUE(foreign.up(0xf00));
@@ -356,7 +358,7 @@ TEST_F(PeerTransport, a_peer_with_another_incarnation_is_refused) {
   Node &a = add(1, 1, 7), &b = add(2, 1, 8);
   b.handshake.known_incarnations[1] = 6;  // a's directory was another one
   start_all();
-  ASSERT_TRUE(run_until([&] { return b.transport->counters().refusals > 3; }));
+  ASSERT_TRUE(run_until([&] { return b.transport->counters().refusals.value() > 3; }));
   EXPECT_FALSE(a.up(2));
   EXPECT_FALSE(b.up(1));
 }
@@ -375,7 +377,7 @@ TEST_F(PeerTransport, one_that_is_to_be_called_may_not_call) {
       return client.ended();
     }));
   }
-  EXPECT_EQ(a.transport->counters().refusals, 3u);
+  EXPECT_EQ(a.transport->counters().refusals.value(), 3u);
 }
 
 TEST_F(PeerTransport, a_new_hello_replaces_the_connection_of_its_lane) {
@@ -453,7 +455,7 @@ TEST_F(PeerTransport, a_port_in_use_is_named) {
   a.start();
   Node& b = add(2);
   b.options.listen = a.transport->address();
-  auto second = net::PeerTransport::open(b.streams, b.options, b.handshake);
+  auto second = net::PeerTransport::open(b.streams, b.options, b.handshake, b.registry);
   ASSERT_FALSE(second.has_value());
   EXPECT_EQ(second.error().code, BOP_E_ADDRESS_IN_USE);
 }

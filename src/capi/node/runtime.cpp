@@ -199,8 +199,8 @@ Status Runtime::State::open_peers() {
   handshake = std::make_unique<Handshake>(identity, std::move(known),
                                           [this](const node::Incarnations& all) { remember(all); });
   BOP_TRY_ASSIGN(const net::PeerOptions options, peer_options(settings));
-  BOP_TRY_ASSIGN(transport,
-                 net::PeerTransport::open(*benches.front()->streams, options, *handshake));
+  BOP_TRY_ASSIGN(transport, net::PeerTransport::open(*benches.front()->streams, options, *handshake,
+                                                     registry));
   peer_address = transport->address().to_string();
   return {};
 }

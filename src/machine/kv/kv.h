@@ -131,7 +131,6 @@ class Kv final : public ReadsOwner {
   bop_status execute(const Command& command, uint64_t index);
   Working& working_of(const Command& command, size_t operation);
   bop_status execute_operation(const Operation& operation, Working& working, uint64_t index);
-  void answer_operation(const Operation& operation, const Working& before);
   bop_status answer_failed_condition(const Command& command, size_t begin);
   void commit(uint64_t index);
 
