@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
 """kill -9 of nodes under load: what was acknowledged stays."""
 
-import json
 import os
 import subprocess
 
 from harness.case import Case, main
 from harness.dev import DevCluster
-from harness.load import HistoryLoad, UniqueLoad, wait_for_writes
+from harness.load import BenchLoad, HistoryLoad, UniqueLoad
 from harness.process import is_alive, program
 from harness.waiting import holds_for, wait_until
 
@@ -42,16 +41,39 @@ class Kill(Case):
         load.history.check(self.cluster.scratch)
 
     def test_bop_bench_misses_nothing_when_the_leader_is_killed_while_it_runs(self):
-        bench = subprocess.Popen(
-            [program("bop"), "--endpoint", self.cluster.endpoints(), "bench", "kv", "--clients", "16",
-             "--time", "6", "--keys", "2000", "-o", "json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        self.addCleanup(lambda: bench.poll() is None and bench.kill())
-        wait_for_writes(self.cluster, 5000)  # 2,000 of them preload
-        self.cluster.wait_for_leader().kill()
-        out, err = bench.communicate(timeout=90)
-        result = json.loads(out)
-        self.assertEqual(result["missing"], 0, err)
-        self.assertGreater(result["acked"], 3000)
+        with BenchLoad(self.cluster) as bench:
+            bench.wait_for_progress(3000)
+            leader = self.cluster.wait_for_leader()
+            leader.kill()
+            self.cluster.wait_for_leader(other_than=leader)
+            bench.wait_for_progress(1000)
+            self.assertGreater(bench.result()["acked"], 4000)
+
+    def test_redis_benchmark_hears_at_worst_that_an_outcome_is_unknown_when_the_leader_is_killed(self):
+        leader, follower = self.cluster.wait_for_leader(), self.cluster.followers()[0]
+        def increment(times):
+            return subprocess.Popen(
+                ["redis-benchmark", "-p", follower.resp.rpartition(":")[2], "-c", "20", "-n", str(times), "-q", "INCR",
+                 "counter"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        def counted():
+            return int(follower.call("GET", "counter") or 0)
+
+        bench = increment(100_000_000)
+        self.addCleanup(bench.kill)
+        wait_until(lambda: counted() >= 1000, "redis-benchmark increments")
+        before = counted()
+        leader.kill()
+        said = bench.communicate(timeout=60)[0]  # the first error ends it
+        self.assertRegex(said, "Error from server: (UNKNOWNOUTCOME|CLUSTERDOWN) ")
+        self.cluster.wait_for_leader(other_than=leader)
+        self.assertGreaterEqual(counted(), before)
+
+        before = counted()
+        bench = increment(5000)
+        said = bench.communicate(timeout=60)[0]
+        self.assertEqual(bench.returncode, 0, said)
+        # Once each; and what the first 20 clients had under way may have been executed meanwhile.
+        self.assertIn(counted() - before, range(5000, 5021))
 
     def test_a_follower_that_dies_is_not_missed_and_stays_dead(self):
         follower = self.cluster.followers()[0]

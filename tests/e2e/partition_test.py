@@ -3,7 +3,7 @@
 
 from harness.case import Case, main
 from harness.hand import HandCluster
-from harness.load import HistoryLoad, UniqueLoad
+from harness.load import BenchLoad, HistoryLoad, UniqueLoad
 from harness.waiting import wait_until
 
 
@@ -41,6 +41,17 @@ class Partition(Case):
                 self.network.heal()
                 wait_until(node.serves, f"{node} serves again")
         load.history.check(self.cluster.scratch)
+
+    def test_bop_bench_misses_nothing_when_the_leader_is_cut_off_while_it_runs(self):
+        with BenchLoad(self.cluster) as bench:
+            bench.wait_for_progress(3000)
+            leader = self.cluster.wait_for_leader()
+            self.cluster.isolate(leader)
+            self.cluster.wait_for_leader_among(self.rest(leader))
+            bench.wait_for_progress(1000)
+            self.network.heal()
+            self.assertGreater(bench.result()["acked"], 4000)
+        self.cluster.wait_until_equal()
 
     def test_a_follower_that_was_cut_off_does_not_depose_the_leader_when_it_returns(self):
         follower = self.cluster.followers()[0]

@@ -3,7 +3,7 @@
 
 from harness.case import Case, main
 from harness.dev import DevCluster
-from harness.load import HistoryLoad, UniqueLoad
+from harness.load import BenchLoad, HistoryLoad, UniqueLoad
 from harness.resp import RespError
 from harness.waiting import wait_until
 
@@ -30,6 +30,16 @@ class Pause(Case):
             load.wait_for_progress(500)
         load.history.check(self.cluster.scratch)
         self.assertTrue(all(node.alive() for node in [leader, *others]))
+
+    def test_bop_bench_misses_nothing_when_the_leader_is_paused_while_it_runs(self):
+        with BenchLoad(self.cluster) as bench:
+            bench.wait_for_progress(3000)
+            leader = self.cluster.wait_for_leader()
+            leader.pause()
+            self.cluster.wait_for_leader_among([node for node in self.cluster.nodes if node is not leader])
+            leader.resume()
+            bench.wait_for_progress(1000)
+            self.assertGreater(bench.result()["acked"], 4000)
 
     def test_a_leader_that_wakes_never_answers_from_what_it_slept_through(self):
         leader = self.cluster.wait_for_leader()

@@ -34,6 +34,15 @@ class Cluster:
             return leader if leader is not other_than and leader and leader.serves() else None
         return wait_until(found, f"a leader other than {other_than}" if other_than else "a leader")
 
+    def wait_for_leader_among(self, nodes):
+        def found():
+            for node in nodes:
+                group = node.group()
+                if group and group["role"] == "leader" and node.serves():
+                    return node
+            return None
+        return wait_until(found, f"a leader among {nodes}")
+
     def followers(self):
         leader = self.wait_for_leader()
         return [node for node in self.nodes if node is not leader]

@@ -57,15 +57,6 @@ class HandCluster(Cluster):
     def isolate(self, node):
         self.network.isolate(node.id, self.others(node))
 
-    def wait_for_leader_among(self, nodes):
-        def found():
-            for node in nodes:
-                group = node.group()
-                if group and group["role"] == "leader" and node.serves():
-                    return node
-            return None
-        return wait_until(found, f"a leader among {nodes}")
-
     def _proxy_port(self, source, target):
         return self.proxy_ports + (source - 1) * len(self.nodes) + (target - 1)
 

@@ -4,11 +4,14 @@ What a reply means is in one place, `classify`: a node that refuses says that no
 only UNKNOWNOUTCOME or a lost connection leave it open.
 """
 
+import json
 import random
+import subprocess
 import threading
 import time
 
 from harness.history import History, Recorder
+from harness.process import program
 from harness.resp import RespError
 from harness.waiting import wait_until
 
@@ -239,6 +242,37 @@ class HistoryLoad(Load):
         super().__init__(
             [HistoryWorker(nodes, number, stopped, self.history, keys, timeout_s=timeout_s)
              for number in range(clients)], stopped)
+
+
+class BenchLoad:
+    """`bop bench kv`, which reads back by itself what was acknowledged to it."""
+
+    def __init__(self, cluster, seconds=5):
+        self.cluster = cluster
+        self.arguments = [program("bop"), "--endpoint", cluster.endpoints(), "bench", "kv", "--clients", "16",
+                          "--time", str(seconds), "--keys", "2000", "-o", "json"]
+
+    def __enter__(self):
+        self.process = subprocess.Popen(self.arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+    def wait_for_progress(self, count):
+        """Until that many more writes are committed while it runs."""
+        wait_for_writes(self.cluster, count)
+        assert self.process.poll() is None, "bop bench ended before the test was done with it"
+
+    def result(self):
+        """What it printed at its end; AssertionError when it misses anything."""
+        out, err = self.process.communicate(timeout=90)
+        assert self.process.returncode == 0, f"bop bench exited with {self.process.returncode}: {out}{err}"
+        result = json.loads(out)
+        assert result["missing"] == 0, f"{result} {err}"
+        return result
 
 
 def wait_for_writes(cluster, count):
