@@ -66,6 +66,15 @@ class Exports(unittest.TestCase):
                                 check=True)
         self.assertNotIn("snmalloc", inside.stdout)
 
+    def test_the_programs_replace_operator_new_and_the_libraries_leave_it_to_their_embedder(self):
+        for program in ("bopd", "bop"):
+            listed = subprocess.run(["nm", "-D", "--defined-only", os.path.join(os.environ["BOP_BIN"], program)],
+                                    capture_output=True, text=True, check=True)
+            self.assertRegex(listed.stdout, r"(?m) T _Znwm$")
+            self.assertRegex(listed.stdout, r"(?m) T _ZdlPv$")
+        for library in ("libbop.so", "libbopd.so"):
+            self.assertNotIn("_Znwm", exports(library))
+
     def test_both_carry_a_name_with_the_version_that_they_are_compatible_with(self):
         for library in ("libbop", "libbopd"):
             dynamic = subprocess.run(["readelf", "-d", os.path.join(LIBRARIES, library + ".so")], capture_output=True,
