@@ -25,26 +25,27 @@ std::string hash_of(const json& group) {
   return text_of(*hash, "hash").substr(0, 12) + "@" + text_of(*hash, "index");
 }
 
+std::string health_of(const json& group) {
+  const std::string health = text_of(group, "health");
+  return health == "ok" && group.contains("halted") ? "halted" : health;
+}
+
 void add_rows(Table& table, const json& node) {
   for (const json& group : node.value("groups", json::array())) {
     table.add({text_of(node, "node_id"), text_of(node, "version"), text_of(group, "name"),
                text_of(group, "id"), text_of(group, "role"), text_of(group, "term"),
                text_of(group, "leader"), text_of(group, "commit"), text_of(group, "applied"),
-               text_of(group, "last_index"), text_of(group, "health"), hash_of(group)});
+               text_of(group, "last_index"), health_of(group), hash_of(group)});
   }
 }
 
 void add_problems(const json& node, std::string& problems) {
-  const json log = node.value("log", json::object());
-  if (text_of(log, "health") == "latched") {
-    problems += "node " + text_of(node, "node_id") + ": " + text_of(log, "error") + "\n";
-  }
   for (const json& group : node.value("groups", json::array())) {
-    if (text_of(group, "health") == "ok") continue;
-    const json place = group.value("suspect", json::object());
-    problems += "node " + text_of(node, "node_id") + ", group " + text_of(group, "name") + ": " +
-                text_of(place, "reason") + " (" + text_of(place, "file") + " at " +
-                text_of(place, "offset") + ")\n";
+    const auto halted = group.find("halted");
+    if (halted == group.end()) continue;
+    problems += "node " + text_of(node, "node_id") + ", group " + text_of(group, "name") +
+                " takes no part: " + text_of(*halted, "reason") + " (" + text_of(*halted, "code") +
+                ")\n";
   }
 }
 

@@ -73,8 +73,10 @@ GroupStatus status_of(const group::Replica& replica, const std::string& machine)
   out.last = from.last;
   out.durable = from.durable;
   out.machine_durable = from.machine_durable;
-  out.suspect = from.halted && from.halted->code == BOP_E_SUSPECT;
-  if (from.halted) out.reason = from.halted->to_string();
+  if (from.halted) {
+    out.halted = from.halted->code;
+    out.reason = from.halted->detail.empty() ? bop_error_text(out.halted) : from.halted->detail;
+  }
   out.file = from.file;
   out.offset = from.offset;
   out.has_hash = from.hash.has_value();
@@ -186,8 +188,9 @@ Status HostedShard::open_replica(const GroupSpec& spec) {
     // The log has served and does not know the group: what it acknowledged is gone.
     lost_.group = spec.id;
     lost_.health = log::Health::suspect;
-    lost_.reason = "the log of a directory that has served holds nothing of this group";
     lost_.place = {.file = "shard" + std::to_string(options_.shard), .offset = 0};
+    lost_.reason = ports_.files.describe(lost_.place.file) +
+                   ": the log of a directory that has served holds nothing of this group";
     found = &lost_;
   }
   Hosted hosted;
@@ -347,10 +350,10 @@ NodeStatus HostedShard::own_status() const {
   for (const GroupSpec& spec : options_.groups) {
     const group::Replica* replica = find(spec.id);
     if (replica == nullptr) continue;
-    out.groups.push_back(status_of(*replica, spec.machine));
-    if (replica->status().halted == Error{BOP_E_LATCHED, {}}) {
+    const GroupStatus& group = out.groups.emplace_back(status_of(*replica, spec.machine));
+    if (group.halted == BOP_E_LATCHED) {
       out.log_latched = true;
-      out.log_error = out.groups.back().reason;
+      out.log_error = group.reason;
     }
   }
   std::sort(out.groups.begin(), out.groups.end(),

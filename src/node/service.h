@@ -27,8 +27,9 @@ struct GroupStatus {
   Term term = 0;
   NodeId leader = 0;  // 0: none known
   Index commit = 0, applied = 0, last = 0, durable = 0, machine_durable = 0;
-  bool suspect = false;
-  std::string reason, file;  // of suspect
+  bop_status halted = BOP_OK;  // why the replica takes no part any more
+  std::string reason;          // in words
+  std::string file;            // with SUSPECT, where, and the offset
   uint64_t offset = 0;
   bool has_hash = false;
   uint64_t hash_index = 0, hash_low = 0, hash_high = 0;

@@ -453,7 +453,10 @@ void HttpApi::follow_status(const node::NodeStatus& status) {
     set("bop_group_applied_index", "Last entry the machine applied", labels, group.applied);
     set("bop_group_last_index", "Last entry of the log", labels, group.last);
     set("bop_group_durable_index", "Last entry durable here", labels, group.durable);
-    set("bop_group_suspect", "1 when the replica may have lost data", labels, group.suspect);
+    set("bop_group_suspect", "1 when the replica may have lost data", labels,
+        group.halted == BOP_E_SUSPECT);
+    set("bop_group_halted", "1 when the replica takes no part, for whatever reason", labels,
+        group.halted != BOP_OK);
   }
   for (const node::ShardCounts& shard : status.shards) {
     const auto follow = [&](const char* name, const char* help, uint64_t count) {

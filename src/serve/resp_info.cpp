@@ -38,12 +38,19 @@ class Info {
 };
 
 void add_group(Info& info, const node::GroupStatus& group) {
-  info.field(
-      "group_" + group.name,
-      fmt::format("id={},machine={},role={},term={},leader={},commit={},applied={},"
-                  "last_index={},health={}",
-                  group.id, group.machine, group.role, group.term, group.leader, group.commit,
-                  group.applied, group.last, group.suspect ? "suspect" : "ok"));
+  const bool suspect = group.halted == BOP_E_SUSPECT;
+  std::string text = fmt::format(
+      "id={},machine={},role={},term={},leader={},commit={},applied={},"
+      "last_index={},health={}",
+      group.id, group.machine, group.role, group.term, group.leader, group.commit, group.applied,
+      group.last, suspect ? "suspect" : "ok");
+  if (suspect) text += fmt::format(",file={},offset={}", group.file, group.offset);
+  if (group.halted != BOP_OK) {
+    std::string reason = group.reason;  // a machine's own words, perhaps; a field is one line
+    std::ranges::replace_if(reason, [](char c) { return c == '\r' || c == '\n'; }, ' ');
+    text += fmt::format(",halted={},reason={}", bop_error_name(group.halted), reason);
+  }
+  info.field("group_" + group.name, text);
 }
 
 // Of all shards of the node.

@@ -9,11 +9,18 @@ namespace bop::serve {
 namespace {
 
 void write_health(JsonWriter& json, const node::GroupStatus& group) {
-  json.field("health", group.suspect ? "suspect" : "ok");
-  if (!group.suspect) return;
-  json.name("suspect").begin_object();
-  json.field("file", group.file).field("offset", group.offset).field("reason", group.reason);
-  json.end_object();
+  const bool suspect = group.halted == BOP_E_SUSPECT;
+  json.field("health", suspect ? "suspect" : "ok");
+  if (suspect) {
+    json.name("suspect").begin_object();
+    json.field("file", group.file).field("offset", group.offset).field("reason", group.reason);
+    json.end_object();
+  }
+  if (group.halted != BOP_OK) {
+    json.name("halted").begin_object();
+    json.field("code", bop_error_name(group.halted)).field("reason", group.reason);
+    json.end_object();
+  }
 }
 
 void write_hash(JsonWriter& json, const node::GroupStatus& group) {

@@ -20,8 +20,8 @@
 #include "node/node.h"
 #include "sim/disk.h"
 
-// Answers a command with itself, or with CONDITION_FAILED when it begins with "refuse"; a question with
-// the number of commands so far.
+// Answers a command with itself, or with CONDITION_FAILED when it begins with "refuse", and fails at
+// "fail"; a question with the number of commands so far.
 struct bop_machine {
   uint64_t commands = 0;
   bop_position applied{};
@@ -50,6 +50,7 @@ inline const bop_machine_table* echo_machine() {
       for (size_t i = 0; i < count; ++i) {
         const bop_bytes command = entries[i].command;
         const std::string_view text(reinterpret_cast<const char*>(command.data), command.size);
+        if (text == "fail") return BOP_E_MACHINE;
         ++machine->commands;
         machine->applied = {entries[i].index, entries[i].term};
         replies[i].status = text.starts_with("refuse") ? BOP_E_CONDITION_FAILED : BOP_OK;

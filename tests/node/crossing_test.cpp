@@ -260,6 +260,21 @@ TEST(Crossing, a_status_lists_the_groups_of_all_shards_and_ends_where_it_was_ask
   }
 }
 
+TEST(Crossing, a_status_says_which_group_is_halted_and_why) {
+  Cluster cluster(1, 2, groups());
+  cluster.start();
+  Member& node = cluster.member(1);
+  EXPECT_EQ(ask(node, 0, first, "x").status, BOP_OK);
+  EXPECT_NE(ask(node, 0, second, "fail").status, BOP_OK);
+  const NodeStatus status = node.status();
+  ASSERT_EQ(status.groups.size(), 2u);
+  EXPECT_EQ(status.groups[0].halted, BOP_OK);
+  EXPECT_EQ(status.groups[0].reason, "");
+  EXPECT_EQ(status.groups[1].halted, BOP_E_MACHINE);
+  EXPECT_NE(status.groups[1].reason, "");
+  EXPECT_FALSE(status.log_latched);
+}
+
 TEST(Crossing, a_node_is_ready_when_the_groups_of_all_its_shards_are) {
   for (const bool all : {true, false}) {
     Cluster cluster(1, 2, all ? groups() : with_a_leaderless_group());

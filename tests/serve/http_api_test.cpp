@@ -199,10 +199,15 @@ TEST_F(HttpApiTest, tells_the_status_in_the_names_others_rely_on) {
   status.groups.push_back(group);
   group = {};
   group.name = "other \"quoted\"";
-  group.suspect = true;
+  group.halted = BOP_E_SUSPECT;
   group.file = "wal/1.seg";
   group.offset = 4096;
   group.reason = "a block is damaged";
+  status.groups.push_back(group);
+  group = {};
+  group.name = "broken";
+  group.halted = BOP_E_MACHINE;
+  group.reason = "division by zero";
   status.groups.push_back(group);
   status.peers.push_back({3, "127.0.0.1:7123", true, false});
 
@@ -224,6 +229,7 @@ TEST_F(HttpApiTest, tells_the_status_in_the_names_others_rely_on) {
   EXPECT_EQ(kv["last_index"], 12);
   EXPECT_EQ(kv["health"], "ok");
   EXPECT_FALSE(kv.contains("suspect"));
+  EXPECT_FALSE(kv.contains("halted"));
   EXPECT_EQ(kv["state_hash"]["index"], 8);
   EXPECT_EQ(kv["state_hash"]["hash"], "00000000000000ab0000000000000001");
   const json& other = parsed["groups"][1];
@@ -234,6 +240,11 @@ TEST_F(HttpApiTest, tells_the_status_in_the_names_others_rely_on) {
   EXPECT_EQ(other["suspect"]["file"], "wal/1.seg");
   EXPECT_EQ(other["suspect"]["offset"], 4096);
   EXPECT_EQ(other["suspect"]["reason"], "a block is damaged");
+  EXPECT_EQ(other["halted"], json({{"code", "BOP_E_SUSPECT"}, {"reason", "a block is damaged"}}));
+  const json& broken = parsed["groups"][2];
+  EXPECT_EQ(broken["health"], "ok") << "its data are not in doubt";
+  EXPECT_FALSE(broken.contains("suspect"));
+  EXPECT_EQ(broken["halted"], json({{"code", "BOP_E_MACHINE"}, {"reason", "division by zero"}}));
   EXPECT_EQ(parsed["peers"][0]["control"], "up");
   EXPECT_EQ(parsed["peers"][0]["bulk"], "down");
 }
@@ -252,6 +263,9 @@ TEST_F(HttpApiTest, shows_metrics_of_clients_groups_and_shards) {
   group.role = "leader";
   group.commit = 17;
   world.service.node_status.groups.push_back(group);
+  group.name = "broken";
+  group.halted = BOP_E_MACHINE;
+  world.service.node_status.groups.push_back(group);
   world.service.node_status.shards = {{.log_writes = 3}, {.shard = 1, .log_writes = 4}};
   put("/v1/kv/k", "v");
   const Got got = get("/metrics");
@@ -260,6 +274,9 @@ TEST_F(HttpApiTest, shows_metrics_of_clients_groups_and_shards) {
   EXPECT_NE(got.body.find("bop_group_commit_index{group=\"kv\"} 17\n"), std::string::npos)
       << got.body;
   EXPECT_NE(got.body.find("bop_group_is_leader{group=\"kv\"} 1\n"), std::string::npos);
+  EXPECT_NE(got.body.find("bop_group_halted{group=\"kv\"} 0\n"), std::string::npos);
+  EXPECT_NE(got.body.find("bop_group_halted{group=\"broken\"} 1\n"), std::string::npos);
+  EXPECT_NE(got.body.find("bop_group_suspect{group=\"broken\"} 0\n"), std::string::npos);
   EXPECT_NE(got.body.find("bop_log_writes_total{shard=\"0\"} 3\n"), std::string::npos);
   EXPECT_NE(got.body.find("bop_log_writes_total{shard=\"1\"} 4\n"), std::string::npos);
   EXPECT_NE(got.body.find("bop_client_commands_total{protocol=\"http\",shard=\"0\"} 2\n"),

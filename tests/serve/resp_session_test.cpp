@@ -532,5 +532,30 @@ TEST(RespSession, info_shows_groups_and_the_sections_asked_for) {
   EXPECT_EQ(client.talk("INFO bogus\r\n"), "$0\r\n\r\n");
 }
 
+TEST(RespSession, info_says_why_a_group_takes_no_part) {
+  World world;
+  node::GroupStatus group;
+  group.name = "kv";
+  group.halted = BOP_E_SUSPECT;
+  group.file = "shard0/1.seg";
+  group.offset = 4096;
+  group.reason = "a block is damaged";
+  world.service.node_status.groups.push_back(group);
+  group = {};
+  group.name = "broken";
+  group.halted = BOP_E_MACHINE;
+  group.reason = "one line,\r\nanother";
+  world.service.node_status.groups.push_back(group);
+  RespClient client(world);
+  const std::string info = client.talk("INFO groups\r\n");
+  EXPECT_NE(info.find(",health=suspect,file=shard0/1.seg,offset=4096,halted=BOP_E_SUSPECT,"
+                      "reason=a block is damaged\r\n"),
+            std::string::npos)
+      << info;
+  EXPECT_NE(info.find(",health=ok,halted=BOP_E_MACHINE,reason=one line,  another\r\n"),
+            std::string::npos)
+      << info;
+}
+
 }  // namespace
 }  // namespace bop::serve
