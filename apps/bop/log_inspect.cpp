@@ -51,8 +51,10 @@ void print_object(const bop_log_item& item) {
 
 void print_line(const bop_log_item& item) {
   const auto number = [](uint64_t value) { return static_cast<unsigned long long>(value); };
-  std::printf("%-8s %s:%llu +%llu epoch %llu", kind_name(item.kind), item.file,
-              number(item.offset_bytes), number(item.length_bytes), number(item.epoch));
+  std::printf("%-8s", kind_name(item.kind));
+  if (*item.file != '\0') std::printf(" %s:%llu", item.file, number(item.offset_bytes));
+  if (item.kind != BOP_LOG_GROUP)
+    std::printf(" +%llu epoch %llu", number(item.length_bytes), number(item.epoch));
   if (item.frame != 0) std::printf(" frame %llu", number(item.frame));
   if (item.durable_through != 0) std::printf(" durable %llu", number(item.durable_through));
   if (has_group(item)) {

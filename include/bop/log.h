@@ -27,7 +27,7 @@ typedef enum bop_log_item_kind {
   BOP_LOG_GAP = 6,     /* a stretch without a frame where none was acknowledged: `text` says why */
   BOP_LOG_PROBLEM = 7, /* a stretch where acknowledged frames stood or may have; `text` says why */
   BOP_LOG_GROUP = 8 /* at the end: what a recovery would make of a group; `text` is "ok" or why it
-                        * stays out */
+                        * stays out, `file` and `offset_bytes` then say where */
 } bop_log_item_kind;
 
 /* One finding. Fields that a kind does not have are zero. */

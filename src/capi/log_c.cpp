@@ -22,8 +22,11 @@ struct bop_log_reader {
   std::unique_ptr<bop::io::FileSystem> files;
   std::vector<std::string> directories;  // still to be read, the last first
   std::unique_ptr<log::Inspection> inspection;
-  std::vector<bop_log_item> groups;  // of the log just read
-  std::vector<std::string> group_texts;
+  struct Group {
+    bop_log_item item;
+    std::string file, text;
+  };
+  std::vector<Group> groups;  // of the log just read
   size_t next_group = 0;
   std::string file, text;  // what the item given last points to
 };
@@ -113,7 +116,6 @@ bop_log_item describe(const log::Item& item) {
 
 void take_groups(bop_log_reader& reader) {
   reader.groups.clear();
-  reader.group_texts.clear();
   reader.next_group = 0;
   for (const log::RecoveredGroup& group : reader.inspection->recovery().groups) {
     bop_log_item out{};
@@ -124,10 +126,11 @@ void take_groups(bop_log_reader& reader) {
     out.first_index = group.runs.empty() ? 0 : group.runs.front().first;
     out.last_index = group.last;
     out.entries = group.runs.empty() ? 0 : group.last + 1 - out.first_index;
-    out.offset_bytes = group.place.offset;
-    reader.groups.push_back(out);
-    reader.group_texts.push_back(group.health == log::Health::ok ? "ok"
-                                                                 : "suspect: " + group.reason);
+    const bool suspect = group.health == log::Health::suspect;
+    if (suspect) out.offset_bytes = group.place.offset;
+    reader.groups.push_back({.item = out,
+                             .file = suspect ? group.place.file : "",
+                             .text = suspect ? "suspect: " + group.reason : "ok"});
   }
   reader.inspection.reset();
 }
@@ -136,9 +139,10 @@ void take_groups(bop_log_reader& reader) {
 Result<bool> read_next(bop_log_reader& reader, bop_log_item& out) {
   for (;;) {
     if (reader.next_group < reader.groups.size()) {
-      out = reader.groups[reader.next_group];
-      reader.text = reader.group_texts[reader.next_group++];
-      reader.file.clear();
+      const bop_log_reader::Group& group = reader.groups[reader.next_group++];
+      out = group.item;
+      reader.file = group.file;
+      reader.text = group.text;
       return true;
     }
     if (reader.inspection == nullptr) {

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
 #include <string>
 
 #include "io/file/os_error.h"
@@ -31,7 +32,7 @@ void write_holder(int file) {
 }  // namespace
 
 Result<DirectoryLock> DirectoryLock::take(const std::string& directory) {
-  const std::string path = directory + "/lock";
+  const std::string path = (std::filesystem::path(directory) / "lock").string();
   Descriptor file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (!file) return os_failure(errno, "open", path);
   if (flock(file.get(), LOCK_EX | LOCK_NB) != 0) {

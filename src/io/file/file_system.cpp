@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
 #include <string_view>
 #include <utility>
 
@@ -63,8 +64,9 @@ Result<size_t> size_or_error(const Status& status) {
 
 class HostFileSystem final : public FileSystem {
  public:
-  HostFileSystem(Loop& loop, std::string root, Descriptor directory, std::unique_ptr<Engine> engine)
-      : root_(std::move(root)),
+  HostFileSystem(Loop& loop, const std::string& root, Descriptor directory,
+                 std::unique_ptr<Engine> engine)
+      : root_(root),
         directory_(std::move(directory)),
         engine_(std::move(engine)),
         worker_(make_worker(loop, "bop-files")) {}
@@ -119,10 +121,11 @@ class HostFileSystem final : public FileSystem {
   }
   Result<uint64_t> free_bytes() const override {
     struct statvfs status;
-    if (fstatvfs(directory_.get(), &status) != 0) return os_failure(errno, "free space", root_);
+    if (fstatvfs(directory_.get(), &status) != 0)
+      return os_failure(errno, "free space", root_.string());
     return static_cast<uint64_t>(status.f_bavail) * status.f_frsize;
   }
-  std::string describe(const std::string& name) const override { return root_ + "/" + name; }
+  std::string describe(const std::string& name) const override { return (root_ / name).string(); }
 
  private:
   std::unique_ptr<port::File> make_file(OpenFile opened, const std::string& name) {
@@ -135,7 +138,7 @@ class HostFileSystem final : public FileSystem {
                     [result, &done] { done.complete(size_or_error(*result)); });
   }
 
-  const std::string root_;
+  const std::filesystem::path root_;
   const Descriptor directory_;
   OperationPool operations_;  // before the engine, whose end still waits for some
   const std::unique_ptr<Engine> engine_;
