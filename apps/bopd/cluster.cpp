@@ -7,12 +7,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <thread>
@@ -238,24 +240,49 @@ int32_t Cluster::spawn(DevNode& node) {
   return BOP_E_IO;
 }
 
-bool Cluster::ready() {
-  for (uint32_t i = 0; i < nodes_.size(); ++i) {
-    bop_request request{};
-    request.size = sizeof request;
-    request.timeout_ms = 500;
-    request.connection = i;
-    if (bop_client_status(client_, &request) != BOP_OK) return false;
-    bop_completion completion;
-    while (bop_queue_drain(queue_, &completion, 1) == 0) bop_queue_wait(queue_, -1);
-    if (completion.status != BOP_OK) return false;
-    const char* body = reinterpret_cast<const char*>(completion.body.data);
-    const auto status = nlohmann::json::parse(body, body + completion.body.size, nullptr, false);
-    if (!status.is_object()) return false;
+// Null when it does not answer.
+nlohmann::json Cluster::status_of(const DevNode& node) {
+  bop_request request{};
+  request.size = sizeof request;
+  request.timeout_ms = 500;
+  request.connection = node.id - 1;
+  if (bop_client_status(client_, &request) != BOP_OK) return {};
+  bop_completion completion;
+  while (bop_queue_drain(queue_, &completion, 1) == 0) bop_queue_wait(queue_, -1);
+  if (completion.status != BOP_OK) return {};
+  const char* body = reinterpret_cast<const char*>(completion.body.data);
+  return nlohmann::json::parse(body, body + completion.body.size, nullptr, false);
+}
+
+Cluster::Standing Cluster::standing() {
+  Standing standing;
+  std::map<std::string, size_t> knowing;  // group: nodes that know its leader
+  for (const DevNode& node : nodes_) {
+    const nlohmann::json status = status_of(node);
+    const std::string name = "node " + std::to_string(node.id);
+    if (!status.is_object()) {
+      standing.whole = false;
+      standing.problems.push_back(name + " does not answer: see " + log_of(node).string());
+      continue;
+    }
     for (const auto& group : status.value("groups", nlohmann::json::array())) {
-      if (group.value("leader", nlohmann::json()).is_null()) return false;
+      size_t& nodes = knowing[group.value("name", "")];
+      if (!group.value("leader", nlohmann::json()).is_null()) {
+        ++nodes;
+        continue;
+      }
+      const auto halted = group.find("halted");
+      const bool waits = halted == group.end();
+      if (waits) standing.whole = false;
+      standing.problems.push_back(name + ", group " + group.value("name", "") +
+                                  (waits ? " knows no leader: see " + log_of(node).string()
+                                         : " takes no part: " + halted->value("reason", "")));
     }
   }
-  return true;
+  standing.serves = !knowing.empty() && std::ranges::all_of(knowing, [&](const auto& group) {
+    return group.second * 2 > nodes_.size();
+  });
+  return standing;
 }
 
 std::optional<int> Cluster::reap() {

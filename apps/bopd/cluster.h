@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <filesystem>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -30,8 +31,13 @@ class Cluster {
   int32_t configure();  // writes each node's bopd.toml, formats what is not formatted yet
   int32_t spawn();
 
-  // Every node answers and knows the leader of every group.
-  bool ready();
+  // What the nodes say, each asked once.
+  struct Standing {
+    bool serves = false;                // most nodes know a leader, of every group
+    bool whole = true;                  // so does every node, or it says why it takes no part
+    std::vector<std::string> problems;  // of nodes that do not
+  };
+  Standing standing();
   // Takes note of processes that ended. The exit code of one that ended by itself.
   std::optional<int> reap();
   void stop();
@@ -44,6 +50,7 @@ class Cluster {
   int32_t configure(const DevNode& node);
   std::string peers() const;
   int32_t spawn(DevNode& node);
+  nlohmann::json status_of(const DevNode& node);
 
   const DevArguments& arguments_;
   const std::filesystem::path directory_;

@@ -1,6 +1,7 @@
 // bopd dev: a cluster on this machine, in the foreground.
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -15,6 +16,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int poll_ms = 20;
+// How long a cluster that serves waits for its last nodes.
+constexpr std::chrono::seconds grace(5);
 
 // The directory of the cluster; a temporary one is removed at the end.
 class DevDirectory {
@@ -118,6 +121,8 @@ void print_last_lines(const Cluster& cluster) {
 
 // Until it serves: ok. Else why not: a stop signal (ok, stopped true), or a node that ended.
 Exit wait_until_ready(Cluster& cluster, const sigset_t& signals, bool& stopped) {
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point not_serving = Clock::now();
   for (int polls = 1;; ++polls) {
     const int signal = wait_for_signal(signals, poll_ms);
     if (is_stop(signal)) {
@@ -128,8 +133,15 @@ Exit wait_until_ready(Cluster& cluster, const sigset_t& signals, bool& stopped) 
       print_last_lines(cluster);
       return *ended == ok ? failed : static_cast<Exit>(*ended);
     }
-    if (cluster.ready()) return ok;
-    if (polls == 500) std::fputs("bopd dev: still waiting for a leader\n", stderr);
+    const Cluster::Standing standing = cluster.standing();
+    if (!standing.serves) not_serving = Clock::now();
+    const bool ready = standing.serves && (standing.whole || Clock::now() - not_serving > grace);
+    if (ready || polls == 500) {
+      if (!ready) std::fputs("bopd dev: still waiting for a leader\n", stderr);
+      for (const std::string& problem : standing.problems)
+        std::fprintf(stderr, "bopd dev: %s\n", problem.c_str());
+    }
+    if (ready) return ok;
   }
 }
 

@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+"""A node that may have lost what it acknowledged counts towards nothing and says why, and the others go on."""
+
+import json
+import os
+
+from harness.case import Case, main
+from harness.dev import DevCluster
+from harness.process import program, run
+from harness.resp import RespError
+
+
+class InDoubt(Case):
+    def setUp(self):
+        self.cluster = self.use(DevCluster())
+        leader = self.cluster.wait_for_leader()
+        for number in range(50):
+            leader.call("SET", f"before {number}", "kept")
+        self.cluster.wait_until_equal()
+        self.cluster.dev.stop()
+
+    @property
+    def out(self):
+        """The node that loses something: one of the others calls it, and it calls the other one."""
+        return self.cluster.nodes[1]
+
+    @property
+    def others(self):
+        return [self.cluster.nodes[0], self.cluster.nodes[2]]
+
+    def start(self):
+        """Starts the cluster again; what `bopd dev` says of the node that stays out."""
+        self.cluster.start()
+        return self.cluster.dev.text()
+
+    def serve_without_it(self):
+        terms = [node.group()["term"] for node in self.others]
+        for node in self.others:
+            for number in range(100):
+                node.call("SET", f"by {node.id}, {number}", "kept")
+            self.assertEqual(node.call("GET", "before 7"), b"kept")
+            self.assertTrue(node.ready())
+        self.assertEqual([node.group()["term"] for node in self.others], terms)
+        self.assertFalse(self.out.ready())
+        self.assertIsNone(self.out.group()["leader"])
+
+    # ---- a damaged log ----
+
+    def inspect(self, *options):
+        done = run([program("bop"), *options, "log", "inspect", self.out.directory], check=False)
+        self.assertIn(done.returncode, (0, 1), done.stderr)
+        return done
+
+    def items(self):
+        return [json.loads(line) for line in self.inspect("-o", "json").stdout.splitlines()]
+
+    def damage(self):
+        """Flips a bit in a frame that was acknowledged: its file and offset."""
+        frames = [item for item in self.items() if item["kind"] == "frame"]
+        hit = frames[len(frames) // 2]
+        path = os.path.join(self.out.directory, hit["file"])
+        with open(path, "r+b") as file:
+            file.seek(hit["offset"] + 100)
+            byte = file.read(1)[0]
+            file.seek(hit["offset"] + 100)
+            file.write(bytes([byte ^ 0x10]))
+        return hit["file"], hit["offset"]
+
+    def test_a_damaged_log_keeps_its_node_out_which_says_where_it_is(self):
+        file, offset = self.damage()
+        path = f"{os.path.join(self.out.directory, file)} at {offset}: "
+        self.assertIn(f"node {self.out.id}, group kv takes no part: {path}", self.start())
+        self.serve_without_it()
+
+        group = self.out.group()
+        self.assertEqual(group["health"], "suspect")
+        self.assertEqual((group["suspect"]["file"], group["suspect"]["offset"]), (file, offset))
+        self.assertEqual(group["halted"]["code"], "BOP_E_SUSPECT")
+        self.assertTrue(group["halted"]["reason"].startswith(path), group)
+        self.assertIn(f",health=suspect,file={file},offset={offset},halted=BOP_E_SUSPECT,reason={path}",
+                      self.out.call("INFO", "groups").decode())
+        for command in (("GET", "before 7"), ("SET", "before 7", "lost")):
+            with self.assertRaises(RespError) as refused:
+                self.out.call(*command)
+            self.assertEqual(refused.exception.kind, "SUSPECT")
+        self.assertIn(b'bop_group_halted{group="kv"} 1\n', self.out.ask("GET", "/metrics")[1])
+        shown = run([program("bop"), "--endpoint", self.out.native, "status"]).stdout
+        self.assertIn(f"node {self.out.id}, group kv takes no part: {path}", shown)
+
+        (problem,) = [item for item in self.items() if item["kind"] == "problem"]
+        (found,) = [item for item in self.items() if item["kind"] == "group"]
+        for item in (problem, found):
+            self.assertEqual((item["file"], item["offset"]), (file, offset))
+            self.assertIn(path, item["text"])
+        table = self.inspect()
+        self.assertEqual(table.returncode, 1)
+        self.assertRegex(table.stdout, rf"(?m)^group +{file}:{offset} group 1 term .*suspect: ")
+        self.assertNotIn("//", table.stdout)
+
+
+if __name__ == "__main__":
+    main()
