@@ -3,11 +3,15 @@
 
 import json
 import os
+import shutil
 
 from harness.case import Case, main
 from harness.dev import DevCluster
 from harness.process import program, run
 from harness.resp import RespError
+from harness.waiting import wait_until
+
+OTHER_GROUPS = '--set=groups=[{name = "kv", id = 1}, {name = "more", id = 2}]'
 
 
 class InDoubt(Case):
@@ -96,6 +100,32 @@ class InDoubt(Case):
         self.assertEqual(table.returncode, 1)
         self.assertRegex(table.stdout, rf"(?m)^group +{file}:{offset} group 1 term .*suspect: ")
         self.assertNotIn("//", table.stdout)
+
+    # ---- a directory formatted anew ----
+
+    def wait_until_refused(self, words):
+        """Until each of the other nodes says why it does not speak to this one."""
+        for node in self.others:
+            def said(log=os.path.join(node.directory, "bopd.log")):
+                with open(log, encoding="utf-8") as file:
+                    return words in file.read()
+            wait_until(said, f"{node} says: {words}")
+
+    def test_a_node_formatted_anew_is_refused_by_name_and_so_is_one_with_other_groups(self):
+        shutil.rmtree(self.out.directory)
+        self.assertIn(f"node {self.out.id}, group kv knows no leader", self.start())
+        self.wait_until_refused(f"node {self.out.id} has a data directory formatted anew")
+        self.serve_without_it()
+
+        self.out.kill()
+        wait_until(lambda: not self.out.alive(), "the node is dead")
+        data = os.path.join(self.cluster.scratch, "anew")
+        changes = [f"--set=data_directory={data}", OTHER_GROUPS]
+        run([program("bopd"), "format", "--config", self.out.configuration, *changes])
+        self.cluster.start_process(
+            "other-groups", [program("bopd"), "start", "--config", self.out.configuration, *changes])
+        self.wait_until_refused("was formatted for other groups or voters")
+        self.serve_without_it()
 
 
 if __name__ == "__main__":
