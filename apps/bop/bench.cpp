@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "kv.h"
 #include "output.h"
 #include "phases.h"
 
@@ -162,6 +163,10 @@ void print_result(const BenchArguments& arguments, const Result& result) {
 }  // namespace
 
 Exit bench_kv(const Globals& globals, const BenchArguments& arguments) {
+  // A group that is not there will not come, while a cluster that is away may: the load tries again.
+  const Answer first = Session(globals).query(kv::get({"is anybody there"}));
+  if (first.status == BOP_E_NO_GROUP) return report(first.status, first.detail);
+
   BenchClient client(globals, arguments);
   if (client.opened() != BOP_OK) return report(client.opened(), client.error());
   Result result;

@@ -12,6 +12,7 @@ Exit exit_of(int32_t status) {
     case BOP_E_INVALID_ARGUMENT:
     case BOP_E_TOO_LARGE:
     case BOP_E_BAD_ADDRESS:
+    case BOP_E_NO_GROUP:
     case BOP_E_UNSUPPORTED: return usage;
     default: return unavailable;
   }

@@ -304,7 +304,9 @@ const group::Replica* HostedShard::replica(GroupId group) const { return find(gr
 Result<GroupId> HostedShard::find_group(std::string_view name) const {
   for (const GroupSpec& spec : options_.groups)
     if (spec.name == name) return spec.id;
-  return fail(BOP_E_NO_GROUP, "no group is called " + std::string(name));
+  std::string known;
+  for (const GroupSpec& spec : options_.groups) known += (known.empty() ? "" : ", ") + spec.name;
+  return fail(BOP_E_NO_GROUP, "no group is called " + std::string(name) + "; there is: " + known);
 }
 
 void HostedShard::propose(Request request) {

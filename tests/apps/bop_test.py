@@ -167,6 +167,9 @@ class Bop(Case):
                       ("--endpoint", "nowhere", "get", "x")):
             self.run_program("bop", *wrong, code=2)
         self.bop("put", "k", "-", stdin=b"x" * ((1 << 20) + 1), code=2)
+        for command in (("get", "x"), ("put", "x", "y"), ("bench", "kv", "--time", "1s")):
+            _, error = self.bop("--group", "nobody", *command, code=2)
+            self.assertIn("no group is called nobody; there is: kv (BOP_E_NO_GROUP)", error)
 
     def test_goes_on_where_the_leader_is(self):
         self.stop(self.dev.process)

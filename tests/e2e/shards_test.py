@@ -57,7 +57,7 @@ class Shards(Case):
         cluster = self.use(HandCluster(settings={"shards": 2, "groups": f"[{LISTED}]"}))
         nodes = cluster.nodes
         self.write_and_read_everywhere(nodes, "before")
-        self.bop(nodes, "nobody", "get", "x", code=3)
+        self.bop(nodes, "nobody", "get", "x", code=2)
         for node in nodes:
             said = node.status()["groups"]
             self.assertEqual([group["name"] for group in said], list(GROUPS))
