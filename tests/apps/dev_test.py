@@ -76,6 +76,7 @@ class BopdDev(Case):
     def test_names_a_port_in_use(self):
         port = free_ports(20)
         with socket.socket() as taken:
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a connection there may linger
             taken.bind(("127.0.0.1", port + 12))
             taken.listen()
             _, error = self.bopd("dev", "--nodes", 2, "--base-port", port, "--data", self.path("data"), code=3)
