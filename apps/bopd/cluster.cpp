@@ -38,15 +38,6 @@ std::string new_cluster_id() {
   return id;
 }
 
-// The cluster that a node's directory was made for, empty when there is none yet.
-std::string cluster_of(const fs::path& file) {
-  if (!fs::exists(file)) return {};
-  Sources sources;
-  sources.file = file.string();
-  const Loaded loaded = load(sources);
-  return loaded.status == BOP_OK ? text_of(loaded.config.get(), "cluster_id") : "";
-}
-
 bool is_free(uint16_t port) {
   const int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (descriptor < 0) return true;  // the node itself will say what is wrong
@@ -152,28 +143,59 @@ std::string Cluster::peers() const {
   return list + "]";
 }
 
-int32_t Cluster::configure() {
-  for (uint32_t k = 1; fs::exists(directory_ / std::to_string(k) / "bopd.toml"); ++k) {
-    if (k == 1) cluster_id_ = cluster_of(directory_ / "1" / "bopd.toml");
-    if (k > nodes_.size()) {
-      const std::string there = directory_.string() + " holds a cluster of more nodes than " +
-                                std::to_string(nodes_.size()) + "; see --nodes";
-      complain(BOP_E_INVALID_ARGUMENT, there);
-      return BOP_E_INVALID_ARGUMENT;
-    }
-  }
-  if (cluster_id_.empty()) cluster_id_ = new_cluster_id();
+// Takes up the cluster that the directory holds, if it does.
+int32_t Cluster::adopt() {
+  fs::path file;
   for (const DevNode& node : nodes_) {
-    if (const int32_t status = configure(node); status != BOP_OK) return status;
+    file = node.directory / "bopd.toml";
+    if (fs::exists(file)) break;
+    file.clear();
+  }
+  if (file.empty()) {
+    cluster_id_ = new_cluster_id();
+    return BOP_OK;
+  }
+  Sources sources;
+  sources.file = file.string();
+  const Loaded there = load(sources);
+  if (there.status != BOP_OK) {
+    complain(there.status, there.error);
+    return there.status;
+  }
+  cluster_id_ = text_of(there.config.get(), "cluster_id");
+  const std::string all = text_of(there.config.get(), "peers");
+  size_t count = 0;
+  for (size_t at = 0; (at = all.find("address", at)) != std::string::npos; ++at) ++count;
+  if (count == nodes_.size()) return BOP_OK;
+  complain(BOP_E_INVALID_ARGUMENT, directory_.string() + " holds a cluster of " +
+                                       std::to_string(count) + " nodes, not of " +
+                                       std::to_string(nodes_.size()) + "; see --nodes");
+  return BOP_E_INVALID_ARGUMENT;
+}
+
+int32_t Cluster::configure() {
+  if (const int32_t status = adopt(); status != BOP_OK) return status;
+  std::vector<Config> configs;
+  for (const DevNode& node : nodes_) {
+    Loaded loaded = load(sources_of(node));
+    if (loaded.status != BOP_OK) {
+      complain(loaded.status, loaded.error);
+      return loaded.status;
+    }
+    configs.push_back(std::move(loaded.config));
+    if (!fs::exists(node.directory / "format")) continue;
+    if (const int32_t status = format(node, configs.back().get()); status != BOP_OK) return status;
+  }
+  for (size_t i = 0; i < nodes_.size(); ++i) {
+    if (const int32_t status = write(nodes_[i], configs[i].get()); status != BOP_OK) return status;
+    if (const int32_t status = format(nodes_[i], configs[i].get()); status != BOP_OK) return status;
   }
   return BOP_OK;
 }
 
-int32_t Cluster::configure(const DevNode& node) {
+// What a user changed in the file is kept; who and where the node is follows from the command line.
+Sources Cluster::sources_of(const DevNode& node) const {
   const fs::path file = node.directory / "bopd.toml";
-  std::error_code made;
-  fs::create_directories(node.directory, made);
-  // What a user changed in the file is kept; who and where the node is follows from the command line.
   Sources sources;
   if (fs::exists(file)) sources.file = file.string();
   sources.sets = {"data_directory=.",
@@ -185,23 +207,29 @@ int32_t Cluster::configure(const DevNode& node) {
                   "listen.http=" + node.http,
                   "listen.peer=" + node.peer};
   sources.sets.insert(sources.sets.end(), arguments_.sets.begin(), arguments_.sets.end());
-  Loaded loaded = load(sources);
-  if (loaded.status != BOP_OK) {
-    complain(loaded.status, loaded.error);
-    return loaded.status;
-  }
+  return sources;
+}
+
+int32_t Cluster::write(const DevNode& node, bop_config* config) {
+  const fs::path file = node.directory / "bopd.toml";
+  std::error_code made;
+  fs::create_directories(node.directory, made);
   size_t size = 0;
-  bop_config_write(loaded.config.get(), nullptr, 0, &size);
+  bop_config_write(config, nullptr, 0, &size);
   std::string text(size + 1, '\0');
-  bop_config_write(loaded.config.get(), text.data(), text.size(), &size);
+  bop_config_write(config, text.data(), text.size(), &size);
   text.resize(size);
-  if (made || !write_file(file, text)) {
-    complain(BOP_E_IO, file.string() + ": cannot be written");
-    return BOP_E_IO;
-  }
+  if (!made && write_file(file, text)) return BOP_OK;
+  complain(BOP_E_IO, file.string() + ": cannot be written");
+  return BOP_E_IO;
+}
+
+// Of what is formatted it says whether it is this node's.
+int32_t Cluster::format(const DevNode& node, bop_config* config) {
   char error[4096] = "";
-  set(loaded.config.get(), "data_directory", node.directory.string());
-  const int32_t formatted = bop_node_format(loaded.config.get(), error, sizeof error);
+  set(config, "data_directory", node.directory.string());
+  const int32_t formatted = bop_node_format(config, error, sizeof error);
+  set(config, "data_directory", ".");  // in the file it is said from there
   if (formatted == BOP_OK || formatted == BOP_E_ALREADY_FORMATTED) return BOP_OK;
   complain(formatted, error);
   return formatted;
@@ -230,6 +258,9 @@ int32_t Cluster::spawn() {
 
 int32_t Cluster::spawn(DevNode& node) {
   const SpawnPlan plan(log_of(node));
+  std::error_code none;
+  node.log_begin = fs::file_size(log_of(node), none);
+  if (none) node.log_begin = 0;
   const int error = plan.run({"bopd", "start", "--config", (node.directory / "bopd.toml").string(),
                               "--die-with", std::to_string(getpid())},
                              node.pid);
@@ -256,7 +287,11 @@ nlohmann::json Cluster::status_of(const DevNode& node) {
 
 Cluster::Standing Cluster::standing() {
   Standing standing;
-  std::map<std::string, size_t> knowing;  // group: nodes that know its leader
+  struct Ready {
+    size_t nodes = 0;
+    bool leader = false;
+  };
+  std::map<std::string, Ready> groups;
   for (const DevNode& node : nodes_) {
     const nlohmann::json status = status_of(node);
     const std::string name = "node " + std::to_string(node.id);
@@ -266,21 +301,23 @@ Cluster::Standing Cluster::standing() {
       continue;
     }
     for (const auto& group : status.value("groups", nlohmann::json::array())) {
-      size_t& nodes = knowing[group.value("name", "")];
-      if (!group.value("leader", nlohmann::json()).is_null()) {
-        ++nodes;
+      Ready& ready = groups[group.value("name", "")];
+      if (group.value("ready", false)) {
+        ++ready.nodes;
+        ready.leader |= group.value("role", "") == "leader";
         continue;
       }
       const auto halted = group.find("halted");
       const bool waits = halted == group.end();
       if (waits) standing.whole = false;
-      standing.problems.push_back(name + ", group " + group.value("name", "") +
-                                  (waits ? " knows no leader: see " + log_of(node).string()
-                                         : " takes no part: " + halted->value("reason", "")));
+      standing.problems.push_back(
+          name + ", group " + group.value("name", "") +
+          (waits ? " knows no leader or has not caught up with it: see " + log_of(node).string()
+                 : " takes no part: " + halted->value("reason", "")));
     }
   }
-  standing.serves = !knowing.empty() && std::ranges::all_of(knowing, [&](const auto& group) {
-    return group.second * 2 > nodes_.size();
+  standing.serves = !groups.empty() && std::ranges::all_of(groups, [&](const auto& group) {
+    return group.second.leader && group.second.nodes * 2 > nodes_.size();
   });
   return standing;
 }

@@ -16,7 +16,8 @@ struct DevNode {
   uint32_t id = 0;
   std::filesystem::path directory;
   std::string native, resp, http, peer;
-  pid_t pid = 0;  // 0: not running
+  pid_t pid = 0;                 // 0: not running
+  std::uintmax_t log_begin = 0;  // of what it says in this run
 };
 
 class Cluster {
@@ -28,13 +29,14 @@ class Cluster {
 
   // Each: BOP_OK, or complains and gives the status.
   int32_t check_ports() const;
-  int32_t configure();  // writes each node's bopd.toml, formats what is not formatted yet
+  int32_t
+  configure();  // looks at all that is there, then writes each node's bopd.toml, formats what is not formatted yet
   int32_t spawn();
 
   // What the nodes say, each asked once.
   struct Standing {
-    bool serves = false;                // most nodes know a leader, of every group
-    bool whole = true;                  // so does every node, or it says why it takes no part
+    bool serves = false;                // of every group, the leader and most nodes are ready
+    bool whole = true;                  // so is every node, or it says why it takes no part
     std::vector<std::string> problems;  // of nodes that do not
   };
   Standing standing();
@@ -47,7 +49,10 @@ class Cluster {
   std::filesystem::path log_of(const DevNode& node) const { return node.directory / "bopd.log"; }
 
  private:
-  int32_t configure(const DevNode& node);
+  int32_t adopt();
+  int32_t write(const DevNode& node, bop_config* config);
+  int32_t format(const DevNode& node, bop_config* config);
+  Sources sources_of(const DevNode& node) const;
   std::string peers() const;
   int32_t spawn(DevNode& node);
   nlohmann::json status_of(const DevNode& node);

@@ -52,6 +52,15 @@ class ReadyFile {
   explicit ReadyFile(const std::string& path) : path_(path) { remove(); }
   ~ReadyFile() { remove(); }
 
+  // Better known before the cluster is started.
+  bool can_be_written() const {
+    if (path_.empty()) return true;
+    const std::string aside = path_ + ".new";
+    const bool can = std::ofstream(aside).good();
+    if (can) unlink(aside.c_str());
+    return can;
+  }
+
   bool write(const Cluster& cluster) const {
     if (path_.empty()) return true;
     nlohmann::ordered_json nodes = nlohmann::ordered_json::array();
@@ -110,6 +119,7 @@ void print_last_lines(const Cluster& cluster) {
   for (const DevNode& node : cluster.nodes()) {
     if (node.pid != 0) continue;
     std::ifstream file(cluster.log_of(node));
+    file.seekg(static_cast<std::streamoff>(node.log_begin));
     std::vector<std::string> lines;
     for (std::string line; std::getline(file, line);) lines.push_back(std::move(line));
     const size_t first = lines.size() > 5 ? lines.size() - 5 : 0;
@@ -155,6 +165,8 @@ Exit dev(const DevArguments& arguments) {
   const DevDirectory directory(arguments.data);
   if (directory.path().empty()) return complain(BOP_E_IO, "no temporary directory can be made");
   const ReadyFile ready_file(arguments.ready_file);
+  if (!ready_file.can_be_written())
+    return complain(BOP_E_IO, arguments.ready_file + ": cannot be written");
   Cluster cluster(arguments, directory.path());
   if (const int32_t status = cluster.check_ports(); status != BOP_OK) return exit_of(status);
   if (const int32_t status = cluster.configure(); status != BOP_OK) return exit_of(status);

@@ -36,8 +36,9 @@ typedef struct bop_node_options {
 /* Makes the data directory that the configuration names and, durably, the format file in it: cluster
  * id, node id, a fresh incarnation and a digest of the groups. The first start makes the logs, with the
  * initial configuration of each group as their first entries. Blocks while it writes.
- * Errors: BAD_CONFIG, ALREADY_FORMATTED (nothing was touched), DIRECTORY_IN_USE, DISK_FULL, IO.
- * Since 0.1. */
+ * Errors, where nothing was touched: ALREADY_FORMATTED, for this configuration, else what
+ * bop_node_start would say (FOREIGN_DIRECTORY, NEWER_FORMAT, BAD_CONFIG, DAMAGED);
+ * DIRECTORY_IN_USE, DISK_FULL, IO. Since 0.1. */
 BOP_API int32_t bop_node_format(const bop_config* config, char* error, size_t error_capacity);
 
 /* Starts a node on a formatted directory: recovers its log, opens its machines, listens, and then

@@ -801,6 +801,7 @@ Replica::Status Replica::status() const {
     status.commit = core_->commit();
     status.last = core_->last();
     status.durable = core_->durable();
+    status.ready = ready();
   }
   if (driver_ != nullptr) {
     status.machine_durable = driver_->durable().index;

@@ -96,6 +96,7 @@ class Replica final : public log::Appender, public machine::DriverEvents {
     Term term = 0;
     NodeId leader = 0;
     Index commit = 0, applied = 0, last = 0, durable = 0, machine_durable = 0;
+    bool ready = false;
     std::optional<Error> halted;
     std::string file;  // of a suspect replica
     uint64_t offset = 0;

@@ -73,6 +73,7 @@ GroupStatus status_of(const group::Replica& replica, const std::string& machine)
   out.last = from.last;
   out.durable = from.durable;
   out.machine_durable = from.machine_durable;
+  out.ready = from.ready;
   if (from.halted) {
     out.halted = from.halted->code;
     out.reason = from.halted->detail.empty() ? bop_error_text(out.halted) : from.halted->detail;

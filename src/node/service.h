@@ -27,6 +27,7 @@ struct GroupStatus {
   Term term = 0;
   NodeId leader = 0;  // 0: none known
   Index commit = 0, applied = 0, last = 0, durable = 0, machine_durable = 0;
+  bool ready = false;          // knows a leader and has caught up with it
   bop_status halted = BOP_OK;  // why the replica takes no part any more
   std::string reason;          // in words
   std::string file;            // with SUSPECT, where, and the offset

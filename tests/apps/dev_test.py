@@ -5,11 +5,22 @@ import os
 import signal
 import socket
 import unittest
+import urllib.request
 
 from running import Case, Dev, alive, free_ports, wait_until
 
 
 class BopdDev(Case):
+    @staticmethod
+    def files(directory):
+        """What is in all of its files, but for who holds it."""
+        found = {}
+        for folder, _, names in os.walk(directory):
+            for name in sorted(set(names) - {"lock"}):
+                with open(os.path.join(folder, name), "rb") as file:
+                    found[os.path.join(folder, name)] = file.read()
+        return found
+
     def bop(self, dev, *arguments, **options):
         return self.run_program("bop", "--endpoint", dev.nodes[0]["native"], *arguments, **options)
 
@@ -70,8 +81,44 @@ class BopdDev(Case):
         out, _ = self.bop(again, "get", "kept")
         self.assertEqual(out, b"for ever")
         self.assertEqual(self.stop(again.process), 0)
-        _, error = self.bopd("dev", "--nodes", 2, "--data", self.path("data"), "--base-port", free_ports(20), code=2)
-        self.assertIn("holds a cluster of more nodes than 2", error)
+
+    def test_leaves_a_cluster_of_another_number_of_nodes_as_it_is(self):
+        dev = Dev(self, nodes=1, data=self.path("data"))
+        self.bop(dev, "put", "kept", "for ever")
+        self.assertEqual(self.stop(dev.process), 0)
+        before = self.files(self.path("data"))
+        _, error = self.bopd("dev", "--nodes", 3, "--data", self.path("data"), "--base-port", free_ports(30), code=2)
+        self.assertIn("holds a cluster of 1 nodes, not of 3", error)
+        self.assertEqual(self.files(self.path("data")), before)
+        again = Dev(self, nodes=1, data=self.path("data"))
+        out, _ = self.bop(again, "get", "kept")
+        self.assertEqual(out, b"for ever")
+
+    def test_changes_nothing_when_a_directory_is_of_a_newer_format(self):
+        dev = Dev(self, nodes=2, data=self.path("data"))
+        self.assertEqual(self.stop(dev.process), 0)
+        with open(self.path("data/2/format"), "r+b") as file:
+            file.seek(8)
+            file.write(b"\xff")
+        before = self.files(self.path("data"))
+        _, error = self.bopd("dev", "--nodes", 2, "--data", self.path("data"), "--base-port", free_ports(20), code=1)
+        self.assertIn("/2/format", error)
+        self.assertEqual(self.files(self.path("data")), before)
+
+    def test_says_at_once_that_its_ready_file_cannot_be_written(self):
+        _, error = self.bopd("dev", "--data", self.path("data"), "--base-port", free_ports(10), "--ready-file",
+                             self.path("nowhere/ready"), code=3)
+        self.assertIn("nowhere/ready: cannot be written", error)
+        self.assertFalse(os.path.exists(self.path("data")))
+
+    def test_is_ready_when_every_node_has_caught_up(self):
+        dev = Dev(self, nodes=3, data=self.path("data"))
+        self.bop(dev, "bench", "kv", "--keys", 30000, "--size", 256, "--clients", 8, "--pipeline", 16, "--time", 0.1)
+        self.assertEqual(self.stop(dev.process), 0)
+        again = Dev(self, nodes=3, data=self.path("data"))
+        for node in again.ready["nodes"]:
+            with urllib.request.urlopen(f"http://{node['http']}/readyz", timeout=60) as reply:
+                self.assertEqual(reply.status, 200)
 
     def test_names_a_port_in_use(self):
         port = free_ports(20)

@@ -271,7 +271,12 @@ Status Runtime::format(const Settings& settings) {
                                                         {.backend = io::FileBackend::pool}));
   node::Identity identity = expected_identity(settings);
   identity.incarnation = new_incarnation();
-  return node::format_directory(*files, identity);
+  const Status formatted = node::format_directory(*files, identity);
+  if (formatted || formatted.error().code != BOP_E_ALREADY_FORMATTED) return formatted;
+  // For this node, or for whom?
+  BOP_TRY_ASSIGN(const node::Identity found, node::read_identity(*files));
+  BOP_TRY(node::check_identity(*files, found, identity));
+  return formatted;
 }
 
 Result<std::unique_ptr<Runtime>> Runtime::start(const Settings& settings,

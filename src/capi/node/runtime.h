@@ -25,7 +25,8 @@ using FindMachine = std::function<const bop_machine_table*(std::string_view kind
 
 class Runtime {
  public:
-  // Makes the data directory and its format file, durably. ALREADY_FORMATTED, DIRECTORY_IN_USE, IO.
+  // Makes the data directory and its format file, durably. ALREADY_FORMATTED when it is there
+  // for this configuration, else as start; DIRECTORY_IN_USE, IO.
   static Status format(const Settings& settings);
 
   static Result<std::unique_ptr<Runtime>> start(const Settings& settings, FindMachine find_machine);
