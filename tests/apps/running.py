@@ -4,11 +4,15 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
+
+sys.path.append(os.path.join(os.path.dirname(__file__), "..", "e2e"))
+
+from harness.ports import free_block as free_ports
 
 BIN = os.environ["BOP_BIN"]
 LIMIT_S = 60
@@ -31,28 +35,6 @@ def alive(pid):
             return file.read().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):  # gone before it was opened, or read
         return False
-
-
-def free_ports(count):
-    """The first of `count` ports in a row that are free."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            first = probe.getsockname()[1]
-        sockets = []
-        try:
-            if first + count > 65535:
-                continue
-            for port in range(first, first + count):
-                sockets.append(socket.socket())
-                sockets[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                sockets[-1].bind(("127.0.0.1", port))
-            return first
-        except OSError:
-            continue
-        finally:
-            for used in sockets:
-                used.close()
 
 
 class Case(unittest.TestCase):
