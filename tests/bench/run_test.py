@@ -14,7 +14,7 @@ sys.path.insert(0, os.path.join(ROOT, "tests/e2e"))
 sys.path.insert(0, os.path.join(ROOT, "bench"))
 
 from harness.ports import free_block  # noqa: E402
-from parts import plan, report  # noqa: E402
+from parts import machine, plan, report  # noqa: E402
 
 SYSTEMS = ("bop native", "bop RESP", "floor")
 
@@ -26,11 +26,16 @@ def figures(ops_per_s):
 class Run(unittest.TestCase):
     def test_every_system_that_needs_no_package_is_measured_at_every_load(self):
         with tempfile.TemporaryDirectory(dir=os.path.dirname(os.environ["BOP_BIN"])) as folder:
+            if machine.file_system(folder) in machine.IN_MEMORY:
+                self.skipTest("the build is in memory, where bench/run measures nothing")
             found = os.path.join(folder, "found.json")
-            done = subprocess.run(
-                [os.path.join(ROOT, "bench/run"), "--quick", "--seconds", "0.2", "--clients", "4", "--systems",
-                 ",".join(SYSTEMS), "--base-port", str(free_block(60)), "--data", folder, "--json", found],
-                capture_output=True, text=True, timeout=240, check=False)
+            for _ in range(3):  # another test may take a port before it is listened on
+                done = subprocess.run(
+                    [os.path.join(ROOT, "bench/run"), "--quick", "--seconds", "0.2", "--clients", "4", "--systems",
+                     ",".join(SYSTEMS), "--base-port", str(free_block(60)), "--data", folder, "--json", found],
+                    capture_output=True, text=True, timeout=240, check=False)
+                if "in use" not in done.stderr and "listened on" not in done.stderr:
+                    break
             self.assertEqual(done.returncode, 0, done.stderr)
             with open(found, encoding="utf-8") as file:
                 rows = json.load(file)["rounds"]
