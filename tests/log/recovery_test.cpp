@@ -112,39 +112,40 @@ void expect_flip_verdict(Rig& rig, const std::vector<Written>& frames, uint64_t 
   }
 }
 
+// Lets its segment end a block behind the last frame, as if segments were made so short: a scan costs
+// what the file holds, and every bit of it gets one.
+void shorten(Rig& rig, uint64_t bytes) {
+  auto image = rig.disk.image();
+  auto& file = image.at(first_file);
+  file.resize(bytes);
+  for (uint64_t offset = 0; offset < bytes; offset += block_bytes) {
+    BlockFacts facts =
+        inspect_block(Bytes(file).subspan(offset, block_bytes), rig.options.log_id, 1, offset);
+    if (facts.state != BlockState::written) continue;
+    facts.header.segment_blocks = static_cast<uint32_t>(bytes / block_bytes);
+    finish_block(file.data() + offset, facts.header);
+  }
+  rig.disk.load(image);
+}
+
 TEST(LogRecovery, every_flipped_bit_gets_the_verdict_of_the_table) {
   Rig rig;
   write_small_log(rig);
   const auto frames = frames_of(rig.disk);
   ASSERT_GE(frames.size(), 8u);
-  const uint64_t end = frames.back().offset + frames.back().bytes;
-  ASSERT_LE(end, 12 * block_bytes);
-  const auto flip = [&](uint64_t offset, int bit) {
+  const uint64_t bytes = frames.back().offset + frames.back().bytes + block_bytes;
+  ASSERT_LE(bytes, 13 * block_bytes);
+  shorten(rig, bytes);
+  const Recovery sound = scan(rig.disk);
+  ASSERT_FALSE(sound.torn || sound.damaged || sound.suspect);
+  for (const GroupId group : {1, 2, 3}) ASSERT_TRUE(is_ok(sound, group));
+  for (uint64_t offset = 0; offset < bytes; ++offset) {
     SCOPED_TRACE(offset);
-    rig.disk.flip_bit(first_file, offset, bit);
-    expect_flip_verdict(rig, frames, offset);
-    rig.disk.flip_bit(first_file, offset, bit);
-  };
-  for (uint64_t offset = 0; offset < end + block_bytes; ++offset) {
-    flip(offset, static_cast<int>(offset * 5 % 8));
-    if (::testing::Test::HasFatalFailure()) return;
-  }
-}
-
-TEST(LogRecovery, every_flipped_bit_of_a_header_or_a_sectors_tag_gets_the_verdict_of_the_table) {
-  Rig rig;
-  write_small_log(rig);
-  const auto frames = frames_of(rig.disk);
-  const uint64_t end = frames.back().offset + frames.back().bytes;
-  for (uint64_t offset = 0; offset < end + block_bytes; ++offset) {
-    const bool header = offset % block_bytes < block_header_bytes;
-    const bool tag = offset % sector_bytes >= sector_data_bytes;
-    for (int bit = 0; bit < 8 && (header || tag); ++bit) {
-      SCOPED_TRACE(offset);
+    for (int bit = 0; bit < 8; ++bit) {
       rig.disk.flip_bit(first_file, offset, bit);
       expect_flip_verdict(rig, frames, offset);
-      rig.disk.flip_bit(first_file, offset, bit);
       if (::testing::Test::HasFatalFailure()) return;
+      rig.disk.flip_bit(first_file, offset, bit);
     }
   }
 }
