@@ -105,9 +105,8 @@ group::ForwardReply reply_of(const proto::ForwardReplyItem& item) {
 
 // ---- opening ----
 
-Result<std::unique_ptr<Shard>> Shard::open(const ShardOptions& options, const ShardPorts& ports) {
-  BOP_TRY_ASSIGN(std::unique_ptr<HostedShard> shard, HostedShard::open(options, ports));
-  return shard;
+std::unique_ptr<Shard> Shard::make(const ShardOptions& options, const ShardPorts& ports) {
+  return std::make_unique<HostedShard>(options, ports);
 }
 
 HostedShard::HostedShard(const ShardOptions& options, const ShardPorts& ports)
@@ -118,14 +117,17 @@ HostedShard::HostedShard(const ShardOptions& options, const ShardPorts& ports)
 
 HostedShard::~HostedShard() = default;
 
-Result<std::unique_ptr<HostedShard>> HostedShard::open(const ShardOptions& options,
-                                                       const ShardPorts& ports) {
-  std::unique_ptr<HostedShard> shard(new HostedShard(options, ports));
-  BOP_TRY(shard->open_log());
-  shard->outbox_ = std::make_unique<Outbox>(header_of(options, shard->epoch()), ports.transport);
-  BOP_TRY(shard->open_replicas());
-  shard->request_turn();
-  return shard;
+Status HostedShard::open() {
+  BOP_TRY(open_log());
+  outbox_ = std::make_unique<Outbox>(header_of(options_, epoch()), ports_.transport);
+  if (Status opened = open_replicas(); !opened) {
+    // Those that were opened before take no turn.
+    halt();
+    touched_.clear();
+    return opened;
+  }
+  request_turn();
+  return {};
 }
 
 Status HostedShard::open_log() {

@@ -1,4 +1,4 @@
-// The Shard that Shard::open makes.
+// The Shard that Shard::make makes.
 #pragma once
 
 #include <map>
@@ -15,8 +15,7 @@ namespace bop::node {
 
 class HostedShard final : public Shard, public group::Host {
  public:
-  static Result<std::unique_ptr<HostedShard>> open(const ShardOptions& options,
-                                                   const ShardPorts& ports);
+  HostedShard(const ShardOptions& options, const ShardPorts& ports);
   ~HostedShard() override;
 
   // Service
@@ -28,6 +27,7 @@ class HostedShard final : public Shard, public group::Host {
   Instant now() const override { return ports_.clock.now(); }
 
   // Shard
+  Status open() override;
   void when_bootstrapped(std::function<void(Status)> done) override;
   void start() override;
   void stop(Duration grace, std::function<void()> done) override;
@@ -60,7 +60,6 @@ class HostedShard final : public Shard, public group::Host {
     std::unique_ptr<group::Replica> replica;
   };
 
-  HostedShard(const ShardOptions& options, const ShardPorts& ports);
   Status open_log();
   Status open_replicas();
   Status open_replica(const GroupSpec& spec);

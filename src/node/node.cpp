@@ -69,9 +69,8 @@ void Node::open_shard(uint32_t seat) {
       pass_on(to, from, frame);
     };
   }
-  auto opened = Shard::open(options, ports);
-  if (!opened) return shard_opened(seat, std::unexpected(opened.error()));
-  shards_[seat] = std::move(*opened);
+  shards_[seat] = Shard::make(options, ports);
+  if (Status opened = shards_[seat]->open(); !opened) return shard_opened(seat, std::move(opened));
   shards_[seat]->on_health([this, seat](bool healthy) { set_health(seat, healthy); });
   shards_[seat]->when_bootstrapped(
       [this, seat](Status status) { shard_opened(seat, std::move(status)); });

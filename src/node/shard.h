@@ -85,9 +85,11 @@ struct ShardPorts {
 
 class Shard : public Service, public port::TransportReceiver {
  public:
-  // Opens log and machines, blocking.
-  static Result<std::unique_ptr<Shard>> open(const ShardOptions& options, const ShardPorts& ports);
+  static std::unique_ptr<Shard> make(const ShardOptions& options, const ShardPorts& ports);
 
+  // Opens log and machines, blocking. A shard that failed is kept until its files are at rest, as one
+  // that stopped: an open log makes segments ahead.
+  virtual Status open() = 0;
   // Calls `done` once the first entries of new groups are durable (at once, later in this turn, when
   // there are none): then the directory has served and must say so before start(). Or with what kept
   // them from it.
