@@ -1,12 +1,18 @@
 #include "base/say.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <sstream>
 #include <string>
+#include <thread>
 
 namespace bop::say {
 namespace {
@@ -92,12 +98,35 @@ TEST_F(Saying, off_says_nothing) {
   EXPECT_EQ(said(), "");
 }
 
-TEST_F(Saying, a_flood_lets_the_oldest_lines_go_and_keeps_the_last) {
+// Lines go into a pipe that nobody reads until all are said: with a queue that waited for its writer, the
+// first line too many would wait for ever.
+TEST_F(Saying, a_flood_never_waits_and_lets_the_oldest_lines_go) {
+  constexpr int flood = 100'000;
+  ASSERT_EQ(mkfifo(path_.c_str(), 0600), 0);
+  // Both ends, so that opening the other one waits for nobody.
+  const int reader = open(path_.c_str(), O_RDWR);
+  ASSERT_GE(reader, 0);
   ASSERT_TRUE(start(options(false)));
-  for (int i = 0; i < 100000; ++i) info("line {}", i);
-  info("the end");
+  std::promise<void> said_all;
+  std::thread sayer([&] {
+    for (int i = 0; i < flood; ++i) info("line {}", i);
+    info("the end");
+    said_all.set_value();
+  });
+  EXPECT_EQ(said_all.get_future().wait_for(std::chrono::seconds(60)), std::future_status::ready);
+  std::string text;
+  while (text.find("the end\n") == std::string::npos) {
+    char piece[65536];
+    const ssize_t size = read(reader, piece, sizeof piece);
+    ASSERT_GT(size, 0);
+    text.append(piece, static_cast<size_t>(size));
+  }
+  sayer.join();
   stop();
-  EXPECT_NE(said().find("the end\n"), std::string::npos);
+  close(reader);
+  const auto lines = std::count(text.begin(), text.end(), '\n');
+  EXPECT_LT(lines, flood);
+  EXPECT_NE(text.find(fmt::format("line {}\n", flood - 1)), std::string::npos) << "the latest stay";
 }
 
 }  // namespace
