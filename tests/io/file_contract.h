@@ -32,6 +32,7 @@ class FileRig {
 struct FileRigMaker {
   const char* name;
   std::function<std::unique_ptr<FileRig>()> make;
+  const char* missing = nullptr;  // what this machine lacks for it
 };
 inline void PrintTo(const FileRigMaker& maker, std::ostream* out) { *out << maker.name; }
 
@@ -66,7 +67,10 @@ class Aligned {
 
 class FileContract : public testing::TestWithParam<FileRigMaker> {
  protected:
-  void SetUp() override { rig = GetParam().make(); }
+  void SetUp() override {
+    if (GetParam().missing != nullptr) GTEST_SKIP() << GetParam().missing;
+    rig = GetParam().make();
+  }
 
   port::FileSystem& files() { return rig->files(); }
 
