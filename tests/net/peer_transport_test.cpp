@@ -341,6 +341,31 @@ TEST_F(PeerTransport, a_silent_peer_is_cut_off_and_found_again_when_it_wakes) {
   nodes.clear();
 }
 
+// Who it calls hangs up at once. A wait is at least half of first_retry, doubled each time up to
+// longest_retry: enough calls take a while, and, since there is a longest, not for ever.
+TEST_F(PeerTransport, a_peer_that_hangs_up_is_called_less_and_less_often_but_not_given_up) {
+  constexpr unsigned waits = 16;  // without a longest one, the last would take minutes
+  Node& a = add(1);
+  a.options.first_retry = 4 * milliseconds;
+  a.options.longest_retry = 64 * milliseconds;
+  Duration least = 0;
+  for (unsigned i = 0; i < waits; ++i) {
+    least += std::min(a.options.first_retry << i, a.options.longest_retry) / 2;
+  }
+  net::Streams streams(loop);
+  unsigned calls = 0;
+  auto peer = net::Acceptor::listen(
+      loop, on_free_port(), {{&streams, [&](std::unique_ptr<net::Connection>) { ++calls; }}});
+  ASSERT_TRUE(peer.has_value()) << peer.error().to_string();
+  introduce();
+  a.options.peers.push_back({2, (*peer)->address()});
+  const Instant start = loop.now();
+  a.start();
+  // Of so many calls on two lanes, one lane made more than `waits`.
+  ASSERT_TRUE(run_until([&] { return calls > 2 * waits; }));
+  EXPECT_GE(loop.now() - start, least);
+}
+
 TEST_F(PeerTransport, a_node_of_another_cluster_is_refused_and_the_others_go_on) {
   Node &a = add(1), &b = add(2), &foreign = add(3, 99);
   Node& first_foreign = add(0xf00, 99);
