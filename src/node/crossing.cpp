@@ -223,7 +223,7 @@ void CrossingService::take_status(uint64_t number, uint32_t seat, NodeStatus sta
 // ---- frames ----
 
 bool CrossingTransport::send(NodeId to, port::Lane lane, std::span<const mem::Buffer> parts) {
-  if (queued_bytes_ > max_queued_bytes) return false;
+  if (queued_bytes_ > node_.options_.peer_queue_bytes / 2) return false;
   Frame frame{to, lane, {}};
   for (const mem::Buffer& part : parts)
     frame.bytes.insert(frame.bytes.end(), part.data(), part.data() + part.size());

@@ -96,8 +96,6 @@ class CrossingService final : public Service {
 // first seat, which drops what they do not take, as any frame may be lost.
 class CrossingTransport final : public port::Transport {
  public:
-  static constexpr uint64_t max_queued_bytes = 32u << 20;
-
   CrossingTransport(Node& node, uint32_t seat) : node_(node), seat_(seat) {}
 
   void set_receiver(port::TransportReceiver*) override {}

@@ -119,7 +119,9 @@ HostedShard::~HostedShard() = default;
 
 Status HostedShard::open() {
   BOP_TRY(open_log());
-  outbox_ = std::make_unique<Outbox>(header_of(options_, epoch()), ports_.transport);
+  // The other half is left to replication.
+  outbox_ = std::make_unique<Outbox>(header_of(options_, epoch()), ports_.transport,
+                                     options_.peer_queue_bytes / 2);
   if (Status opened = open_replicas(); !opened) {
     // Those that were opened before take no turn.
     halt();

@@ -8,7 +8,7 @@ bool Outbox::up(NodeId to, port::Lane lane) const {
 }
 
 bool Outbox::open(NodeId to, port::Lane lane) {
-  return slot(to, lane).up && transport_.queued_bytes(to, lane) < max_queued_bytes;
+  return slot(to, lane).up && transport_.queued_bytes(to, lane) < max_queued_bytes_;
 }
 
 void Outbox::add_append(NodeId to, const proto::RaftItem& item) {

@@ -12,8 +12,9 @@ namespace bop::node {
 
 class Outbox {
  public:
-  Outbox(const proto::PeerHeader& header, port::Transport& transport)
-      : header_(header), transport_(transport) {}
+  // A lane with `max_queued_bytes` waiting is not open.
+  Outbox(const proto::PeerHeader& header, port::Transport& transport, uint64_t max_queued_bytes)
+      : header_(header), transport_(transport), max_queued_bytes_(max_queued_bytes) {}
 
   void set_lane(NodeId to, port::Lane lane, bool up) { slot(to, lane).up = up; }
   bool up(NodeId to, port::Lane lane) const;
@@ -29,7 +30,6 @@ class Outbox {
   void flush();
 
  private:
-  static constexpr uint64_t max_queued_bytes = 32u << 20;  // of one lane: then it is not open
   struct Slot {
     proto::PeerFrameWriter writer;
     bool begun = false;
@@ -45,6 +45,7 @@ class Outbox {
 
   const proto::PeerHeader header_;
   port::Transport& transport_;
+  const uint64_t max_queued_bytes_;
   std::map<Key, Slot> slots_;  // bounded by the nodes of the cluster
   proto::EntriesCache entries_;
 };

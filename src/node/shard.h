@@ -65,7 +65,8 @@ struct ShardOptions {
   uint64_t log_segment_bytes = 64u << 20;
   uint64_t log_max_bytes = 8ull << 30;
   bool log_direct = true;
-  uint64_t seed = 0;  // of election jitter
+  uint64_t peer_queue_bytes = 64u << 20;  // what the transport lets wait for a peer's bulk lane
+  uint64_t seed = 0;                      // of election jitter
 };
 
 struct ShardPorts {

@@ -415,8 +415,9 @@ TEST_F(ByHand, while_the_first_shard_stands_still_frames_to_peers_take_bounded_m
     ++taken;
     loops_[1].run_turn(0);
   }
-  EXPECT_EQ(taken, (CrossingTransport::max_queued_bytes >> 20) + 1);
-  EXPECT_GT(transport.queued_bytes(2, port::Lane::bulk), CrossingTransport::max_queued_bytes);
+  const uint64_t most = ShardOptions().peer_queue_bytes / 2;
+  EXPECT_EQ(taken, (most >> 20) + 1);
+  EXPECT_GT(transport.queued_bytes(2, port::Lane::bulk), most);
   EXPECT_TRUE(sent_.frames.empty());
   loops_[0].run_turn(0);
   EXPECT_EQ(sent_.frames.size(), taken);

@@ -73,6 +73,7 @@ node::ShardOptions shard_options(const Settings& settings, const node::Identity&
   options.log_segment_bytes = settings.log_segment_bytes;
   options.log_max_bytes = settings.log_max_bytes;
   options.log_direct = settings.log_direct;
+  options.peer_queue_bytes = settings.max_peer_queue_bytes;
   options.seed = identity.incarnation;
   return options;
 }
