@@ -1,7 +1,7 @@
 // Result: a value or an error of the one list (bop/error.h) with the words that make it useful.
 //
 // Nothing in bop throws across a room's edge. An Error names what failed in the terms of the
-// caller ("log 3/0000000000000002.wal at 4096: ..."), so that it can be shown as it is.
+// caller ("shard0/0000000000000002.seg at 4096: ..."), so that it can be shown as it is.
 #pragma once
 
 #include <cassert>

@@ -51,7 +51,7 @@ struct Scanner::Gap {
   Position bad = 0;  // the first bad block, 0: none
   BlockState bad_state = BlockState::unsound;
   Position bad_end = 0;  // behind the last one
-  Position touched = 0;  // the first block of the newest epoch or later that is of no whole frame
+  Position touched = 0;  // the first block of last_epoch_ or later that is of no whole frame
   BlockState touched_state = BlockState::written;
   Position touched_end = 0;
 };
