@@ -296,7 +296,9 @@ void HttpSession::on_time() {
 void HttpSession::leave() {
   timer_->cancel();
   HttpServer* server = std::exchange(server_, nullptr);
-  if (server != nullptr) server->sessions_.erase(this);  // the last: this may be gone
+  if (server == nullptr) return;
+  server->handler_.on_disconnected();
+  server->sessions_.erase(this);  // the last: this may be gone
 }
 
 void HttpSession::close() {
@@ -361,6 +363,7 @@ StreamLimits HttpServer::stream_limits(const HttpLimits& limits) {
 void HttpServer::take(std::unique_ptr<Connection> connection) {
   auto session = std::make_shared<HttpSession>(*this, std::move(connection));
   sessions_.emplace(session.get(), session);
+  handler_.on_connected();
   session->start();
 }
 

@@ -78,6 +78,9 @@ class HttpResponder {
 class HttpHandler {
  public:
   virtual ~HttpHandler() = default;
+  // A connection was taken, or is gone; those that end with their server are not told of.
+  virtual void on_connected() {}
+  virtual void on_disconnected() {}
   virtual void on_request(const HttpRequest& request, HttpResponder responder) = 0;
   // The answer to what never became a request: 400, 408, 413, 417, 431; or to one that was dropped:
   // 500. The connection is closed after it, but for a 500.

@@ -24,6 +24,13 @@ class FrontReply final : public ApiReply {
 
 }  // namespace
 
+void HttpFront::on_connected() {
+  sessions_.http().connections.add();
+  sessions_.http().connected.add(1);
+}
+
+void HttpFront::on_disconnected() { sessions_.http().connected.add(-1); }
+
 void HttpFront::on_request(const net::HttpRequest& request, net::HttpResponder responder) {
   api_.serve({.method = request.method,
               .target = request.target,

@@ -11,6 +11,8 @@ class HttpFront final : public net::HttpHandler {
  public:
   explicit HttpFront(Sessions& sessions) : sessions_(sessions), api_(sessions) {}
 
+  void on_connected() override;
+  void on_disconnected() override;
   void on_request(const net::HttpRequest& request, net::HttpResponder responder) override;
   net::HttpResponse on_error(unsigned status, const Error& error) override;
 

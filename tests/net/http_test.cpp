@@ -37,6 +37,8 @@ class Http : public testing::Test, public net::HttpHandler {
                    .value();
   }
 
+  void on_connected() override { ++connected; }
+  void on_disconnected() override { --connected; }
   void on_request(const HttpRequest& request, HttpResponder responder) override {
     seen.push_back(std::string(request.method) + " " + std::string(request.target) + " " +
                    std::string(as_text(request.body.bytes())));
@@ -105,6 +107,7 @@ class Http : public testing::Test, public net::HttpHandler {
   std::unique_ptr<net::HttpServer> server;
   std::unique_ptr<net::Acceptor> acceptor;
   std::function<void(const HttpRequest&, HttpResponder)> when_request;
+  int connected = 0;
   std::vector<std::string> seen;
   std::vector<mem::Buffer> bodies;
   std::vector<HttpResponder> waiting;
@@ -338,6 +341,17 @@ TEST_F(Http, answers_after_the_server_is_gone_do_nothing) {
   server.reset();
   waiting[0].answer(HttpResponse::text(200, "nobody hears"));
   EXPECT_EQ(streams.open_connections(), 0u);
+}
+
+TEST_F(Http, its_handler_is_told_of_connections_that_come_and_go) {
+  {
+    PlainClient first(acceptor->address()), second(acceptor->address());
+    EXPECT_TRUE(run_until([&] { return connected == 2; }));
+  }
+  EXPECT_TRUE(run_until([&] { return connected == 0; }));
+  ask("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  EXPECT_TRUE(run_until([&] { return server->connections() == 0; }));
+  EXPECT_EQ(connected, 0);
 }
 
 TEST_F(Http, slow_clients_are_told_or_cut) {

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "serve/http_front.h"
 #include "world.h"
 
 namespace bop::serve {
@@ -281,6 +282,17 @@ TEST_F(HttpApiTest, shows_metrics_of_clients_groups_and_shards) {
   EXPECT_NE(got.body.find("bop_log_writes_total{shard=\"1\"} 4\n"), std::string::npos);
   EXPECT_NE(got.body.find("bop_client_commands_total{protocol=\"http\",shard=\"0\"} 2\n"),
             std::string::npos);
+}
+
+TEST_F(HttpApiTest, counts_its_connections) {
+  HttpFront front(world.sessions);
+  front.on_connected();
+  front.on_connected();
+  front.on_disconnected();
+  const std::string text = get("/metrics").body;
+  EXPECT_NE(text.find("bop_client_connections{protocol=\"http\",shard=\"0\"} 1\n"), text.npos)
+      << text;
+  EXPECT_NE(text.find("bop_client_connections_total{protocol=\"http\",shard=\"0\"} 2\n"), text.npos);
 }
 
 TEST_F(HttpApiTest, describes_itself) {
