@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/error.hpp>
 #include <utility>
@@ -105,6 +106,9 @@ class SocketAcceptor final : public Acceptor {
     error_code ignored;
     accepted.non_blocking(true, ignored);
     accepted.write_some(asio::buffer(options_.refusal), ignored);
+    // Closed over what the client said already, the connection would be reset, and the words lost.
+    std::array<char, 4096> said;
+    accepted.read_some(asio::buffer(said), ignored);
     if (std::exchange(refusing_, true)) return;
     say::warning("{} connections on {} are the limit: more are refused", options_.max_connections,
                  address_.to_string());

@@ -87,7 +87,7 @@ std::string http_head(const HttpResponse& response, std::string_view date, bool 
   head.reserve(256);
   fmt::format_to(std::back_inserter(head), "HTTP/1.1 {} {}\r\n", response.status,
                  http_reason(response.status));
-  append_field(head, "Date", date);
+  if (!date.empty()) append_field(head, "Date", date);
   if (!http_has_no_body(response.status)) {
     append_field(head, "Content-Length", std::to_string(response.body.size()));
     if (!response.content_type.empty()) append_field(head, "Content-Type", response.content_type);

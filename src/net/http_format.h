@@ -14,7 +14,7 @@ std::string_view http_reason(unsigned status);
 // "Sun, 06 Nov 1994 08:49:37 GMT"
 std::string http_date(int64_t second);
 
-// Status line and fields, through the empty line. Bytes that would end a field early are left out of
+// Status line and fields, through the empty line; no Date when it is empty. Bytes that would end a field early are left out of
 // its value, so that what a handler was sent cannot become a field of its own.
 std::string http_head(const HttpResponse& response, std::string_view date, bool keep_alive);
 

@@ -162,11 +162,15 @@ HttpApi::HttpApi(Sessions& sessions) : sessions_(sessions) {}
 HttpApi::~HttpApi() { *alive_ = false; }
 
 ApiResponse HttpApi::problem(unsigned status, bop_status code, std::string_view detail) {
+  const bool again = status == 503;
   JsonWriter json;
   json.begin_object();
+  if (again) json.field("outcome", "not_executed");
   write_error(json, code, detail);
   json.end_object();
-  return json_response(status, json.take());
+  ApiResponse response = json_response(status, json.take());
+  if (again) response.headers.emplace_back("Retry-After", "1");
+  return response;
 }
 
 // ---- requests in ----

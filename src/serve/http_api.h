@@ -47,7 +47,8 @@ class HttpApi final : private port::Caller {
 
   void serve(const ApiRequest& request, std::unique_ptr<ApiReply> reply);
 
-  // A response for what went wrong, also before it was a request: {"error": {...}}.
+  // A response for what went wrong, also before it was a request: {"error": {...}}. With 503
+  // nothing was executed, and it says so.
   static ApiResponse problem(unsigned status, bop_status code, std::string_view detail);
 
  private:

@@ -1,5 +1,7 @@
 #include "serve/http_front.h"
 
+#include "net/http_format.h"
+
 namespace bop::serve {
 
 namespace {
@@ -23,6 +25,11 @@ class FrontReply final : public ApiReply {
 };
 
 }  // namespace
+
+std::string HttpFront::refusal(const Error& error) {
+  const net::HttpResponse answer = to_net(HttpApi::problem(503, error.code, error.detail));
+  return net::http_head(answer, {}, false) + std::string(as_text(answer.body.bytes()));
+}
 
 void HttpFront::on_connected() {
   sessions_.http().connections.add();

@@ -1,6 +1,8 @@
 // Joins net's HTTP server to the API, and with it HttpApi to sockets.
 #pragma once
 
+#include <string>
+
 #include "net/http.h"
 #include "serve/http_api.h"
 
@@ -10,6 +12,9 @@ namespace bop::serve {
 class HttpFront final : public net::HttpHandler {
  public:
   explicit HttpFront(Sessions& sessions) : sessions_(sessions), api_(sessions) {}
+
+  // The answer to a connection that is not taken, whole.
+  static std::string refusal(const Error& error);
 
   void on_connected() override;
   void on_disconnected() override;

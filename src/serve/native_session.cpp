@@ -22,6 +22,15 @@ NativeSession::NativeSession(uint64_t id, Sessions& sessions, Wire& wire)
   sessions_.native().connected.add(1);
 }
 
+std::string NativeSession::refusal(const Error& error) {
+  proto::PartWriter out;
+  out.begin();
+  proto::encode(proto::ClientGoodbye{error.code, error.detail}, out);
+  std::string bytes;
+  for (const mem::Buffer& part : out.finish()) bytes += as_text(part.bytes());
+  return bytes;
+}
+
 template <class Frame>
 void NativeSession::send(const Frame& frame) {
   proto::PartWriter& out = sessions_.scratch();

@@ -21,6 +21,9 @@ class NativeSession final : public Session, private port::Caller {
  public:
   NativeSession(uint64_t id, Sessions& sessions, Wire& wire);
 
+  // What a connection that is not taken is told: a goodbye.
+  static std::string refusal(const Error& error);
+
   void on_bytes(mem::Buffer received) override;
   bool on_end() override;
   void on_drained() override;

@@ -32,6 +32,9 @@ class RespSession final : public Session, private port::Caller {
  public:
   RespSession(uint64_t id, Sessions& sessions, Wire& wire);
 
+  // What a connection beyond the limit is told, in Redis's words.
+  static std::string refusal() { return "-ERR max number of clients reached\r\n"; }
+
   void on_bytes(mem::Buffer received) override;
   bool on_end() override;
   void on_drained() override;

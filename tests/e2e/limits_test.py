@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
-"""Limits of room: a full log, a full disk, a command larger than a segment."""
+"""Limits: a full log, a full disk, a command larger than a segment, connections without end."""
 
+import json
 import os
+import socket
 import subprocess
 import unittest
 
+from harness import frames
 from harness.case import Case, main
 from harness.dev import DevCluster
 from harness.hand import HandCluster
@@ -74,6 +77,37 @@ class ASmallLog(Case):
         with cluster.wait_for_leader().client(30) as client:
             for number in range(600):  # more than four times what fits
                 client.call("SET", f"key {number % 3}", VALUE)
+
+
+class MoreConnectionsThanTheLimit(Case):
+    LIMIT = 8
+
+    def one_too_many(self, address):
+        """All that a node says to a connection beyond its limit, which says nothing itself."""
+        host, _, port = address.rpartition(":")
+        connections = []
+        for _ in range(self.LIMIT + 1):
+            connections.append(socket.create_connection((host, int(port)), timeout=20))
+            self.addCleanup(connections[-1].close)
+        said = bytearray()
+        while piece := connections[-1].recv(1 << 16):
+            said += piece
+        return bytes(said)
+
+    def test_are_refused_in_the_words_of_each_protocol(self):
+        node = self.use(DevCluster(nodes=1, settings={"limits.connections": self.LIMIT})).nodes[0]
+        self.assertEqual(self.one_too_many(node.resp), b"-ERR max number of clients reached\r\n")
+
+        goodbye = self.one_too_many(node.native)
+        self.assertEqual(goodbye, frames.goodbye(-6, b"this port has 8 connections, which is its limit"))
+
+        head, _, body = self.one_too_many(node.http).partition(b"\r\n\r\n")
+        self.assertTrue(head.startswith(b"HTTP/1.1 503 Service Unavailable\r\n"), head)
+        self.assertIn(b"\r\nConnection: close", head)
+        self.assertIn(b"\r\nContent-Length: %d\r\n" % len(body), head)
+        answer = json.loads(body)
+        self.assertEqual(answer["outcome"], "not_executed")
+        self.assertEqual(answer["error"]["code"], "BOP_E_OVERLOADED")
 
 
 class ALargeCommand(Case):

@@ -292,7 +292,8 @@ TEST_F(HttpApiTest, counts_its_connections) {
   const std::string text = get("/metrics").body;
   EXPECT_NE(text.find("bop_client_connections{protocol=\"http\",shard=\"0\"} 1\n"), text.npos)
       << text;
-  EXPECT_NE(text.find("bop_client_connections_total{protocol=\"http\",shard=\"0\"} 2\n"), text.npos);
+  EXPECT_NE(text.find("bop_client_connections_total{protocol=\"http\",shard=\"0\"} 2\n"),
+            text.npos);
 }
 
 TEST_F(HttpApiTest, describes_itself) {
@@ -312,6 +313,7 @@ TEST_F(HttpApiTest, bounds_what_is_under_way) {
   api.serve({.method = "GET", .target = "/v1/kv/k"}, std::make_unique<Kept>(three));
   ASSERT_TRUE(three);
   EXPECT_EQ(three->status, 503u);
+  EXPECT_EQ(json::parse(as_text(three->body.bytes()))["outcome"], "not_executed");
   world.settle();
   EXPECT_TRUE(one);
   EXPECT_TRUE(two);

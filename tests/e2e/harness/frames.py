@@ -3,7 +3,7 @@
 import struct
 
 CLIENT, PEER = b"BOPC", b"BOPF"
-HELLO, REQUEST = 1, 3
+HELLO, REQUEST, GOODBYE = 1, 3, 5
 QUERY, PING = 2, 4
 
 
@@ -44,6 +44,10 @@ def get(key):
     """A linearizable read of one key (include/bop/kv.h)."""
     question = struct.pack("<BBH", 1, 1, 0) + struct.pack("<HH", 1, len(key)) + key
     return request(QUERY, question)
+
+
+def goodbye(status, detail):
+    return frame(CLIENT, struct.pack("<BBH", 1, GOODBYE, 0) + struct.pack("<iHH", status, len(detail), 0) + detail)
 
 
 def peer_hello(cluster_id, sender, receiver, incarnation=1, size=None):
