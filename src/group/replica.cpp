@@ -198,7 +198,9 @@ void Replica::touch() {
 void Replica::propose(Request request) {
   const Origin origin{.caller = request.caller, .token = request.token};
   if (halted_) return defer(origin, halted_->code, halted_->detail);
-  if (request.payload.size() > options_.max_request_bytes) return defer(origin, BOP_E_TOO_LARGE);
+  if (request.payload.size() > options_.max_request_bytes)
+    return defer(origin, BOP_E_TOO_LARGE,
+                 "a request has at most " + std::to_string(options_.max_request_bytes) + " bytes");
   if (!started_) return defer(origin, BOP_E_UNAVAILABLE, "the node is starting");
   route(std::move(request));
 }
@@ -263,7 +265,9 @@ void Replica::route_waiting() {
 void Replica::query(Request request) {
   const Origin origin{.caller = request.caller, .token = request.token};
   if (halted_) return defer(origin, halted_->code, halted_->detail);
-  if (request.payload.size() > options_.max_request_bytes) return defer(origin, BOP_E_TOO_LARGE);
+  if (request.payload.size() > options_.max_request_bytes)
+    return defer(origin, BOP_E_TOO_LARGE,
+                 "a request has at most " + std::to_string(options_.max_request_bytes) + " bytes");
   if (!started_) return defer(origin, BOP_E_UNAVAILABLE, "the node is starting");
   if (free_reads_.empty()) {
     if (reads_.size() >= options_.max_waiting)
@@ -319,7 +323,9 @@ void Replica::receive_forward(NodeId from, Forward forward) {
     return;
   if (halted_ || !started_ || core_->role() != raft::Role::leader || core_->term() != forward.term)
     return defer(origin, BOP_E_NOT_LEADER);
-  if (forward.payload.size() > options_.max_request_bytes) return defer(origin, BOP_E_TOO_LARGE);
+  if (forward.payload.size() > options_.max_request_bytes)
+    return defer(origin, BOP_E_TOO_LARGE,
+                 "a request has at most " + std::to_string(options_.max_request_bytes) + " bytes");
   stage(origin, ports_.clock.now() + forward.time_left, std::move(forward.payload));
 }
 

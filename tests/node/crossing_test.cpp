@@ -99,7 +99,9 @@ TEST(Crossing, what_the_other_shard_refuses_is_refused_with_its_reason) {
   EXPECT_EQ(refused.status, BOP_E_CONDITION_FAILED);
   EXPECT_EQ(refused.body, "refuse this");
   EXPECT_GT(refused.index, 0u);
-  EXPECT_EQ(ask(member, 0, second, std::string((2 << 20) + 1, 'x')).status, BOP_E_TOO_LARGE);
+  const Asker::Heard too_large = ask(member, 0, second, std::string((2 << 20) + 1, 'x'));
+  EXPECT_EQ(too_large.status, BOP_E_TOO_LARGE);
+  EXPECT_EQ(too_large.detail, "a request has at most 2097152 bytes");
   EXPECT_EQ(ask(member, 0, 77, "x").status, BOP_E_NO_GROUP);
   EXPECT_EQ(ask(member, 1, 77, "x").status, BOP_E_NO_GROUP);
 }
