@@ -24,8 +24,16 @@ struct SetOptions {
   bool if_present = false;
   bool previous = false;
   bool keep_ttl = false;
-  bool expiry = false;
+  std::string_view unit;  // of an expiry: EX, PX, EXAT or PXAT; empty: there is none
+  std::string_view time;  // the last that was given in it
 };
+
+// The unit of an expiry as it is written here; empty for any other word.
+std::string_view expiry_unit(std::string_view word) {
+  for (const std::string_view unit : {"ex", "px", "exat", "pxat"})
+    if (same_word(word, unit)) return unit;
+  return {};
+}
 
 // As Redis reads them, so that its syntax errors come first. False: a syntax error.
 bool read_set_options(std::span<const Bytes> words, SetOptions& options) {
@@ -38,13 +46,13 @@ bool read_set_options(std::span<const Bytes> words, SetOptions& options) {
       options.if_present = true;
     } else if (same_word(word, "get")) {
       options.previous = true;
-    } else if (same_word(word, "keepttl") && !options.expiry) {
+    } else if (same_word(word, "keepttl") && options.unit.empty()) {
       options.keep_ttl = true;
-    } else if ((same_word(word, "ex") || same_word(word, "px") || same_word(word, "exat") ||
-                same_word(word, "pxat")) &&
-               has_next && !options.expiry && !options.keep_ttl) {
-      options.expiry = true;
-      ++i;
+    } else if (const auto unit = expiry_unit(word);
+               !unit.empty() && has_next && !options.keep_ttl &&
+               (options.unit.empty() || options.unit == unit)) {
+      options.unit = unit;
+      options.time = as_text(words[++i]);
     } else {
       return false;
     }
@@ -154,12 +162,21 @@ void RespSession::get_keys(Arguments keys, Kind kind, uint16_t flags) {
   query({.kind = kind}, proto::encode_kv_get(sessions_.arena(), keys, flags));
 }
 
+// What Redis says of a time that it cannot take comes first: a client's mistake is named as such.
+void RespSession::refuse_expiry(std::string_view unit, std::string_view time) {
+  int64_t number = 0;
+  if (!proto::parse_redis_integer(time, number)) return error(no_integer);
+  const bool in_seconds = unit.front() == 'e';
+  if (number <= 0 || (in_seconds && number > std::numeric_limits<int64_t>::max() / 1000)) {
+    return error("ERR invalid expire time in 'set' command");
+  }
+  error("ERR keys do not expire here: SET takes NX, XX, GET and KEEPTTL");
+}
+
 void RespSession::set(Arguments arguments) {
   SetOptions options;
   if (!read_set_options(arguments.subspan(3), options)) return error(syntax_error);
-  if (options.expiry) {
-    return error("ERR keys do not expire here: SET takes NX, XX, GET and KEEPTTL");
-  }
+  if (!options.unit.empty()) return refuse_expiry(options.unit, options.time);
   uint8_t flags = 0;
   if (options.if_absent) flags |= BOP_KV_IF_ABSENT;
   if (options.if_present) flags |= BOP_KV_IF_PRESENT;

@@ -131,6 +131,20 @@ void RespSession::unknown_subcommand(const RespCommand& command, Bytes subcomman
                     upper(command.name)));
 }
 
+// As Redis helps, with the subcommands that there are here.
+void RespSession::help(const RespCommand& command, Arguments arguments,
+                       std::initializer_list<std::string_view> lines) {
+  if (arguments.size() != 2) return error(wrong_arity(fmt::format("{}|help", command.name)));
+  reply([&](RespWriter& out) {
+    out.array(lines.size() + 3);
+    out.simple(fmt::format("{} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+                           upper(command.name)));
+    for (const std::string_view line : lines) out.simple(line);
+    out.simple("HELP");
+    out.simple("    Prints this help.");
+  });
+}
+
 // ---- the connection ----
 
 void RespSession::hello(Arguments arguments) {
@@ -240,6 +254,14 @@ void RespSession::client(const RespCommand& command, Arguments arguments) {
   } else if (same_word(sub, "info")) {
     if (!wants("info", 2)) return;
     reply([&](RespWriter& out) { out.text(client_line()); });
+  } else if (same_word(sub, "help")) {
+    help(command, arguments,
+         {"GETNAME", "    Return the name of the current connection.", "ID",
+          "    Return the ID of the current connection.", "INFO",
+          "    Return information about the current client connection.", "SETNAME <name>",
+          "    Assign the name <name> to the current connection.", "SETINFO <option> <value>",
+          "    Set client meta attr. Options are:", "    * LIB-NAME: the client lib name.",
+          "    * LIB-VER: the client lib version."});
   } else {
     unknown_subcommand(command, arguments[1]);
   }
@@ -288,9 +310,20 @@ void RespSession::command_command(const RespCommand& command, Arguments argument
   } else if (same_word(sub, "list")) {
     if (!names.empty()) return error("ERR syntax error");
     reply([](RespWriter& out) {
-      out.set(resp_commands().size());
+      out.array(resp_commands().size());  // a set only since Redis 7.2
       for (const RespCommand& each : resp_commands()) out.bulk(each.name);
     });
+  } else if (same_word(sub, "help")) {
+    help(command, arguments,
+         {"(no subcommand)", "    Return details about all Redis commands.", "COUNT",
+          "    Return the total number of commands in this Redis server.", "LIST",
+          "    Return a list of all commands in this Redis server.", "INFO [<command-name> ...]",
+          "    Return details about multiple Redis commands.",
+          "    If no command names are given, documentation details for all",
+          "    commands are returned.", "DOCS [<command-name> ...]",
+          "    Return documentation details about multiple Redis commands.",
+          "    If no command names are given, documentation details for all",
+          "    commands are returned."});
   } else {
     unknown_subcommand(command, arguments[1]);
   }
@@ -328,6 +361,11 @@ void RespSession::command_info(Arguments names) {
 // ---- the server ----
 
 void RespSession::config(const RespCommand& command, Arguments arguments) {
+  if (same_word(as_text(arguments[1]), "help")) {
+    return help(command, arguments,
+                {"GET <pattern>",
+                 "    Return parameters matching the glob-like <pattern> and their values."});
+  }
   if (!same_word(as_text(arguments[1]), "get")) return unknown_subcommand(command, arguments[1]);
   if (arguments.size() < 3) return error(wrong_arity("config|get"));
   const auto settings = resp_settings(sessions_.options(), parser_.limits());

@@ -96,6 +96,7 @@ class RespSession final : public Session, private port::Caller {
   // ---- data: resp_data.cpp ----
   void run_data(Verb verb, Arguments arguments);
   void set(Arguments arguments);
+  void refuse_expiry(std::string_view unit, std::string_view time);
   void set_always(Arguments arguments, PendingReply::Kind kind, uint8_t flags);
   void mset(Arguments arguments);
   void add(Bytes key, int64_t delta);
@@ -111,6 +112,8 @@ class RespSession final : public Session, private port::Caller {
   // ---- the connection and the server: resp_server.cpp ----
   void run_server(Verb verb, const RespCommand& command, Arguments arguments);
   void unknown_command(Arguments arguments);
+  void help(const RespCommand& command, Arguments arguments,
+            std::initializer_list<std::string_view> lines);
   void unknown_subcommand(const RespCommand& command, Bytes subcommand);
   void hello(Arguments arguments);
   void auth(Arguments arguments);

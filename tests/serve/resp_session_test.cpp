@@ -147,7 +147,7 @@ TEST(RespSession, refuses_keys_and_values_over_their_limits_and_keeps_the_connec
 TEST(RespSession, refuses_expiry_by_name) {
   World world;
   RespClient client(world);
-  for (const auto* option : {"EX 10", "px 10", "EXAT 99", "PXAT 99"}) {
+  for (const auto* option : {"EX 10", "px 10", "EXAT 99", "PXAT 99", "EX 10 ex 20"}) {
     EXPECT_EQ(client.talk("SET k v " + std::string(option) + "\r\n"),
               "-ERR keys do not expire here: SET takes NX, XX, GET and KEEPTTL\r\n");
   }
@@ -497,6 +497,31 @@ TEST(RespSession, counts_and_describes_its_commands) {
       client.talk("COMMAND INFO GET\r\n")
           .starts_with(
               "*1\r\n*10\r\n$3\r\nget\r\n:2\r\n*2\r\n+readonly\r\n+fast\r\n:1\r\n:1\r\n:1\r\n"));
+}
+
+TEST(RespSession, lists_its_commands_as_an_array_in_both_versions) {
+  World world;
+  RespClient client(world);
+  const std::string start = "*" + std::to_string(resp_commands().size()) + "\r\n$6\r\nappend\r\n";
+  EXPECT_TRUE(client.talk("COMMAND LIST\r\n").starts_with(start));
+  client.talk("HELLO 3\r\n");
+  EXPECT_TRUE(client.talk("COMMAND LIST\r\n").starts_with(start));
+}
+
+TEST(RespSession, helps_with_the_subcommands_that_there_are) {
+  World world;
+  RespClient client(world);
+  EXPECT_EQ(client.talk("CONFIG HELP\r\n"),
+            "*5\r\n+CONFIG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:\r\n"
+            "+GET <pattern>\r\n"
+            "+    Return parameters matching the glob-like <pattern> and their values.\r\n"
+            "+HELP\r\n+    Prints this help.\r\n");
+  const std::string client_help = client.talk("client help\r\n");
+  for (const auto* line : {"CLIENT <subcommand>", "ID\r", "INFO\r", "GETNAME\r", "SETNAME <name>\r",
+                           "SETINFO <option> <value>\r", "HELP\r"}) {
+    EXPECT_NE(client_help.find("\n+" + std::string(line)), std::string::npos) << line;
+  }
+  EXPECT_TRUE(client.talk("COMMAND HELP\r\n").starts_with("*17\r\n+COMMAND <subcommand> "));
 }
 
 TEST(RespSession, every_command_of_the_table_is_known_by_its_name) {
