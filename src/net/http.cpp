@@ -102,6 +102,7 @@ bop_status code_of(unsigned status) {
   switch (status) {
     case 408: return BOP_E_TIMEOUT;
     case 413:
+    case 414:
     case 431: return BOP_E_TOO_LARGE;
     default: return BOP_E_PROTOCOL;
   }
@@ -140,6 +141,7 @@ class HttpSession final : public StreamHandler, public std::enable_shared_from_t
   void await_request();
   void begin_request();
   bool parse(Bytes& rest);
+  bool in_request_line(Bytes left) const;
   bool on_header_end();
   void on_request_end();
   void send(const HttpResponse& response, bool keep_alive);
@@ -195,10 +197,11 @@ bool HttpSession::parse(Bytes& rest) {
   if (state_ == State::idle) begin_request();
   error_code error;
   const size_t used = parser_->put(boost::asio::buffer(rest.data(), rest.size()), error);
-  rest = rest.subspan(used);
+  const Bytes all = std::exchange(rest, rest.subspan(used));
   if (error == http::error::need_more) error = {};
   if (error) {
-    fail_with(status_of(error), error.message());
+    const bool line = error == http::error::header_limit && in_request_line(all);
+    fail_with(line ? 414 : status_of(error), error.message());
     return false;
   }
   if (state_ == State::header && parser_->is_header_done() && !on_header_end()) return false;
@@ -209,10 +212,22 @@ bool HttpSession::parse(Bytes& rest) {
   return used > 0;
 }
 
+// Of a header that is too long: whether what is left of it is all its first line.
+bool HttpSession::in_request_line(Bytes left) const {
+  left = left.first(std::min<size_t>(left.size(), server_->limits_.max_header_bytes));
+  return parser_->get().target().empty() && std::ranges::find(left, '\n') == left.end();
+}
+
 bool HttpSession::on_header_end() {
   state_ = State::body;
   arm(server_->limits_.body_limit);
   const auto& request = parser_->get();
+  // RFC 9112 section 3.2. HTTP/1.0 knew requests without it.
+  const size_t hosts = request.count(http::field::host);
+  if (hosts > 1 || (hosts == 0 && request.version() >= 11)) {
+    fail_with(400, "a request has one Host field");
+    return false;
+  }
   const std::string_view expect = view(request[http::field::expect]);
   if (expect.empty() || request.version() < 11 || parser_->is_done()) return true;
   if (!equal_ignoring_case(expect, "100-continue")) {
@@ -355,7 +370,7 @@ HttpServer::~HttpServer() {
 
 StreamLimits HttpServer::stream_limits(const HttpLimits& limits) {
   StreamLimits stream;
-  // The parser says 431 before the connection would say TOO_LARGE.
+  // The parser says 414 or 431 before the connection would say TOO_LARGE.
   stream.max_message_bytes = limits.max_header_bytes + (64u << 10);
   return stream;
 }

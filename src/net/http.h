@@ -22,7 +22,7 @@
 namespace bop::net {
 
 struct HttpLimits {
-  uint32_t max_header_bytes = 16u << 10;  // request line and fields; beyond: 431
+  uint32_t max_header_bytes = 16u << 10;  // request line and fields; beyond: 414, 431
   uint64_t max_body_bytes = 1u << 20;     // beyond: 413
   Duration idle_limit = 60 * seconds;     // between requests, and for taking an answer: closed
   Duration header_limit =
@@ -82,8 +82,8 @@ class HttpHandler {
   virtual void on_connected() {}
   virtual void on_disconnected() {}
   virtual void on_request(const HttpRequest& request, HttpResponder responder) = 0;
-  // The answer to what never became a request: 400, 408, 413, 417, 431; or to one that was dropped:
-  // 500. The connection is closed after it, but for a 500.
+  // The answer to what never became a request: 400, 408, 413, 414, 417, 431; or to one that was
+  // dropped: 500. The connection is closed after it, but for a 500.
   virtual HttpResponse on_error(unsigned status, const Error& error);
 };
 

@@ -186,9 +186,11 @@ void HttpApi::serve(const ApiRequest& request, std::unique_ptr<ApiReply> reply) 
   }
   if (status) return;
   sessions_.http().errors.add();
-  const Error& error = status.error();
-  ApiResponse response = problem(http_status(error.code), error.code, error.detail);
-  if (error.code == BOP_E_UNSUPPORTED) response.headers.emplace_back("Allow", error.detail);
+  const auto& [code, detail] = status.error();
+  const bool method = code == BOP_E_UNSUPPORTED;  // then the detail is those that are allowed
+  ApiResponse response =
+      problem(http_status(code), code, method ? "the methods here are " + detail : detail);
+  if (method) response.headers.emplace_back("Allow", detail);
   reply->answer(std::move(response));
 }
 

@@ -1,5 +1,6 @@
 #include "serve/url.h"
 
+#include <algorithm>
 #include <charconv>
 
 namespace bop::serve {
@@ -32,15 +33,24 @@ Result<std::string> decode(std::string_view text, bool plus_is_space) {
   return decoded;
 }
 
+// What follows scheme and authority, where a request to a proxy has them (RFC 9112 section 3.2.2).
+std::string_view without_authority(std::string_view target) {
+  const size_t colon = target.find("://");
+  if (colon == target.npos || target.find_first_of("/?") != colon + 1) return target;
+  target.remove_prefix(colon + 3);
+  return target.substr(std::min(target.size(), target.find_first_of("/?")));
+}
+
 }  // namespace
 
 Result<std::string> percent_decode(std::string_view text) { return decode(text, false); }
 
 Result<Target> parse_target(std::string_view target) {
   Target parsed;
-  target = target.substr(0, target.find('#'));
+  target = without_authority(target.substr(0, target.find('#')));
   const size_t mark = target.find('?');
   parsed.path = target.substr(0, mark);
+  if (parsed.path.empty()) parsed.path = "/";
   if (mark == std::string_view::npos) return parsed;
   std::string_view rest = target.substr(mark + 1);
   while (!rest.empty()) {

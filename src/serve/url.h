@@ -14,7 +14,7 @@ namespace bop::serve {
 Result<std::string> percent_decode(std::string_view text);
 
 struct Target {
-  std::string_view path;                     // as it was sent
+  std::string_view path;                     // as it was sent, "/" for none
   std::map<std::string, std::string> query;  // decoded; a name without '=' has an empty value
 };
 

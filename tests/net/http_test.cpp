@@ -242,21 +242,29 @@ TEST_F(Http, a_client_that_waits_to_be_told_to_continue_is_told) {
 }
 
 TEST_F(Http, what_is_no_request_gets_its_status_and_the_connection_is_closed) {
-  const std::string long_field = "X: " + std::string(20'000, 'x');
+  const std::string long_path(20'000, 'x');
+  const std::string long_field = "X: " + long_path;
   const std::pair<std::string, std::string> cases[] = {
       {"hello\r\n\r\n", "HTTP/1.1 400 Bad Request"},
       {"GET / HTTP/2.0\r\n\r\n", "HTTP/1.1 505 HTTP Version Not Supported"},
       {"GET / HTTP/1.1\r\n" + long_field + "\r\n\r\n",
        "HTTP/1.1 431 Request Header Fields Too Large"},
       {"GET / HTTP/1.1\r\n" + long_field, "HTTP/1.1 431 Request Header Fields Too Large"},
-      {"PUT / HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n", "HTTP/1.1 413 Content Too Large"},
-      {"PUT / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", "HTTP/1.1 400 Bad Request"},
-      {"PUT / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+      {"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n",
+       "HTTP/1.1 413 Content Too Large"},
+      {"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", "HTTP/1.1 400 Bad Request"},
+      {"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
        "HTTP/1.1 400 Bad Request"},
-      {"PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "HTTP/1.1 400 Bad Request"},
-      {"PUT / HTTP/1.1\r\nExpect: miracles\r\nContent-Length: 5\r\n\r\n",
+      {"PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+       "HTTP/1.1 400 Bad Request"},
+      {"PUT / HTTP/1.1\r\nHost: x\r\nExpect: miracles\r\nContent-Length: 5\r\n\r\n",
        "HTTP/1.1 417 Expectation Failed"},
       {"\x16\x03\x01\x02\x01\x01", "HTTP/1.1 400 Bad Request"},  // TLS
+      {"GET / HTTP/1.1\r\n\r\n", "HTTP/1.1 400 Bad Request"},
+      {"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", "HTTP/1.1 400 Bad Request"},
+      {"GET / HTTP/1.0\r\nHost: x\r\nHost: x\r\n\r\n", "HTTP/1.1 400 Bad Request"},
+      {"GET /" + long_path, "HTTP/1.1 414 URI Too Long"},
+      {"GET /" + long_path + " HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 414 URI Too Long"},
   };
   for (const auto& [request, expected] : cases) {
     const std::string answer = ask(request);
@@ -269,7 +277,7 @@ TEST_F(Http, what_is_no_request_gets_its_status_and_the_connection_is_closed) {
 
 TEST_F(Http, a_chunked_body_over_the_limit_is_refused_though_it_never_said_its_length) {
   PlainClient client(acceptor->address());
-  send(client, "PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n");
+  send(client, "PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
   const std::string chunk = "10000\r\n" + std::string(0x10000, 'x') + "\r\n";
   std::string got;
   ASSERT_TRUE(run_until([&] {
@@ -282,7 +290,7 @@ TEST_F(Http, a_chunked_body_over_the_limit_is_refused_though_it_never_said_its_l
 
 TEST_F(Http, a_request_cut_short_by_its_client_is_a_bad_request) {
   PlainClient client(acceptor->address());
-  send(client, "PUT / HTTP/1.1\r\nContent-Length: 5\r\n\r\nva");
+  send(client, "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nva");
   client.end_sending();
   std::string buffered;
   EXPECT_EQ(status_line(receive(client, buffered)), "HTTP/1.1 400 Bad Request");
@@ -360,7 +368,7 @@ TEST_F(Http, slow_clients_are_told_or_cut) {
   listen(limits);
   EXPECT_EQ(ask(""), "");  // said nothing: nothing to answer
   EXPECT_EQ(status_line(ask("GET / HT")), "HTTP/1.1 408 Request Timeout");
-  EXPECT_EQ(status_line(ask("PUT / HTTP/1.1\r\nContent-Length: 5\r\n\r\nva")),
+  EXPECT_EQ(status_line(ask("PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nva")),
             "HTTP/1.1 408 Request Timeout");
 }
 

@@ -154,6 +154,7 @@ TEST_F(HttpApiTest, refuses_what_is_malformed_by_name) {
   const Got method = call({.method = "POST", .target = "/v1/kv/k"});
   EXPECT_EQ(method.status, 405u);
   EXPECT_EQ(method.headers.at("Allow"), "GET, HEAD, PUT, DELETE");
+  EXPECT_EQ(method.parsed()["error"]["text"], "the methods here are GET, HEAD, PUT, DELETE");
   EXPECT_EQ(call({.method = "PUT", .target = "/metrics"}).headers.at("Allow"), "GET, HEAD");
   EXPECT_EQ(world.service.kv.size(), 0u);
 }

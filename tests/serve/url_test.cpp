@@ -25,6 +25,18 @@ TEST(Url, takes_a_target_apart) {
   EXPECT_TRUE(parse_target("/v1/kv?")->query.empty());
 }
 
+TEST(Url, a_target_may_be_absolute) {
+  EXPECT_EQ(parse_target("http://127.0.0.1:7102/v1/kv/a%2fb?limit=3")->path, "/v1/kv/a%2fb");
+  EXPECT_EQ(parse_target("HTTP://x/livez")->path, "/livez");
+  EXPECT_EQ(parse_target("http://x/v1/kv?limit=3")->query.at("limit"), "3");
+  for (const auto* root : {"http://x", "http://x/", "http://x?a=/b", "https://[::1]:1#f"}) {
+    EXPECT_EQ(parse_target(root)->path, "/") << root;
+  }
+  EXPECT_EQ(parse_target("/v1/kv/http://x/y")->path, "/v1/kv/http://x/y");
+  EXPECT_EQ(parse_target("/?next=http://x/y")->path, "/");
+  EXPECT_EQ(parse_target("?next=http://x/y")->query.at("next"), "http://x/y");
+}
+
 TEST(Url, numbers_are_digits_alone) {
   EXPECT_EQ(parse_number("42"), 42u);
   for (const auto* bad : {"", "-1", "+1", " 1", "1 ", "1x", "18446744073709551616"}) {
