@@ -39,12 +39,12 @@ BOP_API int32_t bop_config_create(bop_config** config);
 BOP_API void bop_config_destroy(bop_config* config);
 
 /* Reads TOML from a file (at most 1 MiB). Blocks while it reads. A relative data_directory in it is
- * relative to the file's folder. Errors: NOT_FOUND, IO, TOO_LARGE, BAD_CONFIG. Since 0.1. */
+ * relative to the file's folder. Errors: NOT_FOUND, IO, BAD_CONFIG. Since 0.1. */
 BOP_API int32_t bop_config_load_file(bop_config* config, const char* path, char* error,
                                      size_t error_capacity);
 
-/* Reads TOML from memory; `name` stands for the file in errors and origins. Errors: TOO_LARGE,
- * BAD_CONFIG. Since 0.1. */
+/* Reads TOML from memory; `name` stands for the file in errors and origins. Errors: BAD_CONFIG.
+ * Since 0.1. */
 BOP_API int32_t bop_config_load_text(bop_config* config, const char* text, size_t size_bytes,
                                      const char* name, char* error, size_t error_capacity);
 

@@ -15,7 +15,9 @@ Result<std::string> read_text(const std::string& path) {
   std::error_code error;
   const auto status = std::filesystem::status(path, error);
   if (!std::filesystem::exists(status)) return fail(BOP_E_NOT_FOUND, path + ": no such file");
-  if (std::filesystem::is_directory(status)) return fail(BOP_E_IO, path + ": is a directory");
+  if (std::filesystem::is_directory(status)) {
+    return fail(BOP_E_BAD_CONFIG, path + ": is a directory, not a configuration");
+  }
   std::ifstream file(path, std::ios::binary);
   std::string text(max_config_bytes + 1, '\0');
   file.read(text.data(), static_cast<std::streamsize>(text.size()));
@@ -46,7 +48,7 @@ Status Config::load_file(const std::string& path) {
 Status Config::load_text(std::string_view text, const std::string& name,
                          const std::string& folder) {
   if (text.size() > max_config_bytes) {
-    return fail(BOP_E_TOO_LARGE, name + ": a configuration has at most 1 MiB");
+    return fail(BOP_E_BAD_CONFIG, name + ": a configuration has at most 1 MiB");
   }
   BOP_TRY_ASSIGN(std::vector<Assignment> assignments, read_toml(text, name, folder));
   Layer layer(config_keys().size());
@@ -54,6 +56,7 @@ Status Config::load_text(std::string_view text, const std::string& name,
     layer[assignment.key] = Held{std::move(assignment.value), std::move(assignment.source)};
   }
   layers_[static_cast<size_t>(Origin::file)] = std::move(layer);
+  document_ = name;
   return {};
 }
 

@@ -82,6 +82,8 @@ class Config {
   const Value& value(size_t key) const;
   Origin origin(size_t key) const;
   const std::string& source(size_t key) const;
+  // The name of the document that was loaded; empty: none was.
+  const std::string& document() const { return document_; }
 
   // What is not a default, as a document.
   std::string write() const;
@@ -99,6 +101,7 @@ class Config {
   const Held& held(size_t key) const;
 
   std::array<Layer, 4> layers_;  // by Origin
+  std::string document_;
 };
 
 }  // namespace bop::capi

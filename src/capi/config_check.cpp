@@ -23,9 +23,12 @@ class Checker {
   uint64_t bytes(std::string_view name) const { return static_cast<uint64_t>(number(name)); }
   uint32_t count(std::string_view name) const { return static_cast<uint32_t>(number(name)); }
 
+  // A default that does not fit is one that the document had to replace.
   std::unexpected<Error> bad(std::string_view name, const std::string& what) const {
-    return fail(BOP_E_BAD_CONFIG,
-                config_.source(index(name)) + ": " + std::string(name) + ": " + what);
+    const size_t key = index(name);
+    const bool missing = config_.origin(key) == Origin::fallback && !config_.document().empty();
+    const std::string& where = missing ? config_.document() : config_.source(key);
+    return fail(BOP_E_BAD_CONFIG, where + ": " + std::string(name) + ": " + what);
   }
 
  private:

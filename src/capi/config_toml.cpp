@@ -209,8 +209,43 @@ std::string at_line(const std::string& name, uint32_t line) {
   return name + ":" + std::to_string(line);
 }
 
-std::unexpected<Error> syntax_error(const std::string& source, const toml::parse_error& error) {
-  return fail(BOP_E_BAD_CONFIG, source + ": " + std::string(error.description()));
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view blank = " \t\r";
+  text.remove_prefix(std::min(text.size(), text.find_first_not_of(blank)));
+  return text.substr(0, text.find_last_not_of(blank) + 1);
+}
+
+// Without quotes, as all our keys are written.
+bool is_plain_key(std::string_view text) {
+  constexpr std::string_view plain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
+  return !text.empty() && text.find_first_not_of(plain) == text.npos;
+}
+
+// The key that a line is about, of a document that did not parse; empty when none is plain to see.
+std::string key_at_line(std::string_view text, uint32_t line) {
+  std::string table;
+  for (uint32_t at = 1;; ++at) {
+    const std::string_view words = trimmed(text.substr(0, text.find('\n')));
+    if (at == line) {
+      const std::string_view key = trimmed(words.substr(0, words.find('=')));
+      return is_plain_key(key) ? table + std::string(key) : std::string();
+    }
+    const std::string_view header = words.starts_with('[') ? words.substr(1) : std::string_view();
+    if (const auto name = trimmed(header.substr(0, header.find(']'))); is_plain_key(name))
+      table = std::string(name) + ".";
+    if (text.find('\n') == text.npos) return {};
+    text.remove_prefix(text.find('\n') + 1);
+  }
+}
+
+std::unexpected<Error> syntax_error(const std::string& name, std::string_view text,
+                                    const toml::parse_error& error) {
+  const uint32_t line = error.source().begin.line;
+  std::string key = key_at_line(text, line);
+  if (!key.empty()) key += ": ";
+  return fail(BOP_E_BAD_CONFIG,
+              at_line(name, line) + ": " + key + std::string(error.description()));
 }
 
 // Walks a document; of several things that are wrong it keeps the first in the document.
@@ -241,6 +276,8 @@ class DocumentReader {
       assignments_.push_back({index, std::move(*value), spot.source});
     } else if (is_prefix(name) && node.is_table()) {
       read_table(*node.as_table(), name + ".");
+    } else if (is_prefix(name)) {
+      note(line, bad(spot, std::string("must be a table, is ") + type_name(node)).error());
     } else {
       note(line, bad(spot, "there is no such key").error());
     }
@@ -328,9 +365,7 @@ struct ToToml {
 Result<std::vector<Assignment>> read_toml(std::string_view text, const std::string& name,
                                           const std::string& folder) {
   const toml::parse_result document = toml::parse(text, std::string_view(name));
-  if (!document) {
-    return syntax_error(at_line(name, document.error().source().begin.line), document.error());
-  }
+  if (!document) return syntax_error(name, text, document.error());
   DocumentReader reader(name, folder);
   reader.read_table(document.table(), "");
   return reader.finish();

@@ -78,8 +78,9 @@ machine = "kv"
 }
 
 TEST(AConfiguration, without_its_two_required_keys_is_refused) {
-  EXPECT_EQ(error_of(""), "default: data_directory: must be set");
-  EXPECT_EQ(error_of("data_directory = \"x\""), "default: cluster_id: must be set");
+  EXPECT_EQ(error_of(""), "bopd.toml: data_directory: must be set");
+  EXPECT_EQ(error_of("data_directory = \"x\""), "bopd.toml: cluster_id: must be set");
+  EXPECT_EQ(Config().settings().error().detail, "default: data_directory: must be set");
 }
 
 TEST(ConfigErrors, name_line_and_key_of_an_unknown_key) {
@@ -89,6 +90,12 @@ TEST(ConfigErrors, name_line_and_key_of_an_unknown_key) {
   EXPECT_EQ(error_with("peers = [{id = 1, adress = \"x\"}]"),
             "bopd.toml:4: peers[0].adress: there is no such key");
   EXPECT_EQ(error_with("[node_id]\nx = 1"), "bopd.toml:4: node_id: must be an integer, is a table");
+}
+
+TEST(ConfigErrors, say_that_a_table_is_no_list) {
+  EXPECT_EQ(error_with("[[listen]]\nhttp = \"\"\n"),
+            "bopd.toml:4: listen: must be a table, is a list");
+  EXPECT_EQ(error_with("raft = 3\n"), "bopd.toml:4: raft: must be a table, is an integer");
 }
 
 TEST(ConfigErrors, name_the_first_line_that_is_wrong) {
@@ -112,6 +119,18 @@ TEST(ConfigErrors, say_what_was_expected_and_what_is_there) {
 
 TEST(ConfigErrors, of_syntax_name_the_line) {
   EXPECT_EQ(error_with("\n\n[log\n").rfind("bopd.toml:6: ", 0), 0u) << error_with("\n\n[log\n");
+}
+
+TEST(ConfigErrors, of_syntax_name_the_key_where_one_is_plain_to_see) {
+  const auto begins_with = [](const std::string& text, const std::string& expected) {
+    EXPECT_EQ(error_with(text).substr(0, expected.size()), expected) << error_with(text);
+  };
+  begins_with("node_id = \n", "bopd.toml:4: node_id: Error ");
+  begins_with("node_id = ", "bopd.toml:4: node_id: Error ");
+  begins_with("[ log ]\n\n  max_bytes = 12z\nother = 1\n", "bopd.toml:6: log.max_bytes: Error ");
+  begins_with("[log]\r\nmax_bytes = = 1\r\n", "bopd.toml:5: log.max_bytes: Error ");
+  begins_with("just words\n", "bopd.toml:4: Error ");
+  begins_with("peers = [\n{id = }]\n", "bopd.toml:5: Error ");
 }
 
 TEST(ConfigErrors, of_the_whole_name_the_key_that_does_not_fit) {
@@ -257,13 +276,20 @@ TEST(AFile, that_is_not_there_is_named) {
   ASSERT_FALSE(loaded);
   EXPECT_EQ(loaded.error().code, BOP_E_NOT_FOUND);
   EXPECT_EQ(loaded.error().detail, "/no/such/bopd.toml: no such file");
-  EXPECT_EQ(config.load_file("/tmp").error().code, BOP_E_IO);
+}
+
+TEST(AFile, that_is_a_folder_is_no_configuration) {
+  Config config;
+  const Status loaded = config.load_file("/tmp");
+  ASSERT_FALSE(loaded);
+  EXPECT_EQ(loaded.error().code, BOP_E_BAD_CONFIG);
+  EXPECT_EQ(loaded.error().detail, "/tmp: is a directory, not a configuration");
 }
 
 TEST(AConfiguration, over_a_mebibyte_is_refused) {
   Config config;
   const std::string text(max_config_bytes + 1, '\n');
-  EXPECT_EQ(config.load_text(text, "big").error().code, BOP_E_TOO_LARGE);
+  EXPECT_EQ(config.load_text(text, "big").error().code, BOP_E_BAD_CONFIG);
 }
 
 TEST(AConfiguration, that_nests_without_end_is_refused) {

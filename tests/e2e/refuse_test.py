@@ -96,6 +96,17 @@ class OfAStoppedNode(Refusal):
         self.configure("# fine\nthis is = = not\n" + self.original)
         self.assertRegex(self.start(), r"bopd\.toml:2\b|line 2\b")
 
+    def test_what_can_be_no_configuration_exits_with_2_and_is_named(self):
+        large = os.path.join(self.node.directory, "large.toml")
+        self.write(large, b"#" * (2 << 20))
+        self.addCleanup(os.remove, large)
+        for path, words in ((self.node.directory, "is a directory"), (large, "at most 1 MiB")):
+            with self.subTest(path=path):
+                done = run([program("bopd"), "start", "--config", path], check=False, timeout_s=30)
+                self.assertEqual(done.returncode, 2, done.stderr)
+                self.assertIn(f"{path}: ", done.stderr)
+                self.assertIn(words, done.stderr)
+
     def test_a_bad_variable_of_the_environment_is_named(self):
         done = run([program("bopd"), "start", "--config", self.node.configuration], check=False,
                    env={**os.environ, "BOP_RAFT_HEARTBEAT_MS": "often"})
