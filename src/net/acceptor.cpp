@@ -32,7 +32,7 @@ constexpr Duration pause_after_failure = 100 * milliseconds;
 Error listen_error(const Address& address, const error_code& error) {
   const bool in_use = error == asio::error::address_in_use;
   return {in_use ? BOP_E_ADDRESS_IN_USE : BOP_E_IO,
-          in_use ? address.to_string()
+          in_use ? address.to_string() + " is listened on by another process"
                  : "listening on " + address.to_string() + ": " + error.message()};
 }
 
