@@ -219,11 +219,14 @@ Result<ClientFrame> decode_client_frame(const mem::Buffer& frame) {
   Reader reader(opened);
   const uint8_t version = reader.u8();
   const uint8_t kind = reader.u8();
-  reader.u16();
+  const uint16_t flags = reader.u16();
   const Reader body(reader.rest());
   // A hello is the one frame that says what its sender can speak: it keeps its form in all versions.
   if (version != client_version && kind != static_cast<uint8_t>(ClientFrameKind::hello)) {
     return fail(BOP_E_VERSION_MISMATCH, fmt::format("a client frame of version {}", version));
+  }
+  if (version == client_version && flags != 0) {
+    return fail(BOP_E_PROTOCOL, fmt::format("a client frame with the unknown flags {:#x}", flags));
   }
   switch (static_cast<ClientFrameKind>(kind)) {
     case ClientFrameKind::hello: return decode_hello(body);

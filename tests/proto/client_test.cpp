@@ -131,6 +131,16 @@ TEST(ClientFrame, of_another_version_is_refused_unless_it_is_a_hello) {
   EXPECT_TRUE(decode_client_frame(reseal(hello)));
 }
 
+TEST(ClientFrame, with_flags_that_nobody_defined_is_refused) {
+  for (std::string frame : {text(encoded(ClientHello{})), text(encoded(ClientRequest{}))}) {
+    frame[15] = 1;
+    const auto decoded = decode_client_frame(reseal(frame));
+    ASSERT_FALSE(decoded);
+    EXPECT_EQ(decoded.error().code, BOP_E_PROTOCOL);
+    EXPECT_EQ(decoded.error().detail, "a client frame with the unknown flags 0x100");
+  }
+}
+
 TEST(ClientFrame, survives_every_truncation_and_random_damage_under_a_correct_checksum) {
   const std::vector<std::string> frames{
       text(encoded(ClientHello{1, 1, {}, "name"})), text(encoded(ClientHelloAck{})),
