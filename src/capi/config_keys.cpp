@@ -64,13 +64,10 @@ const Key keys[] = {
      "Replies that a connection's client has not read; beyond, the connection is closed.", 64 * kib,
      1 * gib},
     {"limits.peer_queue_bytes", Kind::integer, "67108864",
-     // The least takes the largest frame (proto/peer.h).
      "Bytes of entries and forwarded commands that wait for one peer; beyond, frames are dropped "
-     "and "
-     "entries sent again later, and from half of it on commands are held back. Votes and "
-     "heartbeats "
-     "have 4 MiB of their own.",
-     8 * mib, 4 * gib},
+     "and entries sent again later, and from half of it on commands are held back. Votes and "
+     "heartbeats have 4 MiB of their own.",
+     8 * mib, 4 * gib},  // the least takes the largest frame (proto/peer.h)
 
     {"logging.level", Kind::choice, "\"info\"", "Diagnostic lines below it are not said.", 0, 0,
      "debug|info|warning|error|off"},

@@ -131,17 +131,16 @@ void RespSession::unknown_subcommand(const RespCommand& command, Bytes subcomman
                     upper(command.name)));
 }
 
-// As Redis helps, with the subcommands that there are here.
+// In Redis's form, with the subcommands that there are here.
 void RespSession::help(const RespCommand& command, Arguments arguments,
                        std::initializer_list<std::string_view> lines) {
   if (arguments.size() != 2) return error(wrong_arity(fmt::format("{}|help", command.name)));
   reply([&](RespWriter& out) {
     out.array(lines.size() + 3);
-    out.simple(fmt::format("{} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-                           upper(command.name)));
+    out.simple(fmt::format("{} takes one of these:", upper(command.name)));
     for (const std::string_view line : lines) out.simple(line);
     out.simple("HELP");
-    out.simple("    Prints this help.");
+    out.simple("    This.");
   });
 }
 
@@ -256,12 +255,10 @@ void RespSession::client(const RespCommand& command, Arguments arguments) {
     reply([&](RespWriter& out) { out.text(client_line()); });
   } else if (same_word(sub, "help")) {
     help(command, arguments,
-         {"GETNAME", "    Return the name of the current connection.", "ID",
-          "    Return the ID of the current connection.", "INFO",
-          "    Return information about the current client connection.", "SETNAME <name>",
-          "    Assign the name <name> to the current connection.", "SETINFO <option> <value>",
-          "    Set client meta attr. Options are:", "    * LIB-NAME: the client lib name.",
-          "    * LIB-VER: the client lib version."});
+         {"GETNAME", "    How this connection is called.", "ID", "    Its number on this node.",
+          "INFO", "    What is known of it, in one line.", "SETNAME <name>",
+          "    Calls it so from now on.", "SETINFO LIB-NAME|LIB-VER <value>",
+          "    Which client library it is, and which version of it."});
   } else {
     unknown_subcommand(command, arguments[1]);
   }
@@ -315,15 +312,10 @@ void RespSession::command_command(const RespCommand& command, Arguments argument
     });
   } else if (same_word(sub, "help")) {
     help(command, arguments,
-         {"(no subcommand)", "    Return details about all Redis commands.", "COUNT",
-          "    Return the total number of commands in this Redis server.", "LIST",
-          "    Return a list of all commands in this Redis server.", "INFO [<command-name> ...]",
-          "    Return details about multiple Redis commands.",
-          "    If no command names are given, documentation details for all",
-          "    commands are returned.", "DOCS [<command-name> ...]",
-          "    Return documentation details about multiple Redis commands.",
-          "    If no command names are given, documentation details for all",
-          "    commands are returned."});
+         {"(no subcommand)", "    The arity, flags and keys of every command.", "COUNT",
+          "    How many commands there are.", "LIST", "    Their names.",
+          "INFO [<command-name> ...]", "    As without a subcommand, of these or of all.",
+          "DOCS [<command-name> ...]", "    What these do, or all."});
   } else {
     unknown_subcommand(command, arguments[1]);
   }
@@ -363,8 +355,7 @@ void RespSession::command_info(Arguments names) {
 void RespSession::config(const RespCommand& command, Arguments arguments) {
   if (same_word(as_text(arguments[1]), "help")) {
     return help(command, arguments,
-                {"GET <pattern>",
-                 "    Return parameters matching the glob-like <pattern> and their values."});
+                {"GET <pattern>", "    The parameters whose names match, with their values."});
   }
   if (!same_word(as_text(arguments[1]), "get")) return unknown_subcommand(command, arguments[1]);
   if (arguments.size() < 3) return error(wrong_arity("config|get"));
