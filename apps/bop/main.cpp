@@ -1,5 +1,4 @@
 // bop: the command line.
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
@@ -7,20 +6,18 @@
 #include "bench.h"
 #include "bop/bop.h"
 #include "bop/kv.h"
+#include "command_line/command_line.h"
 #include "commands.h"
 
 namespace {
 
+using command_line::number;
+
 // "5", "5s", "500ms", "2m": seconds unless said otherwise.
 double parse_seconds(const std::string& text) {
-  size_t end = 0;
-  double value = 0;
-  try {
-    value = std::stod(text, &end);
-  } catch (const std::exception&) {
-    throw CLI::ValidationError("\"" + text + "\" is no duration; write 5s, 500ms or 2m");
-  }
+  const size_t end = text.find_last_of("0123456789.") + 1;
   const std::string unit = text.substr(end);
+  double value = command_line::parse_number<double>(text.substr(0, end)).value_or(0);
   if (unit == "ms") value /= 1000;
   if (unit == "m") value *= 60;
   if ((unit != "" && unit != "s" && unit != "ms" && unit != "m") || !(value > 0) || value > 1e6) {
@@ -71,7 +68,8 @@ void add_writes(CLI::App& app, Program& program) {
   put->add_flag("--if-present", program.put.if_present, "Only when the key is there")
       ->excludes(absent);
   put->add_option("--if-revision", program.put.if_revision,
-                  "Only when the key is at that revision; 0: not there");
+                  "Only when the key is at that revision; 0: not there")
+      ->check(number<uint64_t>());
   put->callback([&] { program.run = [&] { return ::put(program.globals, program.put); }; });
 
   CLI::App* del = app.add_subcommand("delete", "Delete keys, all or none");
@@ -80,7 +78,8 @@ void add_writes(CLI::App& app, Program& program) {
 
   CLI::App* incr = app.add_subcommand("incr", "Add to a number, atomically; absent counts as 0");
   incr->add_option("key", program.key)->required();
-  incr->add_option("by", program.by, "What to add (default 1; negative ones after --)");
+  incr->add_option("by", program.by, "What to add (default 1; negative ones after --)")
+      ->check(number<int64_t>());
   incr->callback(
       [&] { program.run = [&] { return increment(program.globals, program.key, program.by); }; });
 
@@ -108,7 +107,7 @@ void add_reads(CLI::App& app, Program& program) {
       ->excludes("end");
   range->add_option("--limit", program.range.limit, "At most so many")
       ->capture_default_str()
-      ->check(CLI::Range(uint64_t{1}, uint64_t{100'000'000}));
+      ->check(number<uint64_t>(1, 100'000'000));
   range->add_flag("--keys-only", program.range.keys_only, "Without values");
   range->callback([&] { program.run = [&] { return ::range(program.globals, program.range); }; });
 
@@ -134,23 +133,23 @@ void add_bench(CLI::App& app, Program& program) {
   BenchArguments& arguments = program.bench;
   kv->add_option("--clients", arguments.clients, "Connections")
       ->capture_default_str()
-      ->check(CLI::Range(1u, 4096u));
+      ->check(number(1u, 4096u));
   kv->add_option("--pipeline", arguments.pipeline, "Requests in flight on each connection")
       ->capture_default_str()
-      ->check(CLI::Range(1u, 1024u));
+      ->check(number(1u, 1024u));
   kv->add_option("--size", arguments.size_bytes, "Bytes of a value")
       ->capture_default_str()
-      ->check(CLI::Range(1u, BOP_KV_VALUE_MAX));
+      ->check(number(1u, BOP_KV_VALUE_MAX));
   kv->add_option_function<std::string>(
         "--time", [&](const std::string& text) { arguments.seconds = parse_seconds(text); },
         "How long the load is measured: 10s (default 10s)")
       ->type_name("TIME");
   kv->add_option("--read-ratio", arguments.read_ratio, "Share of reads, 0 to 1")
       ->capture_default_str()
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(number(0.0, 1.0));
   kv->add_option("--keys", arguments.keys, "Different keys of 16 bytes, used uniformly")
       ->capture_default_str()
-      ->check(CLI::Range(1u, 100'000'000u));
+      ->check(number(1u, 100'000'000u));
   kv->add_flag("!--no-preload", arguments.preload, "Do not write every key once before");
   kv->add_flag("!--no-verify", arguments.verify,
                "Do not read back at the end: nothing is said of what is missing");

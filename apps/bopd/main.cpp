@@ -1,11 +1,13 @@
 // bopd: the daemon.
-#include <CLI/CLI.hpp>
 #include <functional>
 
 #include "bop/bop.h"
+#include "command_line/command_line.h"
 #include "commands.h"
 
 namespace {
+
+using command_line::number;
 
 struct Program {
   Sources sources;
@@ -52,7 +54,7 @@ void add_dev(CLI::App& app, Program& program) {
   DevArguments& arguments = program.dev;
   dev->add_option("--nodes", arguments.nodes, "How many nodes, each a process")
       ->capture_default_str()
-      ->check(CLI::Range(1u, 64u));
+      ->check(number(1u, 64u));
   dev->add_option("--data", arguments.data,
                   "Node k keeps its data in DIR/k (default: a temporary directory)")
       ->type_name("DIR");
@@ -60,7 +62,7 @@ void add_dev(CLI::App& app, Program& program) {
                   "Node k listens from PORT+10(k-1) on: native, RESP, HTTP, peers")
       ->capture_default_str()
       ->type_name("PORT")
-      ->check(CLI::Range(1, 65532));
+      ->check(number<uint16_t>(1, 65532));
   dev->add_option("--ready-file", arguments.ready_file,
                   "Appears, with the nodes as JSON, when the cluster has a leader and serves")
       ->type_name("FILE");

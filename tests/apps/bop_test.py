@@ -70,6 +70,21 @@ class Bop(Case):
         self.bop("put", "text", "abc")
         self.bop("incr", "text", code=1)
 
+    def test_reads_whole_decimal_numbers_or_does_nothing(self):
+        for wrong in ("92233720368547758070", "-92233720368547758070", "010", "0x10", "1.0", "1 ", "+1", ""):
+            _, error = self.bop("incr", "n", "--", wrong, code=2)
+            self.assertIn(f'by: "{wrong}" is no decimal number', error)
+        self.bop("get", "n", code=1)
+        self.bop("put", "n", "1")
+        for wrong in ("-1", "99999999999999999999999", "0x1", "01"):
+            _, error = self.bop("put", "n", "2", "--if-revision", wrong, code=2)
+            self.assertIn(f'--if-revision: "{wrong}" is no decimal number', error)
+        self.assertEqual(self.bop("get", "n")[0], b"1")
+        self.assertEqual(self.bop("incr", "n", 2**63 - 2)[0].decode(), f"{2**63 - 1}\n")
+        self.assertEqual(self.bop("incr", "n", "--", -2**63)[0], b"-1\n")
+        for wrong in (("--clients", "010"), ("--keys", "-1"), ("--read-ratio", "nan"), ("--time", "0x1")):
+            self.bop("bench", "kv", *wrong, code=2)
+
     def test_lists_keys_in_order(self):
         for key in ("c", "a", "b", "prefix/2", "prefix/1"):
             self.bop("put", key, "value of " + key)
