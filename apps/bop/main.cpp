@@ -171,10 +171,6 @@ int main(int argc, char** argv) {
   add_reads(app, program);
   add_log(app, program);
   add_bench(app, program);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? ok : usage;
-  }
+  if (const auto ended = command_line::parse(app, argc, argv, usage)) return *ended;
   return program.run();
 }

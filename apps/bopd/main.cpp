@@ -84,10 +84,6 @@ int main(int argc, char** argv) {
       "failed\n(such as a port in use).");
   add_commands(app, program);
   add_dev(app, program);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? ok : usage;
-  }
+  if (const auto ended = command_line::parse(app, argc, argv, usage)) return *ended;
   return program.run();
 }

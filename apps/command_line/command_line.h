@@ -9,6 +9,7 @@
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace command_line {
 
@@ -38,6 +39,21 @@ CLI::Validator number(T least = std::numeric_limits<T>::lowest(),
     return "\"" + text + "\" is no decimal number " + range + ", written without leading zeros";
   };
   return CLI::Validator(check, range.str());
+}
+
+// Nothing when the program may go on; else its exit code: 0 after --help and the like, `wrong` after a
+// word about what is wrong.
+inline std::optional<int> parse(CLI::App& app, int count, char** values, int wrong) {
+  const auto end = [&](const CLI::ParseError& error) { return app.exit(error) == 0 ? 0 : wrong; };
+  try {
+    app.parse(count, values);
+    return std::nullopt;
+  } catch (const CLI::ParseError& error) {
+    // Where a command is missing because another was given, that one is what is wrong.
+    const std::vector<std::string> unknown = app.remaining(true);
+    const bool misses = dynamic_cast<const CLI::RequiredError*>(&error) != nullptr;
+    return misses && !unknown.empty() ? end(CLI::ExtrasError(app.get_name(), unknown)) : end(error);
+  }
 }
 
 }  // namespace command_line

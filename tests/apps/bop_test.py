@@ -186,6 +186,12 @@ class Bop(Case):
             _, error = self.bop("--group", "nobody", *command, code=2)
             self.assertIn("no group is called nobody; there is: kv (BOP_E_NO_GROUP)", error)
 
+    def test_names_the_command_that_it_does_not_know(self):
+        for wrong in (("foo",), ("log", "foo"), ("bench", "foo", "--time", "1s")):
+            _, error = self.run_program("bop", *wrong, code=2)
+            self.assertIn("not expected: ", error)
+            self.assertIn("foo", error)
+
     def test_goes_on_where_the_leader_is(self):
         self.stop(self.dev.process)
         dev = Dev(self, nodes=3)

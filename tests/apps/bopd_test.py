@@ -51,6 +51,8 @@ listen.peer = "127.0.0.1:{self.port + 3}"
     def test_refuses_what_it_does_not_know(self):
         for wrong in ((), ("fly",), ("start", "--nonsense"), ("dev", "--nodes", "0"), ("start", "--set", "nonsense")):
             self.bopd(*wrong, code=2)
+        for unknown in (("fly",), ("config", "fly")):
+            self.assertIn("not expected: fly", self.bopd(*unknown, code=2)[1])
 
     # ---- configuration ----
 
