@@ -2,7 +2,6 @@
 //
 //   bop-sim --seed S --minutes M        its last line is "trace HASH ok", or "FAILED seed S: ..." with
 //                                       exit 1 and the command that repeats it
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <cinttypes>
 #include <cstdio>
@@ -12,11 +11,13 @@
 
 #include "base/assert.h"
 #include "base/say.h"
+#include "command_line/command_line.h"
 #include "sim/simulation.h"
 
 namespace {
 
 using namespace bop::sim;
+using command_line::number;
 
 struct Arguments {
   uint64_t seed = 1;
@@ -123,9 +124,13 @@ bool run_seed(const Arguments& arguments, SimulationOptions options, uint64_t se
 }
 
 bool parse_seeds(const std::string& text, uint64_t& first, uint64_t& last) {
-  char end = 0;
-  return std::sscanf(text.c_str(), "%" SCNu64 "..%" SCNu64 "%c", &first, &last, &end) == 2 &&
-         first <= last;
+  const size_t dots = text.find("..");
+  if (dots == std::string::npos) return false;
+  const auto from = command_line::parse_number<uint64_t>(text.substr(0, dots));
+  const auto to = command_line::parse_number<uint64_t>(text.substr(dots + 2));
+  first = from.value_or(0);
+  last = to.value_or(0);
+  return from && to && first <= last;
 }
 
 }  // namespace
@@ -133,11 +138,12 @@ bool parse_seeds(const std::string& text, uint64_t& first, uint64_t& last) {
 int main(int count, char** values) {
   Arguments arguments;
   CLI::App app("Simulates a cluster of bop nodes with clients and faults, repeatably.");
-  app.add_option("--seed", arguments.seed, "Everything of a run follows from it");
+  app.add_option("--seed", arguments.seed, "Everything of a run follows from it")
+      ->check(number<uint64_t>());
   app.add_option("--seeds", arguments.seeds, "A..B: one run for each of them");
   app.add_option("--minutes", arguments.minutes, "Of simulated time")
-      ->check(CLI::Range(0.01, 100000.0));
-  app.add_option("--nodes", arguments.nodes, "In the cluster")->check(CLI::Range(1, 9));
+      ->check(number(0.01, 100000.0));
+  app.add_option("--nodes", arguments.nodes, "In the cluster")->check(number(1u, 9u));
   app.add_option("--faults", arguments.faults,
                  "none, all, or names with commas; without it the seed picks some");
   app.add_option("--trace", arguments.trace, "Write every event to this file");
@@ -145,7 +151,7 @@ int main(int count, char** values) {
                  "Write what clients saw to this file, for bop-check");
   app.add_flag("--twice", arguments.twice, "Run each seed twice and compare the traces");
   app.add_flag("--verbose", arguments.verbose, "Show what the nodes say");
-  CLI11_PARSE(app, count, values);
+  if (const auto ended = command_line::parse(app, count, values, 2)) return *ended;
 
   SimulationOptions options;
   options.time = static_cast<bop::Duration>(arguments.minutes * 60 * 1e9);
@@ -173,9 +179,10 @@ int main(int count, char** values) {
   bop::set_assert_handler(assert_handler);
   bop::say::start({.level = arguments.verbose ? bop::say::Level::info : bop::say::Level::off});
   bool all_good = true;
-  for (uint64_t seed = first; seed <= last && all_good; ++seed) {
+  for (uint64_t seed = first; all_good; ++seed) {
     all_good = run_seed(arguments, options, seed);
     std::fflush(stdout);
+    if (seed == last) break;  // in place of `seed <= last`: no seed is above the largest number
   }
   bop::say::stop();
   return all_good ? 0 : 1;
