@@ -44,8 +44,8 @@ BOP_API void bop_client_close(bop_client* client);
 
 /* Replicates a command. Completes with the machine's answer.
  * Errors at the call: INVALID_ARGUMENT, TOO_LARGE, OVERLOADED, STOPPED.
- * Errors of the completion: those, and UNAVAILABLE and TIMEOUT (not executed; `detail` names each
- * endpoint's last cause), OUTCOME_UNKNOWN, NO_GROUP, LOG_FULL, the machine's own. Since 0.1. */
+ * Errors of the completion: those, and UNAVAILABLE and TIMEOUT (not executed) and OUTCOME_UNKNOWN,
+ * whose `detail` names each endpoint's last cause; NO_GROUP, LOG_FULL, the machine's own. Since 0.1. */
 BOP_API int32_t bop_client_propose(bop_client* client, const bop_request* request);
 
 /* Asks a question, answered linearizably. Errors as bop_client_propose but for OUTCOME_UNKNOWN.
@@ -54,7 +54,8 @@ BOP_API int32_t bop_client_query(bop_client* client, const bop_request* request)
 
 /* Asks the endpoint at `connection` (its position in `endpoints`, from 0) for its status; completes
  * with JSON text in `body`, the same as GET /v1/status. Only size, timeout_ms, tag and connection of
- * the request count. Errors as bop_client_query. Since 0.1. */
+ * the request count. Errors as bop_client_query, but `detail` names that endpoint's cause alone. Since
+ * 0.1. */
 BOP_API int32_t bop_client_status(bop_client* client, const bop_request* request);
 
 /* Each endpoint's address with the last cause that kept a request from it, as words for people:

@@ -46,6 +46,8 @@ struct Call {
   uint32_t next = 0, previous = 0;  // on the wheel, or the free list
   uint32_t bucket = 0;
 
+  // To the endpoint of number `connection`, and no other.
+  bool pinned() const { return kind == proto::RequestKind::status; }
   // Executing it once more changes nothing.
   bool repeatable() const { return kind != proto::RequestKind::propose; }
 };

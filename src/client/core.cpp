@@ -22,6 +22,11 @@ bool is_worth_another_try(int32_t status) {
   }
 }
 
+// An answer that the whole cluster is to blame for, not what was asked.
+bool is_about_the_cluster(int32_t status) {
+  return status == BOP_E_UNAVAILABLE || status == BOP_E_TIMEOUT || status == BOP_E_OUTCOME_UNKNOWN;
+}
+
 constexpr Duration check_interval = 100 * milliseconds;
 
 // For a list in which the endpoint's name stands before it.
@@ -67,11 +72,10 @@ void Core::dispatch(uint64_t correlation, Call& call) {
   BOP_ASSERT(call.channel == nullptr);
   const Instant now = loop_.now();
   if (call.group == 0 && !call.group_name.empty()) call.group = known_group(call.group_name);
-  const bool pinned = call.kind == proto::RequestKind::status;
   const size_t endpoint =
-      pinned ? call.connection : endpoints_.usable(endpoints_.route(call.group), now);
+      call.pinned() ? call.connection : endpoints_.usable(endpoints_.route(call.group), now);
   if (endpoint == Endpoints::npos) return park(correlation, call, endpoints_.next_up(now));
-  Channel& to = channel(endpoint, pinned ? 0 : call.connection % connections_);
+  Channel& to = channel(endpoint, call.pinned() ? 0 : call.connection % connections_);
   if (to.ready()) return send(to, correlation, call);
   queue(to, correlation, call);
 }
@@ -159,6 +163,14 @@ void Core::on_reply(Channel& channel, const proto::ClientReply& reply) {
   if (reply.status < 0 && try_again(reply.correlation, *call, reply, endpoint)) return;
   if (reply.status == BOP_OK) endpoints_.answered(endpoint);
   if (resolving && reply.status == BOP_OK) return take_group_id(reply.correlation, *call, reply);
+  if (is_about_the_cluster(reply.status) || (reply.status < 0 && call->pinned())) {
+    endpoints_.refused(endpoint,
+                       cause_of(reply.status, reply.detail, endpoints_.at(endpoint).text));
+    proto::ClientReply told = reply;
+    const std::string causes = causes_of(*call);
+    told.detail = causes;
+    return complete(told.correlation, *call, told);
+  }
   complete(reply.correlation, *call, reply);
 }
 
@@ -180,9 +192,7 @@ bool Core::try_again(uint64_t correlation, Call& call, const proto::ClientReply&
   const bool harmless = reply.status == BOP_E_OUTCOME_UNKNOWN && call.repeatable();
   // Another node may host the group; when all were asked, none does.
   const bool elsewhere = reply.status == BOP_E_NO_GROUP && call.refusals + 1 < endpoints_.size();
-  if (call.kind == proto::RequestKind::status || !(unexecuted || harmless || elsewhere)) {
-    return false;
-  }
+  if (call.pinned() || !(unexecuted || harmless || elsewhere)) return false;
   endpoints_.refused(endpoint, cause_of(reply.status, reply.detail, endpoints_.at(endpoint).text));
   if (reply.leader_address.empty() || endpoints_.route(call.group) == endpoint) {
     endpoints_.turn_away(call.group, endpoint);
@@ -214,27 +224,28 @@ void Core::on_lost(Channel& channel, const Error& reason) {
   for (const uint64_t correlation : affected) {
     Call* call = calls_.find(correlation);
     if (call == nullptr || call->channel != &channel) continue;
-    lost_call(correlation, *call, reason, endpoint);
+    lost_call(correlation, *call, endpoint);
   }
 }
 
-void Core::lost_call(uint64_t correlation, Call& call, const Error& reason, size_t endpoint) {
+void Core::lost_call(uint64_t correlation, Call& call, size_t endpoint) {
   const bool maybe_executed = call.state == Call::State::sent && call.group != 0;
   leave_channel(call);
   if (maybe_executed && !call.repeatable()) {
-    const Endpoint& at = endpoints_.at(endpoint);
-    return complete(correlation, call, BOP_E_OUTCOME_UNKNOWN,
-                    at.text + ": " + cause_of(reason.code, reason.detail, at.text));
+    return complete(correlation, call, BOP_E_OUTCOME_UNKNOWN, endpoints_.causes());
   }
-  if (call.kind == proto::RequestKind::status) {
-    return complete(correlation, call, BOP_E_UNAVAILABLE, endpoints_.causes());
-  }
+  if (call.pinned()) return complete(correlation, call, BOP_E_UNAVAILABLE, causes_of(call));
   endpoints_.turn_away(call.group, endpoint);
   ++call.refusals;
   dispatch(correlation, call);
 }
 
 // ---- completion ----
+
+// Why the call could not go well: what is known of the endpoints it might have gone to.
+std::string Core::causes_of(const Call& call) const {
+  return call.pinned() ? endpoints_.cause(call.connection) : endpoints_.causes();
+}
 
 void Core::complete(uint64_t correlation, Call& call, const proto::ClientReply& reply) {
   const Outcome outcome{call.tag,     reply.status,       call.attempts, reply.index,
@@ -251,14 +262,20 @@ void Core::complete(uint64_t correlation, Call& call, int32_t status, std::strin
 }
 
 void Core::expire(uint64_t correlation, Call& call) {
-  const bool maybe_executed =
-      call.state == Call::State::sent && call.group != 0 && !call.repeatable();
-  const int32_t status = call.state == Call::State::sent ? BOP_E_TIMEOUT : status_of_unsent(call);
-  if (call.channel != nullptr) leave_channel(call);
-  if (maybe_executed) {
-    return complete(correlation, call, BOP_E_OUTCOME_UNKNOWN, "no answer within the timeout");
+  const bool sent = call.state == Call::State::sent;
+  const bool maybe_executed = sent && call.group != 0 && !call.repeatable();
+  const int32_t status = maybe_executed ? BOP_E_OUTCOME_UNKNOWN
+                         : sent         ? BOP_E_TIMEOUT
+                                        : status_of_unsent(call);
+  if (call.channel != nullptr) {
+    const size_t endpoint = call.channel->endpoint();
+    if (sent || endpoints_.at(endpoint).cause.empty()) {
+      endpoints_.refused(
+          endpoint, sent ? "no answer within the timeout" : "no connection within the timeout");
+    }
+    leave_channel(call);
   }
-  complete(correlation, call, status, endpoints_.causes());
+  complete(correlation, call, status, causes_of(call));
 }
 
 void Core::stop() {

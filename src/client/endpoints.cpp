@@ -93,18 +93,20 @@ void Endpoints::answered(size_t i) {
   endpoint.cause.clear();
 }
 
+std::string Endpoints::cause(size_t i) const {
+  const Endpoint& endpoint = endpoints_[i];
+  if (!endpoint.cause.empty()) return endpoint.text + ": " + endpoint.cause;
+  return endpoint.text + (endpoint.reached ? ": ok" : ": not called yet");
+}
+
 std::string Endpoints::causes() const {
   std::string out;
-  for (const Endpoint& endpoint : endpoints_) {
+  for (size_t i = 0; i < endpoints_.size(); ++i) {
+    const Endpoint& endpoint = endpoints_[i];
     // One that was learned is worth a word only once something happened there.
     if (!endpoint.given && !endpoint.reached && endpoint.cause.empty()) continue;
     if (!out.empty()) out += "; ";
-    out += endpoint.text + ": ";
-    if (!endpoint.cause.empty()) {
-      out += endpoint.cause;
-    } else {
-      out += endpoint.reached ? "ok" : "not called yet";
-    }
+    out += cause(i);
   }
   return out;
 }

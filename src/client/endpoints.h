@@ -50,6 +50,8 @@ class Endpoints {
   void refused(size_t endpoint, std::string cause);
   void answered(size_t endpoint);
 
+  // "127.0.0.1:7100: connection refused".
+  std::string cause(size_t endpoint) const;
   std::string causes() const;
 
   static constexpr size_t npos = SIZE_MAX;

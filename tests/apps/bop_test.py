@@ -205,6 +205,12 @@ class Bop(Case):
         os.kill(victim["pid"], signal.SIGKILL)
         out, _ = self.run_program("bop", "--endpoint", endpoints, "--timeout", "30s", "incr", "n")
         self.assertEqual(out, b"4\n")
+        # Without a majority a read names every endpoint, as a write does.
+        os.kill(next(node for node in dev.nodes if node != victim)["pid"], signal.SIGKILL)
+        for command in (("get", "n"), ("put", "n", "5")):
+            _, error = self.run_program("bop", "--endpoint", endpoints, "--timeout", "1s", *command, code=3)
+            for node in dev.nodes:
+                self.assertIn(node["native"] + ": ", error)
 
 
 if __name__ == "__main__":

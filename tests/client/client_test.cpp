@@ -245,6 +245,27 @@ TEST(AClient, names_every_endpoints_cause_when_nobody_takes_a_request_in_time) {
       << seen.detail;
 }
 
+TEST(AClient, names_every_endpoints_cause_when_a_server_gave_up_too) {
+  const net::Address dead = dead_address();
+  FakeServer late([](const proto::ClientRequest& request) {
+    return request.kind == RequestKind::query ? reply(BOP_E_TIMEOUT, "", "no leader confirmed it")
+                                              : reply(BOP_E_OUTCOME_UNKNOWN, "", "the leader fell");
+  });
+  Collector collector;
+  const auto client = open({dead, late.address()}, collector);
+  ASSERT_TRUE(client->submit(request(RequestKind::query, 1)));
+  auto seen = collector.wait(1);
+  EXPECT_EQ(seen.status, BOP_E_TIMEOUT);
+  EXPECT_NE(seen.detail.find(dead.to_string() + ": "), std::string::npos) << seen.detail;
+  EXPECT_NE(seen.detail.find(late.text() + ": no leader confirmed it"), std::string::npos)
+      << seen.detail;
+  ASSERT_TRUE(client->submit(request(RequestKind::propose, 2)));
+  seen = collector.wait(2);
+  EXPECT_EQ(seen.status, BOP_E_OUTCOME_UNKNOWN);
+  EXPECT_NE(seen.detail.find(dead.to_string() + ": "), std::string::npos) << seen.detail;
+  EXPECT_NE(seen.detail.find(late.text() + ": the leader fell"), std::string::npos) << seen.detail;
+}
+
 TEST(AClient, says_overloaded_when_that_is_why_nobody_took_it) {
   FakeServer server(always(reply(BOP_E_OVERLOADED)));
   Collector collector;
@@ -263,6 +284,19 @@ TEST(AClient, gives_up_at_the_deadline_and_does_not_know_what_became_of_a_comman
   EXPECT_EQ(collector.wait(1).status, BOP_E_OUTCOME_UNKNOWN);
   EXPECT_EQ(collector.wait(2).status, BOP_E_TIMEOUT);
   EXPECT_GE(io::Loop::read_clock() - before, 200 * milliseconds);
+  for (const uint64_t tag : {1, 2}) {
+    EXPECT_EQ(collector.wait(tag).detail, server.text() + ": no answer within the timeout");
+  }
+}
+
+TEST(AClient, says_so_when_it_was_not_even_greeted_before_the_deadline) {
+  FakeServer mute(echo, 0, false);
+  Collector collector;
+  const auto client = open({mute.address()}, collector);
+  ASSERT_TRUE(client->submit(request(RequestKind::propose, 1, 200 * milliseconds)));
+  const auto seen = collector.wait(1);
+  EXPECT_EQ(seen.status, BOP_E_UNAVAILABLE);
+  EXPECT_EQ(seen.detail, mute.text() + ": no connection within the timeout");
 }
 
 TEST(AClient, tells_the_server_a_deadline_that_comes_before_its_own) {
@@ -356,6 +390,9 @@ TEST(AClient, asks_the_endpoint_that_was_meant_for_its_status) {
   EXPECT_EQ(collector.wait(0).body, "one");
   EXPECT_EQ(collector.wait(1).body, "two");
   EXPECT_EQ(collector.wait(2).status, BOP_E_UNAVAILABLE);  // at once, not at the deadline
+  // No word of the others, which answered.
+  EXPECT_TRUE(collector.wait(2).detail.starts_with(dead.to_string() + ": "));
+  EXPECT_EQ(collector.wait(2).detail.find(one.text()), std::string::npos);
   Request beyond = request(RequestKind::status, 9);
   beyond.connection = 3;
   EXPECT_EQ(client->submit(beyond).error().code, BOP_E_INVALID_ARGUMENT);
