@@ -112,6 +112,12 @@ void add_reads(CLI::App& app, Program& program) {
   range->callback([&] { program.run = [&] { return ::range(program.globals, program.range); }; });
 
   CLI::App* status = app.add_subcommand("status", "What nodes say about themselves");
+  status->footer(
+      "Asks every endpoint and ends with 0 when one answered: the table, and the list of --all, "
+      "have\n"
+      "those that did; who did not, and why, is on standard error. -o json alone prints the first "
+      "that\n"
+      "answers.");
   status->add_flag("--all", program.all, "With -o json: a list with every endpoint that answers");
   status->callback([&] { program.run = [&] { return ::status(program.globals, program.all); }; });
 }

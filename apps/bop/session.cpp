@@ -1,6 +1,7 @@
 #include "session.h"
 
 #include <cstdio>
+#include <optional>
 
 Exit exit_of(int32_t status) {
   switch (status) {
@@ -30,7 +31,7 @@ Exit report(int32_t status, std::string_view detail) {
 
 Session::Session(const Globals& globals) : globals_(globals) {
   char error[1024] = "";
-  opened_ = bop_queue_create(16, &queue_);
+  opened_ = bop_queue_create(64, &queue_);
   if (opened_ == BOP_OK) {
     bop_client_options options{};
     options.size = sizeof options;
@@ -46,26 +47,51 @@ Session::~Session() {
   bop_queue_destroy(queue_);
 }
 
-Answer Session::propose(std::string_view command) { return ask(bop_client_propose, command, 0); }
+Answer Session::propose(std::string_view command) { return ask(bop_client_propose, command); }
 
-Answer Session::query(std::string_view question) { return ask(bop_client_query, question, 0); }
+Answer Session::query(std::string_view question) { return ask(bop_client_query, question); }
 
-Answer Session::status(uint32_t endpoint) { return ask(bop_client_status, {}, endpoint); }
+std::vector<Answer> Session::statuses(uint32_t endpoints, bool first) {
+  if (opened_ != BOP_OK) return {{opened_, 0, {}, open_error_}};
+  std::vector<std::optional<Answer>> known(endpoints);
+  for (uint32_t i = 0; i < endpoints; ++i) {
+    const int32_t called = begin(bop_client_status, {}, i);
+    if (called != BOP_OK) known[i] = Answer{called, 0, {}, {}};
+  }
+  std::vector<Answer> answers;
+  while (answers.size() < endpoints) {
+    while (!known[answers.size()]) {
+      auto [endpoint, answer] = next();
+      known[endpoint] = std::move(answer);
+    }
+    answers.push_back(std::move(*known[answers.size()]));
+    if (first && answers.back().status == BOP_OK) break;
+  }
+  return answers;
+}
 
-Answer Session::ask(Call call, std::string_view payload, uint32_t connection) {
+Answer Session::ask(Call call, std::string_view payload) {
   if (opened_ != BOP_OK) return {opened_, 0, {}, open_error_};
+  if (const int32_t called = begin(call, payload, 0); called != BOP_OK) return {called, 0, {}, {}};
+  return next().second;
+}
+
+int32_t Session::begin(Call call, std::string_view payload, uint32_t number) {
   bop_request request{};
   request.size = sizeof request;
   request.timeout_ms = globals_.timeout_ms;
   request.group_name = globals_.group.c_str();
   request.payload = {reinterpret_cast<const uint8_t*>(payload.data()), payload.size()};
-  request.connection = connection;
-  const int32_t called = call(client_, &request);
-  if (called != BOP_OK) return {called, 0, {}, {}};
+  request.connection = number;
+  request.tag = number;
+  return call(client_, &request);
+}
 
+std::pair<uint64_t, Answer> Session::next() {
   bop_completion completion;
   while (bop_queue_drain(queue_, &completion, 1) == 0) bop_queue_wait(queue_, -1);
-  return {completion.status, completion.index,
-          std::string(reinterpret_cast<const char*>(completion.body.data), completion.body.size),
-          completion.detail};
+  return {completion.tag,
+          {completion.status, completion.index,
+           std::string(reinterpret_cast<const char*>(completion.body.data), completion.body.size),
+           completion.detail}};
 }

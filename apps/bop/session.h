@@ -1,9 +1,11 @@
-// One client and one request at a time: what every command but bench needs.
+// One client and one request, or one to each endpoint, at a time: what every command but bench needs.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "bop/client.h"
 
@@ -39,11 +41,15 @@ class Session {
   // Each waits for its completion.
   Answer propose(std::string_view command);
   Answer query(std::string_view question);
-  Answer status(uint32_t endpoint);
+  // What each endpoint says of its node, in the order given; all are asked at once. With `first` it ends
+  // with the first that answered, when all before it are known not to.
+  std::vector<Answer> statuses(uint32_t endpoints, bool first);
 
  private:
   using Call = int32_t (*)(bop_client*, const bop_request*);
-  Answer ask(Call call, std::string_view payload, uint32_t connection);
+  Answer ask(Call call, std::string_view payload);
+  int32_t begin(Call call, std::string_view payload, uint32_t number);
+  std::pair<uint64_t, Answer> next();  // and the number it was begun with
 
   const Globals& globals_;
   int32_t opened_ = BOP_OK;

@@ -9,8 +9,8 @@ namespace {
 
 using nlohmann::json;
 
-size_t endpoint_count(const std::string& endpoints) {
-  return 1 + static_cast<size_t>(std::count(endpoints.begin(), endpoints.end(), ','));
+uint32_t endpoint_count(const std::string& endpoints) {
+  return 1 + static_cast<uint32_t>(std::count(endpoints.begin(), endpoints.end(), ','));
 }
 
 std::string text_of(const json& object, const char* name) {
@@ -52,24 +52,27 @@ void add_problems(const json& node, std::string& problems) {
 }  // namespace
 
 Exit status(const Globals& globals, bool all) {
-  Session session(globals);
+  const bool first = globals.json && !all;
   json documents = json::array();
-  Answer failed;
-  for (uint32_t i = 0; i < endpoint_count(globals.endpoints); ++i) {
-    Answer answer = session.status(i);
+  std::vector<Answer> failures;
+  Session session(globals);
+  for (Answer& answer : session.statuses(endpoint_count(globals.endpoints), first)) {
     json document;
     if (answer.status == BOP_OK) document = json::parse(answer.body, nullptr, false);
     if (document.is_object()) {
       documents.push_back(std::move(document));
-      if (globals.json && !all) break;
-    } else {
-      failed = std::move(answer);
+      continue;
+    }
+    if (answer.status == BOP_OK) answer = {BOP_E_PROTOCOL, 0, {}, "an answer that is no status"};
+    failures.push_back(std::move(answer));
+  }
+  if (documents.empty() || !first) {
+    for (const Answer& failure : failures) {
+      std::fprintf(stderr, "bop: no status from %s (%s)\n", failure.detail.c_str(),
+                   bop_error_name(failure.status));
     }
   }
-  if (documents.empty()) {
-    return report(failed.status == BOP_OK ? static_cast<int32_t>(BOP_E_PROTOCOL) : failed.status,
-                  failed.detail);
-  }
+  if (documents.empty()) return exit_of(failures.back().status);
   if (globals.json) {
     print_json(all ? documents : documents[0]);
     return ok;
@@ -84,6 +87,5 @@ Exit status(const Globals& globals, bool all) {
   std::printf("cluster %s\n", text_of(documents[0], "cluster_id").c_str());
   table.print();
   std::fputs(problems.c_str(), stdout);
-  if (failed.status != BOP_OK) return report(failed.status, failed.detail);
   return ok;
 }

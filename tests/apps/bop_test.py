@@ -4,6 +4,7 @@
 import json
 import os
 import signal
+import socket
 import unittest
 
 from running import Case, Dev, free_ports
@@ -116,6 +117,29 @@ class Bop(Case):
         self.assertEqual((group["name"], group["role"], group["leader"], group["health"]), ("kv", "leader", 1, "ok"))
         out, _ = self.bop("status")
         self.assertIn("leader", out.decode())
+
+    def test_shows_the_status_of_who_answers_and_says_who_does_not(self):
+        live = self.dev.nodes[0]["native"]
+        dead = f"127.0.0.1:{free_ports(1)}"
+        with socket.socket() as silent:  # as a paused node: it takes connections and says nothing
+            silent.bind(("127.0.0.1", 0))
+            silent.listen()
+            paused = "127.0.0.1:%d" % silent.getsockname()[1]
+
+            def status(*endpoints, more=(), code=0):
+                out, error = self.run_program("bop", "--endpoint", ",".join(endpoints), "--timeout", "500ms",
+                                              "status", *more, code=code)
+                return out.decode(), error
+            for more in ((), ("-o", "json", "--all")):
+                out, error = status(dead, paused, live, more=more)
+                self.assertIn("leader", out)
+                self.assertEqual(error.splitlines(), [
+                    f"bop: no status from {dead}: Connection refused (BOP_E_UNAVAILABLE)",
+                    f"bop: no status from {paused}: no connection within the timeout (BOP_E_UNAVAILABLE)"])
+                out, error = status(dead, paused, more=more, code=3)
+                self.assertEqual((out, len(error.splitlines())), ("", 2))
+            out, error = status(dead, live, paused, more=("-o", "json"))
+            self.assertEqual((json.loads(out)["node_id"], error), (1, ""))
 
     def test_inspects_a_log_while_and_after_it_is_written(self):
         for i in range(10):
