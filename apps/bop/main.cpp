@@ -136,6 +136,9 @@ void add_bench(CLI::App& app, Program& program) {
   CLI::App* bench = app.add_subcommand("bench", "Measure, and prove that nothing was lost");
   bench->require_subcommand(1);
   CLI::App* kv = bench->add_subcommand("kv", "Load the machine kv over the native protocol");
+  kv->footer(
+      "Gives up when nothing can be preloaded within --timeout, or nothing more for 15 s, and\n"
+      "likewise when nothing can be read back for 15 s.");
   BenchArguments& arguments = program.bench;
   kv->add_option("--clients", arguments.clients, "Connections")
       ->capture_default_str()

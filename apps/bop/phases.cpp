@@ -9,7 +9,11 @@
 namespace {
 
 constexpr uint32_t job_window = 16;
-constexpr uint64_t ns_per_second = 1'000'000'000;
+constexpr double ns_per_second = 1e9;
+// Without any success: long enough for an election or two.
+constexpr double patience_seconds = 15;
+// Before the first success of all, when likely nobody is there; usually the timeout is longer.
+constexpr double first_patience_seconds = 2;
 
 void bump(std::atomic<uint64_t>& counter) {
   counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -109,12 +113,15 @@ int32_t BenchClient::query(const std::string& question, uint64_t tag, uint32_t c
 
 // ---- JobPhase ----
 
-JobPhase::JobPhase(BenchClient& client, uint32_t jobs, uint32_t window, double limit_seconds)
-    : jobs_(jobs),
-      window_(std::min(window, jobs)),
-      until_ns_(monotonic_ns() + static_cast<int64_t>(limit_seconds * ns_per_second)),
-      client_(client) {
+JobPhase::JobPhase(BenchClient& client, uint32_t jobs, double first_seconds)
+    : jobs_(jobs), window_(std::min(job_window, jobs)), client_(client) {
+  be_patient(first_seconds);
   client.set_phase(this);
+}
+
+void JobPhase::be_patient(double seconds) {
+  const double at_least = std::max(seconds, client_.timeout_seconds());
+  until_ns_ = std::max(until_ns_, monotonic_ns() + static_cast<int64_t>(at_least * ns_per_second));
 }
 
 void JobPhase::run() {
@@ -143,13 +150,14 @@ void JobPhase::complete(const bop_completion& completion) {
   const auto job = static_cast<uint32_t>(completion.tag);
   if (completion.status == BOP_OK && succeeded(job, completion)) {
     ++succeeded_;
+    be_patient(patience_seconds);
     return go_on();
   }
   last_error_ =
       std::string(bop_error_name(completion.status)) + ": " +
       (*completion.detail != '\0' ? completion.detail : bop_error_text(completion.status));
-  // A refusal at the call itself is this program's mistake, and would repeat at once.
-  if (completion.status == BOP_E_INVALID_ARGUMENT || monotonic_ns() > until_ns_) return go_on();
+  // What is this program's or its user's mistake would repeat at once.
+  if (exit_of(completion.status) == usage || monotonic_ns() > until_ns_) return go_on();
   start_or_finish(job);
 }
 
@@ -161,7 +169,8 @@ void JobPhase::go_on() {
 // ---- Preload ----
 
 Preload::Preload(BenchClient& client, const BenchArguments& arguments, Ledger& ledger)
-    : JobPhase(client, job_count(ledger.keys(), batch_of(arguments.size_bytes)), job_window, 600),
+    : JobPhase(client, job_count(ledger.keys(), batch_of(arguments.size_bytes)),
+               first_patience_seconds),
       client_(client),
       arguments_(arguments),
       ledger_(ledger),
@@ -196,7 +205,7 @@ bool Preload::succeeded(uint32_t job, const bop_completion& completion) {
 // ---- ReadBack ----
 
 ReadBack::ReadBack(BenchClient& client, const BenchArguments& arguments, const Ledger& ledger)
-    : JobPhase(client, job_count(ledger.keys(), batch_of(arguments.size_bytes)), job_window, 60),
+    : JobPhase(client, job_count(ledger.keys(), batch_of(arguments.size_bytes)), patience_seconds),
       client_(client),
       arguments_(arguments),
       ledger_(ledger),

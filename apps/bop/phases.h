@@ -64,11 +64,11 @@ class BenchClient {
   std::string error_;
 };
 
-// Works through jobs 0..count-1, a window of them at a time, each until it succeeds or the phase's
-// time is over.
+// Works through jobs 0..count-1, a window of them at a time, each until it succeeds or the phase gives
+// up: no job has succeeded for a while, at the beginning for `first_seconds` or a request's timeout.
 class JobPhase : public Phase {
  public:
-  JobPhase(BenchClient& client, uint32_t jobs, uint32_t window, double limit_seconds);
+  JobPhase(BenchClient& client, uint32_t jobs, double first_seconds);
 
   void run();
   uint32_t unfinished() const { return jobs_ - succeeded_; }
@@ -82,13 +82,14 @@ class JobPhase : public Phase {
   virtual bool succeeded(uint32_t job, const bop_completion& completion) = 0;
 
  private:
+  void be_patient(double seconds);
   void go_on();
   void start_or_finish(uint32_t job);
 
   const uint32_t jobs_;
   const uint32_t window_;
-  const int64_t until_ns_;
   BenchClient& client_;
+  int64_t until_ns_ = 0;        // then it gives up
   std::recursive_mutex mutex_;  // jobs are started on two threads; they are few and large
   uint32_t next_ = 0;
   uint32_t under_way_ = 0;

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import time
 import unittest
 
 from running import Case, Dev, free_ports
@@ -167,10 +168,21 @@ class Bop(Case):
         self.assertRegex(out.decode(), r"acked \d+ missing 0\n")
         self.assertIn("ops/s", error)
 
+    def test_bench_gives_up_soon_when_nobody_is_there(self):
+        dead = f"127.0.0.1:{free_ports(1)}"
+        began = time.monotonic()
+        out, error = self.run_program("bop", "--endpoint", dead, "--timeout", "1s", "bench", "kv", "--time",
+                                      "1s", code=3)
+        self.assertLess(time.monotonic() - began, 30)
+        self.assertEqual(out, b"")
+        self.assertIn(f"bop: preloading gave up: BOP_E_UNAVAILABLE: {dead}: Connection refused\n", error)
+        out, _ = self.run_program("bop", "--endpoint", dead, "--timeout", "100ms", "-o", "json", "bench", "kv", "--time",
+                                  "100ms", "--no-preload", code=3)
+        self.assertEqual([json.loads(out)[name] for name in ("ops", "acked", "missing")], [0, 0, 0])
+
     def test_bench_finds_what_is_missing(self):
         # A second hand deletes what the bench wrote: that must not pass for "missing 0".
         import subprocess
-        import time
         from running import BIN
         bench = subprocess.Popen([os.path.join(BIN, "bop"), "--endpoint", self.dev.nodes[0]["native"], "-o", "json",
                                   "bench", "kv", "--clients", "1", "--time", "2s", "--keys", "1000", "--read-ratio",
