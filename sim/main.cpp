@@ -185,5 +185,5 @@ int main(int count, char** values) {
     if (seed == last) break;  // in place of `seed <= last`: no seed is above the largest number
   }
   bop::say::stop();
-  return all_good ? 0 : 1;
+  return command_line::end("bop-sim", all_good ? 0 : 1, 2);
 }

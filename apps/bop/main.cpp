@@ -174,12 +174,13 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.fallthrough();
   app.footer(
-      "Exit codes: 0 done, 1 not found or a condition failed, 2 usage, 3 unavailable or timeout.");
+      "Exit codes: 0 done, 1 not found or a condition failed, 2 usage, 3 unavailable or timeout,\n"
+      "or the output could not be written.");
   add_globals(app, program);
   add_writes(app, program);
   add_reads(app, program);
   add_log(app, program);
   add_bench(app, program);
-  if (const auto ended = command_line::parse(app, argc, argv, usage)) return *ended;
-  return program.run();
+  const std::optional<int> ended = command_line::parse(app, argc, argv, usage);
+  return command_line::end("bop", ended ? *ended : program.run(), unavailable);
 }

@@ -9,6 +9,7 @@
 
 #include "bop/bop.h"
 #include "bop/node.h"
+#include "command_line/command_line.h"
 #include "commands.h"
 #include "signals.h"
 
@@ -123,5 +124,5 @@ Exit show_config(const Sources& sources, bool origin) {
     if (origin) std::printf("  # %s", item.source);
     std::putchar('\n');
   }
-  return ok;
+  return command_line::end("bopd", ok, failed) == ok ? ok : failed;
 }

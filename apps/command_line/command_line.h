@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <charconv>
 #include <concepts>
+#include <cstdio>
 #include <limits>
 #include <optional>
 #include <sstream>
@@ -54,6 +55,13 @@ inline std::optional<int> parse(CLI::App& app, int count, char** values, int wro
     const bool misses = dynamic_cast<const CLI::RequiredError*>(&error) != nullptr;
     return misses && !unknown.empty() ? end(CLI::ExtrasError(app.get_name(), unknown)) : end(error);
   }
+}
+
+// The exit code at a program's end: `lost` when it went well, but not all it printed could be written.
+inline int end(const char* program, int code, int lost) {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
+  std::fprintf(stderr, "%s: standard output could not be written\n", program);
+  return code == 0 ? lost : code;
 }
 
 }  // namespace command_line

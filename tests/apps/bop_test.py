@@ -196,6 +196,17 @@ class Bop(Case):
         self.assertEqual(bench.returncode, 1)
         self.assertEqual(json.loads(out)["missing"], 1)
 
+    def test_says_so_when_its_output_is_lost(self):
+        self.bop("put", "key", "value")
+        with open("/dev/full", "wb") as full:
+            for command in (("get", "key"), ("range",), ("incr", "n"), ("-o", "json", "status"), ("status",), ("--help",),
+                            ("log", "inspect", self.path("data", "1"))):
+                _, error = self.bop(*command, code=3, stdout=full)
+                self.assertIn("bop: standard output could not be written\n", error)
+            self.bop("get", "nothing", code=1, stdout=full)  # nothing was lost
+            self.bopd("config", "show", code=3, stdout=full)
+            self.run_program("bop-sim", "--minutes", "0.01", code=2, stdout=full)
+
     def test_names_each_endpoints_cause_when_nothing_answers(self):
         port = free_ports(2)
         endpoints = f"127.0.0.1:{port},127.0.0.1:{port + 1}"

@@ -56,10 +56,10 @@ class Case(unittest.TestCase):
         clean = {name: value for name, value in os.environ.items() if not name.startswith("BOP_")}
         return clean | {"TMPDIR": self.directory} | (more or {})
 
-    def run_program(self, name, *arguments, code=0, stdin=b"", environment=None):
+    def run_program(self, name, *arguments, code=0, stdin=b"", environment=None, stdout=subprocess.PIPE):
         """Its standard output and error; fails when it ends with another code."""
-        done = subprocess.run([os.path.join(BIN, name), *map(str, arguments)], input=stdin, capture_output=True,
-                              timeout=LIMIT_S, env=self.environment(environment), check=False)
+        done = subprocess.run([os.path.join(BIN, name), *map(str, arguments)], input=stdin, stdout=stdout,
+                              stderr=subprocess.PIPE, timeout=LIMIT_S, env=self.environment(environment), check=False)
         self.assertEqual(done.returncode, code, f"{name} {arguments}\n{done.stdout}\n{done.stderr}")
         return done.stdout, done.stderr.decode()
 
