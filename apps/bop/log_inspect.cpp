@@ -1,6 +1,9 @@
 // bop log inspect: a write-ahead log as it lies on disk.
+#include <array>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
 
 #include "bop/log.h"
 #include "commands.h"
@@ -26,7 +29,6 @@ bool has_group(const bop_log_item& item) {
   return item.kind == BOP_LOG_RECORD || item.kind == BOP_LOG_GROUP;
 }
 
-// One object a line: a log may be larger than memory.
 void print_object(const bop_log_item& item) {
   nlohmann::json object{{"kind", kind_name(item.kind)},
                         {"file", item.file},
@@ -46,25 +48,40 @@ void print_object(const bop_log_item& item) {
     }
   }
   if (*item.text != '\0') object["text"] = item.text;
-  print_json(object);
+  std::fputs(json_text(object).c_str(), stdout);
+}
+
+// Columns of fixed width, as no line knows those that follow.
+void print_row(const char* kind, const char* file, const std::array<std::string, 9>& columns,
+               const char* text) {
+  constexpr std::array<int, 9> widths{10, 10, 5, 8, 20, 5, 6, 4, 15};
+  std::printf("%-8s %-27s", kind, file);
+  for (size_t i = 0; i < columns.size(); ++i) std::printf(" %*s", widths[i], columns[i].c_str());
+  std::printf("%s%s\n", *text == '\0' ? "" : "  ", text);
+}
+
+void print_header() {
+  print_row("KIND", "FILE",
+            {"OFFSET", "LENGTH", "EPOCH", "FRAME", "DURABLE", "GROUP", "TERM", "VOTE", "ENTRIES"},
+            "TEXT");
 }
 
 void print_line(const bop_log_item& item) {
-  const auto number = [](uint64_t value) { return static_cast<unsigned long long>(value); };
-  std::printf("%-8s", kind_name(item.kind));
-  if (*item.file != '\0') std::printf(" %s:%llu", item.file, number(item.offset_bytes));
-  if (item.kind != BOP_LOG_GROUP)
-    std::printf(" +%llu epoch %llu", number(item.length_bytes), number(item.epoch));
-  if (item.frame != 0) std::printf(" frame %llu", number(item.frame));
-  if (item.durable_through != 0) std::printf(" durable %llu", number(item.durable_through));
-  if (has_group(item)) {
-    std::printf(" group %llu term %llu vote %llu", number(item.group), number(item.term),
-                number(item.vote));
-    if (item.entries != 0) {
-      std::printf(" entries %llu..%llu", number(item.first_index), number(item.last_index));
-    }
-  }
-  std::printf("%s%s\n", *item.text == '\0' ? "" : "  ", item.text);
+  const auto number = [](bool there, uint64_t value) {
+    return there ? std::to_string(value) : "-";
+  };
+  const bool placed = *item.file != '\0';
+  const bool stretch = item.kind != BOP_LOG_GROUP;
+  const bool grouped = has_group(item);
+  print_row(kind_name(item.kind), placed ? item.file : "-",
+            {number(placed, item.offset_bytes), number(stretch, item.length_bytes),
+             number(stretch, item.epoch), number(item.frame != 0, item.frame),
+             number(item.durable_through != 0, item.durable_through), number(grouped, item.group),
+             number(grouped, item.term), number(grouped, item.vote),
+             item.entries == 0
+                 ? "-"
+                 : std::to_string(item.first_index) + ".." + std::to_string(item.last_index)},
+            item.text);
 }
 
 }  // namespace
@@ -81,10 +98,19 @@ Exit inspect_log(const Globals& globals, const std::string& directory) {
   int32_t status;
   bop_log_item item{};
   item.size = sizeof item;
+  // One document, an object a line, each printed as it is found: a log may be larger than memory.
+  const char* between = "[\n";
+  if (!globals.json) print_header();
   while ((status = bop_log_next(reader, &item)) == BOP_OK) {
     problem |= item.kind == BOP_LOG_PROBLEM;
-    globals.json ? print_object(item) : print_line(item);
+    if (globals.json) {
+      std::fputs(std::exchange(between, ",\n"), stdout);
+      print_object(item);
+    } else {
+      print_line(item);
+    }
   }
+  if (globals.json) std::fputs(*between == '[' ? "[]\n" : "\n]\n", stdout);
   bop_log_close(reader);
   if (status != BOP_E_NOT_FOUND) return report(status, directory);
   return problem ? condition : ok;

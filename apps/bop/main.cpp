@@ -126,6 +126,9 @@ void add_log(CLI::App& app, Program& program) {
   CLI::App* log = app.add_subcommand("log", "Look at a write-ahead log");
   log->require_subcommand(1);
   CLI::App* inspect = log->add_subcommand("inspect", "Print a log directory, read-only");
+  inspect->footer(
+      "With -o json: one list, an object a finding. Ends with 1 when a stretch was damaged or "
+      "lost.");
   inspect->add_option("directory", program.directory, "A node's data directory, or a log's")
       ->required();
   inspect->callback(

@@ -61,9 +61,11 @@ void set_bytes(nlohmann::json& object, const std::string& name, std::string_view
   }
 }
 
-void print_json(const nlohmann::json& document) {
-  std::puts(document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+std::string json_text(const nlohmann::json& document) {
+  return document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
+
+void print_json(const nlohmann::json& document) { std::puts(json_text(document).c_str()); }
 
 void print_raw(std::string_view bytes) {
   std::fwrite(bytes.data(), 1, bytes.size(), stdout);

@@ -9,6 +9,8 @@
 // {"value": "…"}, or {"value_base64": "…"} for bytes that are not UTF-8.
 void set_bytes(nlohmann::json& object, const std::string& name, std::string_view bytes);
 
+// On one line; what is not UTF-8 is replaced.
+std::string json_text(const nlohmann::json& document);
 void print_json(const nlohmann::json& document);
 
 // Bytes as they are; a line's end only for a terminal.

@@ -146,12 +146,18 @@ class Bop(Case):
         for i in range(10):
             self.bop("put", "key", i)
         out, _ = self.run_program("bop", "-o", "json", "log", "inspect", self.path("data", "1"))
-        items = [json.loads(line) for line in out.splitlines()]
+        items = json.loads(out)
         self.assertGreaterEqual(sum(item.get("entries", 0) for item in items if item["kind"] == "record"), 10)
         self.assertIn("segment", {item["kind"] for item in items})
         self.stop(self.dev.process)
         out, _ = self.run_program("bop", "log", "inspect", self.path("data", "1"))
-        self.assertIn("group 1 term", out.decode())
+        header, *rows = [line.split() for line in out.decode().splitlines()]
+        self.assertEqual(header, ["KIND", "FILE", "OFFSET", "LENGTH", "EPOCH", "FRAME", "DURABLE", "GROUP", "TERM",
+                                  "VOTE", "ENTRIES", "TEXT"])
+        last = max(item["last_index"] for item in items if item["kind"] == "group")
+        (group,) = [dict(zip(header, row)) for row in rows if row[0] == "group"]
+        self.assertEqual((group["GROUP"], group["VOTE"], group["TEXT"]), ("1", "1", "ok"))
+        self.assertGreaterEqual(int(group["ENTRIES"].removeprefix("1..")), last)
         _, error = self.run_program("bop", "log", "inspect", self.path("nothing"), code=1)
         self.assertIn("nothing", error)
 
