@@ -67,6 +67,7 @@ void on(State& s, const Health& event) {
 }
 
 void on(State& s, const Resign&) {
+  if (s.peers.empty()) return;  // nobody could follow it
   s.campaign_after = s.now + 2 * s.settings.election_timeout;
   if (s.leads()) return step_down(s, true);
   const bool campaigns = s.role == Role::pre_candidate || s.role == Role::candidate;

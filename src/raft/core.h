@@ -98,7 +98,8 @@ struct NodeLost {
 struct Health {
   bool healthy = true;
 };
-// The host gives up leading (a clean stop), and does not campaign for two election timeouts.
+// The host gives up leading (a clean stop), and does not campaign for two election timeouts. Alone it
+// goes on.
 struct Resign {};
 
 using Event = std::variant<Propose, Receive, Persisted, Read, Loaded, NodeLost, Health, Resign>;

@@ -67,8 +67,7 @@ class Speaking {
 
 int32_t level_of(MDBX_log_level_t level) {
   if (level <= MDBX_LOG_ERROR) return 3;
-  if (level == MDBX_LOG_WARN) return 2;
-  return level == MDBX_LOG_NOTICE ? 1 : 0;
+  return level == MDBX_LOG_WARN ? 2 : 0;  // its notices tell what every opening is like
 }
 
 void log(MDBX_log_level_t level, const char* function, int line, const char* format,
