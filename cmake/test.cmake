@@ -78,12 +78,12 @@ endfunction()
 
 # bop_script_test(NAME script [argument...])
 #
-# A script of tests/<folder>/ that drives the built programs, found in $BOP_BIN. Alone on the machine:
-# what it measures are deadlines.
+# A script of tests/<folder>/ that drives the built programs, found in $BOP_BIN. One at a time: whole
+# clusters side by side would wait for each other's disks and processors.
 function(bop_script_test name script)
   cmake_path(GET CMAKE_CURRENT_SOURCE_DIR FILENAME label)
   add_test(NAME ${name} COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/${script}" ${ARGN})
-  set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT 300 RUN_SERIAL TRUE
+  set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT 300 RESOURCE_LOCK cluster
     ENVIRONMENT "BOP_BIN=${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
 endfunction()
 

@@ -16,7 +16,7 @@ TEST(Region, pieces_of_every_size_are_aligned_and_do_not_overlap) {
   std::vector<Piece> pieces;
   // Past several blocks of the largest kind, with some pieces larger than those.
   for (size_t i = 0; i < 20000; ++i) {
-    const size_t size = i % 5000 == 4999 ? 5 << 20 : i * 37 % 1500;
+    const size_t size = i % 5000 == 4999 ? 5 << 20 : 1 + i * 37 % 1500;
     auto* bytes = static_cast<uint8_t*>(region.allocate(size));
     ASSERT_EQ(reinterpret_cast<uintptr_t>(bytes) % 16, 0u);
     std::memset(bytes, static_cast<int>(i % 251), size);
