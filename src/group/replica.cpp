@@ -198,9 +198,7 @@ void Replica::touch() {
 void Replica::propose(Request request) {
   const Origin origin{.caller = request.caller, .token = request.token};
   if (halted_) return defer(origin, halted_->code, halted_->detail);
-  if (request.payload.size() > options_.max_request_bytes)
-    return defer(origin, BOP_E_TOO_LARGE,
-                 "a request has at most " + std::to_string(options_.max_request_bytes) + " bytes");
+  if (refuse_too_large(origin, request.payload.size())) return;
   if (!started_) return defer(origin, BOP_E_UNAVAILABLE, "the node is starting");
   route(std::move(request));
 }
@@ -265,9 +263,7 @@ void Replica::route_waiting() {
 void Replica::query(Request request) {
   const Origin origin{.caller = request.caller, .token = request.token};
   if (halted_) return defer(origin, halted_->code, halted_->detail);
-  if (request.payload.size() > options_.max_request_bytes)
-    return defer(origin, BOP_E_TOO_LARGE,
-                 "a request has at most " + std::to_string(options_.max_request_bytes) + " bytes");
+  if (refuse_too_large(origin, request.payload.size())) return;
   if (!started_) return defer(origin, BOP_E_UNAVAILABLE, "the node is starting");
   if (free_reads_.empty()) {
     if (reads_.size() >= options_.max_waiting)
@@ -323,9 +319,7 @@ void Replica::receive_forward(NodeId from, Forward forward) {
     return;
   if (halted_ || !started_ || core_->role() != raft::Role::leader || core_->term() != forward.term)
     return defer(origin, BOP_E_NOT_LEADER);
-  if (forward.payload.size() > options_.max_request_bytes)
-    return defer(origin, BOP_E_TOO_LARGE,
-                 "a request has at most " + std::to_string(options_.max_request_bytes) + " bytes");
+  if (refuse_too_large(origin, forward.payload.size())) return;
   stage(origin, ports_.clock.now() + forward.time_left, std::move(forward.payload));
 }
 
@@ -817,6 +811,13 @@ Replica::Status Replica::status() const {
 }
 
 // ---- answers ----
+
+bool Replica::refuse_too_large(const Origin& origin, size_t bytes) {
+  if (bytes <= options_.max_request_bytes) return false;
+  defer(origin, BOP_E_TOO_LARGE,
+        "a request has at most " + std::to_string(options_.max_request_bytes) + " bytes");
+  return true;
+}
 
 void Replica::defer(const Origin& origin, bop_status status, std::string detail) {
   deferred_.push_back({origin, status, core_ != nullptr ? core_->leader() : 0, std::move(detail)});
