@@ -29,8 +29,8 @@ class Cluster {
 
   // Each: BOP_OK, or complains and gives the status.
   int32_t check_ports() const;
-  int32_t
-  configure();  // looks at all that is there, then writes each node's bopd.toml, formats what is not formatted yet
+  // Looks at all that is there, then writes each node's bopd.toml and formats what is not formatted yet.
+  int32_t configure();
   int32_t spawn();
 
   // What the nodes say, each asked once.
