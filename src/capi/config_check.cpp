@@ -73,7 +73,6 @@ Result<std::vector<Peer>> checked_peers(const Checker& keys) {
   std::set<std::string> addresses;
   for (size_t i = 0; i < peers.size(); ++i) {
     const std::string id = std::to_string(peers[i].id);
-    if (peers[i].id == 0) return keys.bad("peers", "a peer has no id");
     if (i > 0 && peers[i].id == peers[i - 1].id) return keys.bad("peers", "id " + id + " is twice");
     if (peers[i].address.empty()) return keys.bad("peers", "peer " + id + " has no address");
     BOP_TRY(check_loopback(keys, "peers", peers[i].address));
@@ -125,7 +124,6 @@ Result<std::vector<GroupSpec>> checked_groups(const Checker& keys, const std::ve
                                     group.name + "\"");
     }
     if (!names.insert(group.name).second) return keys.bad("groups", group.name + " is twice");
-    if (group.id == 0) return keys.bad("groups", "group " + group.name + " has no id");
     if (i > 0 && group.id == groups[i - 1].id) {
       return keys.bad("groups", "id " + std::to_string(group.id) + " is twice");
     }

@@ -105,7 +105,8 @@ Result<std::string> read_cluster_id(const toml::node& node, const Spot& spot) {
   return text;
 }
 
-// A list of tables, `read_field` called for each key of each; it says whether it knows the key.
+// A list of tables, `read_field` called for each key of each; it says whether it knows the key. Every
+// item has an id: one without would be written as what cannot be read again.
 template <class Item, class ReadField>
 Result<std::vector<Item>> read_tables(const toml::node& node, const Spot& spot, size_t most,
                                       ReadField read_field) {
@@ -128,6 +129,7 @@ Result<std::vector<Item>> read_tables(const toml::node& node, const Spot& spot, 
       BOP_TRY_ASSIGN(const bool known, read_field(item, key.str(), value, field));
       if (!known) return bad(field, "there is no such key");
     }
+    if (item.id == 0) return bad(item_spot, "has no id");
     items.push_back(std::move(item));
   }
   return items;

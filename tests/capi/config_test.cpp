@@ -98,6 +98,11 @@ TEST(ConfigErrors, say_that_a_table_is_no_list) {
   EXPECT_EQ(error_with("raft = 3\n"), "bopd.toml:4: raft: must be a table, is an integer");
 }
 
+TEST(ConfigErrors, name_the_peer_and_the_group_without_an_id) {
+  EXPECT_EQ(error_with("peers = [{id = 1}, {}]"), "bopd.toml:4: peers[1]: has no id");
+  EXPECT_EQ(error_with("groups = [{name = \"kv\"}]"), "bopd.toml:4: groups[0]: has no id");
+}
+
 TEST(ConfigErrors, name_the_first_line_that_is_wrong) {
   EXPECT_EQ(error_with("zebra = 1\nalpha = 2\n"), "bopd.toml:4: zebra: there is no such key");
 }
