@@ -137,6 +137,17 @@ Result<std::vector<GroupSpec>> checked_groups(const Checker& keys, const std::ve
   return groups;
 }
 
+// Of each kv machine that this node keeps.
+uint64_t share_of_memory(const Settings& settings, uint64_t bytes) {
+  constexpr uint64_t least = 64 << 10;  // that a machine takes
+  uint64_t sharers = 0;
+  for (const GroupSpec& group : settings.groups) {
+    const bool kept = std::ranges::binary_search(group.voters, settings.node_id);
+    if (kept && group.machine == "kv") ++sharers;
+  }
+  return std::max(least, bytes / std::max<uint64_t>(1, sharers));
+}
+
 Status check_numbers(const Checker& keys) {
   if (keys.number("raft.heartbeat_ms") * 3 > keys.number("raft.election_timeout_ms")) {
     return keys.bad("raft.heartbeat_ms", "must be at most a third of raft.election_timeout_ms");
@@ -176,7 +187,6 @@ void fill_rest(const Checker& keys, Settings& settings) {
   settings.logging_level = keys.text("logging.level");
   settings.logging_format = keys.text("logging.format");
   settings.logging_file = keys.text("logging.file");
-  settings.kv_memory_bytes = keys.bytes("kv.memory_bytes");
 }
 
 }  // namespace
@@ -192,6 +202,7 @@ Result<Settings> Config::settings() const {
   fill_limits(keys, settings);
   BOP_TRY_ASSIGN(settings.peers, checked_peers(keys));
   BOP_TRY_ASSIGN(settings.groups, checked_groups(keys, settings.peers));
+  settings.kv_memory_bytes = share_of_memory(settings, keys.bytes("kv.memory_bytes"));
   return settings;
 }
 

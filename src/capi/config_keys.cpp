@@ -75,10 +75,10 @@ const Key keys[] = {
      0, "console|json"},
     {"logging.file", Kind::path, "\"\"", "Where lines are appended. Empty: standard error."},
 
-    {"kv.memory_bytes", Kind::integer, "0",
-     "What a kv machine may keep in memory before it folds into its store. 0: its own default, 512 "
-     "MiB.",
-     0, 1024 * gib},
+    {"kv.memory_bytes", Kind::integer, "536870912",
+     "What the node's kv machines may keep in memory before they fold into their stores; shared "
+     "evenly.",
+     1 * mib, 1024 * gib},
 };
 
 }  // namespace

@@ -56,7 +56,7 @@ struct Settings {
   std::string logging_format;  // console, json
   std::string logging_file;    // empty: standard error
 
-  uint64_t kv_memory_bytes = 0;  // 0: the machine's own default
+  uint64_t kv_memory_bytes = 0;  // of each group
 };
 
 }  // namespace bop::capi

@@ -57,13 +57,13 @@ listen.peer = "127.0.0.1:{self.port + 3}"
     # ---- configuration ----
 
     def test_shows_every_value_with_its_origin(self):
-        config = self.write("bopd.toml", "shards = 3\nlog.direct = false\nkv.memory_bytes = 7\n")
-        out, _ = self.bopd("config", "show", "--origin", "--config", config, "--set", "kv.memory_bytes=9",
+        config = self.write("bopd.toml", "shards = 3\nlog.direct = false\nkv.memory_bytes = 7000000\n")
+        out, _ = self.bopd("config", "show", "--origin", "--config", config, "--set", "kv.memory_bytes=9000000",
                            environment={"BOP_SHARDS": "4"})
         lines = out.decode().splitlines()
         self.assertIn("shards = 4  # BOP_SHARDS", lines)
         self.assertIn(f"log.direct = false  # {config}:2", lines)
-        self.assertIn("kv.memory_bytes = 9  # flag", lines)
+        self.assertIn("kv.memory_bytes = 9000000  # flag", lines)
         self.assertIn('io.backend = "auto"  # default', lines)
         out, _ = self.bopd("config", "show")
         self.assertIn("shards = 1\n", out.decode())

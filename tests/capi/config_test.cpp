@@ -77,6 +77,25 @@ machine = "kv"
   EXPECT_EQ(settings->groups[1], (GroupSpec{"orders", 7, "kv", {1, 3}, 1}));
 }
 
+TEST(AConfiguration, shares_the_memory_of_kv_among_the_machines_that_the_node_keeps) {
+  const std::string text = R"(
+kv.memory_bytes = 3000000
+peers = [{id = 1, address = "127.0.0.1:7103"}, {id = 2, address = "127.0.0.1:7113"}]
+groups = [{name = "a", id = 1}, {name = "b", id = 2, voters = [1]}, {name = "c", id = 3},
+          {name = "d", id = 4, machine = "other"}]
+)";
+  EXPECT_EQ(with(text).settings()->kv_memory_bytes, 1000000u);
+  EXPECT_EQ(with("node_id = 2\n" + text).settings()->kv_memory_bytes, 1500000u);
+  EXPECT_EQ(with("").settings()->kv_memory_bytes, 512u << 20);
+}
+
+TEST(AConfiguration, of_many_groups_gives_each_machine_what_it_needs_at_least) {
+  std::string text = "kv.memory_bytes = 1048576\ngroups = [";
+  for (int id = 1; id <= 100; ++id)
+    text += "{name = \"g" + std::to_string(id) + "\", id = " + std::to_string(id) + "},";
+  EXPECT_EQ(with(text + "]\n").settings()->kv_memory_bytes, 64u << 10);
+}
+
 TEST(AConfiguration, without_its_two_required_keys_is_refused) {
   EXPECT_EQ(error_of(""), "bopd.toml: data_directory: must be set");
   EXPECT_EQ(error_of("data_directory = \"x\""), "bopd.toml: cluster_id: must be set");

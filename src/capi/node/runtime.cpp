@@ -64,7 +64,7 @@ node::ShardOptions shard_options(const Settings& settings, const node::Identity&
     spec.machine = group.machine;
     spec.shard = group.shard;
     spec.voters = group.voters;
-    spec.machine_memory_bytes = settings.kv_memory_bytes;
+    if (group.machine == "kv") spec.machine_memory_bytes = settings.kv_memory_bytes;
     options.groups.push_back(std::move(spec));
   }
   options.fresh = !identity.served;
