@@ -160,7 +160,10 @@ void ShardLog::serve() {
   const auto ready = [this] {
     if (!queue_.empty()) submit();  // it waited for its segment
   };
-  segments_.start({.ready = ready, .failed = [this](const Error& error) { latch(error); }}, head_);
+  segments_.start({.ready = ready,
+                   .failed = [this](const Error& error) { latch(error); },
+                   .left = [this] { return uint64_t{blocks_left()} * block_bytes; }},
+                  head_);
   segments_.release_below(written_first_segment_);
   segments_.want(head_ + 1);
 }

@@ -18,7 +18,7 @@ uint64_t ShardLog::rewrite_above() const {
 }
 
 void ShardLog::rewrite_if_crowded() {
-  if (rewriting_ || latched_ || segments_.used_bytes() <= rewrite_above()) return;
+  if (rewriting_ || latched_ || needed_bytes() <= rewrite_above()) return;
   if (pins_.empty() || first_needed() != pins_.begin()->first) return;  // a hole holds it
   const uint32_t oldest = pins_.begin()->first;
   if (oldest >= head_) return;

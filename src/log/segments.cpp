@@ -12,10 +12,12 @@ namespace bop::log {
 namespace {
 
 constexpr size_t piece_bytes = 256 << 10;
+constexpr size_t large_piece_bytes = 1 << 20;  // when the log is near
 constexpr Duration first_retry = 100 * milliseconds;
 constexpr Duration longest_retry = 5 * seconds;
-// One is kept to be the next segment; more than that are given back.
-constexpr size_t released_kept = 1;
+// So many are kept to be the next segments: machines that release in bursts would else have them made
+// anew each time, which is as much work for the device as the log itself. More are given back.
+constexpr size_t released_kept = 4;
 
 }  // namespace
 
@@ -28,7 +30,7 @@ Segments::Segments(port::FileSystem& files, std::string directory, const Options
       retry_(timers.make_timer([this] { choose(); })),
       pause_(timers.make_timer([this] { fill_next_piece(); })),
       retry_after_(first_retry),
-      pattern_(static_cast<uint8_t*>(mem::allocate_aligned(piece_bytes, block_bytes))) {}
+      pattern_(static_cast<uint8_t*>(mem::allocate_aligned(large_piece_bytes, block_bytes))) {}
 
 Segments::~Segments() { mem::release(pattern_); }
 
@@ -50,8 +52,8 @@ Status Segments::make_now(uint32_t number) {
   auto options = file_options();
   options.create = true;
   BOP_TRY_ASSIGN(auto file, files_.open_now(temporary(), options));
-  for (uint64_t offset = 0; offset < options_.segment_bytes; offset += piece_bytes) {
-    const size_t size = std::min<uint64_t>(piece_bytes, options_.segment_bytes - offset);
+  for (uint64_t offset = 0; offset < options_.segment_bytes; offset += large_piece_bytes) {
+    const size_t size = std::min<uint64_t>(large_piece_bytes, options_.segment_bytes - offset);
     for (size_t at = 0; at < size; at += block_bytes) {
       fill_never_written(pattern_ + at, options_.log_id, offset + at);
     }
@@ -154,6 +156,7 @@ void Segments::complete(Result<size_t> result) {
     case Step::resting: BOP_ASSERT(false); break;
     case Step::opening:
       filled_ = 0;
+      left_at_first_ = owner_.left();
       step_ = Step::filling;
       fill_next_piece();
       break;
@@ -180,11 +183,15 @@ void Segments::complete(Result<size_t> result) {
   }
 }
 
-// Leaves the device to the log for as long as a piece took; not when the log waits for the segment.
 void Segments::fill_after_pause() {
-  const bool log_waits = next_ < wanted_;
-  if (log_waits || filled_ == options_.segment_bytes) return fill_next_piece();
+  if (filled_ == options_.segment_bytes || !ahead_of_log()) return fill_next_piece();
   pause_->arm(clock_.now() + (clock_.now() - piece_began_));
+}
+
+bool Segments::ahead_of_log() const {
+  if (next_ < wanted_) return false;  // the log waits for it
+  const uint64_t used = left_at_first_ - owner_.left();
+  return filled_ * left_at_first_ >= 2 * used * options_.segment_bytes;
 }
 
 void Segments::fill_next_piece() {
@@ -198,7 +205,8 @@ void Segments::fill_next_piece() {
     files_.rename(temporary(), path(next_), *this);
     return;
   }
-  const size_t size = std::min<uint64_t>(piece_bytes, options_.segment_bytes - filled_);
+  const size_t most = ahead_of_log() ? piece_bytes : large_piece_bytes;
+  const size_t size = std::min<uint64_t>(most, options_.segment_bytes - filled_);
   for (size_t at = 0; at < size; at += block_bytes) {
     fill_never_written(pattern_ + at, options_.log_id, filled_ + at);
   }

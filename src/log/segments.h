@@ -10,7 +10,8 @@
 //      └───────────────────┴──────── discarding ◄──┘
 //
 // A write of the log that comes while a segment is filled waits for one piece at most; between pieces
-// the device is the log's for as long as the last one took.
+// the device is the log's for as long as the last one took, as long as the segment is filled twice as
+// fast as the log comes to need it.
 //
 // Every failure but "no space" is told to the owner, who latches.
 #pragma once
@@ -42,6 +43,7 @@ class Segments : private port::Completion {
   struct Owner {
     std::function<void()> ready;  // a wanted segment is there
     std::function<void(const Error&)> failed;
+    std::function<uint64_t()> left;  // bytes that the log has yet to write in the segment it is in
   };
 
   Segments(port::FileSystem& files, std::string directory, const Options& options,
@@ -93,6 +95,7 @@ class Segments : private port::Completion {
   std::vector<std::shared_ptr<Segment>>::iterator reusable(uint64_t size);
   void recycle(std::vector<std::shared_ptr<Segment>>::iterator released);
   void fill_after_pause();
+  bool ahead_of_log() const;
   void fill_next_piece();
   void after_failure(const Error& error);
   void try_later();
@@ -121,8 +124,9 @@ class Segments : private port::Completion {
   std::shared_ptr<Segment> making_;
   std::unique_ptr<port::File> opened_;
   uint64_t filled_ = 0;
+  uint64_t left_at_first_ = 0;  // to the log, when the first piece was written
   Instant piece_began_ = 0;
-  uint8_t* pattern_ = nullptr;  // of one piece
+  uint8_t* pattern_ = nullptr;  // of one large piece
 };
 
 }  // namespace bop::log

@@ -50,9 +50,7 @@ class ShardLog final : public Log, private port::Completion {
   bool healthy(Instant now, Duration limit) const override;
   bool idle() const override;
   uint64_t used_bytes() const override { return segments_.used_bytes(); }
-  bool crowded() const override {
-    return (head_ - first_needed()) * options_.segment_bytes > options_.max_bytes / 4;
-  }
+  bool crowded() const override { return needed_bytes() > options_.max_bytes / 4; }
   const Counters& counters() const override { return counters_; }
 
  private:
@@ -140,6 +138,10 @@ class ShardLog final : public Log, private port::Completion {
 
   // ---- rewrite.cpp: cold groups ----
   uint64_t rewrite_above() const;
+  // Of the segments in use: those that are prepared, or kept to be used again, are not.
+  uint64_t needed_bytes() const {
+    return (uint64_t{head_} - first_needed() + 1) * options_.segment_bytes;
+  }
   void rewrite_if_crowded();
   Group* coldest_pinning(uint32_t segment);
   void give_up(uint32_t segment);

@@ -71,6 +71,43 @@ TEST(LogSpace, fills_a_segment_without_pause_when_the_log_waits_for_it) {
   EXPECT_EQ(told.last_durable, 1u);
 }
 
+TEST(LogSpace, fills_a_segment_without_pause_while_the_log_comes_to_need_it_soon) {
+  Rig rig;
+  rig.options.segment_bytes = 1 << 20;
+  rig.open(true);
+  TestAppender& told = rig.appender(1);
+  ASSERT_TRUE(rig.disk.step());                 // the file is opened
+  ASSERT_TRUE(rig.append(1, 1, 1, 250, 2500));  // more than half of the first segment
+  rig.log->flush();
+  while (rig.post.run_one() || rig.disk.step()) {
+    rig.clock.now_ += 1 * milliseconds;  // and no timer fires
+  }
+  EXPECT_EQ(told.last_durable, 1u);
+  const auto names = *rig.disk.list_now("wal");
+  EXPECT_EQ(names.size(), 2u);
+  EXPECT_EQ(std::ranges::count(names, "segment.making"), 0);
+}
+
+TEST(LogSpace, keeps_segments_that_were_released_in_a_burst) {
+  Rig rig;
+  rig.open(true);
+  rig.write(1, 1, 1, 1);
+  Index next = 2;
+  const auto fill_segments = [&] {
+    for (int i = 0; i < 40; ++i, next += 10) rig.write(1, 1, next, 10, 2000);
+  };
+  fill_segments();
+  const uint64_t most = rig.log->used_bytes();
+  ASSERT_GE(most, 3 * rig.options.segment_bytes);
+  rig.log->release(1, {1, next - 1});
+  rig.run();
+  const uint64_t before = rig.log->used_bytes();
+  EXPECT_LE(before, most);
+  EXPECT_GE(before, 5 * rig.options.segment_bytes);
+  fill_segments();
+  EXPECT_LE(rig.log->used_bytes(), most + rig.options.segment_bytes);
+}
+
 TEST(LogSpace, goes_past_segments_that_were_made_when_they_were_smaller) {
   Rig rig;
   rig.open(true);
