@@ -122,10 +122,9 @@ void PeerLane::become_up() {
   timer_->cancel();
   state_ = State::up;
   failures_ = 0;
-  said_failure_ = BOP_OK;
   last_heard_ = loop().now();
   owner_.counters.connects.add();
-  say::info("{}: up", name());
+  if (calls() || said_failure_ == BOP_OK) say_up();
   if (owner_.receiver != nullptr) owner_.receiver->on_lane(peer_.id, lane_, true);
 }
 
@@ -146,9 +145,16 @@ void PeerLane::lose(const Error& reason) {
   if (was_up && owner_.receiver != nullptr) owner_.receiver->on_lane(peer_.id, lane_, false);
 }
 
+// One that called may yet refuse this node and hang up, each time: after a failure it is up, in words,
+// when a frame comes.
+void PeerLane::say_up() {
+  said_failure_ = BOP_OK;
+  say::info("{}: up", name());
+}
+
 // Once for each kind of failure until it is up again.
 void PeerLane::say_lost(const Error& reason) {
-  if (!up() && std::exchange(said_failure_, reason.code) == reason.code) return;
+  if (std::exchange(said_failure_, reason.code) == reason.code) return;
   if (is_refusal(reason.code)) {
     say::error("{}: {}", name(), reason.to_string());
   } else {
@@ -174,6 +180,7 @@ bool PeerLane::send(std::span<const mem::Buffer> parts) {
 
 Consumed PeerLane::on_bytes(const mem::Buffer& bytes) {
   last_heard_ = loop().now();
+  if (up() && said_failure_ != BOP_OK) say_up();
   const PeerFrameShape& shape = owner_.options.frames;
   size_t at = 0;
   while (connection_ != nullptr) {

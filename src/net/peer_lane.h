@@ -58,6 +58,7 @@ class PeerLane final : public StreamHandler {
   void on_answer(const mem::Buffer& frame);
   void become_up();
   void lose(const Error& reason);
+  void say_up();
   void say_lost(const Error& reason);
   void wait_to_retry();
 

@@ -3,15 +3,19 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <list>
 #include <map>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <tuple>
 #include <vector>
 
 #include "base/bytes.h"
 #include "base/random.h"
+#include "base/say.h"
 #include "rig.h"
 
 namespace bop::tests {
@@ -386,6 +390,25 @@ TEST_F(PeerTransport, a_peer_with_another_incarnation_is_refused) {
   ASSERT_TRUE(run_until([&] { return b.transport->counters().refusals.value() > 3; }));
   EXPECT_FALSE(a.up(2));
   EXPECT_FALSE(b.up(1));
+}
+
+TEST_F(PeerTransport, a_refused_peer_says_once_that_its_lane_went_down) {
+  const std::string path = testing::TempDir() + "refused-peer.log";
+  ASSERT_TRUE(say::start({.path = path.c_str()}));
+  Node &a = add(1, 1, 7), &b = add(2, 1, 8);
+  a.handshake.known_incarnations[2] = 6;  // b's directory was another one; it does not know that
+  start_all();
+  ASSERT_TRUE(run_until([&] { return b.transport->counters().connects.value() > 9; }));
+  a.stop();
+  b.stop();
+  say::stop();
+  std::stringstream said;
+  said << std::ifstream(path).rdbuf();
+  std::filesystem::remove(path);
+  size_t count = 0;  // of what b says
+  for (std::string line; std::getline(said, line);)
+    count += line.find("node 1 ") != line.npos && line.find("down") != line.npos ? 1 : 0;
+  EXPECT_EQ(count, 2u) << said.str();  // lanes
 }
 
 TEST_F(PeerTransport, one_that_is_to_be_called_may_not_call) {
