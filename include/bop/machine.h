@@ -164,6 +164,12 @@ struct bop_machine_table {
    * this machine runs or will run: the argument of a job whose done was not called is the machine's
    * to free. Calls that are pending are never completed. */
   void (*close)(bop_machine* machine);
+
+  /* Whether a command is one that this machine understands, whatever its state: BOP_OK, or the error
+   * that apply would answer it with. Asked before it is proposed, on the node that was asked for it,
+   * so that what is refused never enters the log; apply still meets commands that were not checked.
+   * NULL: every command is proposed. */
+  int32_t (*check)(bop_machine* machine, bop_bytes command);
 };
 
 #ifdef __cplusplus

@@ -200,6 +200,8 @@ void Replica::propose(Request request) {
   if (halted_) return defer(origin, halted_->code, halted_->detail);
   if (refuse_too_large(origin, request.payload.size())) return;
   if (!started_) return defer(origin, BOP_E_UNAVAILABLE, "the node is starting");
+  if (const bop_status wrong = driver_->check(request.payload.bytes()); wrong != BOP_OK)
+    return defer(origin, wrong, "the machine " + machine_kind() + " does not take this command");
   route(std::move(request));
 }
 
@@ -677,6 +679,11 @@ void Replica::answered(uint64_t token, const bop_reply& reply) {
   answer.status = static_cast<bop_status>(reply.status);
   answer.body = Bytes(reply.body.data, reply.body.size);
   answer.leader = core_->leader();
+  std::string words;
+  if (answer.status == BOP_E_PROTOCOL || answer.status == BOP_E_TOO_LARGE) {
+    words = "the machine " + machine_kind() + " does not take this question";
+    answer.detail = words;
+  }
   request.caller->answer(request.token, answer);
 }
 

@@ -174,6 +174,7 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   void watch_for_quiet();
   void look_for_quiet();
 
+  std::string machine_kind() const { return driver_->kind(); }
   bool refuse_too_large(const Origin& origin, size_t bytes);
   void defer(const Origin& origin, bop_status status, std::string detail = {});
   void answer(const Origin& origin, const Answer& answer);

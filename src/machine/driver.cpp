@@ -375,6 +375,14 @@ Driver::~Driver() = default;
 
 void Driver::apply(std::span<const bop_entry> entries) { state_->apply(entries); }
 bool Driver::applying() const { return state_->applying; }
+bop_status Driver::check(Bytes command) {
+  State& state = *state_;
+  if (state.failed || state.table.check == nullptr) return BOP_OK;
+  const int32_t status = state.call(state.table.check, bop_bytes{command.data(), command.size()});
+  if (!state.misbehaved() && !is_status(status)) state.fail_with_status("check", status);
+  return state.failed ? BOP_E_MACHINE : static_cast<bop_status>(status);
+}
+
 void Driver::query(Bytes question, uint64_t token) { state_->query(question, token); }
 void Driver::sync() { state_->sync(); }
 bool Driver::syncing() const { return state_->syncing; }

@@ -73,6 +73,9 @@ class Driver {
   void apply(std::span<const bop_entry> entries);
   bool applying() const;
 
+  // Why a command should not be proposed; BOP_OK: it may.
+  bop_status check(Bytes command);
+
   // `question` stays as it is until answered().
   void query(Bytes question, uint64_t token);
 

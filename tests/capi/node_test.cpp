@@ -31,10 +31,11 @@ struct Done {
   int32_t status = BOP_E_INTERNAL;
   uint64_t index = 0;
   std::string body;
+  std::string detail;
 };
 Done keep(const bop_completion& of) {
   return {of.tag, of.status, of.index,
-          std::string(reinterpret_cast<const char*>(of.body.data), of.body.size)};
+          std::string(reinterpret_cast<const char*>(of.body.data), of.body.size), of.detail};
 }
 
 bop_request request(const char* group, std::string_view payload, uint64_t tag = 0) {
@@ -171,6 +172,21 @@ TEST_F(ANode, answers_proposals_questions_and_for_its_status_with_the_tags_that_
     EXPECT_NE(told.body.find(part), std::string::npos) << part << " in " << told.body;
   }
   EXPECT_EQ(bop_node_address(node_, "native"), nullptr) << "it does not listen";
+}
+
+TEST_F(ANode, refuses_what_its_machine_does_not_take_in_words_and_its_log_stays_as_it_was) {
+  format();
+  start();
+  ASSERT_NE(node_, nullptr);
+  ASSERT_TRUE(becomes_ready());
+  const Done before = propose(request("kv", put_k_v));
+  const Done refused = propose(request("kv", "garbage"));
+  EXPECT_EQ(refused.status, BOP_E_PROTOCOL);
+  EXPECT_EQ(refused.detail, "the machine kv does not take this command");
+  const Done unanswered = query(request("kv", "garbage"));
+  EXPECT_EQ(unanswered.status, BOP_E_PROTOCOL);
+  EXPECT_EQ(unanswered.detail, "the machine kv does not take this question");
+  EXPECT_EQ(propose(request("kv", put_k_v)).index, before.index + 1);
 }
 
 TEST_F(ANode, knows_its_groups_by_name_and_no_others) {

@@ -205,6 +205,24 @@ TEST_F(DriverTest, a_status_that_is_not_in_the_list_fails_the_machine) {
   EXPECT_NE(events_.failures[0].find("BOP_E_MACHINE"), std::string::npos);
 }
 
+TEST_F(DriverTest, a_machine_without_a_check_takes_every_command) {
+  must_open();
+  EXPECT_EQ(driver_->check(as_bytes("anything")), BOP_OK);
+}
+
+TEST_F(DriverTest, a_check_refuses_a_command_by_name_or_fails_the_machine) {
+  table_.check = [](bop_machine*, bop_bytes command) -> int32_t {
+    return command.size == 4 ? BOP_OK : command.size == 3 ? BOP_E_PROTOCOL : -12345;
+  };
+  must_open();
+  EXPECT_EQ(driver_->check(as_bytes("good")), BOP_OK);
+  EXPECT_EQ(driver_->check(as_bytes("bad")), BOP_E_PROTOCOL);
+  EXPECT_TRUE(events_.failures.empty());
+  EXPECT_EQ(driver_->check(as_bytes("worse")), BOP_E_MACHINE);
+  ASSERT_EQ(events_.failures.size(), 1u);
+  EXPECT_NE(events_.failures[0].find("-12345"), std::string::npos);
+}
+
 TEST_F(DriverTest, a_reply_with_a_status_that_is_not_in_the_list_fails_the_machine) {
   must_open();
   script_.reply_status = 2;

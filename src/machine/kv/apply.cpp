@@ -35,6 +35,11 @@ int32_t Kv::apply(std::span<const bop_entry> entries, bop_reply* replies, uint64
   return BOP_OK;
 }
 
+bop_status Kv::check(Bytes command) {
+  checked_.clear();
+  return decode_command(command, checked_);
+}
+
 void Kv::decode_batch() {
   batch_.next = 0;
   batch_.commands.clear();

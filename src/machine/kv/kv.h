@@ -53,6 +53,7 @@ class Kv final : public ReadsOwner {
   int32_t apply(std::span<const bop_entry> entries, bop_reply* replies, uint64_t token);
   int32_t query(Bytes question, bop_reply& reply, uint64_t token);
   int32_t sync(uint64_t token);
+  bop_status check(Bytes command);
   void settled(uint64_t index);
   bop_position applied() const { return applied_; }
   bop_position durable() const { return durable_; }
@@ -225,6 +226,7 @@ class Kv final : public ReadsOwner {
     uint64_t index;
   };
   std::vector<Sync> syncs_;
+  std::vector<Operation> checked_;  // reused
 
   std::unique_ptr<BaseReads> base_reads_;
   bool reading_bases_ = false;

@@ -47,6 +47,9 @@ KvTable::KvTable(StoreFactory make_store, const Settings& settings)
   table.state_hash = [](bop_machine* machine, bop_state_hash* hash) {
     return kv_of(machine).state_hash(*hash);
   };
+  table.check = [](bop_machine* machine, bop_bytes command) -> int32_t {
+    return kv_of(machine).check({command.data, command.size});
+  };
   table.close = [](bop_machine* machine) { delete &kv_of(machine); };
 }
 
