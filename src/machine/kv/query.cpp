@@ -205,6 +205,11 @@ void Kv::RangeQuery::collect() {
   live_ = 0;
   cut_ = false;
   kv_.active_->walk(from_, after_, [this](const Record& record) { return copy(record); });
+  // Unless live records alone fill the answer another round may follow, which has to find this state.
+  if (cut_ && live_ <= limit_ - count_ && !holding_) {
+    holding_ = true;
+    ++kv_.holds_;
+  }
 }
 
 // Copies one of the active layer's records; false: that was enough.
@@ -297,10 +302,7 @@ void Kv::RangeQuery::done() {
     more_ = true;  // or not: the round ended before it could tell
     return finish();
   }
-  if (!holding_) {
-    holding_ = true;
-    ++kv_.holds_;
-  }
+  BOP_ASSERT(holding_);
   const Bytes last = key_of(parts_.back());
   from_.assign(last.begin(), last.end());
   after_ = true;

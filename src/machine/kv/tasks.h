@@ -83,7 +83,7 @@ class Kv::GetQuery final : public Query {
 
 // Rounds of: collect what the active layer has, on the shard's thread and a bounded number of
 // records at a time; then merge it with the frozen layer and the store, on the worker. When one round
-// does not do, applying waits until the last, so that the answer is of one state.
+// may not do, applying waits from its beginning to the end of the last, so that the answer is of one state.
 class Kv::RangeQuery final : public Query {
  public:
   RangeQuery(Kv& kv, uint64_t token, const Question& question);
