@@ -205,6 +205,23 @@ TEST_F(KvFold, a_batch_forgets_what_it_read_of_a_record_that_it_changed_since) {
   EXPECT_EQ(read_answer(replica_.replies.at(300).body).items.at(0).value, "12");
 }
 
+// Found by the simulator, seed 2774 with slow disks.
+TEST_F(KvFold, a_batch_reads_what_a_layer_knew_that_is_dropped_meanwhile) {
+  replica_.run({add("number", 10), put("large", std::string(40'000, 'v'))});
+  replica_.fold();
+  // The folded layer knows the number when the batch begins, and makes room for the next one before the
+  // number's turn.
+  std::vector<LogEntry> entries;
+  for (uint64_t index = 2; index < 60; ++index)
+    entries.push_back(
+        {index, 1, command({put("k" + std::to_string(index), std::string(900, 'v'))})});
+  entries.push_back({60, 1, command({add("number", 1)})});
+  replica_.apply(entries);
+  replica_.settle();
+  replica_.finish();
+  EXPECT_EQ(read_answer(replica_.replies.at(60).body).items.at(0).value, "11");
+}
+
 // ---- errors and crashes ----
 
 // Fails the nth step of folding and syncing, for every n.

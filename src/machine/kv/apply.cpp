@@ -136,12 +136,11 @@ size_t Kv::read_missing() {
   return batch_.next;
 }
 
-// What a batch read of the store, its own commands may have changed since. Until now the layer with the
-// change hid that; when it goes, the store knows better.
+// What a batch read of the store, its own commands may have changed since, and what a layer held it did
+// not read. Until now the layer answered for both; when it goes, only the store knows.
 void Kv::forget_fetched(const Layer& dropped) {
   if (batch_.next == batch_.commands.size()) return;
   for (size_t i = batch_.commands[batch_.next].first; i < batch_.fetched.size(); ++i) {
-    if (batch_.fetched[i] == not_fetched) continue;
     if (dropped.find(batch_.operations[i].key, batch_.hashes[i]) == nullptr) continue;
     batch_.fetched[i] = not_fetched;
     batch_.forgot = true;

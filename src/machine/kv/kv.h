@@ -94,7 +94,7 @@ class Kv final : public ReadsOwner {
     std::vector<uint64_t> hashes;   // of the operations' keys, for the layers
     std::vector<uint32_t> fetched;  // by operation: its place in batch_reads_, or none
     bool reading = false;
-    bool forgot = false;             // something fetched that has to be fetched again
+    bool forgot = false;             // a layer went that knew something: it may have to be fetched
     std::vector<bop_reply> replies;  // bodies are set when all are there
     std::vector<size_t> body_ends;
     std::vector<uint8_t> bodies;

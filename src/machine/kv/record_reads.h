@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "base/assert.h"
 #include "machine/kv/answer.h"
 #include "machine/kv/layer.h"
 #include "machine/kv/reads.h"
@@ -38,6 +39,7 @@ class RecordReads {
     return {};
   }
   Known known(uint32_t place) const {
+    BOP_ASSERT_LT(place, read_);
     const Item& item = items_[place];
     return {item.present, item.revision, Bytes(values_).subspan(item.at, item.size), item.hash};
   }
