@@ -230,6 +230,10 @@ void Witness::machine_durable(NodeId node, GroupId group, Index index) {
     report("durability: " + name(node, group) + ": its machine calls " + std::to_string(index) +
            " durable, it was handed " + std::to_string(replica.applied));
   }
+  if (replica.watched && index > replica.durable.index) {
+    report("durability: " + name(node, group) + ": its machine calls " + std::to_string(index) +
+           " durable, its log is durable up to " + std::to_string(replica.durable.index));
+  }
   replica.machine_durable = std::max(replica.machine_durable, index);
 }
 

@@ -63,6 +63,14 @@ raft::Room room_without(bop_status obstacle) {
   }
 }
 
+// Of the entry before the log's first, or of one in it.
+Term term_in(const raft::Restored& log, Index index) {
+  Term term = log.before_first.term;
+  for (const raft::TermRun& run : log.runs)
+    if (run.first <= index) term = run.term;
+  return term;
+}
+
 size_t bytes_of(std::span<const raft::Entry> entries) {
   size_t bytes = 0;
   for (const raft::Entry& entry : entries) bytes += entry.cost();
@@ -144,6 +152,11 @@ bop::Status Replica::restore(const log::RecoveredGroup& recovered) {
     return fail(BOP_E_DAMAGED, "group " + options_.name + ": the machine holds entries up to " +
                                    std::to_string(machine.index) + ", the log begins after " +
                                    std::to_string(restored.before_first.index));
+  if (const Term term = term_in(restored, machine.index); term != machine.term)
+    return fail(BOP_E_DAMAGED, "group " + options_.name + ": the machine holds entry " +
+                                   std::to_string(machine.index) + " of term " +
+                                   std::to_string(machine.term) + ", the log has it of term " +
+                                   std::to_string(term));
   applied_ = seeded(Bug::skip_after_restart) ? restored.last : machine.index;
   released_ = restored.before_first.index;
   core_ = std::make_unique<raft::Core>(raft_settings(options_), restored, ports_.clock.now());
@@ -377,10 +390,17 @@ void Replica::step() {
   if (started_ && !halted_) step_core();
 }
 
+// What stands in this node's log for good. An entry that is durable and not committed may still be replaced
+// by one that is committed and not durable.
+Index Replica::final_here() const {
+  if (seeded(Bug::settle_committed)) return core_->last();
+  return std::min(core_->commit(), core_->durable());
+}
+
 void Replica::finish() {
   if (started_ && !halted_) {
     finishing_ = true;
-    driver_->settled(seeded(Bug::settle_committed) ? core_->last() : core_->durable());
+    driver_->settled(final_here());
     apply_more();
     serve_reads();
     if (!halted_) release_log();

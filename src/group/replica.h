@@ -160,6 +160,7 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   void write(const raft::PersistMark& mark, Index first);
   void write_held_back();
   void load_for_peers();
+  Index final_here() const;
   void apply_more();
   void apply_entries(std::span<const raft::Entry> entries);
   void read_committed();

@@ -1,0 +1,222 @@
+// One replica between a log, peers and a machine that do what a test says, step by step.
+#include "group/replica.h"
+
+#include <gtest/gtest.h>
+
+namespace bop::group {
+namespace {
+
+using raft::Entry;
+using raft::EntryKind;
+
+class Clock final : public port::Clock {
+ public:
+  Instant now() const override { return now_ns; }
+  int64_t wall_ns() const override { return now_ns; }
+  Instant now_ns = 1 * seconds;
+};
+
+class Timers final : public port::Timers {
+ public:
+  std::unique_ptr<port::Timer> make_timer(std::function<void()>) override {
+    class Never final : public port::Timer {
+      void arm(Instant) override {}
+      void cancel() override {}
+    };
+    return std::make_unique<Never>();
+  }
+};
+
+// Remembers what it was given; becomes durable when the test says so.
+class Log final : public log::Log {
+ public:
+  const log::Recovery& recovery() const override { return recovery_; }
+  void attach(GroupId, log::Appender* appender) override { this->appender = appender; }
+  Status append(const log::Append& append) override {
+    numbers.push_back(append.number);
+    if (first.index == 0) first = append.entries[0][0];
+    return {};
+  }
+  void flush() override {}
+  Status room(size_t, bool) const override { return {}; }
+  size_t largest_payload() const override { return 1 << 20; }
+  // Of the first entry, with which a core begins; the others are in memory.
+  void read(GroupId, Index index, size_t,
+            std::function<void(Result<std::vector<Entry>>)> done) override {
+    ASSERT_EQ(index, 1u);
+    reads.push_back([this, done = std::move(done)] { done(std::vector<Entry>{first}); });
+  }
+  void release(GroupId, raft::EntryId) override {}
+  bool healthy(Instant, Duration) const override { return true; }
+  bool idle() const override { return true; }
+  uint64_t used_bytes() const override { return 0; }
+  bool crowded() const override { return false; }
+  const Counters& counters() const override { return counters_; }
+
+  log::Appender* appender = nullptr;
+  std::vector<uint64_t> numbers;
+  Entry first;
+  std::vector<std::function<void()>> reads;
+
+ private:
+  log::Recovery recovery_;
+  Counters counters_;
+};
+
+class Peers final : public Host {
+ public:
+  void touch(Replica&) override {}
+  void send(GroupId, const raft::Message& message) override { sent.push_back(message); }
+  bool forward(NodeId, GroupId, const Forward&) override { return false; }
+  void reply_forward(NodeId, GroupId, const ForwardReply&) override {}
+  std::vector<raft::Message> sent;
+};
+
+class NoOffload final : public machine::Offload {
+ public:
+  void submit(Lane, std::function<void()>, std::function<void()>) override { FAIL(); }
+};
+
+}  // namespace
+}  // namespace bop::group
+
+struct bop_machine {
+  bop_position applied{};
+  uint64_t settled = 0;
+};
+
+namespace bop::group {
+namespace {
+
+// Holds what `opens_at` says, and remembers what it was told.
+bop_position opens_at;
+bop_machine* opened = nullptr;
+
+bop_machine_table make_table() {
+  bop_machine_table out{};
+  out.size = sizeof out;
+  out.abi = BOP_MACHINE_ABI;
+  out.kind = "test";
+  out.version = 1;
+  out.open = [](const bop_machine_table*, const bop_machine_host*, const bop_machine_options*,
+                bop_machine** machine, char*, size_t) -> int32_t {
+    *machine = opened = new bop_machine{opens_at, 0};
+    return BOP_OK;
+  };
+  out.apply = [](bop_machine* machine, const bop_entry* entries, size_t count, bop_reply*,
+                 uint64_t) -> int32_t {
+    for (size_t i = 0; i < count; ++i) machine->applied = {entries[i].index, entries[i].term};
+    return BOP_OK;
+  };
+  out.query = [](bop_machine*, bop_bytes, bop_reply*, uint64_t) -> int32_t { return BOP_OK; };
+  out.sync = [](bop_machine*, uint64_t) -> int32_t { return BOP_OK; };
+  out.applied = [](bop_machine* machine) { return machine->applied; };
+  out.durable = [](bop_machine*) { return opens_at; };
+  out.settled = [](bop_machine* machine, uint64_t index) { machine->settled = index; };
+  out.state_hash = [](bop_machine*, bop_state_hash*) -> int32_t { return BOP_E_NOT_FOUND; };
+  out.close = [](bop_machine* machine) { delete machine; };
+  return out;
+}
+
+// Node 1 of 1, 2 and 3.
+class ReplicaTest : public testing::Test {
+ protected:
+  ReplicaTest() {
+    opens_at = {};
+    options_.id = 1;
+    options_.name = "test";
+    options_.configuration.voters = {1, 2, 3};
+    options_.raft.self = 1;
+    options_.machine = &table_;
+    options_.epoch = 1;
+  }
+
+  Status open(const log::RecoveredGroup* recovered) {
+    BOP_TRY_ASSIGN(replica_,
+                   Replica::open(options_, {clock_, timers_, log_, peers_, offload_}, recovered));
+    if (recovered == nullptr) log_.appender->durable(0);
+    log_.numbers.clear();
+    replica_->start();
+    turn();
+    return {};
+  }
+  void turn() {
+    do {
+      for (const auto& read : std::exchange(log_.reads, {})) read();
+      replica_->step();
+      replica_->finish();
+    } while (!log_.reads.empty());
+  }
+  void log_is_durable() {
+    log_.appender->durable(log_.numbers.back());
+    turn();
+  }
+
+  // `leader` has, behind the first entry, its no-op and a command.
+  void hear(NodeId leader, Term term, Index commit) {
+    std::vector<Entry> entries(2);
+    entries[0].kind = EntryKind::noop;
+    entries[1].kind = EntryKind::command;
+    for (size_t i = 0; i < entries.size(); ++i) {
+      entries[i].term = term;
+      entries[i].index = 2 + i;
+    }
+    raft::Message message;
+    message.kind = raft::MessageKind::append_request;
+    message.from = leader;
+    message.to = 1;
+    message.term = term;
+    message.log_term = 1;
+    message.index = 1;
+    message.commit = commit;
+    message.entries = entries;
+    replica_->receive(message);
+    turn();
+  }
+
+  Clock clock_;
+  Timers timers_;
+  Log log_;
+  Peers peers_;
+  NoOffload offload_;
+  const bop_machine_table table_ = make_table();
+  ReplicaOptions options_;
+  std::unique_ptr<Replica> replica_;
+};
+
+TEST_F(ReplicaTest, a_machine_may_make_permanent_what_is_committed_and_durable) {
+  ASSERT_TRUE(open(nullptr));
+  hear(2, 2, 3);
+  EXPECT_EQ(opened->applied.index, 3u);
+  EXPECT_EQ(opened->settled, 1u);
+  log_is_durable();
+  EXPECT_EQ(opened->settled, 3u);
+}
+
+TEST_F(ReplicaTest, a_machine_may_not_make_permanent_what_replaced_durable_entries) {
+  ASSERT_TRUE(open(nullptr));
+  hear(2, 2, 1);
+  log_is_durable();  // a leader that was deposed before they were committed
+  hear(3, 3, 3);
+  EXPECT_EQ(opened->applied.term, 3u);
+  EXPECT_EQ(opened->settled, 1u) << "the log may still begin again with what was replaced";
+  log_is_durable();
+  EXPECT_EQ(opened->settled, 3u);
+}
+
+TEST_F(ReplicaTest, a_machine_of_another_history_than_its_log_is_refused) {
+  log::RecoveredGroup recovered;
+  recovered.group = 1;
+  recovered.hard = {.term = 3, .vote = 0};
+  recovered.runs = {{.first = 1, .term = 1}, {.first = 2, .term = 2}, {.first = 4, .term = 3}};
+  recovered.last = 5;
+  opens_at = {.index = 3, .term = 2};
+  EXPECT_TRUE(open(&recovered));
+  opens_at = {.index = 3, .term = 3};
+  const Status refused = open(&recovered);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, BOP_E_DAMAGED);
+}
+
+}  // namespace
+}  // namespace bop::group
