@@ -154,6 +154,7 @@ void Node::crash(Ending ending) {
 
 void Node::stop(Duration grace) {
   BOP_ASSERT(serving());
+  if (std::exchange(stopping_, true)) return;
   seats_[0]->loop.after(0, "stop", [this, grace] {
     node_->stop(grace, [this, life = life_] {
       world_.after(0, "exit", [this, life] {
@@ -182,6 +183,7 @@ void Node::end(Ending ending) {
   }
   stores_.end(ending == Ending::power);
   state_ = State::down;
+  stopping_ = false;
   ++life_;
   stopped_until_ = std::min(stopped_until_, scheduler_.now());
   if (ended_) ended_();

@@ -58,7 +58,7 @@ class Node {
 
   void start();
   void crash(Ending ending);
-  // Cleanly: gives up leading, then its process ends.
+  // Cleanly: gives up leading, then its process ends. Once a life.
   void stop(Duration grace);
   // Its process stands still; the machine goes on.
   void pause(Duration time);
@@ -117,6 +117,7 @@ class Node {
   State state_ = State::down;
   Error refusal_;
   bool connected_ = false;
+  bool stopping_ = false;
   node::Identity identity_;
   uint64_t life_ = 0;  // raised by each end of its process
   Instant stopped_until_ = -1;
