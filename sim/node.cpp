@@ -1,6 +1,7 @@
 #include "sim/node.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/assert.h"
 #include "group/replica.h"

@@ -1,6 +1,7 @@
 #include "group/replica.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/checksum.h"
 #include "base/say.h"
@@ -256,7 +257,7 @@ void Replica::forward_to(NodeId leader, Request request) {
                         .payload = request.payload};
   if (!ports_.host.forward(leader, options_.id, forward))
     return wait_for_leader(std::move(request));
-  forwarded_.emplace(forward.sequence, Forwarded{leader, std::move(request)});
+  forwarded_.emplace(forward.sequence, Forwarded{leader, forward.term, std::move(request)});
   arm();
 }
 
@@ -344,7 +345,12 @@ void Replica::receive_forward_reply(NodeId from, const ForwardReply& reply) {
   if (found == forwarded_.end() || found->second.to != from) return;
   const Forwarded request = found->second;
   forwarded_.erase(found);
-  if (reply.answer.status == BOP_E_NOT_LEADER) return wait_for_leader(request.request);
+  if (reply.answer.status == BOP_E_NOT_LEADER) {
+    // Who does not lead in a term never leads in it again. A leader that halted said so once, which may
+    // have been lost, and a quiet group waits for no heartbeat that would be missing.
+    if (!halted_ && request.term == core_->term() && from == core_->leader()) node_lost(from);
+    return wait_for_leader(request.request);
+  }
   request.request.caller->answer(request.request.token, reply.answer);
 }
 
@@ -419,7 +425,6 @@ void Replica::step_core() {
   }
   // Payloads that the log and the core took over are released before the next turn needs memory.
   events_.clear();
-  staged_.clear();
   if (halted_) return;
   take_reads();
   if (update_.role_changed) {
@@ -462,6 +467,7 @@ void Replica::settle_staged() {
     }
     // Else there is no leader: expire() asks again until the deadline.
   }
+  staged_.clear();
 }
 
 void Replica::refuse_staged(const Staged& staged, bop_status error) {
@@ -785,7 +791,11 @@ void Replica::expire(bool all) {
       ask_read(slot);
     }
   }
-  if (all) return;
+  if (all) {
+    free_reads_.insert(free_reads_.end(), waiting_reads_.begin(), waiting_reads_.end());
+    waiting_reads_.clear();
+    return;
+  }
   route_waiting();
   write_held_back();
 }
@@ -882,6 +892,13 @@ void Replica::halt(const Error& error) {
   }
   halted_ = error;
   step_timer_->cancel();
+  // What came in this turn, before: the core never sees it.
+  for (const Staged& staged : std::exchange(staged_, {})) {
+    if (staged.origin.caller != nullptr)
+      defer(staged.origin, error.code, error.detail);
+    else
+      defer(staged.origin, BOP_E_NOT_LEADER);
+  }
   expire(true);
   touch();  // the shard may wait for its first entry
 }

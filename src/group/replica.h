@@ -123,6 +123,7 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   };
   struct Forwarded {
     NodeId to = 0;
+    Term term = 0;  // in which it leads
     Request request;
   };
   // A read on its way: asked for an index (index 0), waiting for the machine to apply it, or with

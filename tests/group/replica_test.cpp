@@ -67,9 +67,22 @@ class Peers final : public Host {
  public:
   void touch(Replica&) override {}
   void send(GroupId, const raft::Message& message) override { sent.push_back(message); }
-  bool forward(NodeId, GroupId, const Forward&) override { return false; }
-  void reply_forward(NodeId, GroupId, const ForwardReply&) override {}
+  bool forward(NodeId, GroupId, const Forward& forward) override {
+    forwards.push_back(forward);
+    return true;
+  }
+  void reply_forward(NodeId, GroupId, const ForwardReply& reply) override {
+    replies.push_back(reply.answer.status);
+  }
   std::vector<raft::Message> sent;
+  std::vector<Forward> forwards;
+  std::vector<bop_status> replies;
+};
+
+class Client final : public port::Caller {
+ public:
+  void answer(uint64_t, const Answer& answer) override { answers.push_back(answer.status); }
+  std::vector<bop_status> answers;
 };
 
 class NoOffload final : public machine::Offload {
@@ -174,6 +187,34 @@ class ReplicaTest : public testing::Test {
     turn();
   }
 
+  void propose() {
+    replica_->propose({.group = 1,
+                       .payload = mem::Buffer::copy(as_bytes("command")),
+                       .deadline = clock_.now() + 60 * seconds,
+                       .caller = &client_,
+                       .token = 1});
+  }
+  // Makes it campaign, and the others vote for it.
+  void win() {
+    const auto vote = [this](raft::MessageKind kind, Term term) {
+      raft::Message reply;
+      reply.kind = kind;
+      reply.from = 2;
+      reply.to = 1;
+      reply.term = term;
+      reply.ok = true;
+      replica_->receive(reply);
+      turn();
+    };
+    clock_.now_ns += 10 * seconds;
+    turn();
+    vote(raft::MessageKind::pre_vote_reply, 2);
+    log_is_durable();
+    vote(raft::MessageKind::vote_reply, 2);
+    ASSERT_TRUE(replica_->leads());
+  }
+
+  Client client_;
   Clock clock_;
   Timers timers_;
   Log log_;
@@ -216,6 +257,70 @@ TEST_F(ReplicaTest, a_machine_of_another_history_than_its_log_is_refused) {
   const Status refused = open(&recovered);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, BOP_E_DAMAGED);
+}
+
+TEST_F(ReplicaTest, what_a_turn_took_up_before_the_log_failed_is_answered) {
+  ASSERT_TRUE(open(nullptr));
+  win();
+  propose();
+  replica_->receive_forward(3, {.incarnation = 1,
+                                .sequence = 1,
+                                .term = 2,
+                                .time_left = 60 * seconds,
+                                .payload = mem::Buffer::copy(as_bytes("command"))});
+  log_.appender->latched({BOP_E_LATCHED, "the disk failed"});
+  turn();
+  EXPECT_EQ(client_.answers, std::vector{BOP_E_LATCHED});
+  EXPECT_EQ(peers_.replies, std::vector{BOP_E_NOT_LEADER});
+}
+
+TEST_F(ReplicaTest, what_was_proposed_before_the_log_failed_is_unknown) {
+  ASSERT_TRUE(open(nullptr));
+  win();
+  propose();
+  turn();
+  log_.appender->latched({BOP_E_LATCHED, "the disk failed"});
+  turn();
+  EXPECT_EQ(client_.answers, std::vector{BOP_E_OUTCOME_UNKNOWN});
+}
+
+TEST_F(ReplicaTest, a_leader_that_refuses_what_was_forwarded_to_it_is_believed_no_more) {
+  ASSERT_TRUE(open(nullptr));
+  hear(2, 2, 3);
+  log_is_durable();
+  propose();
+  ASSERT_EQ(peers_.forwards.size(), 1u);
+  Answer refusal;
+  refusal.status = BOP_E_NOT_LEADER;
+  replica_->receive_forward_reply(2, {options_.epoch, peers_.forwards[0].sequence, refusal});
+  turn();
+  EXPECT_EQ(replica_->core()->leader(), 0u);
+  EXPECT_TRUE(client_.answers.empty()) << "it waits for the next leader";
+}
+
+TEST_F(ReplicaTest, nothing_is_open_after_a_read_that_waited_for_an_entry_when_the_log_failed) {
+  ASSERT_TRUE(open(nullptr));
+  hear(2, 2, 1);
+  log_is_durable();
+  replica_->query({.group = 1,
+                   .payload = mem::Buffer::copy(as_bytes("question")),
+                   .deadline = clock_.now() + 60 * seconds,
+                   .caller = &client_,
+                   .token = 1});
+  turn();
+  raft::Message reply = peers_.sent.back();
+  ASSERT_EQ(reply.kind, raft::MessageKind::read_request);
+  reply.kind = raft::MessageKind::read_reply;
+  std::swap(reply.from, reply.to);
+  reply.ok = true;
+  reply.index = 4;  // that this replica does not have yet
+  replica_->receive(reply);
+  turn();
+  EXPECT_FALSE(replica_->idle());
+  log_.appender->latched({BOP_E_LATCHED, "the disk failed"});
+  turn();
+  EXPECT_EQ(client_.answers, std::vector{BOP_E_TIMEOUT});
+  EXPECT_TRUE(replica_->idle());
 }
 
 }  // namespace
