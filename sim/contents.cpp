@@ -21,6 +21,7 @@ ContentsReader::ContentsReader(Thread& world, Node& node, GroupId group)
 
 void ContentsReader::ask() {
   if (!node_.serving()) return ask_later();
+  asked_ = true;
   node_.thread(0).after(0, "read contents", [this] {
     proto::KvRange range;
     range.limit = page;
@@ -41,8 +42,15 @@ void ContentsReader::ask_later() {
   world_.after(between_tries, "read contents again", [this] { ask(); });
 }
 
+void ContentsReader::node_ended(NodeId node) {
+  if (!asked_ || node != node_.id()) return;
+  asked_ = false;
+  ask_later();
+}
+
 void ContentsReader::answer(uint64_t token, const port::Answer& answer) {
   if (token != token_) return;
+  asked_ = false;
   if (answer.status != BOP_OK) return ask_later();
   proto::KvRecords page(answer.body);
   Bytes key;

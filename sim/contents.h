@@ -22,6 +22,8 @@ class ContentsReader : public port::Caller {
   std::string difference(const KvModel::Records& expected) const;
 
   void answer(uint64_t token, const port::Answer& answer) override;
+  // The process of that node ended, and with it what was asked.
+  void node_ended(NodeId node);
 
  private:
   void ask();
@@ -33,6 +35,7 @@ class ContentsReader : public port::Caller {
   mem::Arena arena_;
   KvModel::Records records_;
   uint64_t token_ = 0;
+  bool asked_ = false;  // and not answered
   bool complete_ = false;
 };
 

@@ -166,6 +166,7 @@ class Simulation {
   std::vector<std::unique_ptr<Node>> nodes_;
   std::unique_ptr<Workload> workload_;
   std::unique_ptr<Faults> faults_;
+  std::optional<ContentsReader> reader_;
 };
 
 Simulation::Simulation(const SimulationOptions& options)
@@ -197,7 +198,10 @@ void Simulation::make_nodes() {
     settings.drift_ppm = random.between(-200, 200);
     settings.sector_bytes = setting_.faults.frail.contains(id) ? 512 : 4096;
     nodes_.push_back(std::make_unique<Node>(scheduler_, world_, network_, witness_, id, settings));
-    nodes_.back()->on_end([this, id] { workload_->node_ended(id); });
+    nodes_.back()->on_end([this, id] {
+      workload_->node_ended(id);
+      if (reader_) reader_->node_ended(id);
+    });
   }
 }
 
@@ -314,7 +318,7 @@ void Simulation::compare_contents() {
   for (const GroupId group : groups_) {
     for (const auto& node : nodes_) {
       if (faults_->lost(*node)) continue;
-      ContentsReader reader(world_, *node, group);
+      ContentsReader& reader = reader_.emplace(world_, *node, group);
       reader.start();
       const std::string who =
           "node " + std::to_string(node->id()) + ", group " + std::to_string(group);
