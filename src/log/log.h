@@ -123,8 +123,9 @@ class Log {
   // reserve), OVERLOADED, LATCHED.
   virtual Status append(const Append& append) = 0;
   virtual void flush() = 0;
-  // Whether append would take entries of that many bytes now, commands among them or not.
-  virtual Status room(size_t bytes, bool commands = true) const = 0;
+  // Whether append would take entries of that many bytes now, commands among them or not. If so their
+  // room is kept until flush: what a turn gathers piece by piece is appended as a whole.
+  virtual Status room(size_t bytes, bool commands = true) = 0;
   // The largest payload of one entry that append would ever take: beyond, TOO_LARGE.
   virtual size_t largest_payload() const = 0;
 

@@ -70,9 +70,16 @@ Status ShardLog::check_space(const Demand& demand) const {
   return fail(segments_.obstacle());
 }
 
-Status ShardLog::room(size_t bytes, bool commands) const {
-  return check(
-      {.bytes = record_header_bytes + bytes, .count = 1, .largest = 0, .commands = commands});
+Status ShardLog::room(size_t bytes, bool commands) {
+  const size_t promised = promised_bytes_ + record_header_bytes + bytes;
+  BOP_TRY(check({.bytes = promised, .count = 1, .largest = 0, .commands = commands}));
+  promised_bytes_ = promised;
+  return {};
+}
+
+void ShardLog::flush() {
+  promised_bytes_ = 0;
+  submit();
 }
 
 size_t ShardLog::largest_payload() const {

@@ -42,8 +42,8 @@ class ShardLog final : public Log, private port::Completion {
   const Recovery& recovery() const override { return recovery_; }
   void attach(GroupId group, Appender* appender) override;
   Status append(const Append& append) override;
-  void flush() override { submit(); }
-  Status room(size_t bytes, bool commands) const override;
+  void flush() override;
+  Status room(size_t bytes, bool commands) override;
   size_t largest_payload() const override;
   void read(GroupId group, Index first, size_t max_bytes, EntriesDone done) override;
   void release(GroupId group, raft::EntryId through) override;
@@ -180,6 +180,7 @@ class ShardLog final : public Log, private port::Completion {
   Instant submitted_at_ = 0;
   std::vector<std::unique_ptr<Gathering>> free_;
   size_t gathered_bytes_ = 0;  // of streams that are not durable
+  size_t promised_bytes_ = 0;  // by room() since the last flush, appended meanwhile or not
 
   Position durable_end_ = 0;
   bool sealed_ = false;  // durable_end_ is on the device as durable_through

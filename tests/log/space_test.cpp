@@ -200,6 +200,26 @@ TEST(LogSpace, a_full_log_refuses_entries_by_name_takes_votes_and_recovers_when_
   EXPECT_EQ(rig.found(1)->health, Health::ok);
 }
 
+TEST(LogSpace, a_turn_can_append_all_that_it_was_told_there_is_room_for) {
+  Rig rig;
+  rig.options.max_bytes = 4 * rig.options.segment_bytes;
+  rig.open(true);
+  Index next = 1;
+  for (size_t granted = 1; granted > 0;) {
+    granted = 0;
+    while (granted < 30 && rig.log->room(3000 + 64)) ++granted;
+    if (granted == 0) break;
+    const Status appended = rig.append(1, 1, next, granted, 3000);
+    ASSERT_TRUE(appended) << granted << " entries behind " << next << ": "
+                          << appended.error().to_string();
+    next += granted;
+    rig.log->flush();
+    rig.run();
+  }
+  EXPECT_EQ(rig.log->room(3000 + 64).error().code, BOP_E_LOG_FULL);
+  rig.write(1, 5, next, 0);  // a vote
+}
+
 TEST(LogSpace, a_full_log_takes_what_a_new_leader_appends) {
   Rig rig;
   rig.options.max_bytes = 4 * rig.options.segment_bytes;
