@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::array<const char*, fault_count> names{
     "kill",  "power",     "blackout", "restart", "pause", "isolate", "split", "one_way",
-    "storm", "slow_disk", "stall",    "failing", "full",  "rot",     "clock"};
+    "storm", "slow_disk", "stall",    "failing", "full",  "rot",     "clock", "store"};
 
 constexpr Duration tend_every = 100 * milliseconds;
 constexpr Disk::Latency swift{};
@@ -85,6 +85,7 @@ void Faults::stop() {
   network_.heal_all();
   network_.set_quality(options_.quality);
   for (const auto& node : nodes_) {
+    node->stores().fail(0);
     for (uint32_t seat = 0; seat < node->seat_count(); ++seat) {
       Disk& disk = node->disk(seat);
       disk.heal();
@@ -135,6 +136,7 @@ void Faults::strike(Fault fault) {
     case Fault::full: return disk_fault(fault);
     case Fault::rot: return rot();
     case Fault::clock: return clock_fault();
+    case Fault::store: return any().stores().fail(1 + random_.below(200));
   }
 }
 
@@ -187,6 +189,9 @@ void Faults::reopen_or_report(Node& node, const Error& error) {
     case BOP_E_LATCHED:
     case BOP_E_IO:
     case BOP_E_DISK_FULL: return end_process(node, Ending::process);
+    case BOP_E_MACHINE:
+      if (node.stores().failed()) return end_process(node, Ending::process);
+      [[fallthrough]];
     default:
       if (options_.frail.contains(node.id())) return;
       witness_.report("doubt: node " + std::to_string(node.id()) +

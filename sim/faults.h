@@ -37,8 +37,9 @@ enum class Fault : uint8_t {
   full,       // a disk has no room for a while
   rot,        // a block of a log changes or cannot be read (frail nodes)
   clock,      // wall clocks jump, clocks drift
+  store,      // a machine's storage fails
 };
-constexpr size_t fault_count = 15;
+constexpr size_t fault_count = 16;
 
 const char* name_of(Fault fault);
 using FaultSet = std::set<Fault>;

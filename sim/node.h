@@ -70,6 +70,7 @@ class Node {
   const NodeSettings& settings() const { return settings_; }
   NodeClock& clock() { return clock_; }
   Disk& disk(uint32_t seat) { return seats_[seat]->disk; }
+  Stores& stores() { return stores_; }
 
   // Whether its process stood still at some time since then.
   bool stood_still_since(Instant when) const { return stopped_until_ >= when; }

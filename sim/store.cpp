@@ -23,12 +23,23 @@ struct Stores::State {
 
   Result<std::unique_ptr<kv::Store>> open(const kv::StoreOptions& options) {
     std::shared_ptr<kv::StoreImage>& image = images[options.directory];
-    if (image == nullptr) image = std::make_shared<kv::StoreImage>();
+    if (image == nullptr) {
+      image = std::make_shared<kv::StoreImage>();
+      image->on_step = [this](kv::StoreImage::Step) { return step(); };
+    }
     return kv::open_memory_store(image);
+  }
+
+  Status step() {
+    if (fails_in == 0 || --fails_in > 0) return {};
+    failed = true;
+    return bop::fail(BOP_E_IO, "the simulated store failed");
   }
 
   std::map<std::string, std::shared_ptr<kv::StoreImage>> images;
   kv::KvTable table;
+  uint64_t fails_in = 0;
+  bool failed = false;
 };
 
 Stores::Stores() : state_(std::make_unique<State>()) {}
@@ -37,7 +48,12 @@ Stores::~Stores() = default;
 
 const bop_machine_table& Stores::table() const { return *state_->table.table(); }
 
+void Stores::fail(uint64_t nth) { state_->fails_in = nth; }
+
+bool Stores::failed() const { return state_->failed; }
+
 void Stores::end(bool power_lost) {
+  state_->failed = false;
   if (!power_lost) return;
   for (const auto& [directory, image] : state_->images) image->lose_power();
 }

@@ -18,6 +18,10 @@ class Stores {
   ~Stores();
 
   const bop_machine_table& table() const;
+  // The nth step of a fold or sync from now on fails, of whatever machine; 0: none does.
+  void fail(uint64_t nth);
+  // One did in this life of the process.
+  bool failed() const;
   // The node's process ended; every machine is closed.
   void end(bool power_lost);
 
