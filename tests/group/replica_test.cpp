@@ -323,5 +323,27 @@ TEST_F(ReplicaTest, nothing_is_open_after_a_read_that_waited_for_an_entry_when_t
   EXPECT_TRUE(replica_->idle());
 }
 
+TEST_F(ReplicaTest,
+       what_was_forwarded_to_the_leader_of_another_term_is_refused_and_a_repetition_dropped) {
+  ASSERT_TRUE(open(nullptr));
+  win();
+  const auto forwarded = [this](uint64_t sequence, Term term) {
+    replica_->receive_forward(3, {.incarnation = 1,
+                                  .sequence = sequence,
+                                  .term = term,
+                                  .time_left = 60 * seconds,
+                                  .payload = mem::Buffer::copy(as_bytes("command"))});
+    turn();
+  };
+  const Index last = replica_->core()->last();
+  forwarded(1, 1);
+  EXPECT_EQ(peers_.replies, std::vector{BOP_E_NOT_LEADER});
+  EXPECT_EQ(replica_->core()->last(), last);
+  forwarded(2, 2);
+  forwarded(2, 2);
+  EXPECT_EQ(replica_->core()->last(), last + 1);
+  EXPECT_EQ(peers_.replies.size(), 1u);
+}
+
 }  // namespace
 }  // namespace bop::group
