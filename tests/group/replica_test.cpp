@@ -18,13 +18,29 @@ class Clock final : public port::Clock {
 
 class Timers final : public port::Timers {
  public:
-  std::unique_ptr<port::Timer> make_timer(std::function<void()>) override {
-    class Never final : public port::Timer {
-      void arm(Instant) override {}
-      void cancel() override {}
-    };
-    return std::make_unique<Never>();
+  std::unique_ptr<port::Timer> make_timer(std::function<void()> on_deadline) override {
+    return std::make_unique<One>(*this, std::move(on_deadline));
   }
+  void fire_all() {
+    for (One* timer : std::vector<One*>(all_))
+      if (std::exchange(timer->armed, false)) timer->on_deadline();
+  }
+
+ private:
+  struct One final : port::Timer {
+    One(Timers& timers, std::function<void()> on_deadline)
+        : timers(timers), on_deadline(std::move(on_deadline)) {
+      timers.all_.push_back(this);
+    }
+    ~One() override { std::erase(timers.all_, this); }
+    void arm(Instant) override { armed = true; }
+    void cancel() override { armed = false; }
+
+    Timers& timers;
+    std::function<void()> on_deadline;
+    bool armed = false;
+  };
+  std::vector<One*> all_;
 };
 
 // Remembers what it was given; becomes durable when the test says so.
@@ -33,8 +49,16 @@ class Log final : public log::Log {
   const log::Recovery& recovery() const override { return recovery_; }
   void attach(GroupId, log::Appender* appender) override { this->appender = appender; }
   Status append(const log::Append& append) override {
+    if (full) return fail(BOP_E_LOG_FULL);
     numbers.push_back(append.number);
     if (first.index == 0) first = append.entries[0][0];
+    hard = append.hard;
+    for (const auto& piece : append.entries) {
+      for (const Entry& entry : piece) {
+        terms.resize(entry.index);
+        terms.back() = entry.term;
+      }
+    }
     return {};
   }
   void flush() override {}
@@ -54,7 +78,10 @@ class Log final : public log::Log {
   const Counters& counters() const override { return counters_; }
 
   log::Appender* appender = nullptr;
+  bool full = false;  // whatever room() said before
   std::vector<uint64_t> numbers;
+  std::vector<Term> terms;  // of the entries given, by index - 1
+  raft::HardState hard;
   Entry first;
   std::vector<std::function<void()>> reads;
 
@@ -165,22 +192,22 @@ class ReplicaTest : public testing::Test {
     turn();
   }
 
-  // `leader` has, behind the first entry, its no-op and a command.
-  void hear(NodeId leader, Term term, Index commit) {
+  // `leader` has, behind the first entry, its no-op and a command. More of its commands go from `first`
+  // on.
+  void hear(NodeId leader, Term term, Index commit, Index first = 2, Term before = 1) {
     std::vector<Entry> entries(2);
-    entries[0].kind = EntryKind::noop;
-    entries[1].kind = EntryKind::command;
     for (size_t i = 0; i < entries.size(); ++i) {
+      entries[i].kind = first == 2 && i == 0 ? EntryKind::noop : EntryKind::command;
       entries[i].term = term;
-      entries[i].index = 2 + i;
+      entries[i].index = first + i;
     }
     raft::Message message;
     message.kind = raft::MessageKind::append_request;
     message.from = leader;
     message.to = 1;
     message.term = term;
-    message.log_term = 1;
-    message.index = 1;
+    message.log_term = before;
+    message.index = first - 1;
     message.commit = commit;
     message.entries = entries;
     replica_->receive(message);
@@ -343,6 +370,24 @@ TEST_F(ReplicaTest,
   forwarded(2, 2);
   EXPECT_EQ(replica_->core()->last(), last + 1);
   EXPECT_EQ(peers_.replies.size(), 1u);
+}
+
+TEST_F(ReplicaTest, what_a_full_log_held_back_is_written_as_it_is_when_there_is_room) {
+  ASSERT_TRUE(open(nullptr));
+  log_.full = true;
+  hear(2, 2, 1);
+  hear(2, 2, 1, 4, 2);
+  hear(3, 3, 1, 3, 2);  // replaces all but the first of them
+  EXPECT_EQ(log_.terms, std::vector<Term>{1});
+  log_.full = false;
+  timers_.fire_all();
+  EXPECT_EQ(log_.terms, (std::vector<Term>{1, 2, 3, 3}));
+  EXPECT_EQ(log_.hard.term, 3u);
+  log_is_durable();
+  EXPECT_EQ(replica_->core()->durable(), 4u);
+  // And goes on.
+  hear(3, 3, 1, 5, 3);
+  EXPECT_EQ(log_.terms.size(), 6u);
 }
 
 }  // namespace
