@@ -206,6 +206,12 @@ bool Disk::step() {
   if (stalled_ || operations_.empty()) return false;
   auto next = operations_.begin();
   if (faults_.shuffle) std::advance(next, static_cast<long>(random_.below(operations_.size())));
+  if (faults_.reads_last) {
+    const auto other = std::ranges::find_if(operations_, [](const auto& operation) {
+      return operation.second->kind != DiskOperation::read;
+    });
+    if (other != operations_.end()) next = other;
+  }
   complete(next->first);
   return true;
 }

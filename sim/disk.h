@@ -44,7 +44,8 @@ class Disk : public port::FileSystem {
   };
   struct Faults {
     uint32_t sector_bytes = 512;
-    bool shuffle = false;  // step(): a random operation completes next, not the oldest
+    bool shuffle = false;     // step(): a random operation completes next, not the oldest
+    bool reads_last = false;  // step(): no read completes while something else is under way
   };
 
   explicit Disk(uint64_t seed, Delay delay = nullptr);

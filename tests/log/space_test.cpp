@@ -153,11 +153,12 @@ TEST(LogSpace, a_read_under_way_keeps_its_segment_from_being_used_again) {
   std::optional<Result<std::vector<raft::Entry>>> read;
   rig.log->read(1, 1, 1, [&](auto entries) { read = std::move(entries); });
   // The read waits in the disk's queue while the log goes on through several segments.
-  rig.disk.set_faults({.shuffle = true});
+  rig.disk.set_faults({.reads_last = true});
   for (Index next = 11; next < 1500; next += 10) {
     rig.write(1, 1, next, 10, 2000);
     rig.log->release(1, {1, next});
   }
+  EXPECT_FALSE(read.has_value());
   rig.run();
   ASSERT_TRUE(read.has_value());
   ASSERT_TRUE(*read) << read->error().to_string();
