@@ -354,6 +354,38 @@ TEST(LogSpace, cold_groups_do_not_pin_old_segments) {
   EXPECT_EQ(rig.found(20)->hard, (raft::HardState{8, 3}));
 }
 
+// Killed when the first of several frames with a group's entries is written, or one more.
+TEST(LogSpace, a_kill_between_the_frames_of_a_rewritten_group_loses_nothing) {
+  for (uint64_t seed = 1; seed <= 24; ++seed) {
+    SCOPED_TRACE(seed);
+    Rig rig(seed);
+    rig.options.max_bytes = 12 * rig.options.segment_bytes;
+    rig.options.rewrite_above_bytes = 3 * rig.options.segment_bytes;
+    rig.options.max_frame_bytes = 16 << 10;
+    rig.open(true);
+    rig.write(10, 3, 1, 40, 1000);
+    Index next = 1;
+    while (rig.log->counters().rewritten <= seed / 8) {
+      rig.write(1, 1, next, 10, 2000);
+      next += 10;
+      rig.log->release(1, {1, next - 5});
+      const uint64_t rewritten = rig.log->counters().rewritten;
+      while (rig.log->counters().rewritten == rewritten && rig.step()) {
+      }
+    }
+    const uint64_t writes = rig.log->counters().writes;
+    while (rig.log->counters().writes < writes + seed % 8 && rig.step()) {
+    }
+    rig.kill();
+    rig.open();
+    ASSERT_NE(rig.found(10), nullptr);
+    EXPECT_EQ(rig.found(10)->health, Health::ok) << rig.found(10)->reason;
+    const auto entries = rig.read(10, 1, 1 << 20);
+    ASSERT_TRUE(entries) << entries.error().to_string();
+    EXPECT_EQ(entries->size(), 40u);
+  }
+}
+
 TEST(LogSpace, a_power_loss_while_cold_groups_are_rewritten_loses_nothing) {
   for (uint64_t seed = 1; seed <= 40; ++seed) {
     SCOPED_TRACE(seed);
