@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -102,6 +103,16 @@ TEST_P(HostFiles, a_device_without_room_is_a_full_disk) {
   file->write(0, parts, heard);
   ASSERT_TRUE(rig.run_until([&] { return heard.times > 0; }));
   EXPECT_EQ(heard.result->error().code, BOP_E_DISK_FULL);
+}
+
+TEST_P(HostFiles, a_pipe_in_the_place_of_a_file_is_refused_by_name) {
+  auto rig = GetParam().make();
+  auto& host = static_cast<HostRig&>(*rig);
+  ASSERT_EQ(mkfifo((host.directory.path() + "/pipe").c_str(), 0600), 0);
+  auto file = rig->files().open_now("pipe", {.read_only = true});
+  ASSERT_FALSE(file.has_value());
+  EXPECT_EQ(file.error().code, BOP_E_IO);
+  EXPECT_EQ(file.error().detail, "open of pipe: is a pipe");
 }
 
 TEST_P(HostFiles, a_file_system_without_direct_io_falls_back_to_cached) {

@@ -47,6 +47,11 @@ int open_flags(port::FileOptions options) {
 Result<OpenFile> open_file(int directory, const std::string& name, port::FileOptions options) {
   const int flags = open_flags(options);
   int descriptor = -1;
+  // Opening one would wait for whoever writes to it.
+  struct stat there;
+  if (fstatat(directory, name.c_str(), &there, 0) == 0 && S_ISFIFO(there.st_mode)) {
+    return fail(BOP_E_IO, "open of " + name + ": is a pipe");
+  }
   if (options.direct) {
     descriptor = openat(directory, name.c_str(), flags | O_DIRECT, 0600);
     if (descriptor >= 0) return OpenFile{descriptor, true};
