@@ -55,8 +55,9 @@ typedef struct bop_log_item {
 BOP_API int32_t bop_log_open(const char* directory, bop_log_reader** reader, char* error,
                              size_t error_capacity);
 
-/* The next finding, in the order of the files. Blocks while it reads. NOT_FOUND at the end. Errors:
- * IO. A reader is used by one thread at a time. Since 0.1. */
+/* The next finding, in the order of the files. Blocks while it reads. NOT_FOUND at the end. What keeps
+ * one log from being read is a problem, after which the next log follows. A reader is used by one
+ * thread at a time. Since 0.1. */
 BOP_API int32_t bop_log_next(bop_log_reader* reader, bop_log_item* item);
 
 BOP_API void bop_log_close(bop_log_reader* reader);

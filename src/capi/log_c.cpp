@@ -21,6 +21,7 @@ struct bop_log_reader {
   bop::io::Loop loop;  // completes nothing here: all reading blocks
   std::unique_ptr<bop::io::FileSystem> files;
   std::vector<std::string> directories;  // still to be read, the last first
+  std::string directory;                 // being read
   std::unique_ptr<log::Inspection> inspection;
   struct Group {
     bop_log_item item;
@@ -52,9 +53,9 @@ Status find_logs(bop_log_reader& reader) {
 }
 
 Status open_next(bop_log_reader& reader) {
-  const std::string directory = reader.directories.back();
+  reader.directory = reader.directories.back();
   reader.directories.pop_back();
-  BOP_TRY_ASSIGN(reader.inspection, log::Inspection::open(*reader.files, directory));
+  BOP_TRY_ASSIGN(reader.inspection, log::Inspection::open(*reader.files, reader.directory));
   return {};
 }
 
@@ -64,7 +65,8 @@ Status open_reader(const std::string& directory, bop_log_reader** out) {
                                     reader->loop, directory,
                                     {.backend = bop::io::FileBackend::pool, .pool_threads = 1}));
   BOP_TRY(find_logs(*reader));
-  BOP_TRY(open_next(*reader));
+  // Without folders of shards there is this log or none.
+  if (reader->directories.back() == ".") BOP_TRY(open_next(*reader));
   *out = reader.release();
   return {};
 }
@@ -135,8 +137,17 @@ void take_groups(bop_log_reader& reader) {
   reader.inspection.reset();
 }
 
+// Nothing more can be said of this log; others may follow.
+bool give_up(bop_log_reader& reader, const bop::Error& error, bop_log_item& out) {
+  reader.inspection.reset();
+  out.kind = BOP_LOG_PROBLEM;
+  reader.file = reader.directory;
+  reader.text = error.to_string();
+  return true;
+}
+
 // False: there is nothing more.
-Result<bool> read_next(bop_log_reader& reader, bop_log_item& out) {
+bool read_next(bop_log_reader& reader, bop_log_item& out) {
   for (;;) {
     if (reader.next_group < reader.groups.size()) {
       const bop_log_reader::Group& group = reader.groups[reader.next_group++];
@@ -147,11 +158,13 @@ Result<bool> read_next(bop_log_reader& reader, bop_log_item& out) {
     }
     if (reader.inspection == nullptr) {
       if (reader.directories.empty()) return false;
-      BOP_TRY(open_next(reader));
+      if (const Status opened = open_next(reader); !opened)
+        return give_up(reader, opened.error(), out);
     }
     log::Item item;
-    BOP_TRY_ASSIGN(const bool more, reader.inspection->next(item));
-    if (more) {
+    const Result<bool> more = reader.inspection->next(item);
+    if (!more) return give_up(reader, more.error(), out);
+    if (*more) {
       out = describe(item);
       reader.file = std::move(item.place.file);
       reader.text = std::move(item.text);
@@ -174,9 +187,7 @@ int32_t bop_log_next(bop_log_reader* reader, bop_log_item* item) {
   if (reader == nullptr || item == nullptr) return BOP_E_INVALID_ARGUMENT;
   return guarded([&]() -> int32_t {
     bop_log_item out{};
-    const Result<bool> more = read_next(*reader, out);
-    if (!more) return more.error().code;
-    if (!*more) return BOP_E_NOT_FOUND;
+    if (!read_next(*reader, out)) return BOP_E_NOT_FOUND;
     out.file = reader->file.c_str();
     out.text = reader->text.c_str();
     fill(item, out);
