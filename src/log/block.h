@@ -17,6 +17,7 @@
 namespace bop::log {
 
 inline constexpr size_t block_bytes = 4096;
+inline constexpr uint64_t max_segment_bytes = uint64_t{2} << 30;
 inline constexpr size_t sector_bytes = 512;
 inline constexpr size_t sector_tag_bytes = 12;  // epoch, frame number (low half), checksum
 inline constexpr size_t sector_data_bytes = sector_bytes - sector_tag_bytes;

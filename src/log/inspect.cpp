@@ -8,11 +8,10 @@ Result<std::vector<SegmentFile>> open_segments(port::FileSystem& files,
   BOP_TRY_ASSIGN(const auto names, files.list_now(directory));
   std::vector<SegmentFile> segments;
   for (const std::string& name : names) {
-    SegmentFile segment;
-    segment.number = segment_number(name);
-    if (segment.number == 0) continue;
-    BOP_TRY_ASSIGN(segment.file, files.open_now(directory + "/" + name, {.read_only = true}));
-    BOP_TRY_ASSIGN(segment.size, segment.file->size());
+    const uint32_t number = segment_number(name);
+    if (number == 0) continue;
+    BOP_TRY_ASSIGN(SegmentFile segment,
+                   open_segment(files, directory + "/" + name, number, {.read_only = true}));
     segments.push_back(std::move(segment));
   }
   if (segments.empty()) {

@@ -11,7 +11,7 @@ namespace {
 Status check_options(const Options& options) {
   if (options.log_id == 0) return fail(BOP_E_INVALID_ARGUMENT, "log_id 0");
   if (options.segment_bytes % block_bytes != 0 || options.segment_bytes < (256u << 10) ||
-      options.segment_bytes > (2u << 30)) {
+      options.segment_bytes > max_segment_bytes) {
     return fail(BOP_E_INVALID_ARGUMENT, "segment_bytes: 256 KiB to 2 GiB, a multiple of 4096");
   }
   if (options.max_bytes < 3 * options.segment_bytes) {
@@ -97,11 +97,8 @@ Result<std::vector<SegmentFile>> ShardLog::open_files(bool create) {
   for (const std::string& name : *names) {
     const uint32_t number = segment_number(name);
     if (number == 0) continue;
-    SegmentFile segment;
-    segment.number = number;
-    BOP_TRY_ASSIGN(segment.file,
-                   ports_.files.open_now(directory_ + "/" + name, segments_.file_options()));
-    BOP_TRY_ASSIGN(segment.size, segment.file->size());
+    BOP_TRY_ASSIGN(SegmentFile segment, open_segment(ports_.files, directory_ + "/" + name, number,
+                                                     segments_.file_options()));
     files.push_back(std::move(segment));
   }
   return files;

@@ -26,6 +26,19 @@ const char* words_of(BlockState state) {
 
 }  // namespace
 
+Result<SegmentFile> open_segment(port::FileSystem& files, const std::string& path, uint32_t number,
+                                 port::FileOptions options) {
+  SegmentFile segment;
+  segment.number = number;
+  BOP_TRY_ASSIGN(segment.file, files.open_now(path, options));
+  BOP_TRY_ASSIGN(segment.size, segment.file->size());
+  // One is read into memory as a whole.
+  if (segment.size > max_segment_bytes) {
+    return fail(BOP_E_DAMAGED, files.describe(path) + ": is larger than a segment can be");
+  }
+  return segment;
+}
+
 class Scanner::Memory {
  public:
   explicit Memory(size_t bytes)
@@ -140,7 +153,8 @@ Status Scanner::inspect_blocks(const SegmentFile& segment) {
 
 void Scanner::walk(const SegmentFile& segment, ScanVisitor& visitor) {
   note_missing_segments(segment.number);
-  uint64_t expected_blocks = facts_.size();
+  // A file gets its name when it is whole: without any block it was cut short, too.
+  uint64_t expected_blocks = std::max<uint64_t>(facts_.size(), 1);
   for (uint32_t at = 0; at < facts_.size();) {
     const BlockFacts& block = facts_[at];
     newest_epoch_ = std::max(newest_epoch_, block.newest_epoch);

@@ -25,6 +25,10 @@ struct SegmentFile {
   std::unique_ptr<port::File> file;
 };
 
+// DAMAGED: it is larger than a segment can be.
+Result<SegmentFile> open_segment(port::FileSystem& files, const std::string& path, uint32_t number,
+                                 port::FileOptions options);
+
 struct FrameView {
   BlockHeader header;  // of its first block
   Position end = 0;

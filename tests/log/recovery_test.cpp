@@ -440,6 +440,29 @@ TEST(LogRecovery, a_file_that_was_cut_short_is_suspect) {
   EXPECT_EQ(rig.found(1)->health, Health::suspect);
 }
 
+TEST(LogRecovery, a_file_without_a_byte_is_suspect) {
+  for (const size_t entries : {1, 400}) {  // in the first segment, and in a later one
+    Rig rig;
+    rig.open(true);
+    rig.write(1, 1, 1, entries, 2000);
+    rig.close();
+    std::string last;
+    for (const Item& item : items(rig.disk)) {
+      if (item.kind == ItemKind::frame) last = item.place.file;
+    }
+    auto image = rig.disk.image();
+    ASSERT_TRUE(image.contains("wal/" + segment_name(segment_number(last.substr(4)) + 1)))
+        << "the log could go on there";
+    image.at(last).clear();
+    rig.disk.load(image);
+    rig.open();
+    EXPECT_TRUE(rig.log->recovery().suspect);
+    EXPECT_EQ(rig.log->recovery().place.file, last);
+    EXPECT_EQ(rig.log->recovery().place.offset, 0u);
+    EXPECT_FALSE(is_ok(rig.log->recovery(), 1));
+  }
+}
+
 TEST(LogRecovery, reading_a_damaged_entry_says_where) {
   Rig rig;
   rig.open(true);
