@@ -145,8 +145,12 @@ Status HostedShard::open_log() {
   options.log_id = log_id(identity, options_.shard);
   const std::string directory = "shard" + std::to_string(options_.shard);
   BOP_TRY(ports_.files.make_directory_now(directory));
-  BOP_TRY_ASSIGN(log_, log::Log::open(ports_.files, directory, options, ports_.clock, ports_.timers,
-                                      ports_.post, options_.fresh));
+  auto opened = log::Log::open(ports_.files, directory, options, ports_.clock, ports_.timers,
+                               ports_.post, options_.fresh);
+  if (!opened && opened.error().code == BOP_E_NOT_FORMATTED) {
+    return fail(BOP_E_DAMAGED, opened.error().detail + ", although the directory has served");
+  }
+  BOP_TRY_ASSIGN(log_, std::move(opened));
   const log::Recovery& recovery = log_->recovery();
   say::info("shard {}: log epoch {}, {} frames, {} bytes", options_.shard, recovery.epoch,
             recovery.frames, recovery.bytes);

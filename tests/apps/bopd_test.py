@@ -2,6 +2,7 @@
 """bopd: configuration, format, start and stop of a single node."""
 
 import os
+import shutil
 import signal
 import socket
 import unittest
@@ -128,6 +129,22 @@ listen.peer = "127.0.0.1:{self.port + 3}"
             file.write(b"?")
         _, error = self.bopd("start", "--config", config, code=1)
         self.assertIn("BOP_E_DAMAGED", error)
+
+    def test_does_not_start_on_a_log_that_is_gone_or_larger_than_one_can_be(self):
+        config = self.configure()
+        self.bopd("format", "--config", config)
+        self.stop(self.serving(config))
+        segment = self.path("data", "shard0", "0000000000000001.seg")
+        os.truncate(segment, 1 << 40)
+        _, error = self.bopd("start", "--config", config, code=1)
+        self.assertIn(f"{segment}: is larger than a segment can be (BOP_E_DAMAGED)", error)
+        os.mkdir(self.path("data", "shard1"))
+        out, _ = self.run_program("bop", "log", "inspect", self.path("data"), code=1)
+        self.assertRegex(out.decode(), r"problem +shard0 .*is larger than a segment can be\n")
+        self.assertRegex(out.decode(), r"problem +shard1 .*holds no segment of a log\n")
+        shutil.rmtree(self.path("data", "shard0"))
+        _, error = self.bopd("start", "--config", config, code=1)
+        self.assertIn("holds no log, although the directory has served (BOP_E_DAMAGED)", error)
 
     def test_does_not_start_on_a_directory_in_use(self):
         config = self.configure()
