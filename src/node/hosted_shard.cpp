@@ -145,8 +145,11 @@ Status HostedShard::open_log() {
   options.log_id = log_id(identity, options_.shard);
   const std::string directory = "shard" + std::to_string(options_.shard);
   BOP_TRY(ports_.files.make_directory_now(directory));
+  // What has no group has lost nothing: a shard that the configuration adds later begins anew.
+  const bool empty = std::ranges::none_of(
+      options_.groups, [&](const GroupSpec& group) { return group.shard == options_.shard; });
   auto opened = log::Log::open(ports_.files, directory, options, ports_.clock, ports_.timers,
-                               ports_.post, options_.fresh);
+                               ports_.post, options_.fresh || empty);
   if (!opened && opened.error().code == BOP_E_NOT_FORMATTED) {
     return fail(BOP_E_DAMAGED, opened.error().detail + ", although the directory has served");
   }

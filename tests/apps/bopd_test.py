@@ -35,8 +35,8 @@ listen.peer = "127.0.0.1:{self.port + 3}"
         except OSError:
             return False
 
-    def serving(self, config):
-        process = self.start("start", "--config", config)
+    def serving(self, config, *more):
+        process = self.start("start", "--config", config, *more)
         wait_until(lambda: self.serves(process), "the native port is open")
         return process
 
@@ -174,6 +174,12 @@ listen.peer = "127.0.0.1:{self.port + 3}"
             process = self.serving(config)
             process.send_signal(stop)
             self.assertEqual(process.wait(5), 0)
+
+    def test_goes_on_with_more_shards_than_it_was_formatted_with(self):
+        config = self.configure()
+        self.bopd("format", "--config", config)
+        for shards in (1, 2, 1, 3):
+            self.assertEqual(self.stop(self.serving(config, f"--set=shards={shards}")), 0)
 
     def test_speaks_json_when_it_is_told_to(self):
         config = self.configure('logging.format = "json"')
