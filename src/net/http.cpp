@@ -228,6 +228,15 @@ bool HttpSession::on_header_end() {
     fail_with(400, "a request has one Host field");
     return false;
   }
+  // Section 6.1. Beast takes a body under any other coding for none, or for what was encoded: the
+  // first would let its bytes be read as the next request.
+  const size_t codings = request.count(http::field::transfer_encoding);
+  if (codings > 1 ||
+      (codings == 1 &&
+       !equal_ignoring_case(view(request[http::field::transfer_encoding]), "chunked"))) {
+    fail_with(501, "no transfer coding but chunked is known");
+    return false;
+  }
   const std::string_view expect = view(request[http::field::expect]);
   if (expect.empty() || request.version() < 11 || parser_->is_done()) return true;
   if (!equal_ignoring_case(expect, "100-continue")) {

@@ -257,6 +257,13 @@ TEST_F(Http, what_is_no_request_gets_its_status_and_the_connection_is_closed) {
        "HTTP/1.1 400 Bad Request"},
       {"PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
        "HTTP/1.1 400 Bad Request"},
+      {"PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+       "HTTP/1.1 501 Not Implemented"},
+      {"PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+       "HTTP/1.1 501 Not Implemented"},
+      {"PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n"
+       "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+       "HTTP/1.1 501 Not Implemented"},
       {"PUT / HTTP/1.1\r\nHost: x\r\nExpect: miracles\r\nContent-Length: 5\r\n\r\n",
        "HTTP/1.1 417 Expectation Failed"},
       {"\x16\x03\x01\x02\x01\x01", "HTTP/1.1 400 Bad Request"},  // TLS
