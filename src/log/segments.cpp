@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <span>
+#include <utility>
 
 #include "base/assert.h"
 #include "log/block.h"
@@ -109,6 +110,7 @@ std::vector<std::shared_ptr<Segment>>::iterator Segments::reusable(uint64_t size
 
 void Segments::choose() {
   if (step_ != Step::resting || stopped_ || !owner_.ready) return;
+  if (unsynced_) return sync();
   if (next_ > wanted_) {
     obstacle_ = BOP_OK;
     return remove_released(released_kept);
@@ -165,10 +167,7 @@ void Segments::complete(Result<size_t> result) {
       fill_after_pause();
       break;
     case Step::renaming:
-    case Step::naming:
-      step_ = Step::syncing;
-      files_.sync_directory(directory_, *this);
-      break;
+    case Step::naming: sync(); break;
     case Step::syncing: ready(); break;
     case Step::discarding:
     case Step::removing:
@@ -215,6 +214,12 @@ void Segments::fill_next_piece() {
   opened_->write(filled_, piece, *this);
 }
 
+void Segments::sync() {
+  unsynced_ = false;
+  step_ = Step::syncing;
+  files_.sync_directory(directory_, *this);
+}
+
 void Segments::ready() {
   step_ = Step::resting;
   obstacle_ = BOP_OK;
@@ -228,25 +233,32 @@ void Segments::ready() {
 
 void Segments::after_failure(const Error& error) {
   const bool no_space = error.code == BOP_E_DISK_FULL;
-  const bool making = step_ == Step::opening || step_ == Step::filling;
-  if (!no_space || !making) {
-    step_ = Step::resting;
-    stopped_ = true;
-    return owner_.failed(error);
+  // For lack of a descriptor nothing was begun. The log waits until one is free.
+  const bool not_begun = error.code == BOP_E_OVERLOADED;
+  const Step failed = std::exchange(step_, Step::resting);
+  if (failed == Step::syncing && not_begun) {
+    unsynced_ = true;
+    return retry_later();
   }
-  const bool there = step_ == Step::filling;
-  opened_.reset();
-  if (there) {
+  if (failed == Step::opening && (not_begun || no_space)) {
+    used_bytes_ -= options_.segment_bytes;
+    return no_space ? try_later() : retry_later();
+  }
+  if (failed == Step::filling && no_space) {
+    opened_.reset();
     step_ = Step::discarding;
     return files_.remove(temporary(), *this);
   }
-  step_ = Step::resting;
-  used_bytes_ -= options_.segment_bytes;
-  try_later();
+  stopped_ = true;
+  owner_.failed(error);
 }
 
 void Segments::try_later() {
   obstacle_ = BOP_E_DISK_FULL;
+  retry_later();
+}
+
+void Segments::retry_later() {
   retry_->arm(clock_.now() + retry_after_);
   retry_after_ = std::min(retry_after_ * 2, longest_retry);
 }

@@ -99,6 +99,8 @@ class Segments : private port::Completion {
   void fill_next_piece();
   void after_failure(const Error& error);
   void try_later();
+  void retry_later();
+  void sync();
   void ready();
   std::string temporary() const { return directory_ + "/segment.making"; }
 
@@ -116,6 +118,7 @@ class Segments : private port::Completion {
   uint32_t wanted_ = 0;                                    // up to which they are wanted
   Step step_ = Step::resting;
   bool stopped_ = false;
+  bool unsynced_ = false;  // making_ has its name, but the directory could not be opened
   bop_status obstacle_ = BOP_OK;
   uint64_t used_bytes_ = 0;  // of all files, also of the one in the making
   uint64_t made_ = 0;

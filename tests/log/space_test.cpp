@@ -306,6 +306,25 @@ TEST(LogSpace, a_failure_of_the_device_while_a_segment_is_made_latches) {
   EXPECT_TRUE(rig.log->idle());
 }
 
+TEST(LogSpace, too_many_open_files_hold_the_log_up_and_no_more) {
+  for (const auto kind : {sim::DiskOperation::open, sim::DiskOperation::sync_directory}) {
+    Rig rig;
+    rig.open(true);
+    rig.disk.fail(kind, BOP_E_OVERLOADED, 1, 1000);
+    TestAppender& told = rig.appender(1);
+    ASSERT_TRUE(rig.append(1, 1, 1, 400, 1000));
+    rig.log->flush();
+    rig.pass(10 * seconds);
+    EXPECT_FALSE(told.latch.has_value()) << told.latch->to_string();
+    EXPECT_EQ(told.last_durable, 0u);
+    EXPECT_FALSE(rig.log->healthy(rig.clock.now(), 1 * seconds));
+    rig.disk.heal();
+    rig.pass(10 * seconds);
+    EXPECT_EQ(told.last_durable, 1u);
+    EXPECT_TRUE(rig.log->healthy(rig.clock.now(), 1 * seconds));
+  }
+}
+
 TEST(LogSpace, what_a_crash_left_of_a_segment_in_the_making_is_removed) {
   Rig rig;
   rig.options.segment_bytes = 4u << 20;

@@ -13,6 +13,8 @@ bop_status status_of(int error_number) {
     case EDQUOT:
     case EFBIG: return BOP_E_DISK_FULL;
     case ENOENT: return BOP_E_NOT_FOUND;
+    case EMFILE:
+    case ENFILE: return BOP_E_OVERLOADED;
     default: return BOP_E_IO;
   }
 }

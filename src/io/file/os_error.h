@@ -9,7 +9,7 @@
 namespace bop::io {
 
 // The code that fits: DISK_FULL for no room of whatever kind (ENOSPC, EDQUOT, EFBIG of a file size
-// limit), NOT_FOUND, else IO.
+// limit), NOT_FOUND, OVERLOADED when there are too many open files, else IO.
 bop_status status_of(int error_number);
 
 // "open of wal/3.seg: No space left on device"
