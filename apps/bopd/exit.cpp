@@ -21,6 +21,7 @@ Exit exit_of(int32_t status) {
 }
 
 Exit complain(int32_t status, std::string_view what) {
+  if (what.empty()) what = bop_error_text(status);
   std::fprintf(stderr, "bopd: %.*s (%s)\n", static_cast<int>(what.size()), what.data(),
                bop_error_name(status));
   return exit_of(status);

@@ -1,5 +1,6 @@
 // bopd start, bopd format, bopd config show.
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -68,6 +69,14 @@ void stop(bop_node* node) {
   watchdog.join();
 }
 
+// Connections and the log's segments may need more than the few that a shell gives.
+void take_descriptors() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 }  // namespace
 
 Exit start(const Sources& sources, int die_with) {
@@ -76,6 +85,7 @@ Exit start(const Sources& sources, int die_with) {
     if (getppid() != die_with) return failed;  // it died before this one was told
   }
   const sigset_t signals = block_stop_signals();
+  take_descriptors();
   const Loaded loaded = load(sources);
   if (loaded.status != BOP_OK) return complain(loaded.status, loaded.error);
   const bop_config* config = loaded.config.get();

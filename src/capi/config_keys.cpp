@@ -57,7 +57,9 @@ const Key keys[] = {
      "How often a node says that it lives; at most a third of the election timeout.", 5, 20000},
 
     {"limits.connections", Kind::integer, "4096",
-     "Open connections of each listener for clients; one more is refused.", 1, 1000000},
+     "Open connections of each listener for clients; one more is refused, and so is one that takes "
+     "one of the process's last 64 descriptors.",
+     1, 1000000},
     {"limits.in_flight", Kind::integer, "1024",
      "Requests of one connection under way; beyond, the connection is not read.", 1, 65536},
     {"limits.output_bytes", Kind::integer, "16777216",

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstring>
 #include <new>
+#include <stdexcept>
 #include <string_view>
 
 #include "base/result.h"
@@ -54,6 +55,8 @@ int32_t guarded(Body body) noexcept {
     return body();
   } catch (const std::bad_alloc&) {
     return BOP_E_OVERLOADED;
+  } catch (const std::runtime_error&) {  // Boost throws it for the system's errors
+    return BOP_E_IO;
   } catch (...) {
     return BOP_E_INTERNAL;
   }

@@ -1,9 +1,11 @@
 #include "net/acceptor.h"
 
 #include <errno.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/error.hpp>
@@ -85,7 +87,7 @@ class SocketAcceptor final : public Acceptor {
 
   void take(Socket accepted) {
     error_code error;
-    if (!count_->enter(options_.max_connections)) {
+    if (!leaves_spare(accepted.native_handle()) || !count_->enter(options_.max_connections)) {
       refuse(std::move(accepted));
       return;
     }
@@ -110,8 +112,16 @@ class SocketAcceptor final : public Acceptor {
     std::array<char, 4096> said;
     accepted.read_some(asio::buffer(said), ignored);
     if (std::exchange(refusing_, true)) return;
-    say::warning("{} connections on {} are the limit: more are refused", options_.max_connections,
+    say::warning("{} connections on {} are the limit: more are refused", count_->value(),
                  address_.to_string());
+  }
+
+  // Descriptors are given out from the lowest on: a high one is among the last.
+  bool leaves_spare(int native) const {
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return true;
+    const rlim_t spare = std::min<rlim_t>(options_.spare_descriptors, limit.rlim_cur / 4);
+    return static_cast<rlim_t>(native) + spare < limit.rlim_cur;
   }
 
   static void hand_over(const AcceptTarget& target, int native, const StreamLimits& limits,

@@ -17,7 +17,8 @@ struct ListenOptions {
   Address address;
   StreamLimits limits;
   size_t max_connections = 10'000;  // of this acceptor, on all its loops
-  std::string refusal;              // sent to those beyond, before they are closed
+  size_t spare_descriptors = 32;    // of the process: kept for others, as files and peers need some
+  std::string refusal;              // sent to those beyond either limit, before they are closed
   int backlog = 1024;
 };
 

@@ -1,10 +1,12 @@
 #include "net/acceptor.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <filesystem>
@@ -125,6 +127,32 @@ TEST_F(AcceptorTest, connections_over_the_limit_are_refused_with_a_word) {
   EXPECT_TRUE(run_until([&] { return acceptor->connections() == 1; }));
   PlainClient fourth(acceptor->address());
   EXPECT_TRUE(run_until([&] { return sides.size() == 3; }));
+}
+
+TEST_F(AcceptorTest, connections_leave_descriptors_for_the_rest_of_the_process) {
+  net::ListenOptions options = on_free_port();
+  options.spare_descriptors = 16;
+  options.refusal = "-ERR max number of clients reached\r\n";
+  auto acceptor = listen(options).value();
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit few{96, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+  std::list<PlainClient> clients;
+  std::string got;
+  while (got.empty() && clients.size() < 96) {
+    clients.emplace_back(acceptor->address());
+    const size_t open = sides.size();
+    run_until(
+        [&] { return sides.size() > open || !(got += clients.back().receive_some()).empty(); });
+  }
+  EXPECT_EQ(got, options.refusal);
+  clients.pop_back();
+  std::vector<int> spare;
+  while (spare.size() < 14) spare.push_back(dup(2));
+  EXPECT_TRUE(std::ranges::all_of(spare, [](int taken) { return taken >= 0; }));
+  for (const int taken : spare) close(taken);
+  setrlimit(RLIMIT_NOFILE, &before);
 }
 
 TEST_F(AcceptorTest, a_unix_socket_left_behind_is_replaced_and_one_in_use_is_not) {

@@ -42,10 +42,9 @@ serve::Options serve_options(const Settings& settings, const node::Identity& ide
 }
 
 // What a client is told that is one too many.
-std::string refusal(const std::string& listener, size_t most) {
+std::string refusal(const std::string& listener) {
   if (listener == "resp") return serve::RespSession::refusal();
-  const Error error{BOP_E_OVERLOADED,
-                    "this port has " + std::to_string(most) + " connections, which is its limit"};
+  const Error error{BOP_E_OVERLOADED, "this port has as many connections as it may"};
   return listener == "native" ? serve::NativeSession::refusal(error)
                               : serve::HttpFront::refusal(error);
 }
@@ -79,7 +78,8 @@ Status Listeners::listen(const std::string& name, const std::string& address) {
   net::ListenOptions options;
   BOP_TRY_ASSIGN(options.address, net::parse_address(address));
   options.max_connections = settings_.max_connections;
-  options.refusal = refusal(name, options.max_connections);
+  options.spare_descriptors = 64;
+  options.refusal = refusal(name);
   if (name == "http") options.limits = net::HttpServer::stream_limits({});
   options.limits.max_output_bytes = settings_.max_output_bytes;
   std::vector<net::AcceptTarget> targets;
