@@ -12,7 +12,8 @@ namespace bop::io {
 
 class DirectoryLock {
  public:
-  // DIRECTORY_IN_USE, with the process id of the holder; NOT_FOUND; IO.
+  // DIRECTORY_IN_USE, with the process id of the holder, after a second in which another process did
+  // not let go of it; NOT_FOUND; IO. Blocks.
   static Result<DirectoryLock> take(const std::string& directory);
 
  private:

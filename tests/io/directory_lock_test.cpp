@@ -1,6 +1,7 @@
 #include "io/directory_lock.h"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <optional>
@@ -30,6 +31,27 @@ TEST(DirectoryLock, it_ends_with_its_holder) {
     EXPECT_FALSE(DirectoryLock::take(directory.path()).has_value());
   }
   EXPECT_TRUE(DirectoryLock::take(directory.path()).has_value());
+}
+
+TEST(DirectoryLock, a_process_that_is_about_to_end_is_waited_for) {
+  tests::TemporaryDirectory directory;
+  int taken[2];
+  ASSERT_EQ(pipe(taken), 0);
+  const pid_t other = fork();
+  if (other == 0) {
+    const auto held = DirectoryLock::take(directory.path());
+    const ssize_t told = write(taken[1], "x", 1);
+    usleep(50'000);  // the longer, the surer it is seen; never too short to pass
+    _exit(held && told == 1 ? 0 : 1);
+  }
+  char byte;
+  ASSERT_EQ(read(taken[0], &byte, 1), 1);
+  EXPECT_TRUE(DirectoryLock::take(directory.path()).has_value());
+  int status = 1;
+  EXPECT_EQ(waitpid(other, &status, 0), other);
+  EXPECT_EQ(status, 0);
+  close(taken[0]);
+  close(taken[1]);
 }
 
 TEST(DirectoryLock, a_directory_that_is_not_there_is_an_error) {
