@@ -233,6 +233,7 @@ void Replica::route(Request request) {
 void Replica::stage(const Origin& origin, Instant deadline, mem::Buffer payload) {
   if (payload.size() > ports_.log.largest_payload())
     return defer(origin, BOP_E_TOO_LARGE, "a command that no segment of the log can hold");
+  if (no_room_) return defer(origin, no_room_->code, no_room_->detail);
   if (auto room = ports_.log.room(payload.size() + 64); !room)
     return defer(origin, room.error().code, room.error().detail);
   if (staged_.size() + proposals_.size() >= options_.max_open_proposals)
@@ -514,7 +515,7 @@ void Replica::write(const raft::PersistMark& mark, Index first) {
   append.entries = pieces;
   append.number = mark.number;
   auto written = ports_.log.append(append);
-  if (written) return;
+  if (written) return no_room_.reset();
   if (written.error().code == BOP_E_LATCHED) return halt(written.error());
   if (written.error().code == BOP_E_TOO_LARGE) {
     // From a leader whose segments are larger: no waiting will make room for it.
@@ -523,7 +524,8 @@ void Replica::write(const raft::PersistMark& mark, Index first) {
   // No room: nothing was written, so writing it later is no retry of a failed write.
   held_back_ = mark;
   held_back_first_ = first;
-  say::warning("group {}: {}", options_.name, written.error().to_string());
+  if (!no_room_) say::warning("group {}: {}", options_.name, written.error().to_string());
+  no_room_ = written.error();
   arm();
 }
 

@@ -207,6 +207,7 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   std::deque<raft::PersistMark> unpersisted_;  // given to the log, in order
   raft::PersistMark held_back_;                // the log had no room; written when it has
   Index held_back_first_ = 0;                  // 0: hard state alone
+  std::optional<Error> no_room_;               // why it is held back
 
   Proposals proposals_;
   std::deque<Request> waiting_;  // for a leader
