@@ -115,14 +115,16 @@ void Segments::choose() {
     obstacle_ = BOP_OK;
     return remove_released(released_kept);
   }
+  // Machines need space too, and theirs does not come back: a log that goes on in the segments it has
+  // would leave them none.
+  const auto free = files_.free_bytes();
+  if (free && *free < options_.segment_bytes) return try_later();
   const auto released = reusable(options_.segment_bytes);
   if (released != released_.end()) return recycle(released);
   if (used_bytes_ + options_.segment_bytes > options_.max_bytes) {
     obstacle_ = BOP_E_LOG_FULL;  // until something is released
     return remove_released(0);
   }
-  const auto free = files_.free_bytes();
-  if (free && *free < options_.segment_bytes) return try_later();
   step_ = Step::opening;
   used_bytes_ += options_.segment_bytes;
   auto options = file_options();

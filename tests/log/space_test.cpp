@@ -282,6 +282,30 @@ TEST(LogSpace, a_full_disk_refuses_entries_by_name_and_recovers_by_itself) {
   rig.write(1, 5, next, 1, 3000);
 }
 
+TEST(LogSpace, a_full_disk_refuses_entries_although_segments_could_be_used_again) {
+  Rig rig;
+  rig.open(true);
+  rig.run();
+  Index next = 1;
+  const auto go_on = [&] {
+    for (int i = 0; i < 40; ++i) {
+      if (const Status appended = rig.append(1, 1, next, 1, 50000); !appended)
+        return appended.error().code;
+      ++next;
+      rig.log->flush();
+      rig.run();
+      rig.log->release(1, {1, next - 1});
+    }
+    return BOP_OK;
+  };
+  EXPECT_EQ(go_on(), BOP_OK);
+  rig.disk.set_capacity(rig.disk.used_bytes() + 100000);
+  EXPECT_EQ(go_on(), BOP_E_DISK_FULL);
+  rig.disk.set_capacity(0);
+  rig.pass(10 * seconds);
+  EXPECT_EQ(go_on(), BOP_OK);
+}
+
 TEST(LogSpace, a_segment_that_ran_out_of_disk_in_the_making_is_given_back) {
   Rig rig;
   rig.options.segment_bytes = 4u << 20;

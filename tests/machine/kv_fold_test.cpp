@@ -292,6 +292,25 @@ TEST_F(KvFold, an_error_of_the_store_fails_the_machine_and_nothing_more_is_asked
   EXPECT_EQ(asked, before);
 }
 
+TEST_F(KvFold, a_store_without_space_is_asked_again_until_it_has_some) {
+  replica_.run({put("k", "v")});
+  int left = 2;
+  image_->on_step = [&](StoreImage::Step step) -> Status {
+    if (step != StoreImage::Step::commit || left-- <= 0) return {};
+    return fail(BOP_E_DISK_FULL, "no space");
+  };
+  replica_.settle();
+  replica_.driver().sync();
+  while (left > 0) replica_.offload->step(Lane::writes);
+  EXPECT_EQ(replica_.answers.at(replica_.ask_later(get({"k"}))).status, BOP_OK);
+  EXPECT_EQ(replica_.driver().durable().index, 0u);
+  replica_.finish();
+  EXPECT_FALSE(replica_.failure);
+  EXPECT_EQ(replica_.driver().durable().index, 1u);
+  EXPECT_EQ(image_->synced().position.index, 1u);
+  EXPECT_EQ(image_->committed_records().at("k").value, "v");
+}
+
 TEST_F(KvFold, a_failing_store_halts_a_machine_that_nobody_waits_for_with_the_next_call) {
   replica_.run({put("k", "v")});
   image_->on_step = [&](StoreImage::Step) -> Status { return fail(BOP_E_IO, "the disk failed"); };

@@ -7,6 +7,9 @@
 #include "machine/kv/fold.h"
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
+#include <utility>
 
 #include "base/assert.h"
 #include "machine/kv/seeded_bugs.h"
@@ -17,6 +20,9 @@ namespace {
 
 // How many records ahead a fold brings them near: in their order each is a cache miss or several.
 constexpr size_t records_ahead = 8;
+
+// Before a fold that found no space is tried again.
+constexpr std::chrono::milliseconds pause_without_space(200);
 
 }  // namespace
 
@@ -102,7 +108,11 @@ void Kv::job_done(LayerJob& job) {
   // Whoever lets go of a layer last frees it: let that not be this thread.
   mine->layer.reset();
   if (broken_) return;
-  if (!mine->status) return break_with(mine->status.error());
+  if (!mine->status) {
+    const Error& error = mine->status.error();
+    const bool fold = mine->changes != nullptr;
+    return fold && error.code == BOP_E_DISK_FULL ? fold_again(error) : break_with(error);
+  }
   if (mine->done) mine->done(*mine);
 }
 
@@ -157,12 +167,25 @@ void Kv::start_fold() {
   auto job = std::make_unique<LayerJob>();
   job->layer = frozen_;
   job->changes = std::make_unique<LayerChanges>(*frozen_, frozen_at_);
-  job->work = [this](LayerJob& mine) { return store_->fold(*mine.changes); };
+  job->work = [this](LayerJob& mine) {
+    Status folded = store_->fold(*mine.changes);
+    if (!folded && folded.error().code == BOP_E_DISK_FULL)
+      std::this_thread::sleep_for(pause_without_space);
+    return folded;
+  };
   job->done = [this](LayerJob& mine) { folded(mine); };
   submit(std::move(job));
 }
 
+// The store is as it was before, and the layer answers in its place until there is space.
+void Kv::fold_again(const Error& error) {
+  if (!std::exchange(held_up_, true)) say(2, "folding waits for space: " + error.to_string());
+  fold_stage_ = FoldStage::waiting;
+  start_fold_when_due();
+}
+
 void Kv::folded(LayerJob& job) {
+  held_up_ = false;
   const Progress progress = job.changes->progress();
   frozen_->bases_folded(job.changes->bases_at_points(), job.changes->bases());
   note_points(*frozen_);

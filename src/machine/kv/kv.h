@@ -157,6 +157,7 @@ class Kv final : public ReadsOwner {
   void freeze();
   void start_fold_when_due();
   void start_fold();
+  void fold_again(const Error& error);
   void folded(LayerJob& job);
   void start_sync();
   void complete_syncs();
@@ -187,6 +188,7 @@ class Kv final : public ReadsOwner {
   std::unique_ptr<Store> store_;
   std::unique_ptr<Reads> reads_;
   std::optional<Error> broken_;
+  bool held_up_ = false;  // folding found no space, which was said
 
   std::shared_ptr<Layer> active_;
   std::shared_ptr<Layer> frozen_;

@@ -300,6 +300,24 @@ class MdbxStore final : public Store {
 
   Status fold(Changes& changes) override {
     const Speaking speaking(options_);
+    // It grew as far as it could: with no more space it would fail as before, and say so as loudly.
+    std::error_code ignored;
+    if (full_ && std::filesystem::space(options_.directory, ignored).available <
+                     static_cast<uintmax_t>(growth_bytes))
+      return fail(BOP_E_DISK_FULL, path_ + ": no space to grow");
+    Status folded = fold_now(changes);
+    full_ = !folded && folded.error().code == BOP_E_DISK_FULL;
+    return folded;
+  }
+
+  Status sync() override {
+    const Speaking speaking(options_);
+    BOP_TRY(write_back());
+    return check(mdbx_env_sync_ex(env_.get(), true, false), path_, "sync");
+  }
+
+ private:
+  Status fold_now(Changes& changes) {
     MDBX_txn* txn = nullptr;
     BOP_TRY(check(mdbx_txn_begin(env_.get(), nullptr, MDBX_TXN_READWRITE, &txn), path_,
                   "begin of a fold"));
@@ -310,13 +328,6 @@ class MdbxStore final : public Store {
     return check(mdbx_txn_commit(txn), path_, "commit of a fold");
   }
 
-  Status sync() override {
-    const Speaking speaking(options_);
-    BOP_TRY(write_back());
-    return check(mdbx_env_sync_ex(env_.get(), true, false), path_, "sync");
-  }
-
- private:
   // Has the kernel write what was folded, a piece at a time: all at once, as a sync would, it stands
   // before the log's writes in the device's queue.
   Status write_back() {
@@ -430,6 +441,7 @@ class MdbxStore final : public Store {
   MDBX_dbi meta_ = 0;
   MDBX_txn* reader_ = nullptr;
   Progress opened_;
+  bool full_ = false;  // the last fold found no space
 };
 
 }  // namespace
