@@ -52,6 +52,7 @@ Status Segments::remove_leftovers() {
 Status Segments::make_now(uint32_t number) {
   auto options = file_options();
   options.create = true;
+  options.reserve_bytes = options_.segment_bytes;
   BOP_TRY_ASSIGN(auto file, files_.open_now(temporary(), options));
   for (uint64_t offset = 0; offset < options_.segment_bytes; offset += large_piece_bytes) {
     const size_t size = std::min<uint64_t>(large_piece_bytes, options_.segment_bytes - offset);
@@ -129,6 +130,7 @@ void Segments::choose() {
   used_bytes_ += options_.segment_bytes;
   auto options = file_options();
   options.create = true;
+  options.reserve_bytes = options_.segment_bytes;
   files_.open(temporary(), options, opened_, *this);
 }
 

@@ -41,6 +41,8 @@ struct FileOptions {
   bool read_only = false;
   bool direct = false;       // bypass the page cache; falls back to cached where it cannot be had
   bool synchronous = false;  // each write is on the device when it completes
+  // With `create`: space for so many bytes is had, where the file system can tell, or nothing made.
+  uint64_t reserve_bytes = 0;
 };
 
 class File {

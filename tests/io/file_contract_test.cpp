@@ -92,6 +92,17 @@ TEST_P(HostFiles, a_write_over_the_size_limit_is_a_full_disk_and_names_the_file)
   EXPECT_EQ(file->write_now(4096, as_bytes("x")).error().code, BOP_E_DISK_FULL);
 }
 
+TEST_P(HostFiles, space_that_is_reserved_is_there_or_no_file_is_made) {
+  auto rig = GetParam().make();
+  auto file = rig->files().open_now("a", {.create = true, .reserve_bytes = 8192}).value();
+  EXPECT_EQ(file->size(), 0u);
+  const auto none =
+      rig->files().open_now("b", {.create = true, .reserve_bytes = uint64_t{1} << 50});
+  ASSERT_FALSE(none.has_value());
+  EXPECT_EQ(none.error().code, BOP_E_DISK_FULL);
+  EXPECT_EQ(rig->files().list_now("."), std::vector<std::string>{"a"});
+}
+
 TEST_P(HostFiles, a_device_without_room_is_a_full_disk) {
   if (access("/dev/full", W_OK) != 0) GTEST_SKIP() << "no /dev/full here";
   auto backend =

@@ -42,9 +42,7 @@ int open_flags(port::FileOptions options) {
   return flags;
 }
 
-}  // namespace
-
-Result<OpenFile> open_file(int directory, const std::string& name, port::FileOptions options) {
+Result<OpenFile> open_at(int directory, const std::string& name, port::FileOptions options) {
   const int flags = open_flags(options);
   int descriptor = -1;
   // Opening one would wait for whoever writes to it.
@@ -62,6 +60,21 @@ Result<OpenFile> open_file(int directory, const std::string& name, port::FileOpt
   descriptor = openat(directory, name.c_str(), flags, 0600);
   if (descriptor < 0) return os_failure(errno, "open", name);
   return OpenFile{descriptor, false};
+}
+
+}  // namespace
+
+Result<OpenFile> open_file(int directory, const std::string& name, port::FileOptions options) {
+  BOP_TRY_ASSIGN(const OpenFile opened, open_at(directory, name, options));
+  const auto bytes = static_cast<off_t>(options.reserve_bytes);
+  if (bytes == 0) return opened;
+  // The file stays as long as what is written.
+  if (fallocate(opened.descriptor, FALLOC_FL_KEEP_SIZE, 0, bytes) == 0) return opened;
+  const int error = errno;
+  if (error == EOPNOTSUPP || error == EINTR) return opened;
+  close(opened.descriptor);
+  unlinkat(directory, name.c_str(), 0);
+  return os_failure(error, "reserving space", name);
 }
 
 PosixFile::PosixFile(OpenFile open, std::string name, Engine& engine, OperationPool& operations)
