@@ -114,18 +114,24 @@ void Segments::choose() {
   if (unsynced_) return sync();
   if (next_ > wanted_) {
     obstacle_ = BOP_OK;
-    return remove_released(released_kept);
+    remove_released(released_kept);
+    return;
   }
-  // Machines need space too, and theirs does not come back: a log that goes on in the segments it has
-  // would leave them none.
+  // Machines need space too, and theirs does not come back. So that they have some, what was released is
+  // given back first, and a log without it waits.
   const auto free = files_.free_bytes();
-  if (free && *free < options_.segment_bytes) return try_later();
+  if (free && *free < options_.segment_bytes) {
+    if (!remove_released(0)) try_later();
+    return;
+  }
   const auto released = reusable(options_.segment_bytes);
   if (released != released_.end()) return recycle(released);
   if (used_bytes_ + options_.segment_bytes > options_.max_bytes) {
     obstacle_ = BOP_E_LOG_FULL;  // until something is released
-    return remove_released(0);
+    remove_released(0);
+    return;
   }
+  if (free && *free < 2 * options_.segment_bytes) return try_later();
   step_ = Step::opening;
   used_bytes_ += options_.segment_bytes;
   auto options = file_options();
@@ -141,14 +147,15 @@ void Segments::recycle(std::vector<std::shared_ptr<Segment>>::iterator released)
   files_.rename(path(making_->number), path(next_), *this);
 }
 
-void Segments::remove_released(size_t kept) {
-  if (released_.size() <= kept) return;
+bool Segments::remove_released(size_t kept) {
+  if (released_.size() <= kept) return false;
   const auto released = reusable(0);
-  if (released == released_.end()) return;
+  if (released == released_.end()) return false;
   making_ = std::move(*released);
   released_.erase(released);
   step_ = Step::removing;
   files_.remove(path(making_->number), *this);
+  return true;
 }
 
 void Segments::complete(Result<size_t> result) {

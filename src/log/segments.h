@@ -90,7 +90,7 @@ class Segments : private port::Completion {
 
   void complete(Result<size_t> result) override;
   void choose();
-  void remove_released(size_t kept);
+  bool remove_released(size_t kept);  // begins to
   // The first released segment that nobody reads, of the size wanted or of any; end: none.
   std::vector<std::shared_ptr<Segment>>::iterator reusable(uint64_t size);
   void recycle(std::vector<std::shared_ptr<Segment>>::iterator released);

@@ -282,7 +282,7 @@ TEST(LogSpace, a_full_disk_refuses_entries_by_name_and_recovers_by_itself) {
   rig.write(1, 5, next, 1, 3000);
 }
 
-TEST(LogSpace, a_full_disk_refuses_entries_although_segments_could_be_used_again) {
+TEST(LogSpace, a_disk_without_much_space_gets_back_what_was_released_before_entries_are_refused) {
   Rig rig;
   rig.open(true);
   rig.run();
@@ -298,9 +298,16 @@ TEST(LogSpace, a_full_disk_refuses_entries_although_segments_could_be_used_again
     }
     return BOP_OK;
   };
+  const uint64_t segment = rig.options.segment_bytes;
   EXPECT_EQ(go_on(), BOP_OK);
+  const uint64_t before = rig.log->used_bytes();
   rig.disk.set_capacity(rig.disk.used_bytes() + 100000);
+  EXPECT_EQ(go_on(), BOP_OK);
+  EXPECT_EQ(rig.log->used_bytes(), before - segment);
+  // Others take all but half a segment.
+  rig.disk.set_capacity(2 * segment + segment / 2);
   EXPECT_EQ(go_on(), BOP_E_DISK_FULL);
+  EXPECT_EQ(rig.log->used_bytes(), segment);
   rig.disk.set_capacity(0);
   rig.pass(10 * seconds);
   EXPECT_EQ(go_on(), BOP_OK);

@@ -1,8 +1,6 @@
 #include "machine/kv/store_mdbx.h"
 
-#include <fcntl.h>
 #include <mdbx.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
@@ -12,6 +10,7 @@
 #include <filesystem>
 
 #include "base/assert.h"
+#include "mem/page_cache.h"
 
 namespace bop::machine::kv {
 
@@ -22,7 +21,6 @@ constexpr intptr_t growth_bytes = 16 << 20;
 constexpr intptr_t shrink_bytes = 256 << 20;
 // Pages that a fold keeps in memory before it writes some early.
 constexpr uint64_t dirty_pages = 16384;
-constexpr off_t write_back_bytes = 4 << 20;
 constexpr unsigned meta_pages = 3;
 
 constexpr uint32_t progress_version = 1;
@@ -328,23 +326,10 @@ class MdbxStore final : public Store {
     return check(mdbx_txn_commit(txn), path_, "commit of a fold");
   }
 
-  // Has the kernel write what was folded, a piece at a time: all at once, as a sync would, it stands
-  // before the log's writes in the device's queue.
   Status write_back() {
-#ifdef __linux__
     mdbx_filehandle_t file;
     BOP_TRY(check(mdbx_env_get_fd(env_.get(), &file), path_, "sync"));
-    struct stat about;
-    if (fstat(file, &about) != 0) return check(errno, path_, "sync");
-    constexpr unsigned both =
-        SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
-    for (off_t at = 0; at < about.st_size; at += write_back_bytes) {
-      // What it says of earlier writes it says once: an error is the sync's.
-      if (sync_file_range(file, at, write_back_bytes, both) != 0)
-        return check(errno, path_, "sync");
-    }
-#endif
-    return {};
+    return check(mem::write_back(file), path_, "sync");
   }
 
   Status configure() {
