@@ -213,6 +213,8 @@ Status HostedShard::open_replica(const GroupSpec& spec) {
                                   .host = *this,
                                   .offload = *hosted.offload};
   BOP_TRY_ASSIGN(hosted.replica, group::Replica::open(options, ports, found));
+  // The names of the files that the machine made: what is in them it syncs itself.
+  BOP_TRY(ports_.files.sync_directory_now(directory));
   replicas_.emplace(spec.id, std::move(hosted));
   return {};
 }
