@@ -784,7 +784,9 @@ void Replica::expire(bool all) {
       continue;
     if (read.request.deadline <= now) {
       defer({.caller = read.request.caller, .token = read.request.token}, BOP_E_TIMEOUT,
-            "no leader confirmed the read before the deadline");
+            read.stage == ReadSlot::Stage::asked
+                ? "no leader confirmed the read before the deadline"
+                : "this node did not get what the leader had before the deadline");
       read.request = {};
       // Its place in waiting_reads_ is skipped when it comes up; until then the slot is not reused.
       if (read.stage == ReadSlot::Stage::asked) free_reads_.push_back(slot);

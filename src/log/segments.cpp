@@ -131,7 +131,6 @@ void Segments::choose() {
     remove_released(0);
     return;
   }
-  if (free && *free < 2 * options_.segment_bytes) return try_later();
   step_ = Step::opening;
   used_bytes_ += options_.segment_bytes;
   auto options = file_options();
