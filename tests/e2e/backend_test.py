@@ -23,8 +23,13 @@ def ring_is_allowed():
 
 def has_ring(node):
     folder = f"/proc/{node.pid}/fd"
-    links = [os.readlink(os.path.join(folder, name)) for name in os.listdir(folder)]
-    return any("io_uring" in link for link in links)
+    for name in os.listdir(folder):
+        try:
+            if "io_uring" in os.readlink(os.path.join(folder, name)):
+                return True
+        except FileNotFoundError:  # it was closed meanwhile
+            pass
+    return False
 
 
 class Backend(Case):
