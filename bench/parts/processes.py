@@ -1,5 +1,6 @@
 """Processes that are measured: started, ended by pid, their CPU time read from /proc."""
 
+import contextlib
 import json
 import os
 import signal
@@ -23,8 +24,9 @@ def cpu_us(pids):
     total = 0
     for pid in pids:
         for task in os.listdir(f"/proc/{pid}/task"):
-            with open(f"/proc/{pid}/task/{task}/schedstat", encoding="ascii") as file:
-                total += int(file.read().split()[0])
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that ended meanwhile
+                with open(f"/proc/{pid}/task/{task}/schedstat", encoding="ascii") as file:
+                    total += int(file.read().split()[0])
     return total / 1000
 
 
