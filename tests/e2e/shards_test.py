@@ -69,6 +69,9 @@ class Shards(Case):
         dead = cluster.node(nodes[0].group("accounts")["leader"])
         dead.kill()
         left = [node for node in nodes if node is not dead]
+        # Until they noticed, a write that they send to the dead one ends as of unknown outcome.
+        wait_until(lambda: all(node.group(group)["leader"] not in (None, dead.id) for node in left for group in GROUPS),
+                   "every group has a leader that lives")
         cluster.wait_until_ready(left)
         self.write_and_read_everywhere(left, "without")
         for group in GROUPS:
