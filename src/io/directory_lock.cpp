@@ -29,28 +29,32 @@ void write_holder(int file) {
   [[maybe_unused]] const ssize_t written = pwrite(file, holder.data(), holder.size(), 0);
 }
 
-// A process that was killed holds it until the last of its threads has ended, which is after the one
-// that killed it was told so.
-constexpr int patience_ms = 1000;
-
 // 0, or an errno.
-int lock(int file) {
-  for (int waited_ms = 0;; waited_ms += 10) {
-    if (flock(file, LOCK_EX | LOCK_NB) == 0) return 0;
+int lock(int file, const DirectoryLock::Patience& patience) {
+  while (flock(file, LOCK_EX | LOCK_NB) != 0) {
     const int error = errno;
     const bool ours = read_holder(file) == std::to_string(getpid());
-    if (error != EWOULDBLOCK || ours || waited_ms >= patience_ms) return error;
-    usleep(10'000);
+    if (error != EWOULDBLOCK || ours || !patience()) return error;
   }
+  return 0;
 }
 
 }  // namespace
 
-Result<DirectoryLock> DirectoryLock::take(const std::string& directory) {
+// A process that was killed holds it until the last of its threads has ended, which is after the one
+// that killed it was told so.
+DirectoryLock::Patience DirectoryLock::a_second() {
+  return [tries = 100]() mutable {
+    usleep(10'000);
+    return tries-- > 0;
+  };
+}
+
+Result<DirectoryLock> DirectoryLock::take(const std::string& directory, const Patience& patience) {
   const std::string path = (std::filesystem::path(directory) / "lock").string();
   Descriptor file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (!file) return os_failure(errno, "open", path);
-  if (const int error = lock(file.get()); error != 0) {
+  if (const int error = lock(file.get(), patience); error != 0) {
     if (error != EWOULDBLOCK) return os_failure(error, "lock", path);
     const std::string holder = read_holder(file.get());
     return fail(BOP_E_DIRECTORY_IN_USE,

@@ -2,6 +2,7 @@
 // of when the process ends, however it ends.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <utility>
 
@@ -12,9 +13,13 @@ namespace bop::io {
 
 class DirectoryLock {
  public:
-  // DIRECTORY_IN_USE, with the process id of the holder, after a second in which another process did
-  // not let go of it; NOT_FOUND; IO. Blocks.
-  static Result<DirectoryLock> take(const std::string& directory);
+  // Called while another process holds it, before each further try; false: that was enough.
+  using Patience = std::function<bool()>;
+  static Patience a_second();
+
+  // DIRECTORY_IN_USE, with the process id of the holder, when patience ended; NOT_FOUND; IO. Blocks.
+  static Result<DirectoryLock> take(const std::string& directory,
+                                    const Patience& patience = a_second());
 
  private:
   explicit DirectoryLock(Descriptor file) : file_(std::move(file)) {}

@@ -13,7 +13,7 @@
 // the device is the log's for as long as the last one took, as long as the segment is filled twice as
 // fast as the log comes to need it.
 //
-// Every failure but "no space" is told to the owner, who latches.
+// No space and no descriptor are waited for; every other failure is told to the owner, who latches.
 #pragma once
 
 #include <functional>

@@ -81,7 +81,7 @@ class FileSystem {
   // Blocking.
   virtual Result<std::unique_ptr<File>> open_now(const std::string& name, FileOptions options) = 0;
   virtual Result<std::vector<std::string>> list_now(const std::string& directory) = 0;  // sorted
-  // Parents too; may exist. Those made are durable.
+  // Parents too; may exist. They are durable when it returns.
   virtual Status make_directory_now(const std::string& name) = 0;
   virtual Status remove_now(const std::string& name) = 0;
   virtual Status rename_now(const std::string& from, const std::string& to) = 0;

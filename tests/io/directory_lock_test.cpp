@@ -4,7 +4,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <optional>
+#include <string>
+#include <utility>
 
 #include "temporary_directory.h"
 
@@ -33,25 +34,62 @@ TEST(DirectoryLock, it_ends_with_its_holder) {
   EXPECT_TRUE(DirectoryLock::take(directory.path()).has_value());
 }
 
+// A process that takes the lock and keeps it until end().
+class Holder {
+ public:
+  explicit Holder(const std::string& directory) {
+    int taken[2], kept[2];
+    EXPECT_EQ(pipe(taken), 0);
+    EXPECT_EQ(pipe(kept), 0);
+    process_ = fork();
+    if (process_ == 0) {
+      close(kept[1]);
+      const auto held = DirectoryLock::take(directory);
+      char byte = 'x';
+      const bool told = write(taken[1], &byte, 1) == 1;
+      const bool ended = read(kept[0], &byte, 1) == 0;
+      _exit(held && told && ended ? 0 : 1);
+    }
+    close(taken[1]);
+    close(kept[0]);
+    kept_ = kept[1];
+    char byte;
+    EXPECT_EQ(read(taken[0], &byte, 1), 1);
+    close(taken[0]);
+  }
+  void end() {
+    close(kept_);
+    int status = 1;
+    EXPECT_EQ(waitpid(process_, &status, 0), process_);
+    EXPECT_EQ(status, 0);
+  }
+
+ private:
+  pid_t process_ = 0;
+  int kept_ = 0;
+};
+
 TEST(DirectoryLock, a_process_that_is_about_to_end_is_waited_for) {
   tests::TemporaryDirectory directory;
-  int taken[2];
-  ASSERT_EQ(pipe(taken), 0);
-  const pid_t other = fork();
-  if (other == 0) {
-    const auto held = DirectoryLock::take(directory.path());
-    const ssize_t told = write(taken[1], "x", 1);
-    usleep(50'000);  // the longer, the surer it is seen; never too short to pass
-    _exit(held && told == 1 ? 0 : 1);
-  }
-  char byte;
-  ASSERT_EQ(read(taken[0], &byte, 1), 1);
-  EXPECT_TRUE(DirectoryLock::take(directory.path()).has_value());
-  int status = 1;
-  EXPECT_EQ(waitpid(other, &status, 0), other);
-  EXPECT_EQ(status, 0);
-  close(taken[0]);
-  close(taken[1]);
+  Holder holder(directory.path());
+  bool ended = false;
+  const auto taken = DirectoryLock::take(directory.path(), [&] {
+    if (!std::exchange(ended, true)) holder.end();
+    return true;
+  });
+  EXPECT_TRUE(taken.has_value());
+  EXPECT_TRUE(ended) << "it was not tried while the other held it";
+}
+
+TEST(DirectoryLock, one_that_another_process_keeps_is_refused_when_patience_ends) {
+  tests::TemporaryDirectory directory;
+  Holder holder(directory.path());
+  int tries = 0;
+  const auto taken = DirectoryLock::take(directory.path(), [&] { return ++tries < 3; });
+  ASSERT_FALSE(taken.has_value());
+  EXPECT_EQ(taken.error().code, BOP_E_DIRECTORY_IN_USE);
+  EXPECT_EQ(tries, 3);
+  holder.end();
 }
 
 TEST(DirectoryLock, a_directory_that_is_not_there_is_an_error) {

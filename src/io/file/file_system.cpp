@@ -171,10 +171,9 @@ Status HostFileSystem::make_directory_now(const std::string& name) {
   for (size_t end = 0; end < name.size();) {
     end = std::min(name.find('/', end + 1), name.size());
     const std::string upper = name.substr(0, end);
-    if (mkdirat(directory_.get(), upper.c_str(), 0700) != 0) {
-      if (errno == EEXIST) continue;
+    // One that is there may have been made by a process that did not come to sync it.
+    if (mkdirat(directory_.get(), upper.c_str(), 0700) != 0 && errno != EEXIST)
       return os_failure(errno, "making directory", upper);
-    }
     const size_t slash = upper.rfind('/');
     BOP_TRY(
         io::sync_directory(directory_.get(), slash == upper.npos ? "." : upper.substr(0, slash)));
