@@ -15,7 +15,7 @@ using namespace bop::raft;
 class Host {
  public:
   Host(Reader& in, uint8_t options)
-      : in_(in), self_(self_of(options)), core_(settings(options), restored(), 0) {
+      : in_(in), self_(self_of(options)), core_(config(options), restored(), 0) {
     step();
   }
 
@@ -41,8 +41,8 @@ class Host {
  private:
   static NodeId self_of(uint8_t options) { return 1 + options % 5; }  // 4: learner, 5: outsider
 
-  static Settings settings(uint8_t options) {
-    Settings s;
+  static Config config(uint8_t options) {
+    Config s;
     s.self = self_of(options);
     s.quiet = (options & 8) == 0;
     s.max_append_entries = 4;
@@ -106,13 +106,13 @@ class Host {
     const uint8_t flags = in_.u8();
     m.ok = flags & 1;
     m.quiet = flags & 2;
-    m.room = static_cast<Room>(flags / 8 % 3);
+    m.log_capacity = static_cast<LogCapacity>(flags / 8 % 3);
     if (flags & 4) {
       received_.push_back(entries());
       m.entries = received_.back();
     }
-    events_.push_back(
-        Receive{m, m.entries.empty() ? static_cast<Room>(flags / 32 % 3) : Room::some});
+    events_.push_back(Receive{
+        m, m.entries.empty() ? static_cast<LogCapacity>(flags / 32 % 3) : LogCapacity::available});
   }
 
   void load() {

@@ -28,8 +28,8 @@ uint64_t seed_of(GroupId group, const raft::Entry& entry) {
 }
 
 // The core's seed must be another one at each start.
-raft::Settings raft_settings(const ReplicaOptions& options) {
-  raft::Settings settings = options.raft;
+raft::Config raft_config(const ReplicaOptions& options) {
+  raft::Config settings = options.raft;
   uint8_t epoch[8];
   store_le<uint64_t>(epoch, options.epoch);
   settings.seed = hash64(Bytes(epoch), options.raft.seed);
@@ -56,11 +56,11 @@ bool any_command(std::span<const raft::Entry> entries) {
 }
 
 // A log that only gathers too much has room soon.
-raft::Room room_without(bop_status obstacle) {
+raft::LogCapacity capacity_without(bop_status obstacle) {
   switch (obstacle) {
-    case BOP_E_LOG_FULL: return raft::Room::log_full;
-    case BOP_E_DISK_FULL: return raft::Room::disk_full;
-    default: return raft::Room::some;
+    case BOP_E_LOG_FULL: return raft::LogCapacity::log_full;
+    case BOP_E_DISK_FULL: return raft::LogCapacity::disk_full;
+    default: return raft::LogCapacity::available;
   }
 }
 
@@ -160,7 +160,7 @@ bop::Status Replica::restore(const log::RecoveredGroup& recovered) {
                                    std::to_string(term));
   applied_ = seeded(Bug::skip_after_restart) ? restored.last : machine.index;
   released_ = restored.before_first.index;
-  core_ = std::make_unique<raft::Core>(raft_settings(options_), restored, ports_.clock.now());
+  core_ = std::make_unique<raft::Core>(raft_config(options_), restored, ports_.clock.now());
   return {};
 }
 
@@ -190,7 +190,7 @@ bop::Status Replica::bootstrap() {
   restored.hard = append.hard;
   restored.runs = {{.first = 1, .term = 1}};
   restored.last = 1;
-  core_ = std::make_unique<raft::Core>(raft_settings(options_), restored, ports_.clock.now());
+  core_ = std::make_unique<raft::Core>(raft_config(options_), restored, ports_.clock.now());
   return {};
 }
 
@@ -314,17 +314,17 @@ void Replica::ask_read(size_t slot) {
 void Replica::receive(const raft::Message& message) {
   if (halted_ || !started_) return;
   raft::Message own = message;
-  raft::Room room = raft::Room::some;
+  raft::LogCapacity log_capacity = raft::LogCapacity::available;
   if (!own.entries.empty()) {
     // Without room in the log the entries are as good as lost: the leader sends them again, and what
     // remains of the message still says that it leads.
     const auto free = ports_.log.room(bytes_of(own.entries), any_command(own.entries));
     if (!free) {
       own.entries = {};
-      room = room_without(free.error().code);
+      log_capacity = capacity_without(free.error().code);
     }
   }
-  events_.push_back(raft::Receive{own, room});
+  events_.push_back(raft::Receive{own, log_capacity});
   touch();
 }
 

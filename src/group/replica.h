@@ -34,7 +34,7 @@ struct ReplicaOptions {
   GroupId id = 0;
   std::string name;
   raft::Configuration configuration;  // of a new group; later the log's own
-  raft::Settings raft;
+  raft::Config raft;
   const bop_machine_table* machine = nullptr;
   std::string machine_directory;      // empty: memory only
   std::string machine_configuration;  // JSON or empty

@@ -21,8 +21,8 @@ constexpr size_t max_trace_bytes = 64;
 constexpr uint16_t flag_trace = 1;  // of a frame: the extension begins with a trace context
 constexpr uint16_t flag_ok = 1;     // of a raft item
 constexpr uint16_t flag_quiet = 2;
-constexpr unsigned room_shift = 2;
-constexpr uint16_t room_mask = 3;
+constexpr unsigned log_capacity_shift = 2;
+constexpr uint16_t log_capacity_mask = 3;
 constexpr size_t kept_runs = 64;  // vectors kept for the next turn
 constexpr size_t kept_run_entries = 4096;
 
@@ -92,7 +92,7 @@ bool PeerFrameWriter::add(const RaftItem& item, EntriesCache* cache) {
   }
   const uint16_t flags =
       static_cast<uint16_t>((message.ok ? flag_ok : 0) | (message.quiet ? flag_quiet : 0) |
-                            static_cast<unsigned>(message.room) << room_shift);
+                            static_cast<unsigned>(message.log_capacity) << log_capacity_shift);
   uint8_t* to = this->item(PeerItemKind::raft, static_cast<uint8_t>(message.kind), flags,
                            item.group, item.generation, raft_bytes, entries_bytes);
   if (to == nullptr) return false;
@@ -386,8 +386,10 @@ Status PeerDecoder::decode_raft(const mem::Buffer& frame, const PeerHeader& head
   message.round = body.u64();
   message.ok = (flags & flag_ok) != 0;
   message.quiet = (flags & flag_quiet) != 0;
-  message.room = static_cast<raft::Room>(flags >> room_shift & room_mask);
-  if (message.room > raft::Room::disk_full) return std::unexpected(malformed("raft"));
+  message.log_capacity =
+      static_cast<raft::LogCapacity>(flags >> log_capacity_shift & log_capacity_mask);
+  if (message.log_capacity > raft::LogCapacity::disk_full)
+    return std::unexpected(malformed("raft"));
   if (!body.ok()) return std::unexpected(malformed("raft"));
   if (body.remaining() != 0) {
     if (message.kind != raft::MessageKind::append_request) {

@@ -47,14 +47,14 @@ void enter_term(State& s, Term term, NodeId vote) {
   s.reply = {};
   s.owed_vote = 0;
   s.granted_by_self = false;
-  for (Peer& peer : s.peers) peer.granted = false;
+  for (Progress& peer : s.peers) peer.granted = false;
   s.update->role_changed = true;
 }
 
 // The voter with the longest log, who can win at once.
 NodeId best_successor(const State& s) {
-  const Peer* best = nullptr;
-  for (const Peer& peer : s.peers) {
+  const Progress* best = nullptr;
+  for (const Progress& peer : s.peers) {
     if (!peer.voter) continue;
     if (best == nullptr || peer.match > best->match ||
         (peer.match == best->match && peer.round > best->round))
@@ -64,10 +64,10 @@ NodeId best_successor(const State& s) {
 }
 
 void stop_leading(State& s, NodeId successor) {
-  for (const Peer& peer : s.peers)
+  for (const Progress& peer : s.peers)
     send(s, peer.id, MessageKind::stopped_leading).ok = peer.id == successor;
   refuse_reads(s);
-  for (Peer& peer : s.peers) {
+  for (Progress& peer : s.peers) {
     start_probing(s, peer, s.last() + 1);
     peer.quiet = false;
   }
@@ -81,18 +81,18 @@ void start_leading(State& s) {
   // Heartbeats and rounds of this term are those from here on.
   ++s.round;
   s.quorum_check_round = s.round;
-  s.quorum_check_at = s.now + s.settings.election_timeout;
-  s.heartbeat_at = s.now + s.settings.heartbeat_interval;
+  s.quorum_check_at = s.now + s.config.election_timeout;
+  s.heartbeat_at = s.now + s.config.heartbeat_interval;
   s.election_at = never;
   s.leader_term = s.hard.term;
-  for (Peer& peer : s.peers) {
+  for (Progress& peer : s.peers) {
     start_probing(s, peer, s.last() + 1);
     peer.matched = false;
     peer.match = peer.commit = peer.told_commit = 0;
     peer.round = 0;
     peer.quiet = peer.load_failed = false;
-    peer.room = Room::some;
-    peer.window_bytes = s.settings.max_append_bytes;
+    peer.log_capacity = LogCapacity::available;
+    peer.window_bytes = s.config.max_append_bytes;
   }
 }
 
@@ -110,7 +110,7 @@ void become_follower(State& s, Term term, NodeId leader) {
 void become_pre_candidate(State& s) {
   change_role(s, Role::pre_candidate);
   set_leader(s, 0);
-  for (Peer& peer : s.peers) peer.granted = false;
+  for (Progress& peer : s.peers) peer.granted = false;
   s.granted_by_self = true;  // nothing is promised yet, so nothing has to be durable
   arm_election(s);
 }
@@ -118,13 +118,13 @@ void become_pre_candidate(State& s) {
 // Paper §5.2: "increments its current term [...] votes for itself".
 void become_candidate(State& s) {
   change_role(s, Role::candidate);
-  enter_term(s, s.hard.term + 1, s.settings.self);
+  enter_term(s, s.hard.term + 1, s.config.self);
   arm_election(s);
 }
 
 void become_leader(State& s) {
   change_role(s, Role::leader);
-  set_leader(s, s.settings.self);
+  set_leader(s, s.config.self);
   start_leading(s);
   // Entries of earlier terms are committed through it (§5.4.2, §8).
   Propose noop;

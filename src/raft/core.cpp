@@ -21,13 +21,13 @@ bool contains(const std::vector<NodeId>& ids, NodeId id) {
   return std::ranges::find(ids, id) != ids.end();
 }
 
-std::vector<Peer> peers_of(const Configuration& configuration, NodeId self) {
-  std::vector<Peer> peers;
+std::vector<Progress> peers_of(const Configuration& configuration, NodeId self) {
+  std::vector<Progress> peers;
   for (NodeId id : configuration.voters)
     if (id != self) peers.emplace_back().id = id, peers.back().voter = true;
   for (NodeId id : configuration.learners)
     if (id != self) peers.emplace_back().id = id;
-  std::ranges::sort(peers, {}, &Peer::id);
+  std::ranges::sort(peers, {}, &Progress::id);
   return peers;
 }
 
@@ -40,7 +40,8 @@ HardState at_least(HardState hard, Term term) {
 
 void on(State& s, const Propose& event) { propose(s, event); }
 void on(State& s, const Receive& event) {
-  if (event.room != Room::some || !event.message.entries.empty()) s.room = event.room;
+  if (event.log_capacity != LogCapacity::available || !event.message.entries.empty())
+    s.log_capacity = event.log_capacity;
   receive(s, event.message);
 }
 void on(State& s, const Persisted& event) { persisted(s, event.mark); }
@@ -48,12 +49,12 @@ void on(State& s, const Read& event) { read(s, event.token); }
 void on(State& s, const Loaded& event) { loaded(s, event); }
 
 void on(State& s, const NodeLost& event) {
-  Peer* peer = s.find_peer(event.node);
+  Progress* peer = s.find_peer(event.node);
   if (peer == nullptr) return;
   if (s.leader == event.node) return forget_leader(s);
   if (!s.leads()) return;
   start_probing(s, *peer, peer->match + 1);
-  peer->room = Room::some;
+  peer->log_capacity = LogCapacity::available;
   peer->paused = true;  // heartbeats ask whether it is back
   wake(s);
 }
@@ -68,7 +69,7 @@ void on(State& s, const Health& event) {
 
 void on(State& s, const Resign&) {
   if (s.peers.empty()) return;  // nobody could follow it
-  s.campaign_after = s.now + 2 * s.settings.election_timeout;
+  s.campaign_after = s.now + 2 * s.config.election_timeout;
   if (s.leads()) return step_down(s, true);
   const bool campaigns = s.role == Role::pre_candidate || s.role == Role::candidate;
   if (campaigns) become_follower(s, s.hard.term, 0);
@@ -80,15 +81,15 @@ void on(State& s, const Resign&) {
 // of heartbeats to a majority of its cluster".
 void check_quorum(State& s) {
   if (!quorum_answered(s, s.quorum_check_round)) return step_down(s, false);
-  s.quorum_check_at = s.now + s.settings.election_timeout;
+  s.quorum_check_at = s.now + s.config.election_timeout;
   s.quorum_check_round = s.round + 1;
 }
 
 void beat(State& s) {
   ++s.round;
   s.heartbeat_due = true;
-  s.heartbeat_at = s.now + s.settings.heartbeat_interval;
-  for (Peer& peer : s.peers) peer.load_failed = false;
+  s.heartbeat_at = s.now + s.config.heartbeat_interval;
+  for (Progress& peer : s.peers) peer.load_failed = false;
 }
 
 void run_timers(State& s) {
@@ -119,10 +120,10 @@ void begin(State& s, Instant now, int64_t wall_ns, Update& update) {
   s.now = std::max(s.now, now);
   s.wall_ns = wall_ns;
   s.heartbeat_due = s.round_due = s.news_due = false;
-  for (Peer& peer : s.peers) peer.loaded.clear();
+  for (Progress& peer : s.peers) peer.loaded.clear();
   // Only now: until this step the host could still look at them.
   s.log.settle(std::min(s.applied, s.commit));
-  s.log.evict(s.persists.durable, s.settings.cache_bytes);
+  s.log.evict(s.persists.durable, s.config.cache_bytes);
 }
 
 void lead(State& s) {
@@ -148,12 +149,12 @@ void finish(State& s) {
 
 }  // namespace
 
-State::State(const Settings& settings, const Restored& restored, Instant now)
-    : settings(settings),
+State::State(const Config& config, const Restored& restored, Instant now)
+    : config(config),
       configuration(restored.configuration),
-      voter(contains(configuration.voters, settings.self)),
-      peers(peers_of(configuration, settings.self)),
-      random(settings.seed),
+      voter(contains(configuration.voters, config.self)),
+      peers(peers_of(configuration, config.self)),
+      random(config.seed),
       hard(restored.hard),
       role(voter ? Role::follower : Role::learner),
       log(restored),
@@ -162,14 +163,14 @@ State::State(const Settings& settings, const Restored& restored, Instant now)
       leader_term(log.last_term()),
       now(now) {
   BOP_ASSERT(check_configuration(configuration).has_value());
-  BOP_ASSERT_NE(settings.self, 0u);
-  BOP_ASSERT_GT(settings.heartbeat_interval, 0);
+  BOP_ASSERT_NE(config.self, 0u);
+  BOP_ASSERT_GT(config.heartbeat_interval, 0);
   // A lost heartbeat alone must not start an election.
-  BOP_ASSERT_LE(2 * settings.heartbeat_interval, settings.election_timeout);
-  BOP_ASSERT_GT(settings.max_append_bytes, 0u);
-  BOP_ASSERT_GT(settings.max_append_entries, 0u);
-  BOP_ASSERT_GT(settings.max_inflight_appends, 0u);
-  BOP_ASSERT_LE(settings.max_append_bytes, settings.max_inflight_bytes);
+  BOP_ASSERT_LE(2 * config.heartbeat_interval, config.election_timeout);
+  BOP_ASSERT_GT(config.max_append_bytes, 0u);
+  BOP_ASSERT_GT(config.max_append_entries, 0u);
+  BOP_ASSERT_GT(config.max_inflight_appends, 0u);
+  BOP_ASSERT_LE(config.max_append_bytes, config.max_inflight_bytes);
   BOP_ASSERT_LE(commit, log.last());
   hard = at_least(hard, log.last_term());
   reads.question = random.next() >> 3;
@@ -178,14 +179,14 @@ State::State(const Settings& settings, const Restored& restored, Instant now)
   // At a start nobody leads yet, or whoever does refuses our pre-vote: there is no need to wait long.
   if (voter)
     election_at =
-        now + static_cast<Duration>(random.below(static_cast<uint64_t>(settings.election_timeout)));
+        now + static_cast<Duration>(random.below(static_cast<uint64_t>(config.election_timeout)));
   if (voter && peers.empty()) election_at = now;
 }
 
 Message& send(State& s, NodeId to, MessageKind kind) {
   Message& message = s.update->messages.emplace_back();
   message.kind = kind;
-  message.from = s.settings.self;
+  message.from = s.config.self;
   message.to = to;
   message.term = s.hard.term;
   return message;
@@ -204,8 +205,8 @@ void Update::clear() {
   deadline = never;
 }
 
-Core::Core(const Settings& settings, const Restored& restored, Instant now)
-    : state_(std::make_unique<State>(settings, restored, now)) {}
+Core::Core(const Config& config, const Restored& restored, Instant now)
+    : state_(std::make_unique<State>(config, restored, now)) {}
 
 Core::~Core() = default;
 

@@ -6,7 +6,7 @@
 //     └─────────────────────────────┴──── higher term, or a leader of this term ──────┘
 //                                          (a leader also: no quorum answers, health lost)
 //
-// Core has no clock, no I/O and no threads. The same settings, restored state and events give the
+// Core has no clock, no I/O and no threads. The same config, restored state and events give the
 // same updates, bit for bit. It trusts that its events are in order and that persisted events
 // follow the order of the persists they answer.
 #pragma once
@@ -23,7 +23,7 @@
 
 namespace bop::raft {
 
-struct Settings {
+struct Config {
   NodeId self = 0;
   // Of the election jitter and of the numbers under which reads are asked for. It must be another one
   // at each start (say, of node, group and the log's epoch): an answer to an earlier life's question
@@ -74,7 +74,8 @@ struct Propose {
 };
 struct Receive {
   Message message;
-  Room room = Room::some;  // else its entries were left out: the log has no room for them
+  LogCapacity log_capacity =
+      LogCapacity::available;  // else its entries were left out: the log has no room for them
 };
 struct Persisted {
   PersistMark mark;
@@ -156,7 +157,7 @@ struct State;
 
 class Core {
  public:
-  Core(const Settings& settings, const Restored& restored, Instant now);
+  Core(const Config& config, const Restored& restored, Instant now);
   ~Core();
   Core(const Core&) = delete;
   Core& operator=(const Core&) = delete;

@@ -11,7 +11,7 @@ namespace {
 bool may_campaign(const State& s) { return s.voter && s.healthy && s.now >= s.campaign_after; }
 
 void request_votes(State& s, MessageKind kind, Term term) {
-  for (const Peer& peer : s.peers) {
+  for (const Progress& peer : s.peers) {
     if (!peer.voter) continue;
     Message& request = send(s, peer.id, kind);
     request.term = term;
@@ -22,7 +22,7 @@ void request_votes(State& s, MessageKind kind, Term term) {
 
 size_t grants(const State& s) {
   size_t count = s.granted_by_self ? 1 : 0;
-  for (const Peer& peer : s.peers)
+  for (const Progress& peer : s.peers)
     if (peer.voter && peer.granted) ++count;
   return count;
 }
@@ -38,13 +38,13 @@ void move_on_with_quorum(State& s) {
 }  // namespace
 
 void arm_election(State& s) {
-  const auto timeout = static_cast<uint64_t>(s.settings.election_timeout);
+  const auto timeout = static_cast<uint64_t>(s.config.election_timeout);
   s.election_at =
-      s.now + s.settings.election_timeout + static_cast<Duration>(s.random.below(timeout));
+      s.now + s.config.election_timeout + static_cast<Duration>(s.random.below(timeout));
 }
 
 void arm_election_soon(State& s) {
-  const auto span = static_cast<uint64_t>(s.settings.election_timeout) / 4 + 1;
+  const auto span = static_cast<uint64_t>(s.config.election_timeout) / 4 + 1;
   s.election_at = s.now + static_cast<Duration>(s.random.below(span));
 }
 
@@ -63,7 +63,7 @@ void campaign(State& s) {
   move_on_with_quorum(s);
 }
 
-void count_grant(State& s, Peer& peer) {
+void count_grant(State& s, Progress& peer) {
   BOP_ASSERT(s.role == Role::pre_candidate || s.role == Role::candidate);
   if (!peer.voter) return;
   peer.granted = true;
@@ -87,7 +87,7 @@ void answer_owed_vote(State& s) {
 bool believes_in_leader(const State& s) {
   if (s.leads()) return true;
   if (s.leader == 0) return false;
-  return s.quiet || s.now - s.heard_at < s.settings.election_timeout;
+  return s.quiet || s.now - s.heard_at < s.config.election_timeout;
 }
 
 bool is_up_to_date(const State& s, EntryId candidate_last) {

@@ -13,7 +13,7 @@ void election_timed_out(State& s);
 void campaign(State& s);
 
 // Counts a grant; the quorum's moves the campaign on.
-void count_grant(State& s, Peer& peer);
+void count_grant(State& s, Progress& peer);
 // Once our own vote is durable: asks the others, and counts it.
 void ask_for_votes(State& s);
 // Once our vote for another is durable: says so.

@@ -47,25 +47,25 @@ void check_persists(const State& s) {
 
 void check_leader(const State& s) {
   BOP_ASSERT(s.voter);
-  BOP_ASSERT_EQ(s.leader, s.settings.self);
-  BOP_ASSERT_EQ(s.hard.vote, s.settings.self);
+  BOP_ASSERT_EQ(s.leader, s.config.self);
+  BOP_ASSERT_EQ(s.hard.vote, s.config.self);
   BOP_ASSERT_EQ(s.log.last_term(), s.hard.term);
   BOP_ASSERT_EQ(s.election_at, never);
   BOP_ASSERT(s.reads.asked.empty() && s.reads.to_ask.empty());
   BOP_ASSERT(!s.quiet);
   if (s.asleep) BOP_ASSERT(is_calm(s) && s.reads.underway.empty() && s.reads.gathering.empty());
-  for (const Peer& peer : s.peers) {
+  for (const Progress& peer : s.peers) {
     BOP_ASSERT_LE(peer.match, s.last());
     BOP_ASSERT_LT(peer.match, peer.next);
     BOP_ASSERT_LE(peer.next, s.last() + 1);
     BOP_ASSERT_LE(peer.round, s.round);
-    BOP_ASSERT_LE(peer.inflight.size(), s.settings.max_inflight_appends + 1);
+    BOP_ASSERT_LE(peer.inflight.size(), s.config.max_inflight_appends + 1);
     if (peer.inflight.empty()) BOP_ASSERT_EQ(peer.inflight_bytes, 0u);
   }
 }
 
 void check_others(const State& s) {
-  BOP_ASSERT_NE(s.leader, s.settings.self);
+  BOP_ASSERT_NE(s.leader, s.config.self);
   BOP_ASSERT(s.reads.gathering.empty() && s.reads.underway.empty());
   BOP_ASSERT(!s.asleep);
   BOP_ASSERT_EQ(s.quiet_round, 0u);
@@ -81,7 +81,7 @@ void check_role(const State& s) {
   BOP_ASSERT_EQ(s.role == Role::learner, !s.voter);
   if (s.leads()) return check_leader(s);
   check_others(s);
-  if (s.role == Role::candidate) BOP_ASSERT_EQ(s.hard.vote, s.settings.self);
+  if (s.role == Role::candidate) BOP_ASSERT_EQ(s.hard.vote, s.config.self);
   if (s.role == Role::candidate || s.role == Role::pre_candidate) BOP_ASSERT_EQ(s.leader, 0u);
 }
 
@@ -92,7 +92,7 @@ void check_invariants(State& s) {
   check_indexes(s);
   check_persists(s);
   check_role(s);
-  BOP_ASSERT_LE(reads_waiting(s), s.settings.max_pending_reads);
+  BOP_ASSERT_LE(reads_waiting(s), s.config.max_pending_reads);
 }
 
 void check_log(const State& s) {

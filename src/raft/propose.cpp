@@ -17,24 +17,24 @@ bool changes_configuration(const State& s, const Propose& event) {
 // An entry that no quorum has room for would end as of unknown outcome. Once a voter said that it has
 // none, who is not heard of counts like it.
 bop_status room_of_quorum(const State& s) {
-  Room missing = Room::some;
-  size_t with_room = s.voter ? 1 : 0;
-  for (const Peer& peer : s.peers) {
+  LogCapacity missing = LogCapacity::available;
+  size_t with_capacity = s.voter ? 1 : 0;
+  for (const Progress& peer : s.peers) {
     if (!peer.voter) continue;
-    if (peer.room != Room::some)
-      missing = peer.room;
-    else if (peer.stage == Peer::Stage::replicating)
-      ++with_room;
+    if (peer.log_capacity != LogCapacity::available)
+      missing = peer.log_capacity;
+    else if (peer.stage == Progress::Stage::replicating)
+      ++with_capacity;
   }
-  if (missing == Room::some || with_room >= s.quorum()) return BOP_OK;
-  return missing == Room::log_full ? BOP_E_LOG_FULL : BOP_E_DISK_FULL;
+  if (missing == LogCapacity::available || with_capacity >= s.quorum()) return BOP_OK;
+  return missing == LogCapacity::log_full ? BOP_E_LOG_FULL : BOP_E_DISK_FULL;
 }
 
 bop_status judge(const State& s, const Propose& event) {
   if (!s.leads()) return BOP_E_NOT_LEADER;
   if (changes_configuration(s, event)) return BOP_E_UNSUPPORTED;
   const size_t cost = Entry::cost_of(event.payload.size());
-  if (s.log.open_bytes() + cost > s.settings.max_uncommitted_bytes) return BOP_E_OVERLOADED;
+  if (s.log.open_bytes() + cost > s.config.max_uncommitted_bytes) return BOP_E_OVERLOADED;
   return room_of_quorum(s);
 }
 

@@ -7,19 +7,19 @@ namespace bop::raft {
 namespace {
 
 void restart_quorum_check(State& s) {
-  s.quorum_check_at = s.now + s.settings.election_timeout;
+  s.quorum_check_at = s.now + s.config.election_timeout;
   s.quorum_check_round = s.round + 1;
 }
 
 bool all_quiet(const State& s) {
-  for (const Peer& peer : s.peers)
+  for (const Progress& peer : s.peers)
     if (!peer.quiet) return false;
   return true;
 }
 
 void forget_quiet(State& s) {
   s.quiet_round = 0;
-  for (Peer& peer : s.peers) peer.quiet = false;
+  for (Progress& peer : s.peers) peer.quiet = false;
 }
 
 }  // namespace
@@ -27,10 +27,9 @@ void forget_quiet(State& s) {
 // Learners too: a sleeping leader would never bring them what they lack.
 bool is_calm(const State& s) {
   const Index last = s.last();
-  if (!s.settings.quiet || !s.leads() || s.commit != last || s.persists.durable != last)
-    return false;
-  for (const Peer& peer : s.peers) {
-    if (peer.stage != Peer::Stage::replicating) return false;
+  if (!s.config.quiet || !s.leads() || s.commit != last || s.persists.durable != last) return false;
+  for (const Progress& peer : s.peers) {
+    if (peer.stage != Progress::Stage::replicating) return false;
     if (peer.match != last || peer.commit != last) return false;
   }
   return true;
@@ -56,7 +55,7 @@ void update_sleep(State& s) {
   const bool sleeps = s.quiet_round != 0 && all_quiet(s) && reads_waiting(s) == 0;
   if (s.asleep && !sleeps) {
     restart_quorum_check(s);
-    s.heartbeat_at = s.now + s.settings.heartbeat_interval;
+    s.heartbeat_at = s.now + s.config.heartbeat_interval;
   }
   s.asleep = sleeps;
 }

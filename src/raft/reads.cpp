@@ -12,8 +12,8 @@ void refuse(State& s, uint64_t token, bop_status error) {
   s.update->refused.push_back({token, error, true});
 }
 
-void answer(State& s, const Reads::Waiting& waiting, Index index) {
-  if (waiting.from == s.settings.self) {
+void answer(State& s, const PendingReads::Waiting& waiting, Index index) {
+  if (waiting.from == s.config.self) {
     s.update->reads.push_back({waiting.token, index});
     return;
   }
@@ -23,15 +23,15 @@ void answer(State& s, const Reads::Waiting& waiting, Index index) {
   reply.ok = true;
 }
 
-void deny(State& s, const Reads::Waiting& waiting) {
-  if (waiting.from == s.settings.self)
+void deny(State& s, const PendingReads::Waiting& waiting) {
+  if (waiting.from == s.config.self)
     refuse(s, waiting.token, BOP_E_UNAVAILABLE);
   else
     send(s, waiting.from, MessageKind::read_reply).round = waiting.token;
 }
 
 void answer_underway(State& s) {
-  for (const Reads::Waiting& waiting : s.reads.underway) answer(s, waiting, s.reads.index);
+  for (const PendingReads::Waiting& waiting : s.reads.underway) answer(s, waiting, s.reads.index);
   s.reads.underway.clear();
 }
 
@@ -42,21 +42,21 @@ bool knows_commit(const State& s) {
 
 void ask(State& s) {
   send(s, s.leader, MessageKind::read_request).round = s.reads.question;
-  s.reads.ask_again_at = s.now + s.settings.heartbeat_interval;
+  s.reads.ask_again_at = s.now + s.config.heartbeat_interval;
 }
 
 }  // namespace
 
 size_t reads_waiting(const State& s) {
-  const Reads& r = s.reads;
+  const PendingReads& r = s.reads;
   return r.gathering.size() + r.underway.size() + r.to_ask.size() + r.asked.size();
 }
 
 void read(State& s, uint64_t token) {
   if (s.leader == 0) return refuse(s, token, BOP_E_UNAVAILABLE);
-  if (reads_waiting(s) >= s.settings.max_pending_reads) return refuse(s, token, BOP_E_OVERLOADED);
+  if (reads_waiting(s) >= s.config.max_pending_reads) return refuse(s, token, BOP_E_OVERLOADED);
   if (s.leads()) {
-    s.reads.gathering.push_back({s.settings.self, token});
+    s.reads.gathering.push_back({s.config.self, token});
     return;
   }
   s.reads.to_ask.push_back(token);
@@ -68,7 +68,7 @@ void read(State& s, uint64_t token) {
 
 bool advance_reads(State& s) {
   BOP_ASSERT(s.leads());
-  Reads& r = s.reads;
+  PendingReads& r = s.reads;
   if (!r.underway.empty() && quorum_answered(s, r.round)) answer_underway(s);
   if (!r.underway.empty() || r.gathering.empty() || !knows_commit(s)) return false;
   r.underway.swap(r.gathering);
@@ -83,7 +83,7 @@ bool advance_reads(State& s) {
 }
 
 void ask_leader(State& s) {
-  Reads& r = s.reads;
+  PendingReads& r = s.reads;
   if (s.leads() || s.leader == 0) return;
   if (r.asked.empty() && !r.to_ask.empty()) {
     r.asked.swap(r.to_ask);
@@ -95,9 +95,9 @@ void ask_leader(State& s) {
 }
 
 void refuse_reads(State& s) {
-  Reads& r = s.reads;
-  for (const Reads::Waiting& waiting : r.underway) deny(s, waiting);
-  for (const Reads::Waiting& waiting : r.gathering) deny(s, waiting);
+  PendingReads& r = s.reads;
+  for (const PendingReads::Waiting& waiting : r.underway) deny(s, waiting);
+  for (const PendingReads::Waiting& waiting : r.gathering) deny(s, waiting);
   for (uint64_t token : r.asked) refuse(s, token, BOP_E_UNAVAILABLE);
   for (uint64_t token : r.to_ask) refuse(s, token, BOP_E_UNAVAILABLE);
   r.underway.clear();

@@ -43,7 +43,7 @@ bool entries_are_plausible(const State& s, const Message& m) {
   return true;
 }
 
-bool is_plausible(const State& s, const Peer& from, const Message& m) {
+bool is_plausible(const State& s, const Progress& from, const Message& m) {
   if (!numbers_are_plausible(m)) return false;
   switch (m.kind) {
     case MessageKind::pre_vote_request:
@@ -78,7 +78,7 @@ void refuse_stale(State& s, const Message& m) {
   }
 }
 
-void dispatch(State& s, Peer& from, const Message& m) {
+void dispatch(State& s, Progress& from, const Message& m) {
   switch (m.kind) {
     case MessageKind::pre_vote_request: return receive_pre_vote_request(s, m);
     case MessageKind::pre_vote_reply: return receive_pre_vote_reply(s, from, m);
@@ -95,8 +95,8 @@ void dispatch(State& s, Peer& from, const Message& m) {
 }  // namespace
 
 void receive(State& s, const Message& m) {
-  Peer* from = s.find_peer(m.from);
-  if (from == nullptr || m.to != s.settings.self || !is_plausible(s, *from, m)) return;
+  Progress* from = s.find_peer(m.from);
+  if (from == nullptr || m.to != s.config.self || !is_plausible(s, *from, m)) return;
   if (is_of_a_real_term(m)) {
     if (m.term < s.hard.term) return refuse_stale(s, m);
     if (m.term > s.hard.term) {

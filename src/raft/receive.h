@@ -11,11 +11,11 @@ void receive(State& s, const Message& message);
 
 // The message is of our term, but for requests and refusals of votes, where any may come.
 void receive_pre_vote_request(State& s, const Message& message);
-void receive_pre_vote_reply(State& s, Peer& from, const Message& message);
+void receive_pre_vote_reply(State& s, Progress& from, const Message& message);
 void receive_vote_request(State& s, const Message& message);
-void receive_vote_reply(State& s, Peer& from, const Message& message);
+void receive_vote_reply(State& s, Progress& from, const Message& message);
 void receive_append_request(State& s, const Message& message);
-void receive_append_reply(State& s, Peer& from, const Message& message);
+void receive_append_reply(State& s, Progress& from, const Message& message);
 void receive_read_request(State& s, const Message& message);
 void receive_read_reply(State& s, const Message& message);
 void receive_stopped_leading(State& s, const Message& message);

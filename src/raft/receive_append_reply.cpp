@@ -3,13 +3,13 @@
 
 namespace bop::raft {
 
-void receive_append_reply(State& s, Peer& from, const Message& m) {
+void receive_append_reply(State& s, Progress& from, const Message& m) {
   if (!s.leads()) return;
   // It cannot have what we did not send, nor answer what we did not ask.
   if (m.match > s.last() || m.commit > s.last() || m.round > s.round) return;
   from.round = std::max(from.round, m.round);
   from.commit = std::max(from.commit, m.commit);
-  from.room = m.room;
+  from.log_capacity = m.log_capacity;
   if (m.ok)
     accepted(s, from, m);
   else

@@ -44,7 +44,7 @@ std::optional<size_t> count_known(const State& s, std::span<const Entry> entries
 }
 
 // A machine that cannot keep up stops the flow here: what is not taken is sent again.
-bool has_room(const State& s) { return s.log.open_bytes() < 2 * s.settings.max_uncommitted_bytes; }
+bool has_room(const State& s) { return s.log.open_bytes() < 2 * s.config.max_uncommitted_bytes; }
 
 // Paper, figure 2: "If an existing entry conflicts with a new one (same index but different terms),
 // delete the existing entry and all that follow it [...] Append any new entries not already in the

@@ -3,7 +3,7 @@
 
 namespace bop::raft {
 
-void receive_pre_vote_reply(State& s, Peer& from, const Message& m) {
+void receive_pre_vote_reply(State& s, Progress& from, const Message& m) {
   if (s.role != Role::pre_candidate || !m.ok || m.term != s.hard.term + 1) return;
   count_grant(s, from);
 }

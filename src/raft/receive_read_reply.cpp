@@ -4,7 +4,7 @@
 namespace bop::raft {
 
 void receive_read_reply(State& s, const Message& m) {
-  Reads& r = s.reads;
+  PendingReads& r = s.reads;
   if (s.leads() || s.leader != m.from) return;
   if (m.round != r.question || r.asked.empty()) return;  // of an earlier question
   if (!m.ok) return forget_leader(s);                    // it does not lead; refuses all

@@ -9,7 +9,7 @@ void receive_read_request(State& s, const Message& m) {
     return;
   }
   // Dropped rather than denied: it asks again.
-  if (reads_waiting(s) >= s.settings.max_pending_reads) return;
+  if (reads_waiting(s) >= s.config.max_pending_reads) return;
   s.reads.gathering.push_back({m.from, m.round});
 }
 

@@ -3,7 +3,7 @@
 
 namespace bop::raft {
 
-void receive_vote_reply(State& s, Peer& from, const Message& m) {
+void receive_vote_reply(State& s, Progress& from, const Message& m) {
   if (s.role != Role::candidate || !m.ok) return;
   count_grant(s, from);
 }

@@ -9,24 +9,23 @@ namespace {
 
 // Below it a window would send entries one by one.
 size_t smallest_window(const State& s) {
-  return std::min<size_t>(s.settings.max_append_bytes, 64 << 10);
+  return std::min<size_t>(s.config.max_append_bytes, 64 << 10);
 }
 
-void narrow_window(State& s, Peer& peer) {
+void narrow_window(State& s, Progress& peer) {
   peer.window_bytes = std::max(peer.window_bytes / 2, smallest_window(s));
 }
 
-void widen_window(State& s, Peer& peer, size_t acknowledged_bytes) {
-  peer.window_bytes =
-      std::min(peer.window_bytes + acknowledged_bytes, s.settings.max_inflight_bytes);
+void widen_window(State& s, Progress& peer, size_t acknowledged_bytes) {
+  peer.window_bytes = std::min(peer.window_bytes + acknowledged_bytes, s.config.max_inflight_bytes);
 }
 
-bool window_is_full(const State& s, const Peer& peer) {
-  return peer.inflight.size() >= s.settings.max_inflight_appends ||
+bool window_is_full(const State& s, const Progress& peer) {
+  return peer.inflight.size() >= s.config.max_inflight_appends ||
          peer.inflight_bytes >= peer.window_bytes;
 }
 
-Message& send_append(State& s, Peer& peer, Index before, std::span<const Entry> entries) {
+Message& send_append(State& s, Progress& peer, Index before, std::span<const Entry> entries) {
   Message& append = send(s, peer.id, MessageKind::append_request);
   append.index = before;
   append.log_term = s.log.term_at(before);
@@ -39,7 +38,7 @@ Message& send_append(State& s, Peer& peer, Index before, std::span<const Entry> 
   return append;
 }
 
-void send_entries_in(State& s, Peer& peer, std::span<const Entry> entries) {
+void send_entries_in(State& s, Progress& peer, std::span<const Entry> entries) {
   BOP_ASSERT(!entries.empty());
   BOP_ASSERT_EQ(entries.front().index, peer.next);
   send_append(s, peer, peer.next - 1, entries);
@@ -52,12 +51,12 @@ void send_entries_in(State& s, Peer& peer, std::span<const Entry> entries) {
 }
 
 // What one append takes of the entries from `first` on: at least one.
-std::span<const Entry> one_append(const State& s, const Peer& peer, Index first) {
+std::span<const Entry> one_append(const State& s, const Progress& peer, Index first) {
   std::span<const Entry> entries = s.log.span(first, s.last());
-  const size_t limit = std::min(s.settings.max_append_bytes, peer.window_bytes);
+  const size_t limit = std::min(s.config.max_append_bytes, peer.window_bytes);
   size_t bytes = 0;
   size_t count = 0;
-  while (count < entries.size() && count < s.settings.max_append_entries) {
+  while (count < entries.size() && count < s.config.max_append_entries) {
     bytes += entries[count].cost();
     if (count > 0 && bytes > limit) break;
     ++count;
@@ -65,15 +64,15 @@ std::span<const Entry> one_append(const State& s, const Peer& peer, Index first)
   return entries.first(count);
 }
 
-void ask_load(State& s, Peer& peer) {
+void ask_load(State& s, Progress& peer) {
   if (peer.loading || peer.load_failed || window_is_full(s, peer)) return;
   peer.loading = true;
   s.update->loads.push_back(
-      {peer.id, peer.next, std::min(s.settings.max_append_bytes, peer.window_bytes)});
+      {peer.id, peer.next, std::min(s.config.max_append_bytes, peer.window_bytes)});
 }
 
 // The first question of a probe brings entries along, as most often the logs agree.
-bool send_probe(State& s, Peer& peer) {
+bool send_probe(State& s, Progress& peer) {
   if (peer.paused) return false;
   peer.paused = true;
   peer.probe = peer.next - 1;
@@ -84,7 +83,7 @@ bool send_probe(State& s, Peer& peer) {
   return true;
 }
 
-bool send_window(State& s, Peer& peer) {
+bool send_window(State& s, Progress& peer) {
   bool sent = false;
   while (peer.next <= s.last()) {
     if (peer.next < s.log.first_cached()) {
@@ -100,19 +99,19 @@ bool send_window(State& s, Peer& peer) {
 
 // Appends that nobody answers for two heartbeats may be lost. Nothing is sent again on suspicion: an
 // empty append after the last of them is refused if they are.
-bool suspects_loss(const State& s, const Peer& peer) {
-  return !peer.inflight.empty() && s.now - peer.moved_at >= 2 * s.settings.heartbeat_interval;
+bool suspects_loss(const State& s, const Progress& peer) {
+  return !peer.inflight.empty() && s.now - peer.moved_at >= 2 * s.config.heartbeat_interval;
 }
 
-void repeat_probe(State& s, Peer& peer) {
+void repeat_probe(State& s, Progress& peer) {
   peer.next = peer.probe + 1;
   peer.inflight.clear();
   peer.inflight_bytes = 0;
   send_append(s, peer, peer.probe, {});
 }
 
-void send_heartbeat(State& s, Peer& peer) {
-  if (peer.stage == Peer::Stage::probing) return repeat_probe(s, peer);
+void send_heartbeat(State& s, Progress& peer) {
+  if (peer.stage == Progress::Stage::probing) return repeat_probe(s, peer);
   if (suspects_loss(s, peer)) {
     narrow_window(s, peer);
     peer.moved_at = s.now;
@@ -123,14 +122,14 @@ void send_heartbeat(State& s, Peer& peer) {
   send_append(s, peer, std::max(peer.match, s.log.terms().before_first().index), {});
 }
 
-void send_news(State& s, Peer& peer) {
+void send_news(State& s, Progress& peer) {
   const Index known = std::max(peer.match, s.log.terms().before_first().index);
-  send_append(s, peer, peer.stage == Peer::Stage::probing ? peer.probe : known, {});
+  send_append(s, peer, peer.stage == Progress::Stage::probing ? peer.probe : known, {});
 }
 
 Index lowest_match(const State& s) {
   Index lowest = s.voter ? s.persists.durable : s.last();
-  for (const Peer& peer : s.peers)
+  for (const Progress& peer : s.peers)
     if (peer.voter) lowest = std::min(lowest, peer.match);
   return lowest;
 }
@@ -146,8 +145,8 @@ Index next_after_refusal(const State& s, const Message& reply, Index asked) {
 
 }  // namespace
 
-void start_probing(State& s, Peer& peer, Index next) {
-  peer.stage = Peer::Stage::probing;
+void start_probing(State& s, Progress& peer, Index next) {
+  peer.stage = Progress::Stage::probing;
   peer.paused = false;
   // What was released every voter has, and our log may have it no more.
   const Index released = std::max(s.log.terms().before_first().index, peer.voter ? s.release : 0);
@@ -159,9 +158,9 @@ void start_probing(State& s, Peer& peer, Index next) {
 
 void broadcast(State& s) {
   bool all_told = true;
-  for (Peer& peer : s.peers) {
+  for (Progress& peer : s.peers) {
     const bool sent =
-        peer.stage == Peer::Stage::probing ? send_probe(s, peer) : send_window(s, peer);
+        peer.stage == Progress::Stage::probing ? send_probe(s, peer) : send_window(s, peer);
     if (!sent) {
       if (s.heartbeat_due)
         send_heartbeat(s, peer);
@@ -174,15 +173,16 @@ void broadcast(State& s) {
 }
 
 void loaded(State& s, const Loaded& event) {
-  Peer* peer = s.find_peer(event.peer);
+  Progress* peer = s.find_peer(event.peer);
   if (peer == nullptr || !peer->loading) return;
   peer->loading = false;
-  if (!s.leads() || peer->stage != Peer::Stage::replicating || event.first != peer->next) return;
+  if (!s.leads() || peer->stage != Progress::Stage::replicating || event.first != peer->next)
+    return;
   peer->loaded.clear();
   for (const Entry& entry : event.entries) {
     const bool ours = entry.index == peer->next + peer->loaded.size() && entry.index <= s.last() &&
                       entry.term == s.log.term_at(entry.index);
-    if (!ours || peer->loaded.size() == s.settings.max_append_entries) break;
+    if (!ours || peer->loaded.size() == s.config.max_append_entries) break;
     peer->loaded.push_back(entry);
   }
   if (peer->loaded.empty()) {
@@ -192,7 +192,7 @@ void loaded(State& s, const Loaded& event) {
   send_entries_in(s, *peer, peer->loaded);
 }
 
-void accepted(State& s, Peer& peer, const Message& reply) {
+void accepted(State& s, Progress& peer, const Message& reply) {
   peer.matched = true;
   if (reply.match > peer.match) {
     peer.match = reply.match;
@@ -206,12 +206,12 @@ void accepted(State& s, Peer& peer, const Message& reply) {
   peer.inflight_bytes -= acknowledged;
   widen_window(s, peer, acknowledged);
   peer.next = std::max(peer.next, peer.match + 1);
-  peer.stage = Peer::Stage::replicating;
+  peer.stage = Progress::Stage::replicating;
   peer.paused = false;
 }
 
-void refused(State& s, Peer& peer, const Message& reply) {
-  const bool probing = peer.stage == Peer::Stage::probing;
+void refused(State& s, Progress& peer, const Message& reply) {
+  const bool probing = peer.stage == Progress::Stage::probing;
   const Index asked = probing ? peer.probe : peer.next - 1;
   // What it lacked then, it has by now.
   if (reply.log_term == 0 && (reply.index <= peer.match || reply.index > asked)) return;
@@ -227,13 +227,13 @@ void refused(State& s, Peer& peer, const Message& reply) {
 }
 
 void advance_commit(State& s) {
-  const Index reached = reached_by_quorum(s, s.persists.durable, &Peer::match);
+  const Index reached = reached_by_quorum(s, s.persists.durable, &Progress::match);
   // §5.4.2: "only log entries from the leader's current term are committed by counting replicas".
   if (reached > s.commit &&
       (s.log.term_at(reached) == s.hard.term || seeded(Bug::commit_old_term))) {
     s.commit = reached;
     // Most often the next append tells; without one, this is how long followers wait.
-    if (s.news_at == never) s.news_at = s.now + s.settings.heartbeat_interval / 8;
+    if (s.news_at == never) s.news_at = s.now + s.config.heartbeat_interval / 8;
   }
   s.release = std::max(s.release, std::min(lowest_match(s), s.commit));
 }

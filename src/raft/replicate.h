@@ -5,13 +5,13 @@
 
 namespace bop::raft {
 
-void start_probing(State& s, Peer& peer, Index next);
+void start_probing(State& s, Progress& peer, Index next);
 // To every peer at most one append, unless the ring wraps in between.
 void broadcast(State& s);
 // Entries read from the log's files for one peer.
 void loaded(State& s, const Loaded& event);
-void accepted(State& s, Peer& peer, const Message& reply);
-void refused(State& s, Peer& peer, const Message& reply);
+void accepted(State& s, Progress& peer, const Message& reply);
+void refused(State& s, Progress& peer, const Message& reply);
 
 // Paper §5.3, §5.4.2: the highest entry of our own term that a quorum holds durably.
 void advance_commit(State& s);

@@ -15,14 +15,14 @@ void accept(State& s) {
   reply.commit = s.commit;
   reply.round = s.reply.round;
   reply.quiet = s.quiet;
-  reply.room = s.room;
+  reply.log_capacity = s.log_capacity;
   s.reply.acknowledged = std::max(s.reply.acknowledged, reply.match);
 }
 
 // The hint is of the log as it is now: appends that arrived out of order may have filled the gap.
 void refuse(State& s) {
   Message& reply = send(s, s.leader, MessageKind::append_reply);
-  reply.room = s.room;
+  reply.log_capacity = s.log_capacity;
   reply.commit = s.commit;
   reply.round = s.reply.round;
   const Index missing = s.reply.missing.index;

@@ -7,8 +7,8 @@
 
 #include "base/random.h"
 #include "raft/core.h"
-#include "raft/log_window.h"
-#include "raft/peer.h"
+#include "raft/log_cache.h"
+#include "raft/progress.h"
 #include "raft/queue.h"
 
 namespace bop::raft {
@@ -33,8 +33,8 @@ struct Reply {
   Index acknowledged = 0;
 };
 
-// Reads that wait for proof that the leader still leads (reads.cpp).
-struct Reads {
+// PendingReads that wait for proof that the leader still leads (reads.cpp).
+struct PendingReads {
   struct Waiting {
     NodeId from = 0;  // self, or the follower that asked
     uint64_t token = 0;
@@ -47,23 +47,23 @@ struct Reads {
   // Follower: one question under way while the next gathers.
   std::vector<uint64_t> to_ask;
   std::vector<uint64_t> asked;
-  uint64_t question = 0;  // number of the latest; begins at random, see Settings::seed
+  uint64_t question = 0;  // number of the latest; begins at random, see Config::seed
   Instant ask_again_at = never;
 };
 
 struct State {
-  State(const Settings& settings, const Restored& restored, Instant now);
+  State(const Config& config, const Restored& restored, Instant now);
 
-  const Settings settings;
+  const Config config;
   const Configuration configuration;
-  const bool voter;         // whether we are one
-  std::vector<Peer> peers;  // all others of the configuration, by id
+  const bool voter;             // whether we are one
+  std::vector<Progress> peers;  // all others of the configuration, by id
   Random random;
 
   HardState hard;
   Role role;
   NodeId leader = 0;
-  Log log;
+  LogCache log;
   Index commit;
   Index release = 0;
   Index applied;
@@ -81,7 +81,8 @@ struct State {
   // Following.
   Index match = 0;  // our log agrees with this term's leader up to here
   bool quiet = false;
-  Room room = Room::some;  // of our log, when the leader last sent entries
+  LogCapacity log_capacity =
+      LogCapacity::available;  // of our log, when the leader last sent entries
   Reply reply;
 
   // Leading.
@@ -92,7 +93,7 @@ struct State {
   uint64_t quorum_check_round = 0;  // answers to it or later count for the check
   uint64_t quiet_round = 0;         // first one that told the followers to go quiet, 0: none
   bool asleep = false;              // all of them did
-  Reads reads;
+  PendingReads reads;
 
   // This step.
   Instant now = 0;
@@ -111,8 +112,8 @@ struct State {
   bool leads() const { return role == Role::leader; }
   size_t quorum() const { return configuration.voters.size() / 2 + 1; }
   Index last() const { return log.last(); }
-  Peer* find_peer(NodeId id) {
-    for (Peer& peer : peers)
+  Progress* find_peer(NodeId id) {
+    for (Progress& peer : peers)
       if (peer.id == id) return &peer;
     return nullptr;
   }

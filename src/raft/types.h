@@ -68,7 +68,7 @@ enum class MessageKind : uint8_t {
 };
 
 // Whether a log takes more commands.
-enum class Room : uint8_t { some = 0, log_full = 1, disk_full = 2 };
+enum class LogCapacity : uint8_t { available = 0, log_full = 1, disk_full = 2 };
 
 // One flat struct for all kinds; a field that a kind does not name is zero. `entries` points into
 // the core's log, or into what a decoder holds, and is valid until the next step.
@@ -97,7 +97,7 @@ struct Message {
   bool ok = false;     // replies: granted, accepted. stopped_leading: the receiver is the one that
                        // should campaign, at once
   bool quiet = false;  // append_request: all is replicated and committed, go quiet; reply: did
-  Room room = Room::some;  // append_reply: of the follower's log
+  LogCapacity log_capacity = LogCapacity::available;  // append_reply: of the follower's log
   std::span<const Entry> entries;
 };
 

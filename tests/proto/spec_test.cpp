@@ -246,7 +246,7 @@ struct ItemFields {
             {"round", message.round},
             {"ok", message.ok},
             {"quiet", message.quiet},
-            {"room", static_cast<unsigned>(message.room)},
+            {"room", static_cast<unsigned>(message.log_capacity)},
             {"entries", entries}};
   }
   json operator()(const ForwardItem& item) const {
@@ -320,7 +320,7 @@ bool add_raft(PeerFrameWriter& writer, const json& fields) {
   message.round = fields.at("round");
   message.ok = fields.at("ok");
   message.quiet = fields.at("quiet");
-  message.room = static_cast<raft::Room>(fields.at("room").get<unsigned>());
+  message.log_capacity = static_cast<raft::LogCapacity>(fields.at("room").get<unsigned>());
   std::vector<raft::Entry> entries;
   for (const json& entry : fields.at("entries")) entries.push_back(entry_of(entry));
   message.entries = entries;

@@ -20,8 +20,8 @@ Term Disk::term_at(Index index) const {
   return index == 0 || index > entries.size() ? 0 : entries[index - 1].term;
 }
 
-Cluster::Cluster(const Configuration& configuration, const Settings& settings, uint64_t seed)
-    : configuration_(configuration), settings_(settings), seed_(seed) {
+Cluster::Cluster(const Configuration& configuration, const Config& config, uint64_t seed)
+    : configuration_(configuration), config_(config), seed_(seed) {
   for (const auto& ids : {configuration.voters, configuration.learners})
     for (NodeId id : ids) nodes_[id].id = id;
 }
@@ -38,10 +38,10 @@ void Cluster::start(NodeId id) {
   restored.last = n.disk.entries.size();
   restored.commit = n.disk.machine;
   restored.configuration = configuration_;
-  Settings settings = settings_;
-  settings.self = id;
-  settings.seed = seed_ * 1000 + id * 100 + n.lives++;
-  n.core = std::make_unique<Core>(settings, restored, n.now);
+  Config config = config_;
+  config.self = id;
+  config.seed = seed_ * 1000 + id * 100 + n.lives++;
+  n.core = std::make_unique<Core>(config, restored, n.now);
   n.applied = n.disk.machine;
   step(id);
 }
@@ -78,9 +78,9 @@ void Cluster::deliver(const Flight& flight) {
   n.received.push_back(flight.entries);
   Message message = flight.message;
   message.entries = n.received.back();
-  const bool left_out = n.room != Room::some && !message.entries.empty();
+  const bool left_out = n.log_capacity != LogCapacity::available && !message.entries.empty();
   if (left_out) message.entries = {};
-  tell(n.id, Receive{message, left_out ? n.room : Room::some});
+  tell(n.id, Receive{message, left_out ? n.log_capacity : LogCapacity::available});
 }
 
 void Cluster::persist(NodeId id) {
@@ -244,7 +244,7 @@ std::string describe(const Message& m) {
   add("round", m.round);
   if (m.ok) out += " ok";
   if (m.quiet) out += " quiet";
-  add("room", static_cast<uint64_t>(m.room));
+  add("room", static_cast<uint64_t>(m.log_capacity));
   return out;
 }
 

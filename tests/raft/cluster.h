@@ -46,7 +46,7 @@ struct Node {
   std::list<std::vector<Entry>> received;  // what their messages point into
   std::vector<Update::Load> loads;
   Instant deadline = never;
-  Room room = Room::some;  // else its log takes no entries
+  LogCapacity log_capacity = LogCapacity::available;  // else its log takes no entries
   Index release = 0;
   uint64_t lives = 0;
 
@@ -59,7 +59,7 @@ struct Node {
 
 class Cluster {
  public:
-  Cluster(const Configuration& configuration, const Settings& settings, uint64_t seed);
+  Cluster(const Configuration& configuration, const Config& config, uint64_t seed);
 
   Node& node(NodeId id) { return nodes_.at(id); }
   std::map<NodeId, Node>& nodes() { return nodes_; }
@@ -94,7 +94,7 @@ class Cluster {
   void mix(uint64_t value);
 
   const Configuration configuration_;
-  Settings settings_;
+  Config config_;
   std::map<NodeId, Node> nodes_;
   std::deque<Flight> flights_;
   std::map<uint64_t, Index> read_floors_;  // by token

@@ -6,8 +6,8 @@
 namespace bop::raft {
 namespace {
 
-Settings settings() {
-  Settings s;
+Config config() {
+  Config s;
   s.self = 1;
   s.seed = 42;
   return s;
@@ -31,7 +31,7 @@ Propose command(uint64_t token) {
 
 // A group of one that leads, all durable.
 struct Lone {
-  Core core{settings(), alone(), 0};
+  Core core{config(), alone(), 0};
   Update update;
   Instant now = 0;
 
@@ -51,7 +51,7 @@ struct Lone {
 };
 
 TEST(Core, a_mark_names_the_hard_state_and_the_last_entry_of_its_record) {
-  Core core(settings(), alone(), 0);
+  Core core(config(), alone(), 0);
   Update update;
   core.step(0, 0, {}, update);
   EXPECT_EQ(update.mark.number, 1u);
@@ -106,7 +106,7 @@ TEST(Core, the_stamped_time_never_goes_back) {
   later.runs = {{1, 1}};
   later.last = 1;
   later.last_time_ns = 9000;
-  Core core(settings(), later, 0);
+  Core core(config(), later, 0);
   Update update;
   core.step(0, 100, {}, update);
   const Event persisted = Persisted{update.mark};
@@ -137,7 +137,7 @@ TEST(Core, one_completion_stands_for_all_records_before_it) {
 }
 
 TEST(Core, applied_entries_stay_until_the_next_step) {
-  Settings small = settings();
+  Config small = config();
   small.cache_bytes = 0;
   Core core(small, alone(), 0);
   Update update;
@@ -157,7 +157,7 @@ TEST(Core, applied_entries_stay_until_the_next_step) {
 }
 
 TEST(Core, a_machine_that_is_behind_is_given_no_more_than_the_limit) {
-  Settings small = settings();
+  Config small = config();
   small.max_uncommitted_bytes = 300;
   Core core(small, alone(), 0);
   Update update;
@@ -184,7 +184,7 @@ TEST(Core, a_machine_that_is_behind_is_given_no_more_than_the_limit) {
 TEST(Core, a_replica_outside_the_configuration_is_passive) {
   Restored foreign;
   foreign.configuration.voters = {2, 3, 4};
-  Core core(settings(), foreign, 0);
+  Core core(config(), foreign, 0);
   Update update;
   core.step(0, 0, {}, update);
   EXPECT_EQ(core.role(), Role::learner);
@@ -203,7 +203,7 @@ TEST(Core, a_machine_ahead_of_its_log_stands_for_a_snapshot) {
   ahead.before_first = {4, 17};
   ahead.last = 17;
   ahead.commit = 17;
-  Core core(settings(), ahead, 0);
+  Core core(config(), ahead, 0);
   EXPECT_EQ(core.term(), 4u);
   EXPECT_EQ(core.commit(), 17u);
   EXPECT_EQ(core.term_at(17), 4u);

@@ -23,19 +23,19 @@ Configuration random_configuration(Random& random) {
 }
 
 // Small limits, so that every one of them is met.
-Settings random_settings(Random& random) {
-  Settings settings;
-  settings.election_timeout = 200 * milliseconds;
-  settings.heartbeat_interval = 30 * milliseconds;
-  settings.max_append_entries = 1 + random.below(20);
-  settings.max_append_bytes = 200 + random.below(2000);
-  settings.max_inflight_bytes = settings.max_append_bytes * (1 + random.below(8));
-  settings.max_inflight_appends = 1 + random.below(8);
-  settings.max_uncommitted_bytes = 2000 + random.below(20000);
-  settings.cache_bytes = random.below(4000);
-  settings.max_pending_reads = 16;
-  settings.quiet = random.chance(2, 3);
-  return settings;
+Config random_config(Random& random) {
+  Config config;
+  config.election_timeout = 200 * milliseconds;
+  config.heartbeat_interval = 30 * milliseconds;
+  config.max_append_entries = 1 + random.below(20);
+  config.max_append_bytes = 200 + random.below(2000);
+  config.max_inflight_bytes = config.max_append_bytes * (1 + random.below(8));
+  config.max_inflight_appends = 1 + random.below(8);
+  config.max_uncommitted_bytes = 2000 + random.below(20000);
+  config.cache_bytes = random.below(4000);
+  config.max_pending_reads = 16;
+  config.quiet = random.chance(2, 3);
+  return config;
 }
 
 class RandomCluster {
@@ -43,7 +43,7 @@ class RandomCluster {
   explicit RandomCluster(uint64_t seed)
       : random_(seed),
         configuration_(random_configuration(random_)),
-        cluster_(configuration_, random_settings(random_), seed) {
+        cluster_(configuration_, random_config(random_), seed) {
     loss_ = random_.below(10);
     repeat_ = random_.below(5);
     delay_ = 1 + random_.below(20);
@@ -314,8 +314,10 @@ class RandomCluster {
   }
 
   void fill(NodeId id) {
-    cluster_.node(id).room = random_.chance(1, 2) ? Room::log_full : Room::disk_full;
-    after(random_time(fair() ? 1500 : 50), [this, id] { cluster_.node(id).room = Room::some; });
+    cluster_.node(id).log_capacity =
+        random_.chance(1, 2) ? LogCapacity::log_full : LogCapacity::disk_full;
+    after(random_time(fair() ? 1500 : 50),
+          [this, id] { cluster_.node(id).log_capacity = LogCapacity::available; });
   }
 
   void heal_all() {
@@ -323,7 +325,7 @@ class RandomCluster {
     cut_.clear();
     for (auto& [id, node] : cluster_.nodes()) {
       if (!node.up()) start(id);
-      node.room = Room::some;
+      node.log_capacity = LogCapacity::available;
       tell(id, Health{true});
       // Connections that come back are news too; and a group that went quiet while it was torn
       // apart is only watched by those.

@@ -47,7 +47,7 @@ uint64_t field_of(const Message& m, const std::string& name, size_t entries) {
   if (name == "round") return m.round;
   if (name == "ok") return m.ok;
   if (name == "quiet") return m.quiet;
-  if (name == "room") return static_cast<uint64_t>(m.room);
+  if (name == "room") return static_cast<uint64_t>(m.log_capacity);
   if (name == "entries") return entries;
   throw Violation("no such field: " + name);
 }
@@ -75,10 +75,10 @@ void set_field(Message& m, const std::string& name, uint64_t value) {
     throw Violation("no such field: " + name);
 }
 
-Room room_named(const std::string& name) {
-  if (name == "some") return Room::some;
-  if (name == "log_full") return Room::log_full;
-  if (name == "disk_full") return Room::disk_full;
+LogCapacity capacity_named(const std::string& name) {
+  if (name == "some") return LogCapacity::available;
+  if (name == "log_full") return LogCapacity::log_full;
+  if (name == "disk_full") return LogCapacity::disk_full;
   throw Violation("no such room: " + name);
 }
 
@@ -110,25 +110,25 @@ class Scenario {
     const std::string& name = word(w, 1);
     const uint64_t value = number(word(w, 2));
     if (name == "election_timeout")
-      settings_.election_timeout = Duration(value) * milliseconds;
+      config_.election_timeout = Duration(value) * milliseconds;
     else if (name == "heartbeat_interval")
-      settings_.heartbeat_interval = Duration(value) * milliseconds;
+      config_.heartbeat_interval = Duration(value) * milliseconds;
     else if (name == "max_append_bytes")
-      settings_.max_append_bytes = value;
+      config_.max_append_bytes = value;
     else if (name == "max_append_entries")
-      settings_.max_append_entries = value;
+      config_.max_append_entries = value;
     else if (name == "max_inflight_bytes")
-      settings_.max_inflight_bytes = value;
+      config_.max_inflight_bytes = value;
     else if (name == "max_inflight_appends")
-      settings_.max_inflight_appends = value;
+      config_.max_inflight_appends = value;
     else if (name == "max_uncommitted_bytes")
-      settings_.max_uncommitted_bytes = value;
+      config_.max_uncommitted_bytes = value;
     else if (name == "max_pending_reads")
-      settings_.max_pending_reads = value;
+      config_.max_pending_reads = value;
     else if (name == "cache_bytes")
-      settings_.cache_bytes = value;
+      config_.cache_bytes = value;
     else if (name == "quiet")
-      settings_.quiet = value != 0;
+      config_.quiet = value != 0;
     else
       throw Violation("no such setting: " + name);
   }
@@ -152,7 +152,7 @@ class Scenario {
   void give_machine(const Words& w) { disks_[number(word(w, 1))].machine = number(word(w, 2)); }
 
   void start(const Words&) {
-    cluster_ = std::make_unique<Cluster>(configuration_, settings_, 7);
+    cluster_ = std::make_unique<Cluster>(configuration_, config_, 7);
     for (auto& [id, disk] : disks_) cluster_->node(id).disk = disk;
     for (auto& [id, node] : cluster_->nodes()) {
       cluster_->start(id);
@@ -330,7 +330,7 @@ class Scenario {
     held_.erase(id_of(w, 1));
     settle(id_of(w, 1));
   }
-  void room(const Words& w) { node_of(w, 1).room = room_named(word(w, 2)); }
+  void room(const Words& w) { node_of(w, 1).log_capacity = capacity_named(word(w, 2)); }
   void hold_loads(const Words& w) { held_loads_.insert(number(word(w, 1))); }
   void load(const Words& w) {
     if (node_of(w, 1).loads.empty()) throw Violation("nothing is asked for");
@@ -528,7 +528,7 @@ class Scenario {
   };
 
   Configuration configuration_;
-  Settings settings_;
+  Config config_;
   std::map<NodeId, Disk> disks_;
   std::unique_ptr<Cluster> cluster_;
   std::set<std::pair<NodeId, NodeId>> cut_;

@@ -2,7 +2,7 @@
 // but that writes become durable at once unless they are held. Every node has its own clock.
 //
 //   nodes N | learners N...          the configuration: voters 1 to N
-//   set NAME VALUE                   of Settings; times in milliseconds
+//   set NAME VALUE                   of Config; times in milliseconds
 //   log A TERM...                    what A's disk holds before the start: an entry a term
 //   hard A TERM [VOTE]               (default: the last entry's term, no vote)
 //   machine A INDEX                  and what its machine holds durably

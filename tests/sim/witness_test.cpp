@@ -15,7 +15,7 @@ constexpr GroupId group = 1;
 class Alone {
  public:
   Alone(NodeId self, const raft::Restored& restored, std::vector<NodeId> voters = {}) {
-    raft::Settings settings;
+    raft::Config settings;
     settings.self = self;
     raft::Restored own = restored;
     own.configuration.voters = voters.empty() ? std::vector{self} : voters;

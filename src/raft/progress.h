@@ -19,7 +19,7 @@
 
 namespace bop::raft {
 
-struct Peer {
+struct Progress {
   enum class Stage : uint8_t { probing, replicating };
   struct Inflight {
     Index last = 0;
@@ -45,7 +45,7 @@ struct Peer {
   Index told_commit = 0;  // sent along
   uint64_t round = 0;     // highest it answered in this term
   bool quiet = false;     // it went quiet
-  Room room = Room::some;
+  LogCapacity log_capacity = LogCapacity::available;
 
   bool loading = false;       // entries from `next` on are being read from the log's files
   bool load_failed = false;   // not again before the next heartbeat

@@ -1,4 +1,4 @@
-#include "raft/log_window.h"
+#include "raft/log_cache.h"
 
 #include <gtest/gtest.h>
 
@@ -60,8 +60,8 @@ TEST(TermRuns, are_cut_and_grow_again) {
   EXPECT_EQ(runs.last_term(), 0u);
 }
 
-TEST(LogWindow, holds_in_memory_only_what_came_after_the_start) {
-  Log log(restored({{1, 1}}, 5));
+TEST(LogCache, holds_in_memory_only_what_came_after_the_start) {
+  LogCache log(restored({{1, 1}}, 5));
   EXPECT_EQ(log.first_cached(), 6u);
   EXPECT_EQ(log.find(5), nullptr);
   EXPECT_TRUE(log.span(1, 5).empty());
@@ -70,8 +70,8 @@ TEST(LogWindow, holds_in_memory_only_what_came_after_the_start) {
   EXPECT_EQ(log.term_at(5), 1u);
 }
 
-TEST(LogWindow, spans_are_consecutive_and_end_where_the_ring_wraps) {
-  Log log(restored({{1, 1}}, 10));
+TEST(LogCache, spans_are_consecutive_and_end_where_the_ring_wraps) {
+  LogCache log(restored({{1, 1}}, 10));
   for (Index i = 11; i <= 26; ++i) log.append(entry(1, i));  // fills the first ring of 16
   size_t pieces = 0;
   for (Index next = 11; next <= log.last(); ++pieces) {
@@ -82,8 +82,8 @@ TEST(LogWindow, spans_are_consecutive_and_end_where_the_ring_wraps) {
   EXPECT_EQ(pieces, 2u);
 }
 
-TEST(LogWindow, grows_around_what_it_holds) {
-  Log log(restored({{1, 1}}, 10));
+TEST(LogCache, grows_around_what_it_holds) {
+  LogCache log(restored({{1, 1}}, 10));
   for (Index i = 11; i <= 1000; ++i) log.append(entry(1, i, i % 7));
   for (Index i = 11; i <= 1000; ++i) {
     ASSERT_EQ(log.find(i)->index, i);
@@ -91,8 +91,8 @@ TEST(LogWindow, grows_around_what_it_holds) {
   }
 }
 
-TEST(LogWindow, evicts_the_oldest_settled_entries_beyond_the_limit) {
-  Log log(restored({}, 0));
+TEST(LogCache, evicts_the_oldest_settled_entries_beyond_the_limit) {
+  LogCache log(restored({}, 0));
   for (Index i = 1; i <= 10; ++i) log.append(entry(1, i, 36));  // 100 bytes each
   EXPECT_EQ(log.open_bytes(), 1000u);
   log.evict(10, 0);
@@ -108,8 +108,8 @@ TEST(LogWindow, evicts_the_oldest_settled_entries_beyond_the_limit) {
   EXPECT_EQ(log.term_at(6), 1u);
 }
 
-TEST(LogWindow, forgets_what_is_truncated_in_memory_or_not) {
-  Log log(restored({{1, 1}, {4, 2}}, 5));
+TEST(LogCache, forgets_what_is_truncated_in_memory_or_not) {
+  LogCache log(restored({{1, 1}, {4, 2}}, 5));
   log.append(entry(2, 6, 36));
   log.append(entry(2, 7, 36));
   log.truncate(7);

@@ -1,4 +1,4 @@
-#include "raft/log_window.h"
+#include "raft/log_cache.h"
 
 #include <algorithm>
 
@@ -6,18 +6,18 @@
 
 namespace bop::raft {
 
-Log::Log(const Restored& restored)
+LogCache::LogCache(const Restored& restored)
     : terms_(restored.before_first, restored.runs, restored.last),
       first_cached_(restored.last + 1),
       settled_(restored.commit),
       last_time_ns_(restored.last_time_ns) {}
 
-const Entry* Log::find(Index index) const {
+const Entry* LogCache::find(Index index) const {
   if (index < first_cached_ || index > last()) return nullptr;
   return &slot(index);
 }
 
-std::span<const Entry> Log::span(Index first, Index last) const {
+std::span<const Entry> LogCache::span(Index first, Index last) const {
   last = std::min(last, this->last());
   if (first < first_cached_ || first > last) return {};
   const size_t at = first & (ring_.size() - 1);
@@ -25,7 +25,7 @@ std::span<const Entry> Log::span(Index first, Index last) const {
   return {ring_.data() + at, count};
 }
 
-void Log::append(Entry entry) {
+void LogCache::append(Entry entry) {
   BOP_ASSERT_EQ(entry.index, last() + 1);
   if (last() + 1 - first_cached_ == ring_.size()) grow();
   terms_.append(entry.index, entry.term);
@@ -34,7 +34,7 @@ void Log::append(Entry entry) {
   slot(entry.index) = std::move(entry);
 }
 
-void Log::truncate(Index index) {
+void LogCache::truncate(Index index) {
   BOP_ASSERT_GT(index, settled_);
   for (Index i = last(); i >= std::max(index, first_cached_); --i) {
     open_bytes_ -= slot(i).cost();
@@ -46,7 +46,7 @@ void Log::truncate(Index index) {
   if (const Entry* entry = find(last())) last_time_ns_ = entry->time_ns;
 }
 
-void Log::settle(Index index) {
+void LogCache::settle(Index index) {
   BOP_ASSERT_LE(index, last());
   for (Index i = std::max(settled_ + 1, first_cached_); i <= index; ++i) {
     const size_t cost = slot(i).cost();
@@ -56,7 +56,7 @@ void Log::settle(Index index) {
   settled_ = std::max(settled_, index);
 }
 
-void Log::evict(Index through, size_t bytes) {
+void LogCache::evict(Index through, size_t bytes) {
   through = std::min(through, settled_);
   while (cached_bytes_ > bytes && first_cached_ <= through) {
     cached_bytes_ -= slot(first_cached_).cost();
@@ -65,7 +65,7 @@ void Log::evict(Index through, size_t bytes) {
   }
 }
 
-void Log::grow() {
+void LogCache::grow() {
   std::vector<Entry> larger(ring_.empty() ? 16 : 2 * ring_.size());
   for (Index i = first_cached_; i <= last(); ++i)
     larger[i & (larger.size() - 1)] = std::move(slot(i));

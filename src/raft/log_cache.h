@@ -14,9 +14,9 @@
 
 namespace bop::raft {
 
-class Log {
+class LogCache {
  public:
-  explicit Log(const Restored& restored);
+  explicit LogCache(const Restored& restored);
 
   const TermRuns& terms() const { return terms_; }
   Index last() const { return terms_.last(); }
