@@ -44,7 +44,7 @@ class Host {
   static Config config(uint8_t options) {
     Config s;
     s.self = self_of(options);
-    s.quiet = (options & 8) == 0;
+    s.quiesce = (options & 8) == 0;
     s.max_append_entries = 4;
     s.max_append_bytes = 400;
     s.max_inflight_bytes = 1000;
@@ -101,11 +101,11 @@ class Host {
     m.index = small();
     m.commit = small();
     m.match = small();
-    m.release = small();
+    m.compact = small();
     m.round = small();
     const uint8_t flags = in_.u8();
     m.ok = flags & 1;
-    m.quiet = flags & 2;
+    m.quiesce = flags & 2;
     m.log_capacity = static_cast<LogCapacity>(flags / 8 % 3);
     if (flags & 4) {
       received_.push_back(entries());

@@ -724,11 +724,11 @@ void Replica::sync_machine() {
 void Replica::release_log() {
   // Left to itself the machine would wait for more, while the log has room for no more.
   const bool synced = driver_->durable().index >= sync_asked_;
-  if (synced && ports_.log.crowded() && driver_->durable().index < update_.release) {
+  if (synced && ports_.log.crowded() && driver_->durable().index < update_.compact) {
     sync_asked_ = driver_->applied().index;  // not applied_: it knows only of commands
     sync_machine();
   }
-  const Index through = std::min<Index>(update_.release, driver_->durable().index);
+  const Index through = std::min<Index>(update_.compact, driver_->durable().index);
   if (through <= released_) return;
   const Term term = core_->term_at(through);
   if (term == 0) return;

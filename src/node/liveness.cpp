@@ -6,12 +6,12 @@ Liveness::Liveness(const Options& options, const port::Clock& clock, port::Timer
                    Listener& listener)
     : options_(options), clock_(clock), listener_(listener) {
   for (NodeId peer : options_.peers) peers_[peer] = {};
-  timer_ = timers.make_timer([this] { beat(); });
+  timer_ = timers.make_timer([this] { send_heartbeats(); });
 }
 
-void Liveness::start() { beat(); }
+void Liveness::start() { send_heartbeats(); }
 
-void Liveness::beat() {
+void Liveness::send_heartbeats() {
   const Instant now = clock_.now();
   for (auto& [node, peer] : peers_) {
     listener_.send_heartbeat(node, {options_.epoch, healthy_shards_});

@@ -55,7 +55,7 @@ class Liveness {
     Heartbeat last;
   };
 
-  void beat();
+  void send_heartbeats();
   void lose(NodeId node, Peer& peer);
 
   const Options options_;

@@ -20,7 +20,7 @@ constexpr size_t max_trace_bytes = 64;
 
 constexpr uint16_t flag_trace = 1;  // of a frame: the extension begins with a trace context
 constexpr uint16_t flag_ok = 1;     // of a raft item
-constexpr uint16_t flag_quiet = 2;
+constexpr uint16_t flag_quiesce = 2;
 constexpr unsigned log_capacity_shift = 2;
 constexpr uint16_t log_capacity_mask = 3;
 constexpr size_t kept_runs = 64;  // vectors kept for the next turn
@@ -30,7 +30,7 @@ std::string_view cut_detail(std::string_view detail) { return detail.substr(0, m
 
 bool known_message(uint8_t kind) {
   return kind >= static_cast<uint8_t>(raft::MessageKind::pre_vote_request) &&
-         kind <= static_cast<uint8_t>(raft::MessageKind::stopped_leading);
+         kind <= static_cast<uint8_t>(raft::MessageKind::step_down_notice);
 }
 
 Error malformed(std::string_view what) {
@@ -91,7 +91,7 @@ bool PeerFrameWriter::add(const RaftItem& item, EntriesCache* cache) {
     entries_bytes = encoded_size(message.entries);
   }
   const uint16_t flags =
-      static_cast<uint16_t>((message.ok ? flag_ok : 0) | (message.quiet ? flag_quiet : 0) |
+      static_cast<uint16_t>((message.ok ? flag_ok : 0) | (message.quiesce ? flag_quiesce : 0) |
                             static_cast<unsigned>(message.log_capacity) << log_capacity_shift);
   uint8_t* to = this->item(PeerItemKind::raft, static_cast<uint8_t>(message.kind), flags,
                            item.group, item.generation, raft_bytes, entries_bytes);
@@ -100,7 +100,7 @@ bool PeerFrameWriter::add(const RaftItem& item, EntriesCache* cache) {
   store_le<uint64_t>(to + 8, message.log_term);
   store_le<uint64_t>(to + 16, message.index);
   store_le<uint64_t>(to + 24, message.commit);
-  store_le<uint64_t>(to + 32, message.release);
+  store_le<uint64_t>(to + 32, message.compact);
   store_le<uint64_t>(to + 40, message.match);
   store_le<uint64_t>(to + 48, message.round);
   if (encoded != nullptr) {
@@ -381,11 +381,11 @@ Status PeerDecoder::decode_raft(const mem::Buffer& frame, const PeerHeader& head
   message.log_term = body.u64();
   message.index = body.u64();
   message.commit = body.u64();
-  message.release = body.u64();
+  message.compact = body.u64();
   message.match = body.u64();
   message.round = body.u64();
   message.ok = (flags & flag_ok) != 0;
-  message.quiet = (flags & flag_quiet) != 0;
+  message.quiesce = (flags & flag_quiesce) != 0;
   message.log_capacity =
       static_cast<raft::LogCapacity>(flags >> log_capacity_shift & log_capacity_mask);
   if (message.log_capacity > raft::LogCapacity::disk_full)

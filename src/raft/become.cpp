@@ -33,7 +33,7 @@ void change_role(State& s, Role to) {
 void set_leader(State& s, NodeId leader) {
   if (s.leader == leader) return;
   s.leader = leader;
-  s.quiet = false;
+  s.quiesced = false;
   s.reply = {};
   refuse_reads(s);
   s.update->role_changed = true;
@@ -45,7 +45,7 @@ void enter_term(State& s, Term term, NodeId vote) {
   s.hard = {term, vote};
   s.match = 0;
   s.reply = {};
-  s.owed_vote = 0;
+  s.pending_vote_reply = 0;
   s.granted_by_self = false;
   for (Progress& peer : s.peers) peer.granted = false;
   s.update->role_changed = true;
@@ -65,16 +65,16 @@ NodeId best_successor(const State& s) {
 
 void stop_leading(State& s, NodeId successor) {
   for (const Progress& peer : s.peers)
-    send(s, peer.id, MessageKind::stopped_leading).ok = peer.id == successor;
+    send(s, peer.id, MessageKind::step_down_notice).ok = peer.id == successor;
   refuse_reads(s);
   for (Progress& peer : s.peers) {
     start_probing(s, peer, s.last() + 1);
-    peer.quiet = false;
+    peer.quiesced = false;
   }
-  s.heartbeat_at = s.news_at = s.quorum_check_at = never;
-  s.heartbeat_due = s.round_due = s.news_due = false;
-  s.quiet_round = 0;
-  s.asleep = false;
+  s.heartbeat_at = s.commit_update_at = s.quorum_check_at = never;
+  s.heartbeat_due = s.round_due = s.commit_update_due = false;
+  s.quiesce_round = 0;
+  s.all_quiesced = false;
 }
 
 void start_leading(State& s) {
@@ -90,7 +90,7 @@ void start_leading(State& s) {
     peer.matched = false;
     peer.match = peer.commit = peer.told_commit = 0;
     peer.round = 0;
-    peer.quiet = peer.load_failed = false;
+    peer.quiesced = peer.load_failed = false;
     peer.log_capacity = LogCapacity::available;
     peer.window_bytes = s.config.max_append_bytes;
   }
@@ -132,9 +132,9 @@ void become_leader(State& s) {
   append_own(s, noop);
 }
 
-void step_down(State& s, bool wish) {
+void step_down(State& s, bool transfer) {
   BOP_ASSERT(s.leads());
-  stop_leading(s, wish ? best_successor(s) : 0);
+  stop_leading(s, transfer ? best_successor(s) : 0);
   change_role(s, Role::follower);
   set_leader(s, 0);
   arm_election(s);

@@ -11,9 +11,9 @@ void become_pre_candidate(State& s);
 void become_candidate(State& s);
 void become_leader(State& s);
 
-// A leader stops being it, in its own term, and says so; with `wish` the best of the others is
+// A leader stops being it, in its own term, and says so; with `transfer` the best of the others is
 // asked to campaign at once.
-void step_down(State& s, bool wish);
+void step_down(State& s, bool transfer);
 // The leader that a follower believed in is one no more.
 void forget_leader(State& s);
 

@@ -6,7 +6,7 @@
 #include "raft/invariants.h"
 #include "raft/persist.h"
 #include "raft/propose.h"
-#include "raft/quiet.h"
+#include "raft/quiesce.h"
 #include "raft/quorum.h"
 #include "raft/reads.h"
 #include "raft/receive.h"
@@ -64,7 +64,7 @@ void on(State& s, const Health& event) {
   if (!s.healthy && s.leads()) step_down(s, true);
   const bool campaigns = s.role == Role::pre_candidate || s.role == Role::candidate;
   if (!s.healthy && campaigns) become_follower(s, s.hard.term, 0);
-  if (s.healthy && s.voter && s.election_at == never && !s.leads() && !s.quiet) arm_election(s);
+  if (s.healthy && s.voter && s.election_at == never && !s.leads() && !s.quiesced) arm_election(s);
 }
 
 void on(State& s, const Resign&) {
@@ -85,7 +85,7 @@ void check_quorum(State& s) {
   s.quorum_check_round = s.round + 1;
 }
 
-void beat(State& s) {
+void send_heartbeats(State& s) {
   ++s.round;
   s.heartbeat_due = true;
   s.heartbeat_at = s.now + s.config.heartbeat_interval;
@@ -97,19 +97,19 @@ void run_timers(State& s) {
     if (s.now >= s.election_at) election_timed_out(s);
     return;
   }
-  if (s.asleep) return;
+  if (s.all_quiesced) return;
   if (s.now >= s.quorum_check_at) check_quorum(s);
   if (!s.leads()) return;
-  if (s.now >= s.heartbeat_at) beat(s);
-  if (s.now >= s.news_at) s.news_due = true;
+  if (s.now >= s.heartbeat_at) send_heartbeats(s);
+  if (s.now >= s.commit_update_at) s.commit_update_due = true;
 }
 
 Instant next_deadline(const State& s) {
   Instant deadline = s.reads.ask_again_at;
   if (!s.leads()) return std::min(deadline, s.election_at);
-  if (s.asleep) return deadline;
+  if (s.all_quiesced) return deadline;
   deadline = std::min({deadline, s.heartbeat_at, s.quorum_check_at});
-  return std::min(deadline, s.news_at);
+  return std::min(deadline, s.commit_update_at);
 }
 
 // ---- a step ----
@@ -119,30 +119,30 @@ void begin(State& s, Instant now, int64_t wall_ns, Update& update) {
   s.update = &update;
   s.now = std::max(s.now, now);
   s.wall_ns = wall_ns;
-  s.heartbeat_due = s.round_due = s.news_due = false;
+  s.heartbeat_due = s.round_due = s.commit_update_due = false;
   for (Progress& peer : s.peers) peer.loaded.clear();
   // Only now: until this step the host could still look at them.
-  s.log.settle(std::min(s.applied, s.commit));
+  s.log.set_applied_prefix(std::min(s.applied, s.commit));
   s.log.evict(s.persists.durable, s.config.cache_bytes);
 }
 
 void lead(State& s) {
   advance_commit(s);
   s.round_due = advance_reads(s);
-  quiet_down(s);
+  start_quiescing(s);
   broadcast(s);
 }
 
 void finish(State& s) {
   ask_for_votes(s);
   if (s.leads()) lead(s);
-  answer_owed_vote(s);
+  send_pending_vote_reply(s);
   reply_to_leader(s);
   ask_leader(s);
-  hand_out(s);
-  update_sleep(s);
+  emit_persist(s);
+  update_quiesced(s);
   s.update->commit = s.commit;
-  s.update->release = s.release;
+  s.update->compact = s.compact;
   s.update->deadline = next_deadline(s);
   s.update = nullptr;
 }
@@ -200,7 +200,7 @@ void Update::clear() {
   proposed.clear();
   refused.clear();
   reads.clear();
-  commit = release = 0;
+  commit = compact = 0;
   role_changed = false;
   deadline = never;
 }
@@ -228,7 +228,7 @@ Index Core::commit() const { return state_->commit; }
 Index Core::last() const { return state_->last(); }
 Index Core::durable() const { return state_->persists.durable; }
 Index Core::first_cached() const { return state_->log.first_cached(); }
-bool Core::quiet() const { return state_->quiet || state_->asleep; }
+bool Core::quiesced() const { return state_->quiesced || state_->all_quiesced; }
 const Configuration& Core::configuration() const { return state_->configuration; }
 const Entry* Core::entry(Index index) const { return state_->log.find(index); }
 std::span<const Entry> Core::entries(Index first, Index last) const {

@@ -39,7 +39,7 @@ struct Config {
                                             // refused: OVERLOADED
   size_t max_pending_reads = 65536;
   size_t cache_bytes = 32 << 20;  // applied entries kept in memory for slow peers
-  bool quiet = true;              // a group without work sends no heartbeats
+  bool quiesce = true;            // a group without work sends no heartbeats
 };
 
 // What recovery found. The log's entries stay on disk; those that peers or the machine need are
@@ -146,7 +146,7 @@ struct Update {
   std::vector<Refused> refused;
   std::vector<ReadReady> reads;
   Index commit = 0;
-  Index release = 0;          // every voter has it: the log may be released up to it
+  Index compact = 0;          // every voter has it: the log may be released up to it
   bool role_changed = false;  // role, term or leader
   Instant deadline = never;
 
@@ -172,7 +172,7 @@ class Core {
   Index last() const;
   Index durable() const;
   Index first_cached() const;  // entries from here to last() are in memory
-  bool quiet() const;
+  bool quiesced() const;
   const Configuration& configuration() const;
   // An entry in memory, nullptr when it must be read from the log's files.
   const Entry* entry(Index index) const;

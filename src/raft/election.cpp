@@ -77,17 +77,17 @@ void ask_for_votes(State& s) {
   move_on_with_quorum(s);
 }
 
-void answer_owed_vote(State& s) {
-  if (s.owed_vote == 0) return;
+void send_pending_vote_reply(State& s) {
+  if (s.pending_vote_reply == 0) return;
   if (!hard_is_durable(s) && !seeded(Bug::vote_before_durable)) return;
-  send(s, s.owed_vote, MessageKind::vote_reply).ok = true;
-  s.owed_vote = 0;
+  send(s, s.pending_vote_reply, MessageKind::vote_reply).ok = true;
+  s.pending_vote_reply = 0;
 }
 
 bool believes_in_leader(const State& s) {
   if (s.leads()) return true;
   if (s.leader == 0) return false;
-  return s.quiet || s.now - s.heard_at < s.config.election_timeout;
+  return s.quiesced || s.now - s.heard_at < s.config.election_timeout;
 }
 
 bool is_up_to_date(const State& s, EntryId candidate_last) {

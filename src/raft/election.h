@@ -17,7 +17,7 @@ void count_grant(State& s, Progress& peer);
 // Once our own vote is durable: asks the others, and counts it.
 void ask_for_votes(State& s);
 // Once our vote for another is durable: says so.
-void answer_owed_vote(State& s);
+void send_pending_vote_reply(State& s);
 
 // A leader is believed to live: nobody gets our vote (dissertation §4.2.3).
 bool believes_in_leader(const State& s);

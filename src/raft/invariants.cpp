@@ -1,6 +1,6 @@
 #include "raft/invariants.h"
 
-#include "raft/quiet.h"
+#include "raft/quiesce.h"
 #include "raft/reads.h"
 
 namespace bop::raft {
@@ -18,8 +18,8 @@ void check_indexes(const State& s) {
   BOP_ASSERT_LE(s.commit, s.last());
   BOP_ASSERT_LE(s.match, s.last());
   BOP_ASSERT_LE(s.applied, s.commit);
-  BOP_ASSERT_LE(s.release, s.commit);
-  BOP_ASSERT_LE(s.log.settled(), s.commit);
+  BOP_ASSERT_LE(s.compact, s.commit);
+  BOP_ASSERT_LE(s.log.applied_prefix(), s.commit);
   BOP_ASSERT_LE(s.log.first_cached(), s.last() + 1);
   BOP_ASSERT_GE(s.log.first_cached(), s.log.terms().before_first().index + 1);
   BOP_ASSERT_LE(s.log.last_term(), s.hard.term);
@@ -52,8 +52,9 @@ void check_leader(const State& s) {
   BOP_ASSERT_EQ(s.log.last_term(), s.hard.term);
   BOP_ASSERT_EQ(s.election_at, never);
   BOP_ASSERT(s.reads.asked.empty() && s.reads.to_ask.empty());
-  BOP_ASSERT(!s.quiet);
-  if (s.asleep) BOP_ASSERT(is_calm(s) && s.reads.underway.empty() && s.reads.gathering.empty());
+  BOP_ASSERT(!s.quiesced);
+  if (s.all_quiesced)
+    BOP_ASSERT(can_quiesce(s) && s.reads.underway.empty() && s.reads.gathering.empty());
   for (const Progress& peer : s.peers) {
     BOP_ASSERT_LE(peer.match, s.last());
     BOP_ASSERT_LT(peer.match, peer.next);
@@ -67,10 +68,10 @@ void check_leader(const State& s) {
 void check_others(const State& s) {
   BOP_ASSERT_NE(s.leader, s.config.self);
   BOP_ASSERT(s.reads.gathering.empty() && s.reads.underway.empty());
-  BOP_ASSERT(!s.asleep);
-  BOP_ASSERT_EQ(s.quiet_round, 0u);
+  BOP_ASSERT(!s.all_quiesced);
+  BOP_ASSERT_EQ(s.quiesce_round, 0u);
   if (s.leader == 0) BOP_ASSERT(s.reads.asked.empty() && s.reads.to_ask.empty());
-  if (s.quiet) {
+  if (s.quiesced) {
     BOP_ASSERT_NE(s.leader, 0u);
     BOP_ASSERT_EQ(s.commit, s.last());
     BOP_ASSERT_EQ(s.election_at, never);
@@ -103,7 +104,7 @@ void check_log(const State& s) {
     BOP_ASSERT(entry != nullptr);
     BOP_ASSERT_EQ(entry->index, i);
     BOP_ASSERT_EQ(entry->term, s.log.term_at(i));
-    (i <= s.log.settled() ? cached : open) += entry->cost();
+    (i <= s.log.applied_prefix() ? cached : open) += entry->cost();
   }
   BOP_ASSERT_EQ(cached, s.log.cached_bytes());
   BOP_ASSERT_EQ(open, s.log.open_bytes());

@@ -9,7 +9,7 @@ namespace bop::raft {
 LogCache::LogCache(const Restored& restored)
     : terms_(restored.before_first, restored.runs, restored.last),
       first_cached_(restored.last + 1),
-      settled_(restored.commit),
+      applied_prefix_(restored.commit),
       last_time_ns_(restored.last_time_ns) {}
 
 const Entry* LogCache::find(Index index) const {
@@ -35,7 +35,7 @@ void LogCache::append(Entry entry) {
 }
 
 void LogCache::truncate(Index index) {
-  BOP_ASSERT_GT(index, settled_);
+  BOP_ASSERT_GT(index, applied_prefix_);
   for (Index i = last(); i >= std::max(index, first_cached_); --i) {
     open_bytes_ -= slot(i).cost();
     slot(i) = {};
@@ -46,18 +46,18 @@ void LogCache::truncate(Index index) {
   if (const Entry* entry = find(last())) last_time_ns_ = entry->time_ns;
 }
 
-void LogCache::settle(Index index) {
+void LogCache::set_applied_prefix(Index index) {
   BOP_ASSERT_LE(index, last());
-  for (Index i = std::max(settled_ + 1, first_cached_); i <= index; ++i) {
+  for (Index i = std::max(applied_prefix_ + 1, first_cached_); i <= index; ++i) {
     const size_t cost = slot(i).cost();
     open_bytes_ -= cost;
     cached_bytes_ += cost;
   }
-  settled_ = std::max(settled_, index);
+  applied_prefix_ = std::max(applied_prefix_, index);
 }
 
 void LogCache::evict(Index through, size_t bytes) {
-  through = std::min(through, settled_);
+  through = std::min(through, applied_prefix_);
   while (cached_bytes_ > bytes && first_cached_ <= through) {
     cached_bytes_ -= slot(first_cached_).cost();
     slot(first_cached_) = {};

@@ -1,7 +1,7 @@
 // The replica's log as the core sees it: the terms of all entries, and the entries themselves from
 // first_cached() on, in a ring. What is older stands in the log's files.
 //
-//   before_first      first_cached          settled            last
+//   before_first      first_cached          applied prefix     last
 //        │  (on disk)       │  (kept for slow   │ (not applied   │
 //        │                  │   peers)          │  or committed) │
 #pragma once
@@ -23,7 +23,7 @@ class LogCache {
   Term last_term() const { return terms_.last_term(); }
   Term term_at(Index index) const { return terms_.at(index); }
   Index first_cached() const { return first_cached_; }
-  Index settled() const { return settled_; }
+  Index applied_prefix() const { return applied_prefix_; }
   int64_t last_time_ns() const { return last_time_ns_; }
 
   // nullptr: not in memory.
@@ -32,14 +32,14 @@ class LogCache {
   std::span<const Entry> span(Index first, Index last) const;
 
   void append(Entry entry);
-  // Drops the entries from `index` on, which must not be settled.
+  // Drops the entries from `index` on, which must lie above the applied prefix.
   void truncate(Index index);
   // Entries up to `index` are committed and applied: they count as cache from now on.
-  void settle(Index index);
-  // Drops settled entries, oldest first and none above `through`, until `bytes` of them are left.
+  void set_applied_prefix(Index index);
+  // Drops entries of the applied prefix, oldest first and none above `through`, until `bytes` of them are left.
   void evict(Index through, size_t bytes);
 
-  // Cost of the entries in memory that are settled, and of those that are not.
+  // Cost of the entries in memory of the applied prefix, and of those above it.
   size_t cached_bytes() const { return cached_bytes_; }
   size_t open_bytes() const { return open_bytes_; }
 
@@ -51,7 +51,7 @@ class LogCache {
   TermRuns terms_;
   std::vector<Entry> ring_;  // a power of two, or empty; entry i stands at i modulo its size
   Index first_cached_;
-  Index settled_;
+  Index applied_prefix_;
   size_t cached_bytes_ = 0;
   size_t open_bytes_ = 0;
   int64_t last_time_ns_;

@@ -18,7 +18,7 @@ void truncate_log(State& s, Index from) {
     p.outstanding[i].index = std::min(p.outstanding[i].index, from - 1);
 }
 
-void hand_out(State& s) {
+void emit_persist(State& s) {
   Persists& p = s.persists;
   if (p.written == s.hard && p.written_index == s.last()) return;
   for (Index next = p.written_index + 1; next <= s.last();) {

@@ -1,4 +1,4 @@
-// What is handed out to be written, and what its completion means.
+// What is emitted to be written, and what its completion means.
 #pragma once
 
 #include "raft/state.h"
@@ -7,7 +7,7 @@ namespace bop::raft {
 
 void truncate_log(State& s, Index from);
 // Ends a step: whatever changed becomes one record.
-void hand_out(State& s);
+void emit_persist(State& s);
 void persisted(State& s, const PersistMark& mark);
 
 // The term and vote as they are now are durable.

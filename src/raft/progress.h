@@ -44,7 +44,7 @@ struct Progress {
 
   Index told_commit = 0;  // sent along
   uint64_t round = 0;     // highest it answered in this term
-  bool quiet = false;     // it went quiet
+  bool quiesced = false;  // it quiesced
   LogCapacity log_capacity = LogCapacity::available;
 
   bool loading = false;       // entries from `next` on are being read from the log's files

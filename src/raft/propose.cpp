@@ -30,7 +30,7 @@ bop_status room_of_quorum(const State& s) {
   return missing == LogCapacity::log_full ? BOP_E_LOG_FULL : BOP_E_DISK_FULL;
 }
 
-bop_status judge(const State& s, const Propose& event) {
+bop_status validate(const State& s, const Propose& event) {
   if (!s.leads()) return BOP_E_NOT_LEADER;
   if (changes_configuration(s, event)) return BOP_E_UNSUPPORTED;
   const size_t cost = Entry::cost_of(event.payload.size());
@@ -57,15 +57,15 @@ EntryId append_own(State& s, const Propose& event) {
 }
 
 void propose(State& s, const Propose& event) {
-  const bop_status verdict = judge(s, event);
+  const bop_status verdict = validate(s, event);
   if (verdict == BOP_OK) {
     s.update->proposed.push_back({event.token, append_own(s, event)});
     return;
   }
   s.update->refused.push_back({event.token, verdict, false});
   // Somebody expects work of this group: see whether its leader still lives.
-  if (s.quiet) {
-    s.quiet = false;
+  if (s.quiesced) {
+    s.quiesced = false;
     arm_election(s);
   }
 }

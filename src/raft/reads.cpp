@@ -60,8 +60,8 @@ void read(State& s, uint64_t token) {
     return;
   }
   s.reads.to_ask.push_back(token);
-  if (s.quiet) {
-    s.quiet = false;
+  if (s.quiesced) {
+    s.quiesced = false;
     arm_election(s);
   }
 }

@@ -14,7 +14,7 @@ constexpr uint64_t highest_number = uint64_t{1} << 62;
 bool numbers_are_plausible(const Message& m) {
   return m.term > 0 && m.term < highest_number && m.log_term < highest_number &&
          m.index < highest_number && m.commit < highest_number && m.match < highest_number &&
-         m.release < highest_number && m.round < highest_number;
+         m.compact < highest_number && m.round < highest_number;
 }
 
 // An entry before the first has neither index nor term, all others have both.
@@ -49,14 +49,14 @@ bool is_plausible(const State& s, const Progress& from, const Message& m) {
     case MessageKind::pre_vote_request:
     case MessageKind::vote_request: return from.voter && names_an_entry(m) && m.log_term < m.term;
     case MessageKind::append_request:
-      return from.voter && names_an_entry(m) && m.log_term <= m.term && m.release <= m.commit &&
+      return from.voter && names_an_entry(m) && m.log_term <= m.term && m.compact <= m.commit &&
              entries_are_plausible(s, m);
     case MessageKind::pre_vote_reply:
     case MessageKind::vote_reply:
     case MessageKind::append_reply:
     case MessageKind::read_request:
     case MessageKind::read_reply:
-    case MessageKind::stopped_leading: return true;
+    case MessageKind::step_down_notice: return true;
   }
   return false;
 }
@@ -88,7 +88,7 @@ void dispatch(State& s, Progress& from, const Message& m) {
     case MessageKind::append_reply: return receive_append_reply(s, from, m);
     case MessageKind::read_request: return receive_read_request(s, m);
     case MessageKind::read_reply: return receive_read_reply(s, m);
-    case MessageKind::stopped_leading: return receive_stopped_leading(s, m);
+    case MessageKind::step_down_notice: return receive_stopped_leading(s, m);
   }
 }
 

@@ -14,7 +14,7 @@ void receive_append_reply(State& s, Progress& from, const Message& m) {
     accepted(s, from, m);
   else
     refused(s, from, m);
-  if (s.quiet_round != 0 && m.round >= s.quiet_round) from.quiet = m.ok && m.quiet;
+  if (s.quiesce_round != 0 && m.round >= s.quiesce_round) from.quiesced = m.ok && m.quiesce;
 }
 
 }  // namespace bop::raft

@@ -11,13 +11,13 @@ namespace bop::raft {
 namespace {
 
 enum class Fit {
-  agrees,   // we have the entry before, and it is the leader's
-  lacks,    // we do not have it, or another one
-  is_a_lie  // it contradicts what cannot change any more
+  agrees,                   // we have the entry before, and it is the leader's
+  lacks,                    // we do not have it, or another one
+  conflicts_with_committed  // it contradicts what cannot change any more
 };
 
 // What is committed, and what this term's leader had itself (paper, figure 3: Leader Append-Only).
-Index settled(const State& s) { return std::max(s.commit, s.match); }
+Index immutable_index(const State& s) { return std::max(s.commit, s.match); }
 
 Fit fit(const State& s, EntryId before) {
   // What was released is committed, so it agrees.
@@ -25,7 +25,7 @@ Fit fit(const State& s, EntryId before) {
   if (before.index > s.last()) return Fit::lacks;
   if (s.log.term_at(before.index) == before.term || seeded(Bug::keep_conflicting))
     return Fit::agrees;
-  return before.index <= settled(s) ? Fit::is_a_lie : Fit::lacks;
+  return before.index <= immutable_index(s) ? Fit::conflicts_with_committed : Fit::lacks;
 }
 
 // How many of the entries we have already; 0 and more, or nothing for a lie.
@@ -35,7 +35,7 @@ std::optional<size_t> count_known(const State& s, std::span<const Entry> entries
   for (const Entry& entry : entries) {
     if (entry.index > s.last()) break;
     if (entry.index > released && s.log.term_at(entry.index) != entry.term) {
-      if (entry.index <= settled(s)) return std::nullopt;
+      if (entry.index <= immutable_index(s)) return std::nullopt;
       break;
     }
     ++known;
@@ -64,7 +64,7 @@ void follow(State& s, const Message& m) {
   const bool following = s.role == Role::follower || s.role == Role::learner;
   if (!following || s.leader != m.from) become_follower(s, s.hard.term, m.from);
   s.heard_at = s.now;
-  s.quiet = false;
+  s.quiesced = false;
   arm_election(s);
   s.reply.round = std::max(s.reply.round, m.round);
 }
@@ -74,13 +74,13 @@ void follow(State& s, const Message& m) {
 void learn_commit(State& s, const Message& m) {
   const Index known = seeded(Bug::commit_beyond_match) ? s.last() : s.match;
   s.commit = std::max(s.commit, std::min(m.commit, known));
-  s.release = std::max(s.release, std::min(m.release, s.commit));
+  s.compact = std::max(s.compact, std::min(m.compact, s.commit));
 }
 
 void go_quiet(State& s, const Message& m) {
   const Index last = s.last();
-  if (!m.quiet || m.commit != last || s.commit != last || s.persists.durable != last) return;
-  s.quiet = true;
+  if (!m.quiesce || m.commit != last || s.commit != last || s.persists.durable != last) return;
+  s.quiesced = true;
   s.election_at = never;
 }
 
@@ -91,7 +91,7 @@ void receive_append_request(State& s, const Message& m) {
   if (s.leads() || (s.leader != 0 && s.leader != m.from)) return;
   follow(s, m);
   const Fit before = fit(s, {m.log_term, m.index});
-  if (before == Fit::is_a_lie) return;
+  if (before == Fit::conflicts_with_committed) return;
   if (before == Fit::lacks) {
     s.reply.refused = true;
     s.reply.missing = {m.log_term, m.index};

@@ -1,10 +1,10 @@
 #include "raft/election.h"
-#include "raft/quiet.h"
+#include "raft/quiesce.h"
 #include "raft/receive.h"
 
 namespace bop::raft {
 
-// "Would you vote for me in that term?" Promises nothing and changes nothing, but that a quiet group
+// "Would you vote for me in that term?" Promises nothing and changes nothing, but that a quiesced group
 // wakes up: somebody misses its leader.
 void receive_pre_vote_request(State& s, const Message& m) {
   const bool would = s.voter && m.term > s.hard.term && !believes_in_leader(s) &&
@@ -13,8 +13,8 @@ void receive_pre_vote_request(State& s, const Message& m) {
   reply.ok = would;
   if (would) reply.term = m.term;
   if (s.leads()) wake(s);
-  if (s.quiet) {
-    s.quiet = false;
+  if (s.quiesced) {
+    s.quiesced = false;
     arm_election(s);
   }
 }

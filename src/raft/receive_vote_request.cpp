@@ -16,7 +16,7 @@ void receive_vote_request(State& s, const Message& m) {
   }
   become_follower(s, s.hard.term, 0);
   s.hard.vote = m.from;
-  s.owed_vote = m.from;
+  s.pending_vote_reply = m.from;
 }
 
 }  // namespace bop::raft

@@ -30,9 +30,9 @@ Message& send_append(State& s, Progress& peer, Index before, std::span<const Ent
   append.index = before;
   append.log_term = s.log.term_at(before);
   append.commit = s.commit;
-  append.release = s.release;
+  append.compact = s.compact;
   append.round = s.round;
-  append.quiet = s.quiet_round != 0;
+  append.quiesce = s.quiesce_round != 0;
   append.entries = entries;
   peer.told_commit = s.commit;
   return append;
@@ -122,7 +122,7 @@ void send_heartbeat(State& s, Progress& peer) {
   send_append(s, peer, std::max(peer.match, s.log.terms().before_first().index), {});
 }
 
-void send_news(State& s, Progress& peer) {
+void send_commit_update(State& s, Progress& peer) {
   const Index known = std::max(peer.match, s.log.terms().before_first().index);
   send_append(s, peer, peer.stage == Progress::Stage::probing ? peer.probe : known, {});
 }
@@ -149,7 +149,7 @@ void start_probing(State& s, Progress& peer, Index next) {
   peer.stage = Progress::Stage::probing;
   peer.paused = false;
   // What was released every voter has, and our log may have it no more.
-  const Index released = std::max(s.log.terms().before_first().index, peer.voter ? s.release : 0);
+  const Index released = std::max(s.log.terms().before_first().index, peer.voter ? s.compact : 0);
   peer.next = std::max(next, released + 1);
   peer.probe = peer.next - 1;
   peer.inflight.clear();
@@ -164,12 +164,12 @@ void broadcast(State& s) {
     if (!sent) {
       if (s.heartbeat_due)
         send_heartbeat(s, peer);
-      else if (s.round_due || (s.news_due && peer.told_commit < s.commit))
-        send_news(s, peer);
+      else if (s.round_due || (s.commit_update_due && peer.told_commit < s.commit))
+        send_commit_update(s, peer);
     }
     all_told = all_told && peer.told_commit >= s.commit;
   }
-  if (all_told) s.news_at = never;
+  if (all_told) s.commit_update_at = never;
 }
 
 void loaded(State& s, const Loaded& event) {
@@ -233,9 +233,9 @@ void advance_commit(State& s) {
       (s.log.term_at(reached) == s.hard.term || seeded(Bug::commit_old_term))) {
     s.commit = reached;
     // Most often the next append tells; without one, this is how long followers wait.
-    if (s.news_at == never) s.news_at = s.now + s.config.heartbeat_interval / 8;
+    if (s.commit_update_at == never) s.commit_update_at = s.now + s.config.heartbeat_interval / 8;
   }
-  s.release = std::max(s.release, std::min(lowest_match(s), s.commit));
+  s.compact = std::max(s.compact, std::min(lowest_match(s), s.commit));
 }
 
 }  // namespace bop::raft

@@ -14,7 +14,7 @@ void accept(State& s) {
   if (seeded(Bug::ack_before_match)) reply.match = s.persists.durable;
   reply.commit = s.commit;
   reply.round = s.reply.round;
-  reply.quiet = s.quiet;
+  reply.quiesce = s.quiesced;
   reply.log_capacity = s.log_capacity;
   s.reply.acknowledged = std::max(s.reply.acknowledged, reply.match);
 }

@@ -13,13 +13,13 @@
 
 namespace bop::raft {
 
-// What was handed out to be written, and what came back (persist.cpp).
+// What was emitted to be written, and what came back (persist.cpp).
 struct Persists {
   uint64_t number = 0;             // of the latest mark
   Queue<PersistMark> outstanding;  // their index is lowered when the log is truncated below it
-  HardState written;               // handed out
+  HardState written;               // emitted
   HardState durable_hard;
-  Index written_index = 0;  // entries up to it were handed out as they are now
+  Index written_index = 0;  // entries up to it were emitted as they are now
   Index durable = 0;        // and those up to it are durable as they are now
 };
 
@@ -65,7 +65,7 @@ struct State {
   NodeId leader = 0;
   LogCache log;
   Index commit;
-  Index release = 0;
+  Index compact = 0;
   Index applied;
   Term leader_term;  // of the leader whose log ours was last a prefix of
   Persists persists;
@@ -74,13 +74,13 @@ struct State {
   // Elections.
   Instant heard_at = 0;  // from the leader
   Instant election_at = never;
-  Instant campaign_after = 0;    // not before, having resigned
-  bool granted_by_self = false;  // our own vote counts: it is durable
-  NodeId owed_vote = 0;          // waits for our vote for it to be durable
+  Instant campaign_after = 0;     // not before, having resigned
+  bool granted_by_self = false;   // our own vote counts: it is durable
+  NodeId pending_vote_reply = 0;  // waits for our vote for it to be durable
 
   // Following.
   Index match = 0;  // our log agrees with this term's leader up to here
-  bool quiet = false;
+  bool quiesced = false;
   LogCapacity log_capacity =
       LogCapacity::available;  // of our log, when the leader last sent entries
   Reply reply;
@@ -88,11 +88,11 @@ struct State {
   // Leading.
   uint64_t round = 0;  // of the latest heartbeat or read; rises as long as this Core lives
   Instant heartbeat_at = never;
-  Instant news_at = never;  // followers learn of a commit by then at the latest
+  Instant commit_update_at = never;  // followers learn of a commit by then at the latest
   Instant quorum_check_at = never;
   uint64_t quorum_check_round = 0;  // answers to it or later count for the check
-  uint64_t quiet_round = 0;         // first one that told the followers to go quiet, 0: none
-  bool asleep = false;              // all of them did
+  uint64_t quiesce_round = 0;       // first one that told the followers to quiesce, 0: none
+  bool all_quiesced = false;        // all of them did
   PendingReads reads;
 
   // This step.
@@ -100,10 +100,10 @@ struct State {
   int64_t wall_ns = 0;
   Update* update = nullptr;
   bool heartbeat_due =
-      false;                  // every peer hears from us in this step, and a lost probe is repeated
-  bool round_due = false;     // every peer hears from us in this step, reads wait for it
-  bool news_due = false;      // peers hear that commit rose
-  std::vector<Index> sorted;  // scratch of the quorum's count
+      false;               // every peer hears from us in this step, and a lost probe is repeated
+  bool round_due = false;  // every peer hears from us in this step, reads wait for it
+  bool commit_update_due = false;  // peers hear that commit rose
+  std::vector<Index> sorted;       // scratch of the quorum's count
 
   // For the invariants: what was true after the last step.
   Term checked_term = 0;

@@ -60,11 +60,11 @@ enum class MessageKind : uint8_t {
   pre_vote_reply = 2,
   vote_request = 3,
   vote_reply = 4,
-  append_request = 5,  // without entries: the heartbeat, the ReadIndex probe, the commit's news
+  append_request = 5,  // without entries: the heartbeat, the ReadIndex probe, the commit update
   append_reply = 6,
-  read_request = 7,     // a follower asks its leader for a read index
-  read_reply = 8,       // ok: `index`; else the leader cannot tell
-  stopped_leading = 9,  // a replica that stops leading says so, `term` is the one it led
+  read_request = 7,      // a follower asks its leader for a read index
+  read_reply = 8,        // ok: `index`; else the leader cannot tell
+  step_down_notice = 9,  // a replica that stops leading says so, `term` is the one it led
 };
 
 // Whether a log takes more commands.
@@ -87,16 +87,16 @@ struct Message {
   // append_request: leader's commit. append_reply: follower's commit.
   Index commit = 0;
   // append_request: no voter's match is below it: what the log may be released up to.
-  Index release = 0;
+  Index compact = 0;
   // append_reply: min(match, durable).
   Index match = 0;
   // append_request: number of the read and check-quorum round; append_reply echoes it.
   // read_request and read_reply: the follower's own token.
   uint64_t round = 0;
 
-  bool ok = false;     // replies: granted, accepted. stopped_leading: the receiver is the one that
-                       // should campaign, at once
-  bool quiet = false;  // append_request: all is replicated and committed, go quiet; reply: did
+  bool ok = false;  // replies: granted, accepted. step_down_notice: the receiver is the one that
+                    // should campaign, at once
+  bool quiesce = false;  // append_request: all is replicated and committed, quiesce; reply: did
   LogCapacity log_capacity = LogCapacity::available;  // append_reply: of the follower's log
   std::span<const Entry> entries;
 };

@@ -55,9 +55,9 @@ raft::Message append(std::span<const raft::Entry> entries) {
   message.log_term = 3;
   message.index = entries.empty() ? 9 : entries.front().index - 1;
   message.commit = 8;
-  message.release = 6;
+  message.compact = 6;
   message.round = 99;
-  message.quiet = true;
+  message.quiesce = true;
   message.entries = entries;
   return message;
 }
@@ -99,10 +99,10 @@ TEST(PeerFrame, carries_an_append_with_its_entries_whole) {
   EXPECT_EQ(message.log_term, 3u);
   EXPECT_EQ(message.index, 9u);
   EXPECT_EQ(message.commit, 8u);
-  EXPECT_EQ(message.release, 6u);
+  EXPECT_EQ(message.compact, 6u);
   EXPECT_EQ(message.round, 99u);
   EXPECT_FALSE(message.ok);
-  EXPECT_TRUE(message.quiet);
+  EXPECT_TRUE(message.quiesce);
   ASSERT_EQ(message.entries.size(), 3u);
   for (size_t i = 0; i < 3; ++i) expect_same(message.entries[i], entries[i]);
 }

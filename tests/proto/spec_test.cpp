@@ -199,7 +199,7 @@ TEST(ClientSpec, is_read_written_and_refused_as_its_examples_say) {
 
 constexpr const char* message_kinds[] = {"pre_vote_request", "pre_vote_reply", "vote_request",
                                          "vote_reply",       "append_request", "append_reply",
-                                         "read_request",     "read_reply",     "stopped_leading"};
+                                         "read_request",     "read_reply",     "step_down_notice"};
 constexpr const char* entry_kinds[] = {"noop", "configuration", "command"};
 
 json entry_fields(const raft::Entry& entry) {
@@ -241,11 +241,11 @@ struct ItemFields {
             {"log_term", message.log_term},
             {"index", message.index},
             {"commit", message.commit},
-            {"release", message.release},
+            {"compact", message.compact},
             {"match", message.match},
             {"round", message.round},
             {"ok", message.ok},
-            {"quiet", message.quiet},
+            {"quiesce", message.quiesce},
             {"room", static_cast<unsigned>(message.log_capacity)},
             {"entries", entries}};
   }
@@ -315,11 +315,11 @@ bool add_raft(PeerFrameWriter& writer, const json& fields) {
   message.log_term = fields.at("log_term");
   message.index = fields.at("index");
   message.commit = fields.at("commit");
-  message.release = fields.at("release");
+  message.compact = fields.at("compact");
   message.match = fields.at("match");
   message.round = fields.at("round");
   message.ok = fields.at("ok");
-  message.quiet = fields.at("quiet");
+  message.quiesce = fields.at("quiesce");
   message.log_capacity = static_cast<raft::LogCapacity>(fields.at("room").get<unsigned>());
   std::vector<raft::Entry> entries;
   for (const json& entry : fields.at("entries")) entries.push_back(entry_of(entry));

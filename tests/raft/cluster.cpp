@@ -139,7 +139,7 @@ void Cluster::take_update(Node& n) {
   n.reads.insert(n.reads.end(), update_.reads.begin(), update_.reads.end());
   for (const Update::ReadReady& ready : update_.reads)
     checker_.served(ready.token, read_floors_.at(ready.token), ready.index);
-  n.release = update_.release;
+  n.compact = update_.compact;
   n.deadline = update_.deadline;
 }
 
@@ -183,15 +183,15 @@ void Cluster::trace_update(const Node& n) {
   mix(n.id);
   mix(static_cast<uint64_t>(n.now));
   mix(update_.commit);
-  mix(update_.release);
+  mix(update_.compact);
   mix(static_cast<uint64_t>(update_.deadline));
   mix(update_.mark.number);
   mix(update_.mark.index);
   mix(update_.mark.hard.term);
   mix(update_.mark.hard.vote);
   for (const Message& m : update_.messages) {
-    for (uint64_t field : {uint64_t(m.kind), m.to, m.term, m.log_term, m.index, m.commit, m.release,
-                           m.match, m.round, uint64_t(m.ok), uint64_t(m.quiet)})
+    for (uint64_t field : {uint64_t(m.kind), m.to, m.term, m.log_term, m.index, m.commit, m.compact,
+                           m.match, m.round, uint64_t(m.ok), uint64_t(m.quiesce)})
       mix(field);
     for (const Entry& entry : m.entries) {
       mix(entry.index);
@@ -213,7 +213,7 @@ const char* name_of(MessageKind kind) {
     case MessageKind::append_reply: return "append_reply";
     case MessageKind::read_request: return "read_request";
     case MessageKind::read_reply: return "read_reply";
-    case MessageKind::stopped_leading: return "stopped_leading";
+    case MessageKind::step_down_notice: return "step_down_notice";
   }
   return "?";
 }
@@ -240,10 +240,10 @@ std::string describe(const Message& m) {
   add("entries", m.entries.size());
   add("match", m.match);
   add("commit", m.commit);
-  add("release", m.release);
+  add("compact", m.compact);
   add("round", m.round);
   if (m.ok) out += " ok";
-  if (m.quiet) out += " quiet";
+  if (m.quiesce) out += " quiesce";
   add("room", static_cast<uint64_t>(m.log_capacity));
   return out;
 }

@@ -47,7 +47,7 @@ struct Node {
   std::vector<Update::Load> loads;
   Instant deadline = never;
   LogCapacity log_capacity = LogCapacity::available;  // else its log takes no entries
-  Index release = 0;
+  Index compact = 0;
   uint64_t lives = 0;
 
   // What the last steps said, for the test to take.

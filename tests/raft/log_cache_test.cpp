@@ -96,8 +96,8 @@ TEST(LogCache, evicts_the_oldest_settled_entries_beyond_the_limit) {
   for (Index i = 1; i <= 10; ++i) log.append(entry(1, i, 36));  // 100 bytes each
   EXPECT_EQ(log.open_bytes(), 1000u);
   log.evict(10, 0);
-  EXPECT_EQ(log.first_cached(), 1u);  // nothing is settled
-  log.settle(8);
+  EXPECT_EQ(log.first_cached(), 1u);  // nothing is applied
+  log.set_applied_prefix(8);
   EXPECT_EQ(log.open_bytes(), 200u);
   EXPECT_EQ(log.cached_bytes(), 800u);
   log.evict(10, 350);

@@ -34,7 +34,7 @@ Config random_config(Random& random) {
   config.max_uncommitted_bytes = 2000 + random.below(20000);
   config.cache_bytes = random.below(4000);
   config.max_pending_reads = 16;
-  config.quiet = random.chance(2, 3);
+  config.quiesce = random.chance(2, 3);
   return config;
 }
 
@@ -221,7 +221,7 @@ class RandomCluster {
       }
       touch(id);
     }
-    // Now and then long enough for the group to go quiet.
+    // Now and then long enough for the group to quiesce.
     after(random_.chance(1, 60) ? random_time(2000) : random_time(25), [this] { work(); });
   }
 
@@ -327,7 +327,7 @@ class RandomCluster {
       if (!node.up()) start(id);
       node.log_capacity = LogCapacity::available;
       tell(id, Health{true});
-      // Connections that come back are news too; and a group that went quiet while it was torn
+      // Connections that come back are news too; and a group that quiesced while it was torn
       // apart is only watched by those.
       for (auto& [other, unused] : cluster_.nodes())
         if (other != id) tell(id, NodeLost{other});

@@ -42,11 +42,11 @@ uint64_t field_of(const Message& m, const std::string& name, size_t entries) {
   if (name == "log_term") return m.log_term;
   if (name == "index") return m.index;
   if (name == "commit") return m.commit;
-  if (name == "release") return m.release;
+  if (name == "compact") return m.compact;
   if (name == "match") return m.match;
   if (name == "round") return m.round;
   if (name == "ok") return m.ok;
-  if (name == "quiet") return m.quiet;
+  if (name == "quiesce") return m.quiesce;
   if (name == "room") return static_cast<uint64_t>(m.log_capacity);
   if (name == "entries") return entries;
   throw Violation("no such field: " + name);
@@ -61,16 +61,16 @@ void set_field(Message& m, const std::string& name, uint64_t value) {
     m.index = value;
   else if (name == "commit")
     m.commit = value;
-  else if (name == "release")
-    m.release = value;
+  else if (name == "compact")
+    m.compact = value;
   else if (name == "match")
     m.match = value;
   else if (name == "round")
     m.round = value;
   else if (name == "ok")
     m.ok = value != 0;
-  else if (name == "quiet")
-    m.quiet = value != 0;
+  else if (name == "quiesce")
+    m.quiesce = value != 0;
   else
     throw Violation("no such field: " + name);
 }
@@ -127,8 +127,8 @@ class Scenario {
       config_.max_pending_reads = value;
     else if (name == "cache_bytes")
       config_.cache_bytes = value;
-    else if (name == "quiet")
-      config_.quiet = value != 0;
+    else if (name == "quiesce")
+      config_.quiesce = value != 0;
     else
       throw Violation("no such setting: " + name);
   }
@@ -387,7 +387,7 @@ class Scenario {
     if (w.size() == 3) return expect_same("role", name_of(core.role()), what);
     if (what == "terms") return expect_terms(core, w);
     if (what == "proposal" || what == "read") return expect_outcome(w);
-    if (what == "quiet") return expect_same("quiet", core.quiet(), yes(w[3]));
+    if (what == "quiesced") return expect_same("quiesced", core.quiesced(), yes(w[3]));
     if (what == "deadline")
       return expect_same("deadline", node_of(w, 1).deadline != never, yes(w[3]));
     expect_same(what, value_of(w, core, what), number(w[3]));
@@ -401,7 +401,7 @@ class Scenario {
     if (what == "last") return core.last();
     if (what == "durable") return core.durable();
     if (what == "cached") return core.first_cached();
-    if (what == "release") return node_of(w, 1).release;
+    if (what == "compact") return node_of(w, 1).compact;
     throw Violation("nothing to expect: " + what);
   }
 
@@ -475,7 +475,7 @@ class Scenario {
       const Core& core = *node.core;
       std::cout << " " << name_of(core.role()) << " term " << core.term() << " leader "
                 << core.leader() << " last " << core.last() << " durable " << core.durable()
-                << " commit " << core.commit() << (core.quiet() ? " quiet" : "") << " writes "
+                << " commit " << core.commit() << (core.quiesced() ? " quiesced" : "") << " writes "
                 << node.writes.size() << " at " << node.now / milliseconds << " ms\n";
     }
     for (const Flight& flight : cluster().flights())

@@ -28,9 +28,9 @@
 //   show                             prints all nodes and what is in flight
 //
 //   expect A ROLE
-//   expect A term|vote|leader|commit|last|durable|cached|release N
+//   expect A term|vote|leader|commit|last|durable|cached|compact N
 //   expect A terms TERM...           of all its entries
-//   expect A quiet yes|no | expect A deadline yes|no
+//   expect A quiesced yes|no | expect A deadline yes|no
 //   expect A proposal|read TOKEN at INDEX | refused ERROR | open
 //   expect sent A B KIND [FIELD VALUE]... | expect nothing A B [KIND]
 #pragma once

@@ -1,0 +1,64 @@
+#include "raft/quiesce.h"
+
+#include "raft/reads.h"
+
+namespace bop::raft {
+
+namespace {
+
+void restart_quorum_check(State& s) {
+  s.quorum_check_at = s.now + s.config.election_timeout;
+  s.quorum_check_round = s.round + 1;
+}
+
+bool every_peer_quiesced(const State& s) {
+  for (const Progress& peer : s.peers)
+    if (!peer.quiesced) return false;
+  return true;
+}
+
+void reset_quiescing(State& s) {
+  s.quiesce_round = 0;
+  for (Progress& peer : s.peers) peer.quiesced = false;
+}
+
+}  // namespace
+
+// Learners too: a sleeping leader would never bring them what they lack.
+bool can_quiesce(const State& s) {
+  const Index last = s.last();
+  if (!s.config.quiesce || !s.leads() || s.commit != last || s.persists.durable != last)
+    return false;
+  for (const Progress& peer : s.peers) {
+    if (peer.stage != Progress::Stage::replicating) return false;
+    if (peer.match != last || peer.commit != last) return false;
+  }
+  return true;
+}
+
+void start_quiescing(State& s) {
+  if (!can_quiesce(s))
+    reset_quiescing(s);
+  else if (s.quiesce_round == 0 && s.heartbeat_due)
+    s.quiesce_round = s.round;
+}
+
+void wake(State& s) {
+  BOP_ASSERT(s.leads());
+  reset_quiescing(s);
+  if (s.all_quiesced) restart_quorum_check(s);
+  s.all_quiesced = false;
+  s.heartbeat_at = s.now;
+}
+
+void update_quiesced(State& s) {
+  if (!s.leads()) return;
+  const bool quiesced = s.quiesce_round != 0 && every_peer_quiesced(s) && reads_waiting(s) == 0;
+  if (s.all_quiesced && !quiesced) {
+    restart_quorum_check(s);
+    s.heartbeat_at = s.now + s.config.heartbeat_interval;
+  }
+  s.all_quiesced = quiesced;
+}
+
+}  // namespace bop::raft
