@@ -44,7 +44,7 @@ Probe::Probe(const bop_machine_table& behind, Witness& witness, NodeId node,
   table_.table.sync = sync;
   table_.table.applied = applied;
   table_.table.durable = durable;
-  table_.table.settled = settled;
+  table_.table.stable = stable;
   table_.table.state_hash = state_hash;
   table_.table.close = close;
   table_.probe = this;
@@ -124,8 +124,8 @@ bop_position Probe::durable(bop_machine* machine) {
   return position;
 }
 
-void Probe::settled(bop_machine* machine, uint64_t index) {
-  Machine::of(machine).behind.settled(Machine::of(machine).machine, index);
+void Probe::stable(bop_machine* machine, uint64_t index) {
+  Machine::of(machine).behind.stable(Machine::of(machine).machine, index);
 }
 
 int32_t Probe::state_hash(bop_machine* machine, bop_state_hash* hash) {

@@ -38,7 +38,7 @@ class Probe {
   static int32_t sync(bop_machine* machine, uint64_t token);
   static bop_position applied(bop_machine* machine);
   static bop_position durable(bop_machine* machine);
-  static void settled(bop_machine* machine, uint64_t index);
+  static void stable(bop_machine* machine, uint64_t index);
   static int32_t state_hash(bop_machine* machine, bop_state_hash* hash);
   static void close(bop_machine* machine);
 

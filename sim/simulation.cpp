@@ -150,7 +150,7 @@ class Simulation {
   bool run_until(Duration at_most, Done done);
   void run_faults();
   void calm_down();
-  void settle();
+  void drain();
   void compare_contents();
   std::string lagging() const;
   std::string what_hinders() const;
@@ -211,7 +211,7 @@ SimulationResult Simulation::run() {
   world_.after(inspect_every, "inspect", [this] { inspect(); });
   run_faults();
   if (good()) calm_down();
-  if (good()) settle();
+  if (good()) drain();
   if (good()) compare_contents();
   if (good()) workload_->check_all();
   return result();
@@ -304,7 +304,7 @@ std::string Simulation::lagging() const {
 }
 
 // Nobody asks for anything more: every request is answered, and every replica has everything.
-void Simulation::settle() {
+void Simulation::drain() {
   workload_->stop();
   if (!run_until(settle_at_most, [&] { return workload_->idle(); })) {
     return witness_.report("liveness: requests stay without an answer");

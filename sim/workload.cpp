@@ -402,7 +402,7 @@ void Workload::Client::record() {
   for (size_t i = 0; i < asked.keys.size(); ++i) {
     if (i < asked.operations.size()) asked.keys[i]->history.push_back(asked.operations[i]);
     --asked.keys[i]->open;
-    workload_.settle(*asked.keys[i]);
+    workload_.conclude(*asked.keys[i]);
   }
   think();
 }
@@ -459,7 +459,7 @@ std::shared_ptr<Workload::Key> Workload::pick_key(GroupId group, Random& random)
   if (key->asked >= options_.operations_a_key) {
     retired_.push_back(key);
     replace(slot, group);
-    settle(*key);
+    conclude(*key);
     key = keys_.at({group, slot});
   }
   return key;
@@ -474,7 +474,7 @@ void Workload::replace(uint32_t slot, GroupId group) {
   keys_[{group, slot}] = std::move(key);
 }
 
-void Workload::settle(const Key& key) {
+void Workload::conclude(const Key& key) {
   if (key.open > 0) return;
   const auto done = std::find_if(retired_.begin(), retired_.end(),
                                  [&](const auto& retired) { return retired.get() == &key; });

@@ -76,7 +76,7 @@ class Workload {
 
   std::shared_ptr<Key> pick_key(GroupId group, Random& random);
   void replace(uint32_t slot, GroupId group);
-  void settle(const Key& key);  // checks it when it is done with
+  void conclude(const Key& key);  // checks it when it is done with
   void check(const Key& key);
 
   Scheduler& scheduler_;

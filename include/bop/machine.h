@@ -140,12 +140,12 @@ struct bop_machine_table {
 
   /* The last entry applied, and the last that the machine's own storage would still hold after a
    * power loss. The log is released only below the durable one. What a machine makes durable by
-   * itself never passes what bop told it in `settled`. */
+   * itself never passes what bop told it in `stable`. */
   bop_position (*applied)(bop_machine* machine);
   bop_position (*durable)(bop_machine* machine);
 
-  /* The log is durable on this node up to `index`: the machine may make that much permanent. */
-  void (*settled)(bop_machine* machine, uint64_t index);
+  /* `index` is min(committed, durable on this node): the machine may make that much permanent. */
+  void (*stable)(bop_machine* machine, uint64_t index);
 
   /* The newest state hash that is ready; asking may start what makes the current one ready.
    * BOP_E_NOT_FOUND before the first. */

@@ -399,7 +399,7 @@ void Replica::step() {
 
 // What stands in this node's log for good. An entry that is durable and not committed may still be replaced
 // by one that is committed and not durable.
-Index Replica::final_here() const {
+Index Replica::stable_index() const {
   if (seeded(Bug::settle_committed)) return core_->last();
   return std::min(core_->commit(), core_->durable());
 }
@@ -407,7 +407,7 @@ Index Replica::final_here() const {
 void Replica::finish() {
   if (started_ && !halted_) {
     finishing_ = true;
-    driver_->settled(final_here());
+    driver_->stable(stable_index());
     apply_more();
     serve_reads();
     if (!halted_) release_log();
@@ -418,7 +418,7 @@ void Replica::finish() {
 
 void Replica::step_core() {
   core_->step(ports_.clock.now(), ports_.clock.wall_ns(), events_, update_);
-  settle_staged();
+  register_proposals();
   persist();
   if (!halted_) {
     for (const raft::Message& message : update_.messages) ports_.host.send(options_.id, message);
@@ -437,7 +437,7 @@ void Replica::step_core() {
   arm();
 }
 
-void Replica::settle_staged() {
+void Replica::register_proposals() {
   for (const raft::Update::Proposed& proposed : update_.proposed) {
     const Staged& staged = staged_[proposed.token];
     if (!proposals_.fits(proposed.id.index)) {

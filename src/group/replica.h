@@ -155,13 +155,13 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   void wait_for_leader(Request request);
   void route_waiting();
 
-  void settle_staged();
+  void register_proposals();
   void refuse_staged(const Staged& staged, bop_status error);
   void persist();
   void write(const raft::PersistMark& mark, Index first);
   void write_held_back();
   void load_for_peers();
-  Index final_here() const;
+  Index stable_index() const;
   void apply_more();
   void apply_entries(std::span<const raft::Entry> entries);
   void read_committed();

@@ -62,7 +62,7 @@ Status check_table(const bop_machine_table& table) {
       {table.sync != nullptr, "sync"},
       {table.applied != nullptr, "applied"},
       {table.durable != nullptr, "durable"},
-      {table.settled != nullptr, "settled"},
+      {table.stable != nullptr, "stable"},
       {table.state_hash != nullptr, "state_hash"},
       {table.close != nullptr, "close"},
   }};
@@ -118,7 +118,7 @@ struct Driver::State {
   bool sync_again = false;
   uint64_t sync_number = 0;
 
-  uint64_t settled = 0;
+  uint64_t stable = 0;
 
   // ---- calls into the machine ----
 
@@ -387,12 +387,12 @@ void Driver::query(Bytes question, uint64_t token) { state_->query(question, tok
 void Driver::sync() { state_->sync(); }
 bool Driver::syncing() const { return state_->syncing; }
 
-void Driver::settled(uint64_t index) {
+void Driver::stable(uint64_t index) {
   State& state = *state_;
-  if (state.failed || index <= state.settled) return;
-  state.settled = index;
+  if (state.failed || index <= state.stable) return;
+  state.stable = index;
   state.in_machine = true;
-  state.table.settled(state.machine, index);
+  state.table.stable(state.machine, index);
   state.in_machine = false;
   state.misbehaved();
 }

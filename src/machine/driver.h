@@ -80,12 +80,12 @@ class Driver {
   void query(Bytes question, uint64_t token);
 
   // Makes durable what is applied: durable() rises. Calls while one is under way are joined into one
-  // more. Needs settled() to pass what is applied.
+  // more. Needs stable() to pass what is applied.
   void sync();
   bool syncing() const;
 
   // The log is durable on this node up to `index`.
-  void settled(uint64_t index);
+  void stable(uint64_t index);
 
   bop_position applied() const;
   bop_position durable() const;

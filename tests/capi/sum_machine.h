@@ -108,7 +108,7 @@ inline SumMachine::SumMachine() : bop_machine_table{} {
   sync = [](bop_machine*, uint64_t) -> int32_t { return BOP_OK; };
   applied = [](bop_machine* machine) { return machine->applied; };
   durable = [](bop_machine*) { return bop_position{}; };
-  settled = [](bop_machine*, uint64_t) {};
+  stable = [](bop_machine*, uint64_t) {};
   state_hash = [](bop_machine* machine, bop_state_hash* hash) -> int32_t {
     *hash = {machine->applied.index, static_cast<uint64_t>(machine->sum), 0};
     return BOP_OK;

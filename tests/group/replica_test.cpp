@@ -122,7 +122,7 @@ class NoOffload final : public machine::Offload {
 
 struct bop_machine {
   bop_position applied{};
-  uint64_t settled = 0;
+  uint64_t stable = 0;
 };
 
 namespace bop::group {
@@ -152,7 +152,7 @@ bop_machine_table make_table() {
   out.sync = [](bop_machine*, uint64_t) -> int32_t { return BOP_OK; };
   out.applied = [](bop_machine* machine) { return machine->applied; };
   out.durable = [](bop_machine*) { return opens_at; };
-  out.settled = [](bop_machine* machine, uint64_t index) { machine->settled = index; };
+  out.stable = [](bop_machine* machine, uint64_t index) { machine->stable = index; };
   out.state_hash = [](bop_machine*, bop_state_hash*) -> int32_t { return BOP_E_NOT_FOUND; };
   out.close = [](bop_machine* machine) { delete machine; };
   return out;
@@ -256,9 +256,9 @@ TEST_F(ReplicaTest, a_machine_may_make_permanent_what_is_committed_and_durable) 
   ASSERT_TRUE(open(nullptr));
   hear(2, 2, 3);
   EXPECT_EQ(opened->applied.index, 3u);
-  EXPECT_EQ(opened->settled, 1u);
+  EXPECT_EQ(opened->stable, 1u);
   log_is_durable();
-  EXPECT_EQ(opened->settled, 3u);
+  EXPECT_EQ(opened->stable, 3u);
 }
 
 TEST_F(ReplicaTest, a_machine_may_not_make_permanent_what_replaced_durable_entries) {
@@ -267,9 +267,9 @@ TEST_F(ReplicaTest, a_machine_may_not_make_permanent_what_replaced_durable_entri
   log_is_durable();  // a leader that was deposed before they were committed
   hear(3, 3, 3);
   EXPECT_EQ(opened->applied.term, 3u);
-  EXPECT_EQ(opened->settled, 1u) << "the log may still begin again with what was replaced";
+  EXPECT_EQ(opened->stable, 1u) << "the log may still begin again with what was replaced";
   log_is_durable();
-  EXPECT_EQ(opened->settled, 3u);
+  EXPECT_EQ(opened->stable, 3u);
 }
 
 TEST_F(ReplicaTest, a_machine_of_another_history_than_its_log_is_refused) {

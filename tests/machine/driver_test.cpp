@@ -22,7 +22,7 @@ struct Script {
   std::vector<uint64_t> applied;
   std::vector<uint64_t> tokens;
   std::vector<std::string> questions;
-  uint64_t settled = 0;
+  uint64_t stable = 0;
   int syncs = 0;
   int closed = 0;
 };
@@ -87,7 +87,7 @@ struct ScriptedTable : bop_machine_table {
       return {indexes.empty() ? 0 : indexes.back(), 1};
     };
     durable = [](bop_machine*) -> bop_position { return {0, 0}; };
-    settled = [](bop_machine* machine, uint64_t index) { machine->script->settled = index; };
+    stable = [](bop_machine* machine, uint64_t index) { machine->script->stable = index; };
     state_hash = [](bop_machine*, bop_state_hash*) -> int32_t { return BOP_E_NOT_FOUND; };
     close = [](bop_machine* machine) { ++machine->script->closed; };
   }
@@ -307,9 +307,9 @@ TEST_F(DriverTest, syncs_asked_for_during_a_sync_are_joined_into_one_more) {
 
 TEST_F(DriverTest, settled_only_rises) {
   must_open();
-  driver_->settled(5);
-  driver_->settled(3);
-  EXPECT_EQ(script_.settled, 5u);
+  driver_->stable(5);
+  driver_->stable(3);
+  EXPECT_EQ(script_.stable, 5u);
 }
 
 TEST_F(DriverTest, open_says_what_the_machine_says_is_wrong) {

@@ -44,7 +44,7 @@ class KvFold : public testing::Test {
 };
 
 TEST_F(KvFold, a_full_layer_is_folded_at_a_boundary_of_the_log) {
-  replica_.driver().settled(1000);
+  replica_.driver().stable(1000);
   fill(31);
   EXPECT_EQ(stored(), 0u);
   fill(1);
@@ -55,10 +55,10 @@ TEST_F(KvFold, a_full_layer_is_folded_at_a_boundary_of_the_log) {
 TEST_F(KvFold, nothing_is_folded_before_the_log_is_durable_up_to_it) {
   fill(40);
   EXPECT_EQ(stored(), 0u);
-  replica_.driver().settled(31);
+  replica_.driver().stable(31);
   replica_.finish();
   EXPECT_EQ(stored(), 0u);
-  replica_.driver().settled(32);
+  replica_.driver().stable(32);
   replica_.finish();
   EXPECT_EQ(stored(), 32u);
 }
@@ -104,7 +104,7 @@ TEST_F(KvFold, a_sync_asked_for_during_a_fold_covers_what_came_after) {
 }
 
 TEST_F(KvFold, memory_stays_bounded_while_a_fold_does_not_end) {
-  // Nothing is settled: the frozen layer waits, and so does who would fill another one.
+  // Nothing is stable: the frozen layer waits, and so does who would fill another one.
   uint64_t given = 0;
   while (!replica_.driver().applying() && given < 1000) {
     ++given;
@@ -116,7 +116,7 @@ TEST_F(KvFold, memory_stays_bounded_while_a_fold_does_not_end) {
   // Questions are answered meanwhile.
   EXPECT_EQ(replica_.ask(get({"k1"})).status, BOP_OK);
   EXPECT_TRUE(replica_.driver().applying());
-  replica_.driver().settled(given);
+  replica_.driver().stable(given);
   replica_.finish();
   EXPECT_FALSE(replica_.driver().applying());
   EXPECT_EQ(replica_.replies.size(), given);
@@ -314,7 +314,7 @@ TEST_F(KvFold, a_store_without_space_is_asked_again_until_it_has_some) {
 TEST_F(KvFold, a_failing_store_halts_a_machine_that_nobody_waits_for_with_the_next_call) {
   replica_.run({put("k", "v")});
   image_->on_step = [&](StoreImage::Step) -> Status { return fail(BOP_E_IO, "the disk failed"); };
-  replica_.driver().settled(1000);
+  replica_.driver().stable(1000);
   for (int i = 0; i < 60 && !replica_.failure; ++i) {
     replica_.apply({{2u + static_cast<uint64_t>(i), 1,
                      command({put("fill" + std::to_string(i), std::string(900, 'v'))})}});
@@ -429,7 +429,7 @@ TEST(KvDoor, a_machine_closed_in_the_midst_of_everything_frees_what_it_started) 
     const uint64_t index = replica.driver().applied().index;
     replica.apply(
         {{index + 1, 1, command({put("k", "v")})}, {index + 2, 1, command({erase("l")})}});
-    replica.driver().settled(index + 2);
+    replica.driver().stable(index + 2);
     replica.driver().sync();
     replica.ask_later(get({"m"}));
     replica.ask_later(range("", "", 10));
@@ -488,7 +488,7 @@ TEST(KvThreads, workers_and_shard_share_layers_without_a_race) {
       questions.push_back(question);
       (*driver)->query(questions.back(), ++asked);
     }
-    (*driver)->settled(index);
+    (*driver)->stable(index);
     offload.drain(false);
   }
   while (offload.drain(true)) {

@@ -131,7 +131,7 @@ class Replica final : public DriverEvents {
 
   // Runs the workers until they have nothing left.
   void finish() { offload->run(); }
-  void settle() { driver_->settled(given_); }
+  void settle() { driver_->stable(given_); }
   // Freezes, folds and syncs all there is.
   void fold() {
     settle();

@@ -27,7 +27,7 @@ class Kv : public testing::TestWithParam<Where> {
     ASSERT_EQ(replica_.run(operations).status, BOP_OK);
     switch (GetParam()) {
       case Where::active: return;
-      case Where::frozen:  // sorted, not folded: nothing is settled
+      case Where::frozen:  // sorted, not folded: nothing is stable
         replica_.driver().sync();
         replica_.finish();
         return;

@@ -187,10 +187,10 @@ class BasicWalk {
   void settle() {
     const uint64_t last = replica_.driver().applied().index;
     if (last == 0) return;
-    const uint64_t most = settled_ + random_.below(last - std::min(last, settled_) + 1);
+    const uint64_t most = stable_ + random_.below(last - std::min(last, stable_) + 1);
     for (const LogEntry& entry : log_)
-      if (entry.index <= most) settled_ = std::max(settled_, entry.index);
-    replica_.driver().settled(settled_);
+      if (entry.index <= most) stable_ = std::max(stable_, entry.index);
+    replica_.driver().stable(stable_);
   }
 
   void crash() {
@@ -200,19 +200,19 @@ class BasicWalk {
     replica_.replies.clear();
     replica_.answers.clear();
     lose_power_();
-    // The log loses what is not settled, and other entries may come in its place.
-    while (!log_.empty() && log_.back().index > settled_) {
+    // The log loses what is not stable, and other entries may come in its place.
+    while (!log_.empty() && log_.back().index > stable_) {
       expected_.erase(log_.back().index);
       states_.erase(log_.back().index);
       log_.pop_back();
     }
-    hashes_.erase(hashes_.upper_bound(settled_), hashes_.end());
-    latest_ = state_at(settled_);
+    hashes_.erase(hashes_.upper_bound(stable_), hashes_.end());
+    latest_ = state_at(stable_);
     if (!replica_.open()) return fail("reopen: " + replica_.open_error.to_string());
     const uint64_t position = replica_.driver().applied().index;
-    if (position > settled_)
+    if (position > stable_)
       return fail("the store holds entry " + std::to_string(position) + ", the log ends at " +
-                  std::to_string(settled_));
+                  std::to_string(stable_));
     if (position < durable_)
       return fail("the store holds entry " + std::to_string(position) + ", durable was " +
                   std::to_string(durable_));
@@ -220,7 +220,7 @@ class BasicWalk {
   }
 
   void replay(uint64_t position) {
-    replica_.driver().settled(settled_);
+    replica_.driver().stable(stable_);
     std::vector<LogEntry> batch;
     for (size_t i = 0; i < log_.size(); ++i) {
       if (log_[i].index > position) batch.push_back(log_[i]);
@@ -234,8 +234,8 @@ class BasicWalk {
   }
 
   void end_quietly() {
-    replica_.driver().settled(log_.empty() ? 0 : log_.back().index);
-    settled_ = std::max<uint64_t>(settled_, log_.empty() ? 0 : log_.back().index);
+    replica_.driver().stable(log_.empty() ? 0 : log_.back().index);
+    stable_ = std::max<uint64_t>(stable_, log_.empty() ? 0 : log_.back().index);
     replica_.finish();
     check();
     if (replica_.driver().applying()) return fail("an apply was never completed");
@@ -286,7 +286,7 @@ class BasicWalk {
     replica_.answers.clear();
     const uint64_t durable = replica_.driver().durable().index;
     if (durable < durable_) fail("durable fell");
-    if (durable > settled_) fail("durable passed what the log holds durably");
+    if (durable > stable_) fail("durable passed what the log holds durably");
     durable_ = durable;
   }
 
@@ -313,7 +313,7 @@ class BasicWalk {
   std::map<uint64_t, Reply> expected_;
   std::map<uint64_t, Asked> asked_;
   std::map<uint64_t, std::pair<uint64_t, uint64_t>> hashes_;
-  uint64_t settled_ = 0;
+  uint64_t stable_ = 0;
   uint64_t durable_ = 0;
   int crashes_ = 0;
   std::string wrong_;

@@ -67,7 +67,7 @@ inline const bop_machine_table* echo_machine() {
     out.sync = [](bop_machine*, uint64_t) -> int32_t { return BOP_OK; };
     out.applied = [](bop_machine* machine) { return machine->applied; };
     out.durable = [](bop_machine*) { return bop_position{0, 0}; };
-    out.settled = [](bop_machine*, uint64_t) {};
+    out.stable = [](bop_machine*, uint64_t) {};
     out.state_hash = [](bop_machine*, bop_state_hash*) -> int32_t {
       ++hash_questions;
       return BOP_E_NOT_FOUND;

@@ -156,7 +156,7 @@ void Kv::freeze() {
 
 void Kv::start_fold_when_due() {
   if (fold_stage_ != FoldStage::waiting || broken_) return;
-  const bool log_has_it = settled_ >= frozen_at_.index || seeded(Bug::fold_beyond_settled);
+  const bool log_has_it = stable_ >= frozen_at_.index || seeded(Bug::fold_beyond_settled);
   const bool reads_are_done = reads_->done() >= frozen_reads_ || seeded(Bug::fold_overtakes_reads);
   if (log_has_it && reads_are_done) start_fold();
 }
@@ -218,8 +218,8 @@ int32_t Kv::sync(uint64_t token) {
   return BOP_PENDING;
 }
 
-void Kv::settled(uint64_t index) {
-  settled_ = std::max(settled_, index);
+void Kv::stable(uint64_t index) {
+  stable_ = std::max(stable_, index);
   start_fold_when_due();
 }
 

@@ -54,7 +54,7 @@ class Kv final : public ReadsOwner {
   int32_t query(Bytes question, bop_reply& reply, uint64_t token);
   int32_t sync(uint64_t token);
   bop_status check(Bytes command);
-  void settled(uint64_t index);
+  void stable(uint64_t index);
   bop_position applied() const { return applied_; }
   bop_position durable() const { return durable_; }
   int32_t state_hash(bop_state_hash& hash);
@@ -196,7 +196,7 @@ class Kv final : public ReadsOwner {
 
   bop_position applied_{0, 0};
   bop_position durable_{0, 0};
-  uint64_t settled_ = 0;
+  uint64_t stable_ = 0;
 
   Batch batch_;
   std::unique_ptr<BatchReads> batch_reads_;

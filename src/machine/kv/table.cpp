@@ -43,7 +43,7 @@ KvTable::KvTable(StoreFactory make_store, const Settings& settings)
   table.sync = [](bop_machine* machine, uint64_t token) { return kv_of(machine).sync(token); };
   table.applied = [](bop_machine* machine) { return kv_of(machine).applied(); };
   table.durable = [](bop_machine* machine) { return kv_of(machine).durable(); };
-  table.settled = [](bop_machine* machine, uint64_t index) { kv_of(machine).settled(index); };
+  table.stable = [](bop_machine* machine, uint64_t index) { kv_of(machine).stable(index); };
   table.state_hash = [](bop_machine* machine, bop_state_hash* hash) {
     return kv_of(machine).state_hash(*hash);
   };
