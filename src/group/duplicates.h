@@ -14,13 +14,13 @@ namespace bop::group {
 class Duplicates {
  public:
   // True the first time; false for what was seen, or is older than the window can tell.
-  bool first_time(NodeId origin, uint64_t incarnation, uint64_t sequence);
+  bool first_time(NodeId origin, uint64_t origin_epoch, uint64_t sequence);
 
  private:
   // The last `window` sequences of an origin as bits; those below are taken as seen.
   static constexpr uint64_t window = 1 << 16;
   struct Seen {
-    uint64_t incarnation = 0;
+    uint64_t origin_epoch = 0;
     uint64_t highest = 0;
     std::vector<bool> bits;
   };

@@ -12,15 +12,15 @@ class Replica;
 
 // A follower's request, sent on to the leader it knows: one hop, never sent twice.
 struct Forward {
-  uint64_t incarnation = 0;  // of the origin
-  uint64_t sequence = 0;     // rises within an incarnation
-  Term term = 0;             // the leader must lead in this term, else it refuses
-  Duration time_left = 0;    // of the deadline
+  uint64_t origin_epoch = 0;  // of the origin
+  uint64_t sequence = 0;      // rises within an origin epoch
+  Term term = 0;              // the leader must lead in this term, else it refuses
+  Duration time_left = 0;     // of the deadline
   mem::Buffer payload;
 };
 
 struct ForwardReply {
-  uint64_t incarnation = 0;  // of the origin
+  uint64_t origin_epoch = 0;  // of the origin
   uint64_t sequence = 0;
   Answer answer;
 };

@@ -14,7 +14,7 @@ struct Origin {
   Caller* caller = nullptr;  // nullptr: forwarded
   uint64_t token = 0;        // the caller's, or the forwarding node's sequence
   NodeId node = 0;
-  uint64_t incarnation = 0;  // of that node
+  uint64_t origin_epoch = 0;  // of that node
 };
 
 struct Pending {

@@ -251,7 +251,7 @@ void Replica::forward_to(NodeId leader, Request request) {
   if (left <= 0) return defer(origin, BOP_E_TIMEOUT);
   if (forwarded_.size() >= options_.max_waiting)
     return defer(origin, BOP_E_OVERLOADED, "too many requests wait for the leader");
-  const Forward forward{.incarnation = options_.epoch,
+  const Forward forward{.origin_epoch = options_.epoch,
                         .sequence = ++forward_sequence_,
                         .term = core_->term(),
                         .time_left = left,
@@ -329,9 +329,10 @@ void Replica::receive(const raft::Message& message) {
 }
 
 void Replica::receive_forward(NodeId from, Forward forward) {
-  const Origin origin{.token = forward.sequence, .node = from, .incarnation = forward.incarnation};
+  const Origin origin{
+      .token = forward.sequence, .node = from, .origin_epoch = forward.origin_epoch};
   // Before all else: to refuse a duplicate of what was proposed would have it sent again.
-  if (!duplicates_.first_time(from, forward.incarnation, forward.sequence) &&
+  if (!duplicates_.first_time(from, forward.origin_epoch, forward.sequence) &&
       !seeded(Bug::forget_duplicates))
     return;
   if (halted_ || !started_ || core_->role() != raft::Role::leader || core_->term() != forward.term)
@@ -341,7 +342,7 @@ void Replica::receive_forward(NodeId from, Forward forward) {
 }
 
 void Replica::receive_forward_reply(NodeId from, const ForwardReply& reply) {
-  if (reply.incarnation != options_.epoch) return;
+  if (reply.origin_epoch != options_.epoch) return;
   auto found = forwarded_.find(reply.sequence);
   if (found == forwarded_.end() || found->second.to != from) return;
   const Forwarded request = found->second;
@@ -879,7 +880,7 @@ void Replica::answer_deferred() {
 
 void Replica::answer(const Origin& origin, const Answer& answer) {
   if (origin.caller != nullptr) return origin.caller->answer(origin.token, answer);
-  ports_.host.reply_forward(origin.node, options_.id, {origin.incarnation, origin.token, answer});
+  ports_.host.reply_forward(origin.node, options_.id, {origin.origin_epoch, origin.token, answer});
 }
 
 void Replica::failed(const Error& error) { halt(error); }

@@ -91,7 +91,7 @@ GroupStatus status_of(const group::Replica& replica, const std::string& machine)
 
 group::ForwardReply reply_of(const proto::ForwardReplyItem& item) {
   group::ForwardReply out;
-  out.incarnation = item.origin_epoch;
+  out.origin_epoch = item.origin_epoch;
   out.sequence = item.sequence;
   out.answer.status = static_cast<bop_status>(item.status);
   out.answer.body = item.body.bytes();
@@ -449,7 +449,7 @@ uint64_t HostedShard::deliver(NodeId from, const proto::PeerHeader& header,
     if (group::Replica* replica = find(raft->group, elsewhere)) replica->receive(raft->message);
   } else if (const auto* forward = std::get_if<proto::ForwardItem>(&item)) {
     if (group::Replica* replica = find(forward->group, elsewhere))
-      replica->receive_forward(from, {.incarnation = header.epoch,
+      replica->receive_forward(from, {.origin_epoch = header.epoch,
                                       .sequence = forward->sequence,
                                       .term = forward->leader_term,
                                       .time_left = forward->deadline_left,
@@ -489,7 +489,7 @@ bool HostedShard::forward(NodeId to, GroupId group, const group::Forward& forwar
 void HostedShard::reply_forward(NodeId to, GroupId group, const group::ForwardReply& reply) {
   outbox_->add(to, port::Lane::bulk,
                proto::ForwardReplyItem{.group = group,
-                                       .origin_epoch = reply.incarnation,
+                                       .origin_epoch = reply.origin_epoch,
                                        .sequence = reply.sequence,
                                        .status = reply.answer.status,
                                        .index = reply.answer.index,

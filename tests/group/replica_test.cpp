@@ -290,7 +290,7 @@ TEST_F(ReplicaTest, what_a_turn_took_up_before_the_log_failed_is_answered) {
   ASSERT_TRUE(open(nullptr));
   win();
   propose();
-  replica_->receive_forward(3, {.incarnation = 1,
+  replica_->receive_forward(3, {.origin_epoch = 1,
                                 .sequence = 1,
                                 .term = 2,
                                 .time_left = 60 * seconds,
@@ -355,7 +355,7 @@ TEST_F(ReplicaTest,
   ASSERT_TRUE(open(nullptr));
   win();
   const auto forwarded = [this](uint64_t sequence, Term term) {
-    replica_->receive_forward(3, {.incarnation = 1,
+    replica_->receive_forward(3, {.origin_epoch = 1,
                                   .sequence = sequence,
                                   .term = term,
                                   .time_left = 60 * seconds,
