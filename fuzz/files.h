@@ -17,9 +17,9 @@ using Contents = std::map<std::string, std::vector<uint8_t>>;
 class MemoryFile final : public port::File {
  public:
   explicit MemoryFile(std::vector<uint8_t>& bytes) : bytes_(bytes) {}
-  void read(uint64_t, std::span<uint8_t>, port::Completion&) override { std::abort(); }
-  void write(uint64_t, std::span<const Bytes>, port::Completion&) override { std::abort(); }
-  void sync(port::Completion&) override { std::abort(); }
+  void read(uint64_t, std::span<uint8_t>, port::FileCompletion&) override { std::abort(); }
+  void write(uint64_t, std::span<const Bytes>, port::FileCompletion&) override { std::abort(); }
+  void sync(port::FileCompletion&) override { std::abort(); }
   Result<size_t> read_now(uint64_t offset, std::span<uint8_t> into) override {
     if (offset >= bytes_.size()) return 0;
     const size_t size = std::min<uint64_t>(into.size(), bytes_.size() - offset);
@@ -43,12 +43,12 @@ class MemoryFile final : public port::File {
 class MemoryFiles final : public port::FileSystem {
  public:
   void open(std::string, port::FileOptions, std::unique_ptr<port::File>&,
-            port::Completion&) override {
+            port::FileCompletion&) override {
     std::abort();
   }
-  void remove(std::string, port::Completion&) override { std::abort(); }
-  void rename(std::string, std::string, port::Completion&) override { std::abort(); }
-  void sync_directory(std::string, port::Completion&) override { std::abort(); }
+  void remove(std::string, port::FileCompletion&) override { std::abort(); }
+  void rename(std::string, std::string, port::FileCompletion&) override { std::abort(); }
+  void sync_directory(std::string, port::FileCompletion&) override { std::abort(); }
   Result<std::unique_ptr<port::File>> open_now(const std::string& name,
                                                port::FileOptions options) override {
     if (!options.create && !files.contains(name)) return fail(BOP_E_NOT_FOUND);

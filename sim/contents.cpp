@@ -32,7 +32,7 @@ void ContentsReader::ask() {
     request.group = group_;
     request.payload = proto::encode_kv_range(arena_, range);
     request.deadline = node_.service(0).now() + patience;
-    request.caller = this;
+    request.completion = this;
     request.token = ++token_;
     node_.service(0).query(std::move(request));
   });
@@ -48,7 +48,7 @@ void ContentsReader::node_ended(NodeId node) {
   ask_later();
 }
 
-void ContentsReader::answer(uint64_t token, const port::Answer& answer) {
+void ContentsReader::complete(uint64_t token, const port::Outcome& answer) {
   if (token != token_) return;
   asked_ = false;
   if (answer.status != BOP_OK) return ask_later();

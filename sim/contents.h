@@ -10,7 +10,7 @@
 
 namespace bop::sim {
 
-class ContentsReader : public port::Caller {
+class ContentsReader : public port::Completion {
  public:
   ContentsReader(Thread& world, Node& node, GroupId group);
 
@@ -21,7 +21,7 @@ class ContentsReader : public port::Caller {
   // "" or what of the expected records is not there, or other.
   std::string difference(const KvModel::Records& expected) const;
 
-  void answer(uint64_t token, const port::Answer& answer) override;
+  void complete(uint64_t token, const port::Outcome& answer) override;
   // The process of that node ended, and with it what was asked.
   void node_ended(NodeId node);
 

@@ -37,7 +37,7 @@ struct Disk::DirectoryChange {
 
 struct Disk::Operation {
   DiskOperation kind{};
-  port::Completion* done = nullptr;
+  port::FileCompletion* done = nullptr;
   std::shared_ptr<Inode> inode;
   uint64_t offset = 0;
   std::span<uint8_t> into;
@@ -54,7 +54,7 @@ class DiskFile : public port::File {
   DiskFile(Disk& disk, std::shared_ptr<Disk::Inode> inode, port::FileOptions options)
       : disk_(disk), inode_(std::move(inode)), options_(options), alive_(disk.incarnation_) {}
 
-  void read(uint64_t offset, std::span<uint8_t> into, port::Completion& done) override {
+  void read(uint64_t offset, std::span<uint8_t> into, port::FileCompletion& done) override {
     check(offset, into.size(), into.data());
     auto operation = begin(DiskOperation::read, done);
     operation->offset = offset;
@@ -62,7 +62,7 @@ class DiskFile : public port::File {
     disk_.start(std::move(operation));
   }
 
-  void write(uint64_t offset, std::span<const Bytes> parts, port::Completion& done) override {
+  void write(uint64_t offset, std::span<const Bytes> parts, port::FileCompletion& done) override {
     auto operation = begin(DiskOperation::write, done);
     operation->offset = offset;
     operation->synchronous = options_.synchronous;
@@ -73,7 +73,7 @@ class DiskFile : public port::File {
     disk_.start(std::move(operation));
   }
 
-  void sync(port::Completion& done) override { disk_.start(begin(DiskOperation::sync, done)); }
+  void sync(port::FileCompletion& done) override { disk_.start(begin(DiskOperation::sync, done)); }
 
   Result<size_t> read_now(uint64_t offset, std::span<uint8_t> into) override {
     check(offset, into.size(), into.data());
@@ -106,7 +106,7 @@ class DiskFile : public port::File {
     BOP_ASSERT_EQ(size % alignment(), 0u);
     BOP_ASSERT_EQ(reinterpret_cast<uintptr_t>(memory) % alignment(), 0u);
   }
-  std::unique_ptr<Disk::Operation> begin(DiskOperation kind, port::Completion& done) {
+  std::unique_ptr<Disk::Operation> begin(DiskOperation kind, port::FileCompletion& done) {
     BOP_ASSERT_EQ(alive_, disk_.incarnation_);
     BOP_ASSERT(!options_.read_only || kind == DiskOperation::read);
     auto operation = std::make_unique<Disk::Operation>();
@@ -143,7 +143,7 @@ Disk::~Disk() { *self_ = nullptr; }
 // ---- operations ----
 
 void Disk::open(std::string name, port::FileOptions options, std::unique_ptr<port::File>& file,
-                port::Completion& done) {
+                port::FileCompletion& done) {
   auto operation = std::make_unique<Operation>();
   operation->kind = DiskOperation::open;
   operation->name = std::move(name);
@@ -153,7 +153,7 @@ void Disk::open(std::string name, port::FileOptions options, std::unique_ptr<por
   start(std::move(operation));
 }
 
-void Disk::remove(std::string name, port::Completion& done) {
+void Disk::remove(std::string name, port::FileCompletion& done) {
   auto operation = std::make_unique<Operation>();
   operation->kind = DiskOperation::remove;
   operation->name = std::move(name);
@@ -161,7 +161,7 @@ void Disk::remove(std::string name, port::Completion& done) {
   start(std::move(operation));
 }
 
-void Disk::rename(std::string from, std::string to, port::Completion& done) {
+void Disk::rename(std::string from, std::string to, port::FileCompletion& done) {
   auto operation = std::make_unique<Operation>();
   operation->kind = DiskOperation::rename;
   operation->name = std::move(from);
@@ -170,7 +170,7 @@ void Disk::rename(std::string from, std::string to, port::Completion& done) {
   start(std::move(operation));
 }
 
-void Disk::sync_directory(std::string name, port::Completion& done) {
+void Disk::sync_directory(std::string name, port::FileCompletion& done) {
   auto operation = std::make_unique<Operation>();
   operation->kind = DiskOperation::sync_directory;
   operation->name = std::move(name);

@@ -55,10 +55,10 @@ class Disk : public port::FileSystem {
 
   // ---- port::FileSystem ----
   void open(std::string name, port::FileOptions options, std::unique_ptr<port::File>& file,
-            port::Completion& done) override;
-  void remove(std::string name, port::Completion& done) override;
-  void rename(std::string from, std::string to, port::Completion& done) override;
-  void sync_directory(std::string name, port::Completion& done) override;
+            port::FileCompletion& done) override;
+  void remove(std::string name, port::FileCompletion& done) override;
+  void rename(std::string from, std::string to, port::FileCompletion& done) override;
+  void sync_directory(std::string name, port::FileCompletion& done) override;
   Result<std::unique_ptr<port::File>> open_now(const std::string& name,
                                                port::FileOptions options) override;
   Result<std::vector<std::string>> list_now(const std::string& directory) override;

@@ -23,7 +23,7 @@ constexpr Duration grace = 5 * seconds;
 
 }  // namespace
 
-class Workload::Client : public port::Caller {
+class Workload::Client : public port::Completion {
  public:
   Client(Workload& workload, uint64_t number)
       : workload_(workload),
@@ -32,7 +32,7 @@ class Workload::Client : public port::Caller {
         home_(random_.below(workload.nodes_.size())) {}
 
   void ask();
-  void answer(uint64_t token, const port::Answer& answer) override;
+  void complete(uint64_t token, const port::Outcome& answer) override;
   void node_ended(NodeId node);
   bool waits() const { return request_.has_value(); }
 
@@ -59,9 +59,9 @@ class Workload::Client : public port::Caller {
   mem::Buffer encode_command(const Asked& asked);
   void send(Node& node, mem::Buffer payload, Duration time);
   void watch_deadline(Node& node, Instant since);
-  void understand(const port::Answer& answer);
-  void understand_command(const port::Answer& answer);
-  void understand_get(const port::Answer& answer);
+  void understand(const port::Outcome& answer);
+  void understand_command(const port::Outcome& answer);
+  void understand_get(const port::Outcome& answer);
   void end(Outcome outcome);  // of all operations, when the answer tells no more
   void drop();                // nothing was executed
   void record();
@@ -202,7 +202,7 @@ void Workload::Client::send(Node& node, mem::Buffer payload, Duration time) {
         request.group = request_->group;
         request.payload = std::move(payload);
         request.deadline = node.service(seat).now() + time;
-        request.caller = this;
+        request.completion = this;
         request.token = token;
         if (request_->command) return node.service(seat).propose(std::move(request));
         node.service(seat).query(std::move(request));
@@ -275,7 +275,7 @@ mem::Buffer Workload::Client::encode_command(const Asked& asked) {
 
 // ---- answers ----
 
-void Workload::Client::answer(uint64_t token, const port::Answer& answer) {
+void Workload::Client::complete(uint64_t token, const port::Outcome& answer) {
   std::vector<uint8_t> content;
   Writer writer(content);
   writer.u64(token);
@@ -294,7 +294,7 @@ void Workload::Client::answer(uint64_t token, const port::Answer& answer) {
   understand(answer);
 }
 
-void Workload::Client::understand(const port::Answer& answer) {
+void Workload::Client::understand(const port::Outcome& answer) {
   switch (answer.status) {
     case BOP_OK:
     case BOP_E_CONDITION_FAILED:
@@ -325,7 +325,7 @@ void Workload::Client::understand(const port::Answer& answer) {
   }
 }
 
-void Workload::Client::understand_command(const port::Answer& answer) {
+void Workload::Client::understand_command(const port::Outcome& answer) {
   workload_.witness_.acknowledged(request_->group, answer.index, request_->payload_hash);
   const bool done = answer.status == BOP_OK;
   proto::KvItems items(answer.body);
@@ -366,7 +366,7 @@ void Workload::Client::understand_command(const port::Answer& answer) {
   record();
 }
 
-void Workload::Client::understand_get(const port::Answer& answer) {
+void Workload::Client::understand_get(const port::Outcome& answer) {
   proto::KvItems items(answer.body);
   for (Operation& operation : request_->operations) {
     proto::KvItem item;

@@ -22,14 +22,14 @@ struct Forward {
 struct ForwardReply {
   uint64_t origin_epoch = 0;  // of the origin
   uint64_t sequence = 0;
-  Answer answer;
+  Outcome outcome;
 };
 
 class Host {
  public:
   virtual ~Host() = default;
   // Has step() and then finish() called at the end of this turn.
-  virtual void touch(Replica& replica) = 0;
+  virtual void schedule(Replica& replica) = 0;
   virtual void send(GroupId group, const raft::Message& message) = 0;
   // False: provably not sent.
   virtual bool forward(NodeId to, GroupId group, const Forward& forward) = 0;

@@ -1,4 +1,4 @@
-// Where a proposal came from and where its answer goes: a caller of this node, or the node that
+// Where a proposal came from and where its answer goes: a completion of this node, or the node that
 // forwarded it.
 #pragma once
 
@@ -6,13 +6,13 @@
 
 namespace bop::group {
 
-using port::Answer;
-using port::Caller;
+using port::Completion;
+using port::Outcome;
 using port::Request;
 
 struct Origin {
-  Caller* caller = nullptr;  // nullptr: forwarded
-  uint64_t token = 0;        // the caller's, or the forwarding node's sequence
+  Completion* completion = nullptr;  // nullptr: forwarded
+  uint64_t token = 0;                // the completion's, or the forwarding node's sequence
   NodeId node = 0;
   uint64_t origin_epoch = 0;  // of that node
 };

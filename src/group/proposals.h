@@ -1,5 +1,5 @@
 // The proposals of this node whose fate is open, by the index of their entry: a ring, so that
-// finding the caller of an applied entry costs a mask and no search.
+// finding the completion of an applied entry costs a mask and no search.
 #pragma once
 
 #include <functional>

@@ -86,12 +86,12 @@ Replica::Replica(const ReplicaOptions& options, const ReplicaPorts& ports)
     : options_(options), ports_(ports), proposals_(options.max_open_proposals) {
   step_timer_ = ports_.timers.make_timer([this] {
     step_armed_ = never;
-    touch();
+    schedule();
   });
   expiry_timer_ = ports_.timers.make_timer([this] {
     expiry_armed_ = never;
     expire(false);
-    touch();
+    schedule();
   });
   quiet_timer_ = ports_.timers.make_timer([this] {
     quiet_armed_ = false;
@@ -198,19 +198,19 @@ void Replica::start() {
   BOP_ASSERT(bootstrapped_);
   started_ = true;
   if (!halted_) watch_for_quiet();
-  touch();
+  schedule();
 }
 
 // ---- requests ----
 
-void Replica::touch() {
-  if (touched_) return;
-  touched_ = true;
-  ports_.host.touch(*this);
+void Replica::schedule() {
+  if (scheduled_) return;
+  scheduled_ = true;
+  ports_.host.schedule(*this);
 }
 
 void Replica::propose(Request request) {
-  const Origin origin{.caller = request.caller, .token = request.token};
+  const Origin origin{.completion = request.completion, .token = request.token};
   if (halted_) return defer(origin, halted_->code, halted_->detail);
   if (refuse_too_large(origin, request.payload.size())) return;
   if (!started_) return defer(origin, BOP_E_UNAVAILABLE, "the node is starting");
@@ -221,7 +221,7 @@ void Replica::propose(Request request) {
 
 void Replica::route(Request request) {
   if (core_->role() == raft::Role::leader) {
-    stage({.caller = request.caller, .token = request.token}, request.deadline,
+    stage({.completion = request.completion, .token = request.token}, request.deadline,
           std::move(request.payload));
   } else if (core_->leader() != 0) {
     forward_to(core_->leader(), std::move(request));
@@ -242,11 +242,11 @@ void Replica::stage(const Origin& origin, Instant deadline, mem::Buffer payload)
   events_.push_back(raft::Propose{.token = staged_.size() - 1,
                                   .machine_version = options_.machine->version,
                                   .payload = std::move(payload)});
-  touch();
+  schedule();
 }
 
 void Replica::forward_to(NodeId leader, Request request) {
-  const Origin origin{.caller = request.caller, .token = request.token};
+  const Origin origin{.completion = request.completion, .token = request.token};
   const Duration left = request.deadline - ports_.clock.now();
   if (left <= 0) return defer(origin, BOP_E_TIMEOUT);
   if (forwarded_.size() >= options_.max_waiting)
@@ -263,7 +263,7 @@ void Replica::forward_to(NodeId leader, Request request) {
 }
 
 void Replica::wait_for_leader(Request request) {
-  const Origin origin{.caller = request.caller, .token = request.token};
+  const Origin origin{.completion = request.completion, .token = request.token};
   if (waiting_.size() >= options_.max_waiting)
     return defer(origin, BOP_E_OVERLOADED, "too many requests wait for a leader");
   waiting_.push_back(std::move(request));
@@ -278,7 +278,7 @@ void Replica::route_waiting() {
 }
 
 void Replica::query(Request request) {
-  const Origin origin{.caller = request.caller, .token = request.token};
+  const Origin origin{.completion = request.completion, .token = request.token};
   if (halted_) return defer(origin, halted_->code, halted_->detail);
   if (refuse_too_large(origin, request.payload.size())) return;
   if (!started_) return defer(origin, BOP_E_UNAVAILABLE, "the node is starting");
@@ -294,7 +294,7 @@ void Replica::query(Request request) {
   if (seeded(Bug::read_without_index)) {
     reads_[slot].stage = ReadSlot::Stage::waiting;
     waiting_reads_.push_back(slot);
-    return touch();
+    return schedule();
   }
   ask_read(slot);
 }
@@ -306,7 +306,7 @@ void Replica::ask_read(size_t slot) {
   read.asked_at = ports_.clock.now();
   ++read.generation;
   events_.push_back(raft::Read{(uint64_t{read.generation} << 32) | slot});
-  touch();
+  schedule();
 }
 
 // ---- what peers send ----
@@ -325,7 +325,7 @@ void Replica::receive(const raft::Message& message) {
     }
   }
   events_.push_back(raft::Receive{own, log_capacity});
-  touch();
+  schedule();
 }
 
 void Replica::receive_forward(NodeId from, Forward forward) {
@@ -347,19 +347,19 @@ void Replica::receive_forward_reply(NodeId from, const ForwardReply& reply) {
   if (found == forwarded_.end() || found->second.to != from) return;
   const Forwarded request = found->second;
   forwarded_.erase(found);
-  if (reply.answer.status == BOP_E_NOT_LEADER) {
+  if (reply.outcome.status == BOP_E_NOT_LEADER) {
     // Who does not lead in a term never leads in it again. A leader that halted said so once, which may
     // have been lost, and a quiet group waits for no heartbeat that would be missing.
     if (!halted_ && request.term == core_->term() && from == core_->leader()) node_lost(from);
     return wait_for_leader(request.request);
   }
-  request.request.caller->answer(request.request.token, reply.answer);
+  request.request.completion->complete(request.request.token, reply.outcome);
 }
 
 void Replica::node_lost(NodeId node) {
   if (halted_ || !started_) return;
   events_.push_back(raft::NodeLost{node});
-  touch();
+  schedule();
 }
 
 void Replica::lane_lost(NodeId node) {
@@ -373,7 +373,7 @@ void Replica::lane_lost(NodeId node) {
       it = forwarded_.erase(it);
       continue;
     }
-    defer({it->second.request.caller, it->second.request.token}, BOP_E_OUTCOME_UNKNOWN,
+    defer({it->second.request.completion, it->second.request.token}, BOP_E_OUTCOME_UNKNOWN,
           "the connection to the leader broke before it answered");
     it = forwarded_.erase(it);
   }
@@ -382,19 +382,19 @@ void Replica::lane_lost(NodeId node) {
 void Replica::set_healthy(bool healthy) {
   if (halted_ || !started_) return;
   events_.push_back(raft::Health{healthy});
-  touch();
+  schedule();
 }
 
 void Replica::resign() {
   if (halted_ || !started_) return;
   events_.push_back(raft::Resign{});
-  touch();
+  schedule();
 }
 
 // ---- the turn ----
 
 void Replica::step() {
-  touched_ = false;
+  scheduled_ = false;
   if (started_ && !halted_) step_core();
 }
 
@@ -414,7 +414,7 @@ void Replica::finish() {
     if (!halted_) release_log();
     finishing_ = false;
   }
-  answer_deferred();
+  complete_deferred();
 }
 
 void Replica::step_core() {
@@ -462,7 +462,7 @@ void Replica::register_proposals() {
     ReadSlot& read = reads_[refused.token & 0xffffffffu];
     if (read.generation != refused.token >> 32 || read.stage != ReadSlot::Stage::asked) continue;
     if (refused.error == BOP_E_OVERLOADED) {
-      defer({.caller = read.request.caller, .token = read.request.token}, refused.error);
+      defer({.completion = read.request.completion, .token = read.request.token}, refused.error);
       read.stage = ReadSlot::Stage::free;
       read.request = {};
       free_reads_.push_back(static_cast<uint32_t>(refused.token));
@@ -476,12 +476,12 @@ void Replica::refuse_staged(const Staged& staged, bop_status error) {
   const Origin& origin = staged.origin;
   if (error == BOP_E_LOG_FULL || error == BOP_E_DISK_FULL)
     return defer(origin, error, "on so many nodes that no majority could take the write");
-  if (origin.caller == nullptr || error != BOP_E_NOT_LEADER) return defer(origin, error);
+  if (origin.completion == nullptr || error != BOP_E_NOT_LEADER) return defer(origin, error);
   Request request;
   request.group = options_.id;
   request.payload = std::get<raft::Propose>(events_[staged.event]).payload;
   request.deadline = staged.deadline;
-  request.caller = origin.caller;
+  request.completion = origin.completion;
   request.token = origin.token;
   wait_for_leader(std::move(request));
 }
@@ -543,14 +543,14 @@ void Replica::write_held_back() {
 void Replica::durable(uint64_t number) {
   if (number == 0) {
     bootstrapped_ = true;
-    return touch();  // the shard waits for it
+    return schedule();  // the shard waits for it
   }
   if (halted_) return;
   while (!unpersisted_.empty() && unpersisted_.front().number <= number) {
     events_.push_back(raft::Persisted{unpersisted_.front()});
     unpersisted_.pop_front();
   }
-  touch();
+  schedule();
 }
 
 void Replica::latched(const Error& error) { halt(error); }
@@ -566,7 +566,7 @@ void Replica::load_for_peers() {
                       raft::Loaded loaded{load.peer, load.first, {}};
                       if (entries) loaded.entries = std::move(*entries);
                       events_.push_back(std::move(loaded));
-                      touch();
+                      schedule();
                     });
   }
 }
@@ -605,29 +605,29 @@ void Replica::applied(std::span<const bop_reply> replies) {
   BOP_ASSERT_EQ(replies.size(), batch_.size());
   size_t next = 0;
   for (Index index = applied_ + 1; index <= batch_last_; ++index) {
-    Answer answer;
+    Outcome outcome;
     Term term = 0;
     if (next < batch_.size() && batch_[next].index == index) {
       const bop_reply& reply = replies[next];
-      answer.status = static_cast<bop_status>(reply.status);
-      answer.body = Bytes(reply.body.data, reply.body.size);
+      outcome.status = static_cast<bop_status>(reply.status);
+      outcome.body = Bytes(reply.body.data, reply.body.size);
       term = batch_[next].term;
       ++next;
     }
-    finish_entry(index, term, answer);
+    finish_entry(index, term, outcome);
   }
   applied_ = batch_last_;
   applying_ = false;
   core_->applied(applied_);
   watch_for_quiet();
-  // Inside finish() its caller goes on; a later completion needs a turn of its own.
-  if (!finishing_) touch();
+  // Inside finish() its completion goes on; a later completion needs a turn of its own.
+  if (!finishing_) schedule();
 }
 
-void Replica::finish_entry(Index index, Term term, const Answer& machine_answer) {
+void Replica::finish_entry(Index index, Term term, const Outcome& machine_outcome) {
   const Pending pending = proposals_.take(index);
   if (pending.term == 0) return;
-  Answer out = machine_answer;
+  Outcome out = machine_outcome;
   out.index = index;
   if (pending.term != term && !seeded(Bug::wrong_entry_answers)) {
     // Another entry was committed at its index: this one never will be.
@@ -635,7 +635,7 @@ void Replica::finish_entry(Index index, Term term, const Answer& machine_answer)
     out.status = BOP_E_UNAVAILABLE;
     out.detail = "the leader changed before the entry was committed, nothing was executed";
   }
-  answer(pending.origin, out);
+  complete(pending.origin, out);
 }
 
 // After a restart the committed entries that the machine lacks are only in the log's files. What
@@ -651,13 +651,13 @@ void Replica::read_committed() {
                     std::erase_if(loaded_, [committed](const raft::Entry& entry) {
                       return entry.index > committed;
                     });
-                    touch();
+                    schedule();
                   });
 }
 
 void Replica::not_read(const Error& error) {
   // What follows the committed entries was replaced while it was read, or much else is: again.
-  if (error.code == BOP_E_UNAVAILABLE || error.code == BOP_E_OVERLOADED) return touch();
+  if (error.code == BOP_E_UNAVAILABLE || error.code == BOP_E_OVERLOADED) return schedule();
   // To a client, NOT_FOUND would be the machine's answer.
   const bool missing = error.code == BOP_E_NOT_FOUND;
   halt(missing ? Error{BOP_E_DAMAGED, "committed entry " + std::to_string(applied_ + 1) +
@@ -704,16 +704,16 @@ void Replica::answered(uint64_t token, const bop_reply& reply) {
   read.request = {};
   read.stage = ReadSlot::Stage::free;
   free_reads_.push_back(slot);
-  Answer answer;
-  answer.status = static_cast<bop_status>(reply.status);
-  answer.body = Bytes(reply.body.data, reply.body.size);
-  answer.leader = core_->leader();
+  Outcome outcome;
+  outcome.status = static_cast<bop_status>(reply.status);
+  outcome.body = Bytes(reply.body.data, reply.body.size);
+  outcome.leader = core_->leader();
   std::string words;
-  if (answer.status == BOP_E_PROTOCOL || answer.status == BOP_E_TOO_LARGE) {
+  if (outcome.status == BOP_E_PROTOCOL || outcome.status == BOP_E_TOO_LARGE) {
     words = "the machine " + machine_kind() + " does not take this question";
-    answer.detail = words;
+    outcome.detail = words;
   }
-  request.caller->answer(request.token, answer);
+  request.completion->complete(request.token, outcome);
 }
 
 // ---- upkeep ----
@@ -769,13 +769,13 @@ void Replica::expire(bool all) {
       ++it;
       continue;
     }
-    defer({it->second.request.caller, it->second.request.token}, BOP_E_OUTCOME_UNKNOWN,
+    defer({it->second.request.completion, it->second.request.token}, BOP_E_OUTCOME_UNKNOWN,
           "the leader did not answer before the deadline");
     it = forwarded_.erase(it);
   }
   std::erase_if(waiting_, [&](const Request& request) {
     if (request.deadline > now) return false;
-    defer({.caller = request.caller, .token = request.token}, BOP_E_UNAVAILABLE,
+    defer({.completion = request.completion, .token = request.token}, BOP_E_UNAVAILABLE,
           "no leader was known before the deadline");
     return true;
   });
@@ -784,7 +784,7 @@ void Replica::expire(bool all) {
     if (read.stage == ReadSlot::Stage::free || read.stage == ReadSlot::Stage::with_machine)
       continue;
     if (read.request.deadline <= now) {
-      defer({.caller = read.request.caller, .token = read.request.token}, BOP_E_TIMEOUT,
+      defer({.completion = read.request.completion, .token = read.request.token}, BOP_E_TIMEOUT,
             read.stage == ReadSlot::Stage::asked
                 ? "no leader confirmed the read before the deadline"
                 : "this node did not get what the leader had before the deadline");
@@ -863,24 +863,24 @@ bool Replica::refuse_too_large(const Origin& origin, size_t bytes) {
 
 void Replica::defer(const Origin& origin, bop_status status, std::string detail) {
   deferred_.push_back({origin, status, core_ != nullptr ? core_->leader() : 0, std::move(detail)});
-  touch();
+  schedule();
 }
 
-void Replica::answer_deferred() {
-  std::vector<Deferred> answers;
+void Replica::complete_deferred() {
+  std::vector<DeferredOutcome> answers;
   answers.swap(deferred_);
-  for (const Deferred& deferred : answers) {
-    Answer out;
+  for (const DeferredOutcome& deferred : answers) {
+    Outcome out;
     out.status = deferred.status;
     out.leader = deferred.leader;
     out.detail = deferred.detail;
-    answer(deferred.origin, out);
+    complete(deferred.origin, out);
   }
 }
 
-void Replica::answer(const Origin& origin, const Answer& answer) {
-  if (origin.caller != nullptr) return origin.caller->answer(origin.token, answer);
-  ports_.host.reply_forward(origin.node, options_.id, {origin.origin_epoch, origin.token, answer});
+void Replica::complete(const Origin& origin, const Outcome& outcome) {
+  if (origin.completion != nullptr) return origin.completion->complete(origin.token, outcome);
+  ports_.host.reply_forward(origin.node, options_.id, {origin.origin_epoch, origin.token, outcome});
 }
 
 void Replica::failed(const Error& error) { halt(error); }
@@ -899,13 +899,13 @@ void Replica::halt(const Error& error) {
   step_timer_->cancel();
   // What came in this turn, before: the core never sees it.
   for (const Staged& staged : std::exchange(staged_, {})) {
-    if (staged.origin.caller != nullptr)
+    if (staged.origin.completion != nullptr)
       defer(staged.origin, error.code, error.detail);
     else
       defer(staged.origin, BOP_E_NOT_LEADER);
   }
   expire(true);
-  touch();  // the shard may wait for its first entry
+  schedule();  // the shard may wait for its first entry
 }
 
 }  // namespace bop::group

@@ -135,7 +135,7 @@ class Replica final : public log::Appender, public machine::DriverEvents {
     uint32_t generation = 0;
     enum class Stage : uint8_t { free, asked, waiting, with_machine } stage = Stage::free;
   };
-  struct Deferred {
+  struct DeferredOutcome {
     Origin origin;
     bop_status status;
     NodeId leader;
@@ -147,7 +147,7 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   bop::Status restore(const log::RecoveredGroup& recovered);
   bop::Status bootstrap();
 
-  void touch();
+  void schedule();
   void step_core();
   void route(Request request);  // to the core, to the leader, or to wait
   void stage(const Origin& origin, Instant deadline, mem::Buffer payload);
@@ -166,7 +166,7 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   void apply_entries(std::span<const raft::Entry> entries);
   void read_committed();
   void not_read(const Error& error);
-  void finish_entry(Index index, Term term, const Answer& answer);
+  void finish_entry(Index index, Term term, const Outcome& outcome);
   void take_reads();
   void serve_reads();
   void ask_read(size_t slot);
@@ -179,8 +179,8 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   std::string machine_kind() const { return driver_->kind(); }
   bool refuse_too_large(const Origin& origin, size_t bytes);
   void defer(const Origin& origin, bop_status status, std::string detail = {});
-  void answer(const Origin& origin, const Answer& answer);
-  void answer_deferred();
+  void complete(const Origin& origin, const Outcome& outcome);
+  void complete_deferred();
   void halt(const Error& error);
 
   const ReplicaOptions options_;
@@ -193,7 +193,7 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   Instant step_armed_ = never;
   Instant expiry_armed_ = never;
 
-  bool touched_ = false;
+  bool scheduled_ = false;
   bool started_ = false;
   bool bootstrapped_ = false;
   std::optional<Error> halted_;
@@ -219,7 +219,7 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   std::vector<uint32_t> free_reads_;
   std::deque<uint32_t> waiting_reads_;  // know their index, in order
   size_t reads_with_machine_ = 0;
-  std::vector<Deferred> deferred_;
+  std::vector<DeferredOutcome> deferred_;
 
   Index applied_ = 0;
   bool applying_ = false;

@@ -28,7 +28,7 @@ BlockRange blocks_of(const RecordPlace& place) {
 
 }  // namespace
 
-class Reads::Job : public port::Completion {
+class Reads::Job : public port::FileCompletion {
  public:
   Job(Reads& reads, GroupId group, Index first, size_t max_bytes, EntriesDone done)
       : reads_(reads), group_(group), next_(first), max_bytes_(max_bytes), done_(std::move(done)) {}

@@ -38,7 +38,7 @@ struct Segment {
   std::unique_ptr<port::File> file;
 };
 
-class Segments : private port::Completion {
+class Segments : private port::FileCompletion {
  public:
   struct Owner {
     std::function<void()> ready;  // a wanted segment is there

@@ -34,7 +34,7 @@ struct LogPorts {
   port::Post& post;
 };
 
-class ShardLog final : public Log, private port::Completion {
+class ShardLog final : public Log, private port::FileCompletion {
  public:
   static Result<std::unique_ptr<Log>> open(const LogPorts& ports, const std::string& directory,
                                            const Options& options, bool create);

@@ -7,15 +7,15 @@ namespace bop::node {
 namespace {
 
 constexpr Duration ready_every = 100 * milliseconds;
-constexpr Duration answered_every = 10 * milliseconds;
+constexpr Duration completed_every = 10 * milliseconds;
 
-CrossingAnswer copy_of(uint64_t token, const Answer& answer) {
+CrossingOutcome copy_of(uint64_t token, const Outcome& outcome) {
   return {.token = token,
-          .status = answer.status,
-          .body = {answer.body.begin(), answer.body.end()},
-          .index = answer.index,
-          .leader = answer.leader,
-          .detail = std::string(answer.detail)};
+          .status = outcome.status,
+          .body = {outcome.body.begin(), outcome.body.end()},
+          .index = outcome.index,
+          .leader = outcome.leader,
+          .detail = std::string(outcome.detail)};
 }
 
 // The first seat speaks for the node, each for its log and its groups.
@@ -35,26 +35,26 @@ NodeStatus merged(const std::vector<NodeStatus>& parts) {
 
 }  // namespace
 
-class CrossingService::Answerer final : public Caller {
+class CrossingService::RemoteCompletion final : public Completion {
  public:
-  Answerer(CrossingService& service, uint32_t asker) : service_(service), asker_(asker) {}
+  RemoteCompletion(CrossingService& service, uint32_t asker) : service_(service), asker_(asker) {}
 
-  void answer(uint64_t token, const Answer& answer) override {
-    answers_.push_back(copy_of(token, answer));
+  void complete(uint64_t token, const Outcome& outcome) override {
+    outcomes_.push_back(copy_of(token, outcome));
     service_.request_flush();
   }
 
   void flush() {
-    if (answers_.empty()) return;
+    if (outcomes_.empty()) return;
     CrossingService* to = service_.node_.services_[asker_].get();
     service_.node_.seats_[asker_].post.post(
-        [to, answers = std::exchange(answers_, {})] { to->take_answers(answers); });
+        [to, answers = std::exchange(outcomes_, {})] { to->take_outcomes(answers); });
   }
 
  private:
   CrossingService& service_;
   const uint32_t asker_;
-  std::vector<CrossingAnswer> answers_;
+  std::vector<CrossingOutcome> outcomes_;
 };
 
 CrossingService::CrossingService(Node& node, uint32_t seat)
@@ -62,9 +62,9 @@ CrossingService::CrossingService(Node& node, uint32_t seat)
       seat_(seat),
       shard_(*node.shards_[seat]),
       requests_(node.seats_.size()),
-      answerers_(node.seats_.size()) {
-  for (uint32_t asker = 0; asker < answerers_.size(); ++asker)
-    answerers_[asker] = std::make_unique<Answerer>(*this, asker);
+      remote_completions_(node.seats_.size()) {
+  for (uint32_t asker = 0; asker < remote_completions_.size(); ++asker)
+    remote_completions_[asker] = std::make_unique<RemoteCompletion>(*this, asker);
 }
 
 CrossingService::~CrossingService() = default;
@@ -75,20 +75,20 @@ void CrossingService::start() {
     ready_.store(shard_.own_ready(), std::memory_order_relaxed);
     ready_timer_->arm(seat.clock.now() + ready_every);
   });
-  answered_timer_ = seat.timers.make_timer([this] { check_answered(); });
+  completed_timer_ = seat.timers.make_timer([this] { check_completed(); });
   if (node_.seats_.size() > 1) ready_timer_->arm(seat.clock.now());
 }
 
-void CrossingService::when_answered(Instant deadline, std::function<void()> done) {
-  answered_ = std::move(done);
-  answered_deadline_ = deadline;
-  check_answered();
+void CrossingService::when_completed(Instant deadline, std::function<void()> done) {
+  completed_ = std::move(done);
+  completed_deadline_ = deadline;
+  check_completed();
 }
 
-void CrossingService::check_answered() {
-  if (open_calls() > 0 && now() < answered_deadline_)
-    return answered_timer_->arm(now() + answered_every);
-  std::exchange(answered_, {})();
+void CrossingService::check_completed() {
+  if (open_calls() > 0 && now() < completed_deadline_)
+    return completed_timer_->arm(now() + completed_every);
+  std::exchange(completed_, {})();
 }
 
 Result<GroupId> CrossingService::find_group(std::string_view name) const {
@@ -125,7 +125,7 @@ void CrossingService::cross(uint32_t seat, Request request, bool read) {
   }
   const uint64_t call = free_calls_.back();
   free_calls_.pop_back();
-  calls_[call] = {request.caller, request.token};
+  calls_[call] = {request.completion, request.token};
   request_flush();
   if (open_calls() > max_open_calls) {
     refused_.emplace_back();
@@ -142,17 +142,17 @@ void CrossingService::cross(uint32_t seat, Request request, bool read) {
        .token = call});
 }
 
-void CrossingService::take_answers(std::vector<CrossingAnswer> answers) {
-  for (const CrossingAnswer& from : answers) {
+void CrossingService::take_outcomes(std::vector<CrossingOutcome> answers) {
+  for (const CrossingOutcome& from : answers) {
     const Call call = calls_[from.token];
     free_calls_.push_back(from.token);
-    Answer out;
+    Outcome out;
     out.status = from.status;
     out.body = from.body;
     out.index = from.index;
     out.leader = from.leader;
     out.detail = from.detail;
-    call.caller->answer(call.token, out);
+    call.completion->complete(call.token, out);
   }
 }
 
@@ -172,8 +172,8 @@ void CrossingService::flush() {
           to->take_requests(from, std::move(requests));
         });
   }
-  for (auto& answerer : answerers_) answerer->flush();
-  take_answers(std::exchange(refused_, {}));
+  for (auto& remote_completion : remote_completions_) remote_completion->flush();
+  take_outcomes(std::exchange(refused_, {}));
 }
 
 // ---- the answering side ----
@@ -184,7 +184,7 @@ void CrossingService::take_requests(uint32_t from, std::vector<CrossingRequest> 
     request.group = crossed.group;
     request.payload = mem::Buffer::copy(crossed.payload);
     request.deadline = crossed.deadline;
-    request.caller = answerers_[from].get();
+    request.completion = remote_completions_[from].get();
     request.token = crossed.token;
     if (crossed.read)
       shard_.query(std::move(request));

@@ -18,7 +18,7 @@ struct CrossingRequest {
   uint64_t token = 0;    // of the asking side
 };
 
-struct CrossingAnswer {
+struct CrossingOutcome {
   uint64_t token = 0;
   bop_status status = BOP_OK;
   std::vector<uint8_t> body;
@@ -44,14 +44,14 @@ class CrossingService final : public Service {
 
   void start();  // keeps what other seats may ask of this one's readiness current
   // Calls `done` once no call to another shard is open, or at the deadline.
-  void when_answered(Instant deadline, std::function<void()> done);
+  void when_completed(Instant deadline, std::function<void()> done);
 
  private:
-  // Answers what another seat asked for; a Caller for this seat's shard.
-  class Answerer;
+  // Answers what another seat asked for; a Completion for this seat's shard.
+  class RemoteCompletion;
 
   struct Call {
-    Caller* caller = nullptr;
+    Completion* completion = nullptr;
     uint64_t token = 0;
   };
 
@@ -67,9 +67,9 @@ class CrossingService final : public Service {
   void flush();
   void request_flush();
   void take_requests(uint32_t from, std::vector<CrossingRequest> requests);
-  void take_answers(std::vector<CrossingAnswer> answers);
+  void take_outcomes(std::vector<CrossingOutcome> answers);
   void take_status(uint64_t gathering, uint32_t seat, NodeStatus status);
-  void check_answered();
+  void check_completed();
   size_t open_calls() const { return calls_.size() - free_calls_.size(); }
 
   Node& node_;
@@ -77,16 +77,16 @@ class CrossingService final : public Service {
   Shard& shard_;
   std::vector<Call> calls_;
   std::vector<uint64_t> free_calls_;
-  std::vector<CrossingAnswer> refused_;
-  std::vector<std::vector<CrossingRequest>> requests_;  // by the seat they go to
-  std::vector<std::unique_ptr<Answerer>> answerers_;    // by the seat that asked
+  std::vector<CrossingOutcome> refused_;
+  std::vector<std::vector<CrossingRequest>> requests_;                 // by the seat they go to
+  std::vector<std::unique_ptr<RemoteCompletion>> remote_completions_;  // by the seat that asked
   bool flush_requested_ = false;
   std::map<uint64_t, Gathering> gatherings_;  // by number
   uint64_t last_gathering_ = 0;
   std::unique_ptr<port::Timer> ready_timer_;
-  std::unique_ptr<port::Timer> answered_timer_;
-  std::function<void()> answered_;
-  Instant answered_deadline_ = 0;
+  std::unique_ptr<port::Timer> completed_timer_;
+  std::function<void()> completed_;
+  Instant completed_deadline_ = 0;
   std::atomic<bool> ready_ = false;  // read by other seats
 };
 

@@ -93,11 +93,11 @@ group::ForwardReply reply_of(const proto::ForwardReplyItem& item) {
   group::ForwardReply out;
   out.origin_epoch = item.origin_epoch;
   out.sequence = item.sequence;
-  out.answer.status = static_cast<bop_status>(item.status);
-  out.answer.body = item.body.bytes();
-  out.answer.index = item.index;
-  out.answer.leader = item.leader;
-  out.answer.detail = item.detail;
+  out.outcome.status = static_cast<bop_status>(item.status);
+  out.outcome.body = item.body.bytes();
+  out.outcome.index = item.index;
+  out.outcome.leader = item.leader;
+  out.outcome.detail = item.detail;
   return out;
 }
 
@@ -125,7 +125,7 @@ Status HostedShard::open() {
   if (Status opened = open_replicas(); !opened) {
     // Those that were opened before take no turn.
     halt();
-    touched_.clear();
+    scheduled_.clear();
     return opened;
   }
   request_turn();
@@ -274,17 +274,17 @@ void HostedShard::request_turn() {
   ports_.post.at_end_of_turn(port::Phase::step, [this] { step_replicas(); });
 }
 
-void HostedShard::touch(group::Replica& replica) {
+void HostedShard::schedule(group::Replica& replica) {
   if (halted_) return;
-  touched_.push_back(&replica);
+  scheduled_.push_back(&replica);
   request_turn();
 }
 
 void HostedShard::step_replicas() {
   ++turns_;
-  // A step may touch its replica again; the next round takes it.
-  while (!touched_.empty()) {
-    stepping_.swap(touched_);
+  // A step may schedule its replica again; the next round takes it.
+  while (!scheduled_.empty()) {
+    stepping_.swap(scheduled_);
     for (group::Replica* replica : stepping_) {
       replica->step();
       stepped_.push_back(replica);
@@ -336,9 +336,9 @@ void HostedShard::query(Request request) {
 }
 
 void HostedShard::refuse(const Request& request) {
-  Answer answer;
-  answer.status = BOP_E_NO_GROUP;
-  request.caller->answer(request.token, answer);
+  Outcome outcome;
+  outcome.status = BOP_E_NO_GROUP;
+  request.completion->complete(request.token, outcome);
 }
 
 // ---- status ----
@@ -491,11 +491,11 @@ void HostedShard::reply_forward(NodeId to, GroupId group, const group::ForwardRe
                proto::ForwardReplyItem{.group = group,
                                        .origin_epoch = reply.origin_epoch,
                                        .sequence = reply.sequence,
-                                       .status = reply.answer.status,
-                                       .index = reply.answer.index,
-                                       .leader = reply.answer.leader,
-                                       .body = mem::Buffer::copy(reply.answer.body),
-                                       .detail = reply.answer.detail});
+                                       .status = reply.outcome.status,
+                                       .index = reply.outcome.index,
+                                       .leader = reply.outcome.leader,
+                                       .body = mem::Buffer::copy(reply.outcome.body),
+                                       .detail = reply.outcome.detail});
   request_turn();
 }
 

@@ -48,7 +48,7 @@ class HostedShard final : public Shard, public group::Host {
   void on_lane(NodeId node, port::Lane lane, bool up) override;
 
   // group::Host
-  void touch(group::Replica& replica) override;
+  void schedule(group::Replica& replica) override;
   void send(GroupId group, const raft::Message& message) override;
   bool forward(NodeId to, GroupId group, const group::Forward& forward) override;
   void reply_forward(NodeId to, GroupId group, const group::ForwardReply& reply) override;
@@ -87,7 +87,7 @@ class HostedShard final : public Shard, public group::Host {
 
   proto::PeerDecoder decoder_;
   // A turn's replicas: to be stepped, being stepped, and stepped but not finished.
-  std::vector<group::Replica*> touched_, stepping_, stepped_;
+  std::vector<group::Replica*> scheduled_, stepping_, stepped_;
   std::vector<Request> refused_;  // for groups that are not here
   bool turn_requested_ = false;
   uint64_t turns_ = 0;

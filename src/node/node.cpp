@@ -125,7 +125,7 @@ void Node::stop(Duration grace, std::function<void()> done) {
     const Instant deadline = seats_[seat].clock.now() + grace;
     shards_[seat]->stop(grace, [this, seat, deadline, stopped = std::move(stopped)] {
       // What it asked of other shards may still be on its way there or back.
-      services_[seat]->when_answered(deadline, stopped);
+      services_[seat]->when_completed(deadline, stopped);
     });
   };
   const auto halt_shard = [this](uint32_t seat, const std::function<void()>& halted) {

@@ -15,8 +15,8 @@
 
 namespace bop::node {
 
-using port::Answer;
-using port::Caller;
+using port::Completion;
+using port::Outcome;
 using port::Request;
 
 struct GroupStatus {

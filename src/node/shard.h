@@ -1,7 +1,7 @@
 // A shard: one thread's event loop, write-ahead log and replicas. Built from ports alone, so that the
 // simulator runs the same code as bopd.
 //
-// A turn: everything that is ready gathers in the replicas; at the end each touched replica steps
+// A turn: everything that is ready gathers in the replicas; at the end each scheduled replica steps
 // once, then the log gets one write and each peer one frame a lane.
 #pragma once
 

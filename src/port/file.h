@@ -29,9 +29,9 @@ namespace bop::port {
 
 // Who wants to know that an operation ended. Intrusive, so that a write costs no allocation; one
 // object may have one operation under way.
-class Completion {
+class FileCompletion {
  public:
-  virtual ~Completion() = default;
+  virtual ~FileCompletion() = default;
   // Bytes read or written, 0 for a sync.
   virtual void complete(Result<size_t> result) = 0;
 };
@@ -49,10 +49,10 @@ class File {
  public:
   virtual ~File() = default;
 
-  virtual void read(uint64_t offset, std::span<uint8_t> into, Completion& done) = 0;
+  virtual void read(uint64_t offset, std::span<uint8_t> into, FileCompletion& done) = 0;
   // One write of the concatenation of `parts`; the array itself is copied.
-  virtual void write(uint64_t offset, std::span<const Bytes> parts, Completion& done) = 0;
-  virtual void sync(Completion& done) = 0;
+  virtual void write(uint64_t offset, std::span<const Bytes> parts, FileCompletion& done) = 0;
+  virtual void sync(FileCompletion& done) = 0;
 
   // Blocking: before a shard serves, in tools, in tests.
   virtual Result<size_t> read_now(uint64_t offset, std::span<uint8_t> into) = 0;
@@ -72,11 +72,11 @@ class FileSystem {
   // Asynchronous open on a worker thread, for segments made while the shard serves. `file` is set
   // before `done` is called.
   virtual void open(std::string name, FileOptions options, std::unique_ptr<File>& file,
-                    Completion& done) = 0;
+                    FileCompletion& done) = 0;
   // Asynchronous removal and directory sync, on a worker thread.
-  virtual void remove(std::string name, Completion& done) = 0;
-  virtual void rename(std::string from, std::string to, Completion& done) = 0;
-  virtual void sync_directory(std::string name, Completion& done) = 0;
+  virtual void remove(std::string name, FileCompletion& done) = 0;
+  virtual void rename(std::string from, std::string to, FileCompletion& done) = 0;
+  virtual void sync_directory(std::string name, FileCompletion& done) = 0;
 
   // Blocking.
   virtual Result<std::unique_ptr<File>> open_now(const std::string& name, FileOptions options) = 0;

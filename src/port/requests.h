@@ -12,7 +12,7 @@
 
 namespace bop::port {
 
-struct Answer {
+struct Outcome {
   // BOP_OK or what the machine answered (CONDITION_FAILED, ...), or bop's own: TIMEOUT and UNAVAILABLE
   // (nothing was executed), OUTCOME_UNKNOWN, OVERLOADED, TOO_LARGE, LOG_FULL, DISK_FULL, SUSPECT,
   // LATCHED, IO and DAMAGED (its log cannot be read), NO_GROUP, MACHINE, STOPPED.
@@ -25,18 +25,18 @@ struct Answer {
 
 // Who asked. It must outlive its requests: every one is answered exactly once, never from within
 // propose or query, at the latest shortly after its deadline.
-class Caller {
+class Completion {
  public:
-  virtual ~Caller() = default;
-  virtual void answer(uint64_t token, const Answer& answer) = 0;
+  virtual ~Completion() = default;
+  virtual void complete(uint64_t token, const Outcome& answer) = 0;
 };
 
 struct Request {
   GroupId group = 0;
   mem::Buffer payload;   // the machine's command or question
   Instant deadline = 0;  // of this node's clock
-  Caller* caller = nullptr;
-  uint64_t token = 0;  // the caller's own
+  Completion* completion = nullptr;
+  uint64_t token = 0;  // the completion's own
 };
 
 }  // namespace bop::port

@@ -70,7 +70,7 @@ void write_error(JsonWriter& json, bop_status code, std::string_view detail) {
   json.end_object();
 }
 
-ApiResponse failure(const port::Answer& answer, bool changes) {
+ApiResponse failure(const port::Outcome& answer, bool changes) {
   const unsigned status = http_status(answer.status);
   JsonWriter json;
   json.begin_object();
@@ -85,7 +85,7 @@ ApiResponse failure(const port::Answer& answer, bool changes) {
 }
 
 ApiResponse malformed_answer(bool changes) {
-  port::Answer answer;
+  port::Outcome answer;
   answer.status = BOP_E_INTERNAL;
   answer.detail = "the machine's answer is not of its form";
   return failure(answer, changes);
@@ -336,7 +336,7 @@ Status HttpApi::submit(const Target& target, bool proposal, mem::Buffer payload,
   node::Request request{.group = group,
                         .payload = std::move(payload),
                         .deadline = under_way.started + limit,
-                        .caller = this,
+                        .completion = this,
                         .token = place};
   places_[place] = std::move(under_way);
   if (proposal) {
@@ -349,7 +349,7 @@ Status HttpApi::submit(const Target& target, bool proposal, mem::Buffer payload,
 
 // ---- answers back ----
 
-void HttpApi::answer(uint64_t token, const port::Answer& answer) {
+void HttpApi::complete(uint64_t token, const port::Outcome& answer) {
   const UnderWay request = std::move(places_[token]);
   places_[token] = {};
   free_places_.push_back(static_cast<uint32_t>(token));
@@ -398,7 +398,7 @@ ApiResponse respond_range(Bytes body) {
 
 }  // namespace
 
-ApiResponse HttpApi::respond(const UnderWay& request, const port::Answer& answer) {
+ApiResponse HttpApi::respond(const UnderWay& request, const port::Outcome& answer) {
   const bool changes = request.kind == Kind::put || request.kind == Kind::remove;
   const bool condition_failed = changes && answer.status == BOP_E_CONDITION_FAILED;
   if (answer.status != BOP_OK && !condition_failed) return failure(answer, changes);

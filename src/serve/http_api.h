@@ -40,7 +40,7 @@ class ApiReply {
   virtual void answer(ApiResponse response) = 0;
 };
 
-class HttpApi final : private port::Caller {
+class HttpApi final : private port::Completion {
  public:
   explicit HttpApi(Sessions& sessions);
   ~HttpApi() override;
@@ -62,9 +62,9 @@ class HttpApi final : private port::Caller {
     bool must_exist = false;     // get: If-Match: *
   };
 
-  void answer(uint64_t token, const port::Answer& answer) override;
+  void complete(uint64_t token, const port::Outcome& answer) override;
 
-  ApiResponse respond(const UnderWay& request, const port::Answer& answer);
+  ApiResponse respond(const UnderWay& request, const port::Outcome& answer);
   Status begin(const ApiRequest& request, const Target& target, std::unique_ptr<ApiReply>& reply);
   Status begin_key(const ApiRequest& request, const Target& target, std::string_view encoded_key,
                    std::unique_ptr<ApiReply>& reply);

@@ -91,7 +91,7 @@ bool NativeSession::has_room() const {
 
 // Whether a reply to a read has to be dropped: its client does not take those before it. (Reads change
 // nothing: one that is asked again is as linearizable as if it had only been slow.)
-bool NativeSession::too_much(const port::Answer& answer) const {
+bool NativeSession::too_much(const port::Outcome& answer) const {
   const Options& options = sessions_.options();
   return wire_ != nullptr && answer.status == BOP_OK &&
          wire_->queued_bytes() > options.pause_output_bytes + options.read_ahead_bytes;
@@ -209,7 +209,7 @@ bool NativeSession::submit(proto::ClientRequest& request) {
     service.propose({.group = group,
                      .payload = std::move(request.payload),
                      .deadline = deadline,
-                     .caller = this,
+                     .completion = this,
                      .token = place});
   }
   return true;
@@ -221,7 +221,7 @@ void NativeSession::ask(uint32_t place) {
   sessions_.service().query({.group = read.group,
                              .payload = read.question,
                              .deadline = read.deadline,
-                             .caller = this,
+                             .completion = this,
                              .token = place});
 }
 
@@ -268,7 +268,7 @@ NativeSession::UnderWay NativeSession::give_place(uint64_t token) {
   return std::exchange(places_[token], {});
 }
 
-void NativeSession::answer(uint64_t token, const port::Answer& answer) {
+void NativeSession::complete(uint64_t token, const port::Outcome& answer) {
   if (places_[token].read) {
     reads_.end(answer.body.size());
     if (too_much(answer)) return again_.push_back(static_cast<uint32_t>(token));

@@ -17,7 +17,7 @@
 
 namespace bop::serve {
 
-class NativeSession final : public Session, private port::Caller {
+class NativeSession final : public Session, private port::Completion {
  public:
   NativeSession(uint64_t id, Sessions& sessions, Wire& wire);
 
@@ -42,11 +42,11 @@ class NativeSession final : public Session, private port::Caller {
     mem::Buffer question;
   };
 
-  void answer(uint64_t token, const port::Answer& answer) override;
+  void complete(uint64_t token, const port::Outcome& answer) override;
 
   void pump();
   bool has_room() const;
-  bool too_much(const port::Answer& answer) const;
+  bool too_much(const port::Outcome& answer) const;
   void ask(uint32_t place);
   void ask_again();
   bool dispatch(const mem::Buffer& frame);  // false: it has to wait

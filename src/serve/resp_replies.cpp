@@ -115,7 +115,7 @@ void write_scan(RespWriter& out, const PendingReply& pending, Bytes body, ScanCu
   }
 }
 
-void write_failure(RespWriter& out, Kind kind, const port::Answer& answer) {
+void write_failure(RespWriter& out, Kind kind, const port::Outcome& answer) {
   if (kind == Kind::new_integer && answer.status == BOP_E_WRONG_TYPE) return out.error(no_integer);
   if (kind == Kind::new_integer && answer.status == BOP_E_OVERFLOW) {
     return out.error("ERR increment or decrement would overflow");
@@ -147,7 +147,7 @@ std::string wrong_arity(std::string_view command) {
   return fmt::format("ERR wrong number of arguments for '{}' command", command);
 }
 
-void write_reply(RespWriter& out, const PendingReply& pending, const port::Answer& answer,
+void write_reply(RespWriter& out, const PendingReply& pending, const port::Outcome& answer,
                  ScanCursors& cursors, Instant now) {
   const Kind kind = pending.kind;
   if (answer.status == BOP_E_CONDITION_FAILED && write_condition_failed(out, kind, answer.body)) {

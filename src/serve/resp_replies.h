@@ -36,7 +36,7 @@ struct PendingReply {
   mem::Buffer note = {};  // SCAN: the pattern; INFO: the sections
 };
 
-void write_reply(proto::RespWriter& out, const PendingReply& pending, const port::Answer& answer,
+void write_reply(proto::RespWriter& out, const PendingReply& pending, const port::Outcome& answer,
                  ScanCursors& cursors, Instant now);
 
 // "CLUSTERDOWN no leader can be reached, nothing was executed": a code that Redis clients know where

@@ -92,7 +92,7 @@ bool RespSession::has_room() const {
 // Whether a reply to a read has to be dropped: its client does not take those before it. (Reads change
 // nothing: one that is asked again is as linearizable as if it had only been slow.) The first in order
 // only needs the wire's room, so that those that are held behind it can follow.
-bool RespSession::too_much(uint64_t number, const port::Answer& answer) const {
+bool RespSession::too_much(uint64_t number, const port::Outcome& answer) const {
   if (wire_ == nullptr || answer.status != BOP_OK) return false;
   const Options& options = sessions_.options();
   const size_t kept = wire_->queued_bytes() + (number == head_ ? 0 : held_bytes_);
@@ -205,7 +205,7 @@ void RespSession::propose(PendingReply reply, mem::Buffer command) {
   sessions_.service().propose({.group = group_,
                                .payload = std::move(command),
                                .deadline = slot(number).started + sessions_.options().deadline,
-                               .caller = this,
+                               .completion = this,
                                .token = number});
 }
 
@@ -228,7 +228,7 @@ void RespSession::ask(uint64_t number) {
   sessions_.service().query({.group = group_,
                              .payload = asked.question,
                              .deadline = asked.started + sessions_.options().deadline,
-                             .caller = this,
+                             .completion = this,
                              .token = number});
 }
 
@@ -245,7 +245,7 @@ bool RespSession::find_group() {
 
 // ---- answers back ----
 
-void RespSession::answer(uint64_t token, const port::Answer& answer) {
+void RespSession::complete(uint64_t token, const port::Outcome& answer) {
   Slot& answered = slot(token);
   const Instant now = sessions_.service().now();
   --unanswered_;

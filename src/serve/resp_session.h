@@ -28,7 +28,7 @@
 
 namespace bop::serve {
 
-class RespSession final : public Session, private port::Caller {
+class RespSession final : public Session, private port::Completion {
  public:
   RespSession(uint64_t id, Sessions& sessions, Wire& wire);
 
@@ -62,13 +62,13 @@ class RespSession final : public Session, private port::Caller {
     std::vector<mem::Buffer> parts;  // the reply, once done
   };
 
-  void answer(uint64_t token, const port::Answer& answer) override;
+  void complete(uint64_t token, const port::Outcome& answer) override;
 
   // ---- flow: resp_session.cpp ----
   void pump();
   bool dispatch(Arguments arguments);  // false: it has to wait
   bool has_room() const;
-  bool too_much(uint64_t number, const port::Answer& answer) const;
+  bool too_much(uint64_t number, const port::Outcome& answer) const;
   void ask(uint64_t number);
   void ask_again();
   bool admit(const RespCommand& command, Arguments arguments);

@@ -10,7 +10,7 @@ namespace bop::group {
 namespace {
 
 Pending pending(Term term, uint64_t token, Instant deadline = never) {
-  return {.term = term, .deadline = deadline, .origin = {.caller = nullptr, .token = token}};
+  return {.term = term, .deadline = deadline, .origin = {.completion = nullptr, .token = token}};
 }
 
 TEST(Proposals, what_is_put_at_an_index_is_taken_at_it_once) {

@@ -92,23 +92,23 @@ class Log final : public log::Log {
 
 class Peers final : public Host {
  public:
-  void touch(Replica&) override {}
+  void schedule(Replica&) override {}
   void send(GroupId, const raft::Message& message) override { sent.push_back(message); }
   bool forward(NodeId, GroupId, const Forward& forward) override {
     forwards.push_back(forward);
     return true;
   }
   void reply_forward(NodeId, GroupId, const ForwardReply& reply) override {
-    replies.push_back(reply.answer.status);
+    replies.push_back(reply.outcome.status);
   }
   std::vector<raft::Message> sent;
   std::vector<Forward> forwards;
   std::vector<bop_status> replies;
 };
 
-class Client final : public port::Caller {
+class Client final : public port::Completion {
  public:
-  void answer(uint64_t, const Answer& answer) override { answers.push_back(answer.status); }
+  void complete(uint64_t, const Outcome& outcome) override { answers.push_back(outcome.status); }
   std::vector<bop_status> answers;
 };
 
@@ -218,7 +218,7 @@ class ReplicaTest : public testing::Test {
     replica_->propose({.group = 1,
                        .payload = mem::Buffer::copy(as_bytes("command")),
                        .deadline = clock_.now() + 60 * seconds,
-                       .caller = &client_,
+                       .completion = &client_,
                        .token = 1});
   }
   // Makes it campaign, and the others vote for it.
@@ -317,7 +317,7 @@ TEST_F(ReplicaTest, a_leader_that_refuses_what_was_forwarded_to_it_is_believed_n
   log_is_durable();
   propose();
   ASSERT_EQ(peers_.forwards.size(), 1u);
-  Answer refusal;
+  Outcome refusal;
   refusal.status = BOP_E_NOT_LEADER;
   replica_->receive_forward_reply(2, {options_.epoch, peers_.forwards[0].sequence, refusal});
   turn();
@@ -332,7 +332,7 @@ TEST_F(ReplicaTest, nothing_is_open_after_a_read_that_waited_for_an_entry_when_t
   replica_->query({.group = 1,
                    .payload = mem::Buffer::copy(as_bytes("question")),
                    .deadline = clock_.now() + 60 * seconds,
-                   .caller = &client_,
+                   .completion = &client_,
                    .token = 1});
   turn();
   raft::Message reply = peers_.sent.back();

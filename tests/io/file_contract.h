@@ -36,7 +36,7 @@ struct FileRigMaker {
 };
 inline void PrintTo(const FileRigMaker& maker, std::ostream* out) { *out << maker.name; }
 
-class Heard final : public port::Completion {
+class Heard final : public port::FileCompletion {
  public:
   void complete(Result<size_t> value) override {
     ++times;
@@ -215,7 +215,7 @@ TEST_P(FileContract, many_operations_under_way_each_complete_once) {
 }
 
 TEST_P(FileContract, a_completion_may_start_the_next_operation) {
-  struct Chain final : port::Completion {
+  struct Chain final : port::FileCompletion {
     void complete(Result<size_t> result) override {
       ASSERT_TRUE(result.has_value()) << result.error().to_string();
       if (++written == 50) return;

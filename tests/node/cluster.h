@@ -83,7 +83,7 @@ inline mem::Buffer buffer(std::string_view text) {
 }
 
 // Remembers what it is answered, and on which thread.
-class Asker final : public port::Caller {
+class Asker final : public port::Completion {
  public:
   struct Heard {
     uint64_t token = 0;
@@ -95,13 +95,13 @@ class Asker final : public port::Caller {
     Instant at = 0;
   };
 
-  void answer(uint64_t token, const port::Answer& answer) override {
+  void complete(uint64_t token, const port::Outcome& outcome) override {
     const std::lock_guard lock(mutex_);
     heard_.push_back({token,
-                      answer.status,
-                      {answer.body.begin(), answer.body.end()},
-                      answer.index,
-                      std::string(answer.detail),
+                      outcome.status,
+                      {outcome.body.begin(), outcome.body.end()},
+                      outcome.index,
+                      std::string(outcome.detail),
                       std::this_thread::get_id(),
                       io::Loop::read_clock()});
     changed_.notify_all();

@@ -36,8 +36,11 @@ std::vector<GroupSpec> with_a_leaderless_group() {
 }
 
 Request request(Asker& asker, uint64_t token, GroupId to, std::string_view text, Instant deadline) {
-  return {
-      .group = to, .payload = buffer(text), .deadline = deadline, .caller = &asker, .token = token};
+  return {.group = to,
+          .payload = buffer(text),
+          .deadline = deadline,
+          .completion = &asker,
+          .token = token};
 }
 
 void propose(Service& service, Asker& asker, uint64_t token, GroupId to, std::string_view text,

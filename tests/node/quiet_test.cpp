@@ -19,7 +19,7 @@ TEST(AQuietNode, asks_its_machine_for_the_hash_of_what_it_applied) {
       service.propose({.group = 1,
                        .payload = testing::buffer("command"),
                        .deadline = service.now() + 60 * seconds,
-                       .caller = &asker,
+                       .completion = &asker,
                        .token = token});
     });
     asker.wait_for(token);

@@ -21,7 +21,7 @@ TEST(AFullLog, refuses_by_name_what_it_has_no_room_for_however_much_comes_at_onc
         service.propose({.group = 1,
                          .payload = buffer(text),
                          .deadline = service.now() + 10 * seconds,
-                         .caller = &asker,
+                         .completion = &asker,
                          .token = asked++});
       }
     });

@@ -220,7 +220,7 @@ void ModelService::answer(size_t position) {
   const Index index = waiting.proposal ? ++last_ : 0;
   const auto outcome = waiting.proposal ? kv.apply(waiting.request.payload.bytes(), index)
                                         : kv.query(waiting.request.payload.bytes());
-  waiting.request.caller->answer(
+  waiting.request.completion->complete(
       waiting.request.token,
       {.status = outcome.status, .body = outcome.body, .index = index, .leader = 1, .detail = {}});
 }
@@ -228,7 +228,7 @@ void ModelService::answer(size_t position) {
 void ModelService::answer_with(size_t position, bop_status status, std::string_view detail) {
   const Waiting waiting = std::move(waiting_[position]);
   waiting_.erase(waiting_.begin() + static_cast<ptrdiff_t>(position));
-  waiting.request.caller->answer(
+  waiting.request.completion->complete(
       waiting.request.token,
       {.status = status, .body = {}, .index = 0, .leader = 2, .detail = detail});
 }

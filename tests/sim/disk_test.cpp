@@ -9,7 +9,7 @@
 namespace bop::sim {
 namespace {
 
-struct Done : port::Completion {
+struct Done : port::FileCompletion {
   void complete(Result<size_t> result) override { last = std::move(result), ++count; }
   Result<size_t> last = size_t{0};
   int count = 0;

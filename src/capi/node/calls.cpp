@@ -30,7 +30,7 @@ void ShardCalls::take_mail(node::Service& service) {
     port::Request request;
     request.group = call.group;
     request.deadline = service.now() + call.timeout;
-    request.caller = this;
+    request.completion = this;
     request.token = take_slot(call);
     request.payload = std::move(call.payload);
     if (call.command) {
@@ -54,15 +54,15 @@ uint64_t ShardCalls::take_slot(const NodeCall& call) {
   return slot;
 }
 
-void ShardCalls::answer(uint64_t token, const port::Answer& answer) {
+void ShardCalls::complete(uint64_t token, const port::Outcome& answer) {
   BOP_ASSERT_LT(token, slots_.size());
   BOP_ASSERT(slots_[token].used);
   slots_[token].used = false;
   free_slots_.push_back(token);
-  complete(slots_[token].tag, answer);
+  enqueue(slots_[token].tag, answer);
 }
 
-void ShardCalls::complete(uint64_t tag, const port::Answer& answer) const {
+void ShardCalls::enqueue(uint64_t tag, const port::Outcome& answer) const {
   const std::string detail(answer.detail);  // with its NUL
   bop_completion completion{};
   completion.tag = tag;
@@ -76,16 +76,16 @@ void ShardCalls::complete(uint64_t tag, const port::Answer& answer) const {
 }
 
 void ShardCalls::abandon() {
-  port::Answer answer;
+  port::Outcome answer;
   answer.detail = "the node was stopped";
   answer.status = BOP_E_STOPPED;
-  for (const NodeCall& call : mailbox_) complete(call.tag, answer);
+  for (const NodeCall& call : mailbox_) enqueue(call.tag, answer);
   mailbox_.clear();
   for (Slot& slot : slots_) {
     if (!slot.used) continue;
     slot.used = false;
     answer.status = slot.command ? BOP_E_OUTCOME_UNKNOWN : BOP_E_STOPPED;
-    complete(slot.tag, answer);
+    enqueue(slot.tag, answer);
   }
 }
 

@@ -21,7 +21,7 @@ struct NodeCall {
   Duration timeout = 0;
 };
 
-class ShardCalls final : public port::Caller {
+class ShardCalls final : public port::Completion {
  public:
   ShardCalls(Runtime& runtime, uint32_t shard, const Completions& completions)
       : runtime_(runtime), shard_(shard), completions_(completions) {}
@@ -34,7 +34,7 @@ class ShardCalls final : public port::Caller {
   // thread is gone.
   void abandon();
 
-  void answer(uint64_t token, const port::Answer& answer) override;
+  void complete(uint64_t token, const port::Outcome& answer) override;
 
  private:
   struct Slot {
@@ -45,7 +45,7 @@ class ShardCalls final : public port::Caller {
 
   void take_mail(node::Service& service);
   uint64_t take_slot(const NodeCall& call);
-  void complete(uint64_t tag, const port::Answer& answer) const;
+  void enqueue(uint64_t tag, const port::Outcome& answer) const;
 
   Runtime& runtime_;
   const uint32_t shard_;

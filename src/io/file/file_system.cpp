@@ -75,7 +75,7 @@ class HostFileSystem final : public FileSystem {
   bool at_rest() const override { return operations_.at_rest(); }
 
   void open(std::string name, port::FileOptions options, std::unique_ptr<port::File>& file,
-            port::Completion& done) override {
+            port::FileCompletion& done) override {
     auto result = std::make_shared<Result<OpenFile>>(OpenFile{});
     worker_->submit(
         [this, name, options, result] {
@@ -88,13 +88,13 @@ class HostFileSystem final : public FileSystem {
           done.complete(*result ? Result<size_t>(0) : std::unexpected(result->error()));
         });
   }
-  void remove(std::string name, port::Completion& done) override {
+  void remove(std::string name, port::FileCompletion& done) override {
     submit([this, name] { return remove_now(name); }, done);
   }
-  void rename(std::string from, std::string to, port::Completion& done) override {
+  void rename(std::string from, std::string to, port::FileCompletion& done) override {
     submit([this, from, to] { return rename_now(from, to); }, done);
   }
-  void sync_directory(std::string name, port::Completion& done) override {
+  void sync_directory(std::string name, port::FileCompletion& done) override {
     submit([this, name] { return sync_directory_now(name); }, done);
   }
 
@@ -132,7 +132,7 @@ class HostFileSystem final : public FileSystem {
     return std::make_unique<PosixFile>(opened, name, *engine_, operations_);
   }
 
-  void submit(std::function<Status()> work, port::Completion& done) {
+  void submit(std::function<Status()> work, port::FileCompletion& done) {
     auto result = std::make_shared<Status>();
     worker_->submit([work = std::move(work), result] { *result = work(); },
                     [result, &done] { done.complete(size_or_error(*result)); });

@@ -29,7 +29,7 @@ struct Operation {
   size_t first_part = 0;     // index into parts
   int error_number = 0;      // set by the engine: 0 or why it failed
   PosixFile* file = nullptr;
-  port::Completion* completion = nullptr;
+  port::FileCompletion* completion = nullptr;
 
   std::span<iovec> left() { return std::span(parts).subspan(first_part); }
 

@@ -85,14 +85,14 @@ PosixFile::~PosixFile() {
   close(open_.descriptor);
 }
 
-void PosixFile::read(uint64_t offset, std::span<uint8_t> into, port::Completion& done) {
+void PosixFile::read(uint64_t offset, std::span<uint8_t> into, port::FileCompletion& done) {
   Operation& operation = make(Operation::Kind::read, offset, done);
   operation.parts.push_back({into.data(), into.size()});
   if (!aligned(offset, into.data(), into.size())) operation.error_number = misaligned;
   start(operation);
 }
 
-void PosixFile::write(uint64_t offset, std::span<const Bytes> parts, port::Completion& done) {
+void PosixFile::write(uint64_t offset, std::span<const Bytes> parts, port::FileCompletion& done) {
   Operation& operation = make(Operation::Kind::write, offset, done);
   for (const Bytes part : parts) {
     operation.parts.push_back({const_cast<uint8_t*>(part.data()), part.size()});
@@ -101,9 +101,9 @@ void PosixFile::write(uint64_t offset, std::span<const Bytes> parts, port::Compl
   start(operation);
 }
 
-void PosixFile::sync(port::Completion& done) { start(make(Operation::Kind::sync, 0, done)); }
+void PosixFile::sync(port::FileCompletion& done) { start(make(Operation::Kind::sync, 0, done)); }
 
-Operation& PosixFile::make(Operation::Kind kind, uint64_t offset, port::Completion& done) {
+Operation& PosixFile::make(Operation::Kind kind, uint64_t offset, port::FileCompletion& done) {
   Operation& operation = operations_.take();
   operation.kind = kind;
   operation.descriptor = open_.descriptor;
@@ -124,7 +124,7 @@ void PosixFile::start(Operation& operation) {
 
 void PosixFile::finish(Operation& operation) {
   PosixFile& file = *operation.file;
-  port::Completion& completion = *operation.completion;
+  port::FileCompletion& completion = *operation.completion;
   Result<size_t> result = operation.transferred;
   if (operation.error_number == misaligned) {
     result = std::unexpected(misaligned_error(action_of(operation.kind), file.name_));

@@ -23,9 +23,9 @@ class PosixFile final : public port::File {
   PosixFile(OpenFile open, std::string name, Engine& engine, OperationPool& operations);
   ~PosixFile() override;
 
-  void read(uint64_t offset, std::span<uint8_t> into, port::Completion& done) override;
-  void write(uint64_t offset, std::span<const Bytes> parts, port::Completion& done) override;
-  void sync(port::Completion& done) override;
+  void read(uint64_t offset, std::span<uint8_t> into, port::FileCompletion& done) override;
+  void write(uint64_t offset, std::span<const Bytes> parts, port::FileCompletion& done) override;
+  void sync(port::FileCompletion& done) override;
 
   Result<size_t> read_now(uint64_t offset, std::span<uint8_t> into) override;
   Status write_now(uint64_t offset, Bytes bytes) override;
@@ -39,7 +39,7 @@ class PosixFile final : public port::File {
   static void finish(Operation& operation);
 
  private:
-  Operation& make(Operation::Kind kind, uint64_t offset, port::Completion& done);
+  Operation& make(Operation::Kind kind, uint64_t offset, port::FileCompletion& done);
   void start(Operation& operation);
   bool aligned(uint64_t offset, const void* memory, size_t size) const;
 
