@@ -24,7 +24,7 @@ std::map<std::string, GroupId> names_of(const std::vector<node::GroupSpec>& grou
 
 }  // namespace
 
-Node::Seat::Seat(Node& node, uint32_t number)
+Node::ShardContext::ShardContext(Node& node, uint32_t number)
     : loop(node.scheduler_, thread_number(node.id_, number, false), node.settings_.turn_time),
       background(node.scheduler_, thread_number(node.id_, number, true), {}),
       disk(node.scheduler_.random("disk", loop.number()).next(),
@@ -54,16 +54,16 @@ Node::~Node() {
   if (state_ != State::down) crash(Ending::process);
 }
 
-std::vector<std::unique_ptr<Node::Seat>> Node::make_seats() {
-  std::vector<std::unique_ptr<Seat>> seats;
+std::vector<std::unique_ptr<Node::ShardContext>> Node::make_seats() {
+  std::vector<std::unique_ptr<ShardContext>> contexts;
   Disk::Faults faults;
   faults.sector_bytes = settings_.sector_bytes;
-  for (uint32_t seat = 0; seat < settings_.seats; ++seat) {
-    seats.push_back(std::make_unique<Seat>(*this, seat));
-    seats.back()->disk.set_faults(faults);
-    seats.back()->loop.after_turns([this, seat] { watch(seat); });
+  for (uint32_t seat = 0; seat < settings_.contexts; ++seat) {
+    contexts.push_back(std::make_unique<ShardContext>(*this, seat));
+    contexts.back()->disk.set_faults(faults);
+    contexts.back()->loop.after_turns([this, seat] { watch(seat); });
   }
-  return seats;
+  return contexts;
 }
 
 void Node::format() {
@@ -97,20 +97,20 @@ void Node::open() {
   auto identity = node::read_identity(seats_[0]->disk);
   if (!identity) return refuse(identity.error());
   identity_ = *identity;
-  std::vector<node::Seat> seats;
+  std::vector<node::ShardContext> contexts;
   for (const auto& seat : seats_) {
     const auto make_worker = [this, &seat = *seat] {
       const uint64_t number = seat.loop.number() * 1000 + seat.workers++ % 1000;
       return std::make_unique<Worker>(seat.loop, seat.background, number, settings_.job_time);
     };
-    seats.push_back({.clock = clock_,
-                     .timers = seat->timers,
-                     .post = seat->post,
-                     .files = seat->disk,
-                     .make_worker = make_worker});
+    contexts.push_back({.clock = clock_,
+                        .timers = seat->timers,
+                        .post = seat->post,
+                        .files = seat->disk,
+                        .make_worker = make_worker});
   }
   node_ = std::make_unique<node::Node>(
-      options_for_start(), std::move(seats), transport_,
+      options_for_start(), std::move(contexts), transport_,
       [this](std::string_view kind) { return kind == "kv" ? probe_.table() : nullptr; });
   node_->open([this](const Status& status) { opened(status); });
 }

@@ -28,7 +28,7 @@ namespace bop::sim {
 // What all nodes of a cluster have in common.
 struct NodeSettings {
   node::ShardOptions shard;  // `self`, `peers`, `incarnation`, `fresh` are each node's own
-  uint32_t seats = 1;
+  uint32_t contexts = 1;
   Thread::TurnTime turn_time{1 * microseconds, 30 * microseconds};
   Worker::JobTime job_time;
   int64_t drift_ppm = 0;
@@ -84,8 +84,8 @@ class Node {
   void on_end(std::function<void()> ended) { ended_ = std::move(ended); }
 
  private:
-  struct Seat {
-    Seat(Node& node, uint32_t number);
+  struct ShardContext {
+    ShardContext(Node& node, uint32_t number);
     Thread loop;
     Thread background;
     Disk disk;
@@ -94,7 +94,7 @@ class Node {
     uint64_t workers = 0;
   };
 
-  std::vector<std::unique_ptr<Seat>> make_seats();
+  std::vector<std::unique_ptr<ShardContext>> make_seats();
   void format();
   void open();
   void opened(const Status& status);
@@ -111,7 +111,7 @@ class Node {
   const NodeId id_;
   const NodeSettings settings_;
   NodeClock clock_;
-  std::vector<std::unique_ptr<Seat>> seats_;
+  std::vector<std::unique_ptr<ShardContext>> seats_;
   Stores stores_;
   Probe probe_;
   port::Transport& transport_;

@@ -23,7 +23,7 @@ T pick(Random& random, const std::array<T, N>& choices) {
 
 // What a run is like besides its faults; every choice is drawn whether or not it is used.
 struct Setting {
-  uint32_t seats;
+  uint32_t contexts;
   uint32_t groups;
   NodeSettings node;
   NetworkOptions network;
@@ -31,23 +31,24 @@ struct Setting {
   FaultOptions faults;
 };
 
-std::vector<node::GroupSpec> make_groups(uint32_t groups, uint32_t seats, uint64_t memory_bytes) {
+std::vector<node::GroupSpec> make_groups(uint32_t groups, uint32_t contexts,
+                                         uint64_t memory_bytes) {
   std::vector<node::GroupSpec> specs;
   for (uint32_t i = 0; i < groups; ++i) {
     node::GroupSpec spec;
     spec.name = "kv" + std::to_string(i + 1);
     spec.id = i + 1;
-    spec.shard = i % seats;
+    spec.shard = i % contexts;
     spec.machine_memory_bytes = memory_bytes;
     specs.push_back(spec);
   }
   return specs;
 }
 
-NodeSettings draw_node(Random& random, const SimulationOptions& options, uint32_t seats,
+NodeSettings draw_node(Random& random, const SimulationOptions& options, uint32_t contexts,
                        uint32_t groups) {
   NodeSettings settings;
-  settings.seats = seats;
+  settings.contexts = contexts;
   settings.turn_time.longest = pick(
       random, std::array<Duration, 3>{5 * microseconds, 30 * microseconds, 300 * microseconds});
   settings.job_time.longest = pick(
@@ -55,10 +56,10 @@ NodeSettings draw_node(Random& random, const SimulationOptions& options, uint32_
   node::ShardOptions& shard = settings.shard;
   shard.cluster = {0x62, 0x6f, 0x70};
   shard.version = "simulated";
-  shard.shards = seats;
+  shard.shards = contexts;
   for (NodeId id = 1; id <= options.nodes; ++id) shard.peers.push_back({id, "simulated"});
   const auto memory = pick(random, std::array<uint64_t, 3>{64 << 10, 256 << 10, 4 << 20});
-  shard.groups = make_groups(groups, seats, memory);
+  shard.groups = make_groups(groups, contexts, memory);
   shard.election_timeout =
       pick(random, std::array<Duration, 3>{200 * milliseconds, 500 * milliseconds, 1 * seconds});
   shard.heartbeat_interval = shard.election_timeout / 10;
@@ -109,9 +110,9 @@ FaultOptions draw_faults(Random& random, const SimulationOptions& options,
 
 Setting draw(const SimulationOptions& options, Random random) {
   Setting setting;
-  setting.seats = random.chance(1, 4) ? 2 : 1;
+  setting.contexts = random.chance(1, 4) ? 2 : 1;
   setting.groups = random.chance(1, 3) ? 2 : 1;
-  setting.node = draw_node(random, options, setting.seats, setting.groups);
+  setting.node = draw_node(random, options, setting.contexts, setting.groups);
   setting.network = draw_network(random);
   setting.workload = draw_workload(random);
   setting.faults = draw_faults(random, options, setting.network.quality);
@@ -123,7 +124,7 @@ Setting draw(const SimulationOptions& options, Random random) {
 
 std::string describe(const Setting& setting) {
   std::string text = std::to_string(setting.groups) + " groups on " +
-                     std::to_string(setting.seats) + " shards, " +
+                     std::to_string(setting.contexts) + " shards, " +
                      std::to_string(setting.workload.clients) + " clients, " +
                      std::to_string(setting.workload.keys) + " keys, frail:";
   for (const NodeId node : setting.faults.frail) text += " " + std::to_string(node);

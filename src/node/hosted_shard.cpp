@@ -120,8 +120,8 @@ HostedShard::~HostedShard() = default;
 Status HostedShard::open() {
   BOP_TRY(open_log());
   // The other half is left to replication.
-  outbox_ = std::make_unique<Outbox>(header_of(options_, epoch()), ports_.transport,
-                                     options_.peer_queue_bytes / 2);
+  batcher_ = std::make_unique<PeerFrameBatcher>(header_of(options_, epoch()), ports_.transport,
+                                                options_.peer_queue_bytes / 2);
   if (Status opened = open_replicas(); !opened) {
     // Those that were opened before take no turn.
     halt();
@@ -293,7 +293,7 @@ void HostedShard::step_replicas() {
   }
   turn_requested_ = false;
   decoder_.clear();
-  outbox_->flush();
+  batcher_->flush();
   log_->flush();
   ports_.post.at_end_of_turn(port::Phase::apply, [this] { finish_replicas(); });
 }
@@ -377,8 +377,8 @@ NodeStatus HostedShard::own_status() const {
   for (const PeerSpec& peer : options_.peers) {
     out.peers.push_back({.id = peer.id,
                          .address = peer.address,
-                         .control_up = outbox_->up(peer.id, port::Lane::control),
-                         .bulk_up = outbox_->up(peer.id, port::Lane::bulk)});
+                         .control_up = batcher_->up(peer.id, port::Lane::control),
+                         .bulk_up = batcher_->up(peer.id, port::Lane::bulk)});
   }
   return out;
 }
@@ -411,7 +411,7 @@ void HostedShard::node_lost(NodeId node) {
 // ---- peers ----
 
 void HostedShard::on_lane(NodeId node, port::Lane lane, bool up) {
-  outbox_->set_lane(node, lane, up);
+  batcher_->set_lane(node, lane, up);
   if (up || lane != port::Lane::bulk) return;
   for (auto& [id, hosted] : replicas_) hosted.replica->lane_lost(node);
 }
@@ -468,34 +468,34 @@ uint64_t HostedShard::deliver(NodeId from, const proto::PeerHeader& header,
 void HostedShard::send(GroupId group, const raft::Message& message) {
   const proto::RaftItem item{.group = group, .message = message};
   if (message.entries.empty())
-    outbox_->add(message.to, port::Lane::control, item);
+    batcher_->add(message.to, port::Lane::control, item);
   else
-    outbox_->add_append(message.to, item);
+    batcher_->add_append(message.to, item);
   request_turn();
 }
 
 bool HostedShard::forward(NodeId to, GroupId group, const group::Forward& forward) {
-  if (!outbox_->open(to, port::Lane::bulk)) return false;
-  outbox_->add(to, port::Lane::bulk,
-               proto::ForwardItem{.group = group,
-                                  .sequence = forward.sequence,
-                                  .leader_term = forward.term,
-                                  .deadline_left = forward.time_left,
-                                  .payload = forward.payload});
+  if (!batcher_->open(to, port::Lane::bulk)) return false;
+  batcher_->add(to, port::Lane::bulk,
+                proto::ForwardItem{.group = group,
+                                   .sequence = forward.sequence,
+                                   .leader_term = forward.term,
+                                   .deadline_left = forward.time_left,
+                                   .payload = forward.payload});
   request_turn();
   return true;
 }
 
 void HostedShard::reply_forward(NodeId to, GroupId group, const group::ForwardReply& reply) {
-  outbox_->add(to, port::Lane::bulk,
-               proto::ForwardReplyItem{.group = group,
-                                       .origin_epoch = reply.origin_epoch,
-                                       .sequence = reply.sequence,
-                                       .status = reply.outcome.status,
-                                       .index = reply.outcome.index,
-                                       .leader = reply.outcome.leader,
-                                       .body = mem::Buffer::copy(reply.outcome.body),
-                                       .detail = reply.outcome.detail});
+  batcher_->add(to, port::Lane::bulk,
+                proto::ForwardReplyItem{.group = group,
+                                        .origin_epoch = reply.origin_epoch,
+                                        .sequence = reply.sequence,
+                                        .status = reply.outcome.status,
+                                        .index = reply.outcome.index,
+                                        .leader = reply.outcome.leader,
+                                        .body = mem::Buffer::copy(reply.outcome.body),
+                                        .detail = reply.outcome.detail});
   request_turn();
 }
 

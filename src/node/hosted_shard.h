@@ -7,7 +7,7 @@
 
 #include "group/replica.h"
 #include "log/log.h"
-#include "node/outbox.h"
+#include "node/peer_frame_batcher.h"
 #include "node/shard.h"
 #include "proto/peer.h"
 
@@ -79,7 +79,7 @@ class HostedShard final : public Shard, public group::Host {
   const ShardOptions options_;
   const ShardPorts ports_;
   std::unique_ptr<log::Log> log_;
-  std::unique_ptr<Outbox> outbox_;
+  std::unique_ptr<PeerFrameBatcher> batcher_;
   log::RecoveredGroup lost_;  // stands for a group that recovery should have found
   std::map<GroupId, Hosted> replicas_;
   std::unique_ptr<port::Timer> health_timer_;

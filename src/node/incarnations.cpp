@@ -71,7 +71,7 @@ Result<Incarnations> Incarnations::load(port::FileSystem& files) {
   return loaded;
 }
 
-Status Incarnations::meet(NodeId node, uint64_t incarnation) {
+Status Incarnations::verify(NodeId node, uint64_t incarnation) {
   const auto found = known_.find(node);
   if (found == known_.end()) {
     if (known_.size() >= max_peers) return fail(BOP_E_OVERLOADED, "too many peers to remember");

@@ -19,7 +19,7 @@ class Incarnations {
 
   // WRONG_INCARNATION when another one is known. A node that was not known is remembered from now on:
   // then changed() holds until save().
-  Status meet(NodeId node, uint64_t incarnation);
+  Status verify(NodeId node, uint64_t incarnation);
   bool changed() const { return changed_; }
 
   // Writes what is known, durably. Blocks: on a worker, with a copy.

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "node/crossing.h"
+#include "node/cross_shard.h"
 
 namespace bop::node {
 
@@ -19,19 +19,19 @@ Liveness::Options liveness_options(const ShardOptions& options, uint64_t epoch) 
 
 }  // namespace
 
-Node::Node(ShardOptions options, std::vector<Seat> seats, port::Transport& transport,
+Node::Node(ShardOptions options, std::vector<ShardContext> contexts, port::Transport& transport,
            std::function<const bop_machine_table*(std::string_view kind)> find_machine)
     : options_(std::move(options)),
-      seats_(std::move(seats)),
+      contexts_(std::move(contexts)),
       transport_(transport),
       find_machine_(std::move(find_machine)),
-      transports_(seats_.size()),
-      shards_(seats_.size()),
-      services_(seats_.size()),
-      healthy_shards_(~uint64_t{0} >> (64 - seats_.size())),
-      passing_bytes_(seats_.size()) {
-  BOP_ASSERT(!seats_.empty());
-  BOP_ASSERT_LE(seats_.size(), 64u);
+      transports_(contexts_.size()),
+      shards_(contexts_.size()),
+      services_(contexts_.size()),
+      healthy_shards_(~uint64_t{0} >> (64 - contexts_.size())),
+      passing_bytes_(contexts_.size()) {
+  BOP_ASSERT(!contexts_.empty());
+  BOP_ASSERT_LE(contexts_.size(), 64u);
   transport_.set_receiver(this);
 }
 
@@ -41,27 +41,28 @@ Node::~Node() { transport_.set_receiver(nullptr); }
 
 void Node::open(std::function<void(Status)> done) {
   opened_ = std::move(done);
-  opening_ = static_cast<uint32_t>(seats_.size());
-  for (uint32_t seat = 0; seat < seats_.size(); ++seat)
-    seats_[seat].post.post([this, seat] { open_shard(seat); });
+  opening_ = static_cast<uint32_t>(contexts_.size());
+  for (uint32_t shard_index = 0; shard_index < contexts_.size(); ++shard_index)
+    contexts_[shard_index].post.post([this, shard_index] { open_shard(shard_index); });
 }
 
-void Node::open_shard(uint32_t seat) {
+void Node::open_shard(uint32_t shard_index) {
   ShardOptions options = options_;
-  options.shard = seat;
-  options.shards = static_cast<uint32_t>(seats_.size());
-  if (seat > 0) transports_[seat] = std::make_unique<CrossingTransport>(*this, seat);
-  const Seat& at = seats_[seat];
+  options.shard = shard_index;
+  options.shards = static_cast<uint32_t>(contexts_.size());
+  if (shard_index > 0)
+    transports_[shard_index] = std::make_unique<CrossShardTransport>(*this, shard_index);
+  const ShardContext& at = contexts_[shard_index];
   ShardPorts ports{.clock = at.clock,
                    .timers = at.timers,
                    .post = at.post,
                    .files = at.files,
-                   .transport = seat == 0 ? transport_ : *transports_[seat],
+                   .transport = shard_index == 0 ? transport_ : *transports_[shard_index],
                    .make_worker = at.make_worker,
                    .find_machine = find_machine_,
                    .on_heartbeat = {},
                    .pass_on = {}};
-  if (seat == 0) {
+  if (shard_index == 0) {
     ports.on_heartbeat = [this](NodeId from, uint64_t epoch, const proto::HeartbeatItem& item) {
       heard(from, epoch, item);
     };
@@ -69,18 +70,20 @@ void Node::open_shard(uint32_t seat) {
       pass_on(to, from, frame);
     };
   }
-  shards_[seat] = Shard::make(options, ports);
-  if (Status opened = shards_[seat]->open(); !opened) return shard_opened(seat, std::move(opened));
-  shards_[seat]->on_health([this, seat](bool healthy) { set_health(seat, healthy); });
-  shards_[seat]->when_bootstrapped(
-      [this, seat](Status status) { shard_opened(seat, std::move(status)); });
+  shards_[shard_index] = Shard::make(options, ports);
+  if (Status opened = shards_[shard_index]->open(); !opened)
+    return shard_opened(shard_index, std::move(opened));
+  shards_[shard_index]->on_health(
+      [this, shard_index](bool healthy) { set_health(shard_index, healthy); });
+  shards_[shard_index]->when_bootstrapped(
+      [this, shard_index](Status status) { shard_opened(shard_index, std::move(status)); });
 }
 
-void Node::shard_opened(uint32_t seat, Status status) {
-  seats_[0].post.post([this, seat, status = std::move(status)] {
+void Node::shard_opened(uint32_t shard_index, Status status) {
+  contexts_[0].post.post([this, shard_index, status = std::move(status)] {
     if (!status && open_status_) {
-      open_status_ = fail(status.error().code,
-                          "shard " + std::to_string(seat) + ": " + status.error().to_string());
+      open_status_ = fail(status.error().code, "shard " + std::to_string(shard_index) + ": " +
+                                                   status.error().to_string());
     }
     if (--opening_ > 0) return;
     auto opened = std::move(opened_);
@@ -89,30 +92,31 @@ void Node::shard_opened(uint32_t seat, Status status) {
 }
 
 void Node::start() {
-  for (uint32_t seat = 0; seat < seats_.size(); ++seat)
-    services_[seat] = std::make_unique<CrossingService>(*this, seat);
-  liveness_ = std::make_unique<Liveness>(liveness_options(options_, epoch()), seats_[0].clock,
-                                         seats_[0].timers, *this);
+  for (uint32_t shard_index = 0; shard_index < contexts_.size(); ++shard_index)
+    services_[shard_index] = std::make_unique<CrossShardService>(*this, shard_index);
+  liveness_ = std::make_unique<Liveness>(liveness_options(options_, epoch()), contexts_[0].clock,
+                                         contexts_[0].timers, *this);
   liveness_->set_healthy_shards(healthy_shards_);
   started_ = true;
   for (const auto& [lane, up] : lanes_)
     if (up) tell_lane(lane.first, lane.second, true);
-  for (uint32_t seat = 0; seat < seats_.size(); ++seat) {
-    seats_[seat].post.post([this, seat] {
-      services_[seat]->start();
-      shards_[seat]->start();
+  for (uint32_t shard_index = 0; shard_index < contexts_.size(); ++shard_index) {
+    contexts_[shard_index].post.post([this, shard_index] {
+      services_[shard_index]->start();
+      shards_[shard_index]->start();
     });
   }
   liveness_->start();
 }
 
-void Node::on_every_seat(const std::function<void(uint32_t seat, std::function<void()> done)>& task,
-                         std::function<void()> done) {
-  auto left = std::make_shared<size_t>(seats_.size());  // of the first seat's thread
-  for (uint32_t seat = 0; seat < seats_.size(); ++seat) {
-    seats_[seat].post.post([this, seat, task, left, done] {
-      task(seat, [this, left, done] {
-        seats_[0].post.post([left, done] {
+void Node::on_every_shard(
+    const std::function<void(uint32_t shard_index, std::function<void()> done)>& task,
+    std::function<void()> done) {
+  auto left = std::make_shared<size_t>(contexts_.size());  // of the first shard's thread
+  for (uint32_t shard_index = 0; shard_index < contexts_.size(); ++shard_index) {
+    contexts_[shard_index].post.post([this, shard_index, task, left, done] {
+      task(shard_index, [this, left, done] {
+        contexts_[0].post.post([left, done] {
           if (--*left == 0) done();
         });
       });
@@ -121,27 +125,27 @@ void Node::on_every_seat(const std::function<void(uint32_t seat, std::function<v
 }
 
 void Node::stop(Duration grace, std::function<void()> done) {
-  const auto stop_shard = [this, grace](uint32_t seat, std::function<void()> stopped) {
-    const Instant deadline = seats_[seat].clock.now() + grace;
-    shards_[seat]->stop(grace, [this, seat, deadline, stopped = std::move(stopped)] {
+  const auto stop_shard = [this, grace](uint32_t shard_index, std::function<void()> stopped) {
+    const Instant deadline = contexts_[shard_index].clock.now() + grace;
+    shards_[shard_index]->stop(grace, [this, shard_index, deadline, stopped = std::move(stopped)] {
       // What it asked of other shards may still be on its way there or back.
-      services_[seat]->when_completed(deadline, stopped);
+      services_[shard_index]->when_completed(deadline, stopped);
     });
   };
-  const auto halt_shard = [this](uint32_t seat, const std::function<void()>& halted) {
-    shards_[seat]->halt();
+  const auto halt_shard = [this](uint32_t shard_index, const std::function<void()>& halted) {
+    shards_[shard_index]->halt();
     halted();
   };
-  on_every_seat(stop_shard,
-                [this, halt_shard, done = std::move(done)] { on_every_seat(halt_shard, done); });
+  on_every_shard(stop_shard,
+                 [this, halt_shard, done = std::move(done)] { on_every_shard(halt_shard, done); });
 }
 
-Service& Node::service(uint32_t seat) { return *services_[seat]; }
+Service& Node::service(uint32_t shard_index) { return *services_[shard_index]; }
 
-uint32_t Node::seat_of(GroupId group) const {
+uint32_t Node::shard_of(GroupId group) const {
   for (const GroupSpec& spec : options_.groups)
     if (spec.id == group) return spec.shard;
-  return static_cast<uint32_t>(seats_.size());
+  return static_cast<uint32_t>(contexts_.size());
 }
 
 // ---- peers ----
@@ -151,14 +155,15 @@ void Node::on_frame(NodeId from, mem::Buffer frame) {
   shards_[0]->on_frame(from, std::move(frame));
 }
 
-void Node::pass_on(uint32_t seat, NodeId from, const mem::Buffer& frame) {
-  if (seat == 0 || seat >= seats_.size()) return;
-  if (passing_bytes_[seat] > max_passing_bytes) return;
-  passing_bytes_[seat] += frame.size();
-  seats_[seat].post.post(
-      [this, seat, from, bytes = std::vector<uint8_t>(frame.data(), frame.data() + frame.size())] {
-        passing_bytes_[seat] -= bytes.size();
-        shards_[seat]->on_frame(from, mem::Buffer::copy(bytes));
+void Node::pass_on(uint32_t shard_index, NodeId from, const mem::Buffer& frame) {
+  if (shard_index == 0 || shard_index >= contexts_.size()) return;
+  if (passing_bytes_[shard_index] > max_passing_bytes) return;
+  passing_bytes_[shard_index] += frame.size();
+  contexts_[shard_index].post.post(
+      [this, shard_index, from,
+       bytes = std::vector<uint8_t>(frame.data(), frame.data() + frame.size())] {
+        passing_bytes_[shard_index] -= bytes.size();
+        shards_[shard_index]->on_frame(from, mem::Buffer::copy(bytes));
       });
 }
 
@@ -170,9 +175,9 @@ void Node::on_lane(NodeId node, port::Lane lane, bool up) {
 
 void Node::tell_lane(NodeId node, port::Lane lane, bool up) {
   shards_[0]->on_lane(node, lane, up);
-  for (uint32_t seat = 1; seat < seats_.size(); ++seat)
-    seats_[seat].post.post(
-        [this, seat, node, lane, up] { shards_[seat]->on_lane(node, lane, up); });
+  for (uint32_t shard_index = 1; shard_index < contexts_.size(); ++shard_index)
+    contexts_[shard_index].post.post(
+        [this, shard_index, node, lane, up] { shards_[shard_index]->on_lane(node, lane, up); });
   if (!up && lane == port::Lane::control) liveness_->disconnected(node);
 }
 
@@ -190,7 +195,7 @@ void Node::send_heartbeat(NodeId to, const Heartbeat& heartbeat) {
   heartbeat_frame_.begin(header);
   const bool added =
       heartbeat_frame_.add(proto::HeartbeatItem{.sequence = ++heartbeat_sequence_,
-                                                .sent_at = seats_[0].clock.now(),
+                                                .sent_at = contexts_[0].clock.now(),
                                                 .healthy_shards = heartbeat.healthy_shards});
   BOP_ASSERT(added);
   // Lost when the lane is down, as every heartbeat may be.
@@ -198,13 +203,14 @@ void Node::send_heartbeat(NodeId to, const Heartbeat& heartbeat) {
 }
 
 void Node::node_lost(NodeId node) {
-  for (uint32_t seat = 0; seat < seats_.size(); ++seat)
-    seats_[seat].post.post([this, seat, node] { shards_[seat]->node_lost(node); });
+  for (uint32_t shard_index = 0; shard_index < contexts_.size(); ++shard_index)
+    contexts_[shard_index].post.post(
+        [this, shard_index, node] { shards_[shard_index]->node_lost(node); });
 }
 
-void Node::set_health(uint32_t seat, bool healthy) {
-  seats_[0].post.post([this, seat, healthy] {
-    const uint64_t bit = uint64_t{1} << seat;
+void Node::set_health(uint32_t shard_index, bool healthy) {
+  contexts_[0].post.post([this, shard_index, healthy] {
+    const uint64_t bit = uint64_t{1} << shard_index;
     healthy_shards_ = healthy ? healthy_shards_ | bit : healthy_shards_ & ~bit;
     if (liveness_) liveness_->set_healthy_shards(healthy_shards_);
   });

@@ -21,7 +21,7 @@
 namespace bop::node {
 
 // Where a shard sits: its loop and what belongs to it.
-struct Seat {
+struct ShardContext {
   const port::Clock& clock;
   port::Timers& timers;
   port::Post& post;
@@ -29,60 +29,61 @@ struct Seat {
   std::function<std::unique_ptr<port::Worker>()> make_worker;
 };
 
-class CrossingService;
-class CrossingTransport;
+class CrossShardService;
+class CrossShardTransport;
 
 class Node final : public port::TransportReceiver, public Liveness::Listener {
  public:
-  // `transport` is used on the first seat's thread. `options.shard` is ignored; shards are as many as
-  // seats.
-  Node(ShardOptions options, std::vector<Seat> seats, port::Transport& transport,
+  // `transport` is used on the first shard's thread. `options.shard` is ignored; shards are as many as
+  // shards.
+  Node(ShardOptions options, std::vector<ShardContext> contexts, port::Transport& transport,
        std::function<const bop_machine_table*(std::string_view kind)> find_machine);
   // After every loop has stopped.
   ~Node() override;
 
   // Opens every shard on its loop, blocking that, and waits until new groups are bootstrapped. `done`
-  // is called on the first seat's loop, with the first error. Any thread.
+  // is called on the first shard's loop, with the first error. Any thread.
   void open(std::function<void(Status)> done);
-  // Takes part. First seat's thread, after open.
+  // Takes part. First shard's thread, after open.
   void start();
   // Gives up leading, lets open requests end for at most `grace`, syncs the machines; `done` is
-  // called on the first seat's loop. First seat's thread.
+  // called on the first shard's loop. First shard's thread.
   void stop(Duration grace, std::function<void()> done);
 
-  // Of that seat's thread.
-  Service& service(uint32_t seat);
-  Shard& shard(uint32_t seat) { return *shards_[seat]; }
+  // Of that shard's thread.
+  Service& service(uint32_t shard_index);
+  Shard& shard(uint32_t shard_index) { return *shards_[shard_index]; }
   uint64_t epoch() const { return shards_[0]->epoch(); }
 
-  // port::TransportReceiver, Liveness::Listener: on the first seat's thread.
+  // port::TransportReceiver, Liveness::Listener: on the first shard's thread.
   void on_frame(NodeId from, mem::Buffer frame) override;
   void on_lane(NodeId node, port::Lane lane, bool up) override;
   void send_heartbeat(NodeId to, const Heartbeat& heartbeat) override;
   void node_lost(NodeId node) override;
 
  private:
-  friend class CrossingService;
-  friend class CrossingTransport;
+  friend class CrossShardService;
+  friend class CrossShardTransport;
 
-  // Runs `task` on every seat, then `done` on the first.
-  void on_every_seat(const std::function<void(uint32_t seat, std::function<void()> done)>& task,
-                     std::function<void()> done);
-  void open_shard(uint32_t seat);
-  void shard_opened(uint32_t seat, Status status);
+  // Runs `task` on every shard, then `done` on the first.
+  void on_every_shard(
+      const std::function<void(uint32_t shard_index, std::function<void()> done)>& task,
+      std::function<void()> done);
+  void open_shard(uint32_t shard_index);
+  void shard_opened(uint32_t shard_index, Status status);
   void tell_lane(NodeId node, port::Lane lane, bool up);
   void heard(NodeId from, uint64_t epoch, const proto::HeartbeatItem& item);
-  void pass_on(uint32_t seat, NodeId from, const mem::Buffer& frame);
-  void set_health(uint32_t seat, bool healthy);
-  uint32_t seat_of(GroupId group) const;  // seats_.size() when no shard hosts it
+  void pass_on(uint32_t shard_index, NodeId from, const mem::Buffer& frame);
+  void set_health(uint32_t shard_index, bool healthy);
+  uint32_t shard_of(GroupId group) const;  // contexts_.size() when no shard hosts it
 
   const ShardOptions options_;
-  const std::vector<Seat> seats_;
+  const std::vector<ShardContext> contexts_;
   port::Transport& transport_;
   const std::function<const bop_machine_table*(std::string_view)> find_machine_;
-  std::vector<std::unique_ptr<CrossingTransport>> transports_;  // of seats from the second on
+  std::vector<std::unique_ptr<CrossShardTransport>> transports_;  // of shards from the second on
   std::vector<std::unique_ptr<Shard>> shards_;
-  std::vector<std::unique_ptr<CrossingService>> services_;
+  std::vector<std::unique_ptr<CrossShardService>> services_;
   std::unique_ptr<Liveness> liveness_;
   proto::PeerFrameWriter heartbeat_frame_;
   uint64_t heartbeat_sequence_ = 0;
@@ -90,7 +91,7 @@ class Node final : public port::TransportReceiver, public Liveness::Listener {
 
   // A shard that stands still must not cost unbounded memory: past this, frames for it are lost.
   static constexpr uint64_t max_passing_bytes = 32u << 20;
-  std::vector<std::atomic<uint64_t>> passing_bytes_;  // by seat: of frames on their way there
+  std::vector<std::atomic<uint64_t>> passing_bytes_;  // by shard: of frames on their way there
 
   std::map<std::pair<NodeId, port::Lane>, bool> lanes_;  // up or not
   bool started_ = false;

@@ -128,7 +128,7 @@ class Cluster;
 // One node: what Runtime wires, with a simulated disk a seat.
 class Member final : public port::Transport {
  public:
-  Member(Cluster& cluster, const ShardOptions& options, uint32_t seats);
+  Member(Cluster& cluster, const ShardOptions& options, uint32_t contexts);
   ~Member() override;
 
   sim::Disk& disk(uint32_t seat) { return benches_[seat]->disk; }
@@ -169,7 +169,7 @@ class Member final : public port::Transport {
 
 class Cluster {
  public:
-  Cluster(uint32_t nodes, uint32_t seats, const std::vector<GroupSpec>& groups) {
+  Cluster(uint32_t nodes, uint32_t contexts, const std::vector<GroupSpec>& groups) {
     for (NodeId id = 1; id <= nodes; ++id) {
       ShardOptions options;
       options.cluster = {7};
@@ -183,7 +183,7 @@ class Cluster {
       options.heartbeat_interval = 50 * milliseconds;
       options.log_segment_bytes = 8u << 20;
       options.log_max_bytes = 64u << 20;
-      members_.push_back(std::make_unique<Member>(*this, options, seats));
+      members_.push_back(std::make_unique<Member>(*this, options, contexts));
     }
   }
   ~Cluster() {
@@ -204,10 +204,10 @@ class Cluster {
   std::vector<std::unique_ptr<Member>> members_;
 };
 
-inline Member::Member(Cluster& cluster, const ShardOptions& options, uint32_t seats)
+inline Member::Member(Cluster& cluster, const ShardOptions& options, uint32_t contexts)
     : cluster_(cluster), options_(options) {
-  std::vector<Seat> places;
-  for (uint32_t seat = 0; seat < seats; ++seat) {
+  std::vector<ShardContext> places;
+  for (uint32_t seat = 0; seat < contexts; ++seat) {
     benches_.push_back(std::make_unique<Bench>(options.self * 100 + seat));
     io::Loop& loop = benches_.back()->loop;
     places.push_back({.clock = loop,

@@ -46,25 +46,25 @@ TEST_F(IncarnationsTest, nobody_is_known_in_a_new_directory) {
 
 TEST_F(IncarnationsTest, a_peer_is_remembered_across_restarts_and_a_changed_one_refused) {
   auto known = Incarnations::load(*files_);
-  ASSERT_TRUE(known->meet(2, 77));
-  ASSERT_TRUE(known->meet(3, 88));
+  ASSERT_TRUE(known->verify(2, 77));
+  ASSERT_TRUE(known->verify(3, 88));
   EXPECT_TRUE(known->changed());
   ASSERT_TRUE(known->save(*files_));
   ASSERT_TRUE(known->save(*files_));  // again: the file is replaced
 
   auto again = Incarnations::load(*files_);
   ASSERT_TRUE(again);
-  EXPECT_TRUE(again->meet(2, 77));
+  EXPECT_TRUE(again->verify(2, 77));
   EXPECT_FALSE(again->changed());
-  const Status refused = again->meet(3, 89);
+  const Status refused = again->verify(3, 89);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, BOP_E_WRONG_INCARNATION);
-  EXPECT_TRUE(again->meet(3, 88));
+  EXPECT_TRUE(again->verify(3, 88));
 }
 
 TEST_F(IncarnationsTest, every_damaged_byte_is_noticed) {
   auto known = Incarnations::load(*files_);
-  ASSERT_TRUE(known->meet(2, 77));
+  ASSERT_TRUE(known->verify(2, 77));
   ASSERT_TRUE(known->save(*files_));
   const std::string whole = read();
   for (size_t at = 0; at < whole.size(); ++at) {
@@ -79,7 +79,7 @@ TEST_F(IncarnationsTest, every_damaged_byte_is_noticed) {
 
 TEST_F(IncarnationsTest, a_newer_version_is_refused_by_name) {
   auto known = Incarnations::load(*files_);
-  ASSERT_TRUE(known->meet(2, 77));
+  ASSERT_TRUE(known->verify(2, 77));
   ASSERT_TRUE(known->save(*files_));
   std::string bytes = read();
   bytes[8] = 2;

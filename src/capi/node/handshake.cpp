@@ -62,7 +62,7 @@ Status Handshake::judge(const proto::PeerHeader& header, uint64_t bootstrap) {
   if (bootstrap != identity_.bootstrap.low)
     return fail(BOP_E_BAD_CONFIG, "node " + std::to_string(header.from) +
                                       " was formatted for other groups or voters");
-  BOP_TRY(incarnations_.meet(header.from, header.incarnation));
+  BOP_TRY(incarnations_.verify(header.from, header.incarnation));
   if (incarnations_.changed()) {
     learned_(incarnations_);
     incarnations_.saved();

@@ -9,8 +9,8 @@
 namespace bop::capi {
 
 // What one shard has of the clients. Of its loop's thread, but for its making.
-struct Listeners::Place {
-  explicit Place(const ListenOn& on) : loop(*on.loop), streams(*on.streams) {}
+struct Listeners::ShardListener {
+  explicit ShardListener(const ListenOn& on) : loop(*on.loop), streams(*on.streams) {}
 
   struct Waiting {
     std::string listener;
@@ -52,12 +52,12 @@ std::string refusal(const std::string& listener) {
 }  // namespace
 
 Listeners::Listeners(const Settings& settings, const node::Identity& identity,
-                     metrics::Registry& registry, const std::vector<ListenOn>& places)
+                     metrics::Registry& registry, const std::vector<ListenOn>& listen_on)
     : settings_(settings),
       registry_(registry),
       options_(serve_options(settings, identity)),
       cursors_(identity.incarnation) {
-  for (const ListenOn& place : places) places_.push_back(std::make_unique<Place>(place));
+  for (const ListenOn& on : listen_on) listeners_.push_back(std::make_unique<ShardListener>(on));
 }
 
 Listeners::~Listeners() = default;
@@ -65,8 +65,8 @@ Listeners::~Listeners() = default;
 Result<std::unique_ptr<Listeners>> Listeners::open(const Settings& settings,
                                                    const node::Identity& identity,
                                                    metrics::Registry& registry,
-                                                   const std::vector<ListenOn>& places) {
-  std::unique_ptr<Listeners> listeners(new Listeners(settings, identity, registry, places));
+                                                   const std::vector<ListenOn>& listen_on) {
+  std::unique_ptr<Listeners> listeners(new Listeners(settings, identity, registry, listen_on));
   BOP_TRY(listeners->listen("native", settings.listen_native));
   BOP_TRY(listeners->listen("resp", settings.listen_resp));
   BOP_TRY(listeners->listen("http", settings.listen_http));
@@ -83,29 +83,29 @@ Status Listeners::listen(const std::string& name, const std::string& address) {
   if (name == "http") options.limits = net::HttpServer::stream_limits({});
   options.limits.max_output_bytes = settings_.max_output_bytes;
   std::vector<net::AcceptTarget> targets;
-  for (const auto& place : places_) {
-    targets.push_back({&place->streams,
-                       [this, name, &place = *place](std::unique_ptr<net::Connection> connection) {
-                         take(name, place, std::move(connection));
+  for (const auto& listener : listeners_) {
+    targets.push_back({&listener->streams, [this, name, &listener = *listener](
+                                               std::unique_ptr<net::Connection> connection) {
+                         take(name, listener, std::move(connection));
                        }});
   }
   BOP_TRY_ASSIGN(acceptors_[name],
-                 net::Acceptor::listen(places_.front()->loop, options, std::move(targets)));
+                 net::Acceptor::listen(listeners_.front()->loop, options, std::move(targets)));
   addresses_[name] = acceptors_[name]->address().to_string();
   if (name == "resp") options_.resp_port = acceptors_[name]->address().port;
   if (name == "native") options_.native_addresses.emplace(options_.node, addresses_[name]);
   return {};
 }
 
-void Listeners::take(const std::string& name, Place& place,
+void Listeners::take(const std::string& name, ShardListener& listener,
                      std::unique_ptr<net::Connection> connection) {
-  if (place.sessions == nullptr) {
-    place.waiting.push_back({name, std::move(connection)});
+  if (listener.sessions == nullptr) {
+    listener.waiting.push_back({name, std::move(connection)});
     return;
   }
-  if (name == "http") return place.http->take(std::move(connection));
+  if (name == "http") return listener.http->take(std::move(connection));
   using Made = std::unique_ptr<serve::Session>;
-  place.connections->take(
+  listener.connections->take(
       std::move(connection),
       [native = name == "native"](uint64_t id, serve::Sessions& sessions, serve::Wire& wire) {
         return native ? Made(std::make_unique<serve::NativeSession>(id, sessions, wire))
@@ -114,23 +114,23 @@ void Listeners::take(const std::string& name, Place& place,
 }
 
 void Listeners::serve(node::Node& node) {
-  const auto shards = static_cast<uint32_t>(places_.size());
+  const auto shards = static_cast<uint32_t>(listeners_.size());
   for (uint32_t shard = 0; shard < shards; ++shard) {
-    Place& place = *places_[shard];
-    place.loop.post([this, &node, &place, shard, shards] {
-      place.sessions =
+    ShardListener& listener = *listeners_[shard];
+    listener.loop.post([this, &node, &listener, shard, shards] {
+      listener.sessions =
           std::make_unique<serve::Sessions>(serve::Shared{.service = node.service(shard),
-                                                          .post = place.loop,
+                                                          .post = listener.loop,
                                                           .registry = registry_,
                                                           .cursors = cursors_,
                                                           .options = options_,
                                                           .shard = shard,
                                                           .shards = shards});
-      place.connections = std::make_unique<serve::StreamSessions>(*place.sessions);
-      place.front = std::make_unique<serve::HttpFront>(*place.sessions);
-      place.http = std::make_unique<net::HttpServer>(place.streams, *place.front);
-      for (Place::Waiting& waiting : std::exchange(place.waiting, {}))
-        take(waiting.listener, place, std::move(waiting.connection));
+      listener.connections = std::make_unique<serve::StreamSessions>(*listener.sessions);
+      listener.front = std::make_unique<serve::HttpFront>(*listener.sessions);
+      listener.http = std::make_unique<net::HttpServer>(listener.streams, *listener.front);
+      for (ShardListener::Waiting& waiting : std::exchange(listener.waiting, {}))
+        take(waiting.listener, listener, std::move(waiting.connection));
     });
   }
 }

@@ -29,7 +29,7 @@ class Listeners {
   static Result<std::unique_ptr<Listeners>> open(const Settings& settings,
                                                  const node::Identity& identity,
                                                  metrics::Registry& registry,
-                                                 const std::vector<ListenOn>& places);
+                                                 const std::vector<ListenOn>& listen_on);
   // After the loops stopped.
   ~Listeners();
 
@@ -40,18 +40,19 @@ class Listeners {
   const std::string& address(std::string_view listener) const;
 
  private:
-  struct Place;
+  struct ShardListener;
 
   Listeners(const Settings& settings, const node::Identity& identity, metrics::Registry& registry,
-            const std::vector<ListenOn>& places);
+            const std::vector<ListenOn>& listen_on);
   Status listen(const std::string& name, const std::string& address);
-  void take(const std::string& name, Place& place, std::unique_ptr<net::Connection> connection);
+  void take(const std::string& name, ShardListener& listener,
+            std::unique_ptr<net::Connection> connection);
 
   const Settings settings_;
   metrics::Registry& registry_;
   serve::Options options_;
   serve::ScanCursors cursors_;
-  std::vector<std::unique_ptr<Place>> places_;
+  std::vector<std::unique_ptr<ShardListener>> listeners_;
   std::map<std::string, std::unique_ptr<net::Acceptor>, std::less<>> acceptors_;
   std::map<std::string, std::string, std::less<>> addresses_;
 };

@@ -107,7 +107,7 @@ class NoPeers final : public port::Transport {
 }  // namespace
 
 // One shard's thread and what belongs to it, in the order in which it may be destroyed backwards.
-struct Bench {
+struct ShardRuntime {
   io::Loop loop;
   std::unique_ptr<io::FileSystem> files;
   std::unique_ptr<net::Streams> streams;
@@ -122,7 +122,7 @@ struct Runtime::State {
 
   Status prepare(FindMachine find_machine);
   Status open_directory();
-  Status open_benches();
+  Status open_shards();
   Status open_peers();
   void run();
   Status open_node();
@@ -134,9 +134,9 @@ struct Runtime::State {
   node::Identity identity;
   std::optional<io::DirectoryLock> lock;
   metrics::Registry registry;
-  std::vector<std::unique_ptr<Bench>> benches;
+  std::vector<std::unique_ptr<ShardRuntime>> runtimes;
   std::unique_ptr<port::Worker>
-      worker;  // of the first bench: what peers' incarnations are saved on
+      worker;  // of the first shard: what peers' incarnations are saved on
   std::unique_ptr<Handshake> handshake;
   NoPeers no_peers;
   std::unique_ptr<net::PeerTransport> transport;  // none when this node is alone
@@ -149,24 +149,25 @@ struct Runtime::State {
 
 Status Runtime::State::prepare(FindMachine find_machine) {
   BOP_TRY(open_directory());
-  BOP_TRY(open_benches());
+  BOP_TRY(open_shards());
   BOP_TRY(open_peers());
-  std::vector<node::Seat> seats;
-  for (const auto& bench : benches) {
-    io::Loop& loop = bench->loop;
-    seats.push_back({.clock = loop,
-                     .timers = loop,
-                     .post = loop,
-                     .files = *bench->files,
-                     .make_worker = [&loop] { return io::make_worker(loop, "bop-machine"); }});
+  std::vector<node::ShardContext> contexts;
+  for (const auto& runtime : runtimes) {
+    io::Loop& loop = runtime->loop;
+    contexts.push_back({.clock = loop,
+                        .timers = loop,
+                        .post = loop,
+                        .files = *runtime->files,
+                        .make_worker = [&loop] { return io::make_worker(loop, "bop-machine"); }});
   }
   port::Transport& peers = transport ? static_cast<port::Transport&>(*transport) : no_peers;
-  node = std::make_unique<node::Node>(shard_options(settings, identity), std::move(seats), peers,
+  node = std::make_unique<node::Node>(shard_options(settings, identity), std::move(contexts), peers,
                                       std::move(find_machine));
   // Ports are had before anything is recovered: a port in use must cost nothing.
-  std::vector<ListenOn> places;
-  for (const auto& bench : benches) places.push_back({&bench->loop, bench->streams.get()});
-  BOP_TRY_ASSIGN(listeners, Listeners::open(settings, identity, registry, places));
+  std::vector<ListenOn> listen_on;
+  for (const auto& runtime : runtimes)
+    listen_on.push_back({&runtime->loop, runtime->streams.get()});
+  BOP_TRY_ASSIGN(listeners, Listeners::open(settings, identity, registry, listen_on));
   run();
   return open_node();
 }
@@ -180,28 +181,28 @@ Status Runtime::State::open_directory() {
   return {};
 }
 
-Status Runtime::State::open_benches() {
+Status Runtime::State::open_shards() {
   for (uint32_t shard = 0; shard < settings.shards; ++shard) {
-    auto bench = std::make_unique<Bench>();
-    BOP_TRY_ASSIGN(bench->files, io::open_file_system(bench->loop, settings.data_directory,
-                                                      {.backend = backend_of(settings)}));
-    bench->streams = std::make_unique<net::Streams>(bench->loop);
-    benches.push_back(std::move(bench));
+    auto runtime = std::make_unique<ShardRuntime>();
+    BOP_TRY_ASSIGN(runtime->files, io::open_file_system(runtime->loop, settings.data_directory,
+                                                        {.backend = backend_of(settings)}));
+    runtime->streams = std::make_unique<net::Streams>(runtime->loop);
+    runtimes.push_back(std::move(runtime));
   }
-  port::FileSystem& files = *benches.front()->files;
+  port::FileSystem& files = *runtimes.front()->files;
   BOP_TRY_ASSIGN(identity, node::read_identity(files));
   return node::check_identity(files, identity, expected_identity(settings));
 }
 
 Status Runtime::State::open_peers() {
   if (settings.listen_peer.empty()) return {};
-  BOP_TRY_ASSIGN(node::Incarnations known, node::Incarnations::load(*benches.front()->files));
-  worker = io::make_worker(benches.front()->loop, "bop-directory");
+  BOP_TRY_ASSIGN(node::Incarnations known, node::Incarnations::load(*runtimes.front()->files));
+  worker = io::make_worker(runtimes.front()->loop, "bop-directory");
   handshake = std::make_unique<Handshake>(identity, std::move(known),
                                           [this](const node::Incarnations& all) { remember(all); });
   BOP_TRY_ASSIGN(const net::PeerOptions options, peer_options(settings));
-  BOP_TRY_ASSIGN(transport, net::PeerTransport::open(*benches.front()->streams, options, *handshake,
-                                                     registry));
+  BOP_TRY_ASSIGN(transport, net::PeerTransport::open(*runtimes.front()->streams, options,
+                                                     *handshake, registry));
   peer_address = transport->address().to_string();
   return {};
 }
@@ -210,7 +211,7 @@ void Runtime::State::remember(const node::Incarnations& incarnations) {
   worker->submit(
       [this, copy = incarnations] {
         // A node that cannot write here soon cannot write its log either, which stops it.
-        if (Status saved = copy.save(*benches.front()->files); !saved)
+        if (Status saved = copy.save(*runtimes.front()->files); !saved)
           say::error("the peers' incarnations are not saved: {}", saved.error().to_string());
       },
       [] {});
@@ -218,7 +219,7 @@ void Runtime::State::remember(const node::Incarnations& incarnations) {
 
 // Until it is stopped, and then until the kernel is done with the log's memory: a seal, or a write that
 // the stop's grace did not wait for.
-void Bench::run() {
+void ShardRuntime::run() {
   loop.run();
   while (!files->at_rest()) {
     std::this_thread::sleep_for(std::chrono::microseconds(100));
@@ -227,7 +228,8 @@ void Bench::run() {
 }
 
 void Runtime::State::run() {
-  for (auto& bench : benches) bench->thread = std::thread([&bench = *bench] { bench.run(); });
+  for (auto& runtime : runtimes)
+    runtime->thread = std::thread([&runtime = *runtime] { runtime.run(); });
 }
 
 Status Runtime::State::open_node() {
@@ -238,7 +240,7 @@ Status Runtime::State::open_node() {
 
 // On the first loop: all shards are open, and what is new in their logs is durable.
 Status Runtime::State::take_part() {
-  if (!identity.served) BOP_TRY(node::mark_served(*benches.front()->files, identity));
+  if (!identity.served) BOP_TRY(node::mark_served(*runtimes.front()->files, identity));
   node->start();
   if (transport) transport->start();
   listeners->serve(*node);
@@ -248,9 +250,9 @@ Status Runtime::State::take_part() {
 // ---- stopping ----
 
 void Runtime::State::halt() {
-  for (auto& bench : benches) bench->loop.stop();
-  for (auto& bench : benches)
-    if (bench->thread.joinable()) bench->thread.join();
+  for (auto& runtime : runtimes) runtime->loop.stop();
+  for (auto& runtime : runtimes)
+    if (runtime->thread.joinable()) runtime->thread.join();
 }
 
 Runtime::State::~State() {
@@ -293,7 +295,7 @@ Runtime::~Runtime() = default;
 
 void Runtime::stop(Duration grace) {
   std::promise<void> stopped;
-  state_->benches.front()->loop.post([&] {
+  state_->runtimes.front()->loop.post([&] {
     state_->listeners->close();
     state_->node->stop(grace, [&] { stopped.set_value(); });
   });
@@ -302,10 +304,10 @@ void Runtime::stop(Duration grace) {
   state_->halt();
 }
 
-uint32_t Runtime::shards() const { return static_cast<uint32_t>(state_->benches.size()); }
+uint32_t Runtime::shards() const { return static_cast<uint32_t>(state_->runtimes.size()); }
 
 void Runtime::on_shard(uint32_t shard, std::function<void(node::Service&)> task) {
-  state_->benches[shard]->loop.post(
+  state_->runtimes[shard]->loop.post(
       [node = state_->node.get(), shard, task = std::move(task)] { task(node->service(shard)); });
 }
 

@@ -1,5 +1,5 @@
 // Several shards on a node: requests and frames that cross between their threads.
-#include "node/crossing.h"
+#include "node/cross_shard.h"
 
 #include <atomic>
 
@@ -65,7 +65,7 @@ Asker::Heard ask(Member& member, uint32_t seat, GroupId to, std::string_view tex
   return heard.front();
 }
 
-TEST(Crossing, a_command_for_a_group_of_another_shard_is_answered_where_it_was_asked) {
+TEST(CrossShard, a_command_for_a_group_of_another_shard_is_answered_where_it_was_asked) {
   Cluster cluster(1, 2, groups());
   cluster.start();
   for (const uint32_t seat : {0u, 1u}) {
@@ -78,7 +78,7 @@ TEST(Crossing, a_command_for_a_group_of_another_shard_is_answered_where_it_was_a
   }
 }
 
-TEST(Crossing, a_question_sees_what_was_answered_before_on_another_shard) {
+TEST(CrossShard, a_question_sees_what_was_answered_before_on_another_shard) {
   Cluster cluster(1, 2, groups());
   cluster.start();
   for (int i = 1; i <= 20; ++i) {
@@ -94,7 +94,7 @@ TEST(Crossing, a_question_sees_what_was_answered_before_on_another_shard) {
   }
 }
 
-TEST(Crossing, what_the_other_shard_refuses_is_refused_with_its_reason) {
+TEST(CrossShard, what_the_other_shard_refuses_is_refused_with_its_reason) {
   Cluster cluster(1, 2, groups());
   cluster.start();
   Member& member = cluster.member(1);
@@ -109,7 +109,7 @@ TEST(Crossing, what_the_other_shard_refuses_is_refused_with_its_reason) {
   EXPECT_EQ(ask(member, 1, 77, "x").status, BOP_E_NO_GROUP);
 }
 
-TEST(Crossing, a_deadline_holds_on_the_other_shard_too) {
+TEST(CrossShard, a_deadline_holds_on_the_other_shard_too) {
   Cluster cluster(1, 2, with_a_leaderless_group());
   cluster.start();
   const Instant asked = io::Loop::read_clock();
@@ -120,7 +120,7 @@ TEST(Crossing, a_deadline_holds_on_the_other_shard_too) {
   EXPECT_LT(heard.at - asked, long_enough);
 }
 
-TEST(Crossing, a_request_without_a_deadline_is_not_late_on_the_other_shard) {
+TEST(CrossShard, a_request_without_a_deadline_is_not_late_on_the_other_shard) {
   Cluster cluster(1, 2, groups());
   cluster.start();
   ask(cluster.member(1), 0, second, "so that there is a leader");
@@ -132,7 +132,7 @@ TEST(Crossing, a_request_without_a_deadline_is_not_late_on_the_other_shard) {
   for (const Asker::Heard& heard : asker.wait_for(2)) EXPECT_EQ(heard.status, BOP_OK);
 }
 
-TEST(Crossing, what_one_caller_asks_of_a_group_is_done_in_its_order) {
+TEST(CrossShard, what_one_caller_asks_of_a_group_is_done_in_its_order) {
   constexpr uint64_t commands = 3000;
   Cluster cluster(1, 2, groups());
   cluster.start();
@@ -154,26 +154,26 @@ TEST(Crossing, what_one_caller_asks_of_a_group_is_done_in_its_order) {
   }
 }
 
-TEST(Crossing, all_shards_ask_all_others_at_once) {
-  constexpr uint32_t seats = 3;
+TEST(CrossShard, all_shards_ask_all_others_at_once) {
+  constexpr uint32_t contexts = 3;
   constexpr uint64_t rounds = 40, batch = 25;
   std::vector<GroupSpec> specs;
-  for (uint32_t shard = 0; shard < seats; ++shard) specs.push_back(group(shard + 1, shard));
-  Cluster cluster(1, seats, specs);
+  for (uint32_t shard = 0; shard < contexts; ++shard) specs.push_back(group(shard + 1, shard));
+  Cluster cluster(1, contexts, specs);
   cluster.start();
-  Asker askers[seats];
+  Asker askers[contexts];
   for (uint64_t round = 0; round < rounds; ++round) {
-    for (uint32_t seat = 0; seat < seats; ++seat) {
+    for (uint32_t seat = 0; seat < contexts; ++seat) {
       cluster.member(1).on(seat, [&](Service& service) {
         for (uint64_t i = 0; i < batch; ++i)
-          for (GroupId to = 1; to <= seats; ++to)
+          for (GroupId to = 1; to <= contexts; ++to)
             propose(service, askers[seat], round * batch + i, to, std::to_string(to));
       });
     }
   }
   for (Asker& asker : askers) {
-    const auto heard = asker.wait_for(rounds * batch * seats);
-    ASSERT_EQ(heard.size(), rounds * batch * seats);
+    const auto heard = asker.wait_for(rounds * batch * contexts);
+    ASSERT_EQ(heard.size(), rounds * batch * contexts);
     std::map<std::string, uint64_t> next;  // by group
     for (const Asker::Heard& one : heard) {
       EXPECT_EQ(one.status, BOP_OK) << one.detail;
@@ -183,8 +183,8 @@ TEST(Crossing, all_shards_ask_all_others_at_once) {
   }
 }
 
-TEST(Crossing, more_open_calls_than_the_bound_are_refused_and_later_ones_are_not) {
-  constexpr size_t bound = CrossingService::max_open_calls, more = 100;
+TEST(CrossShard, more_open_calls_than_the_bound_are_refused_and_later_ones_are_not) {
+  constexpr size_t bound = CrossShardService::max_open_calls, more = 100;
   Cluster cluster(1, 2, with_a_leaderless_group());
   cluster.start();
   ask(cluster.member(1), 0, second, "so that there is a leader");
@@ -209,7 +209,7 @@ TEST(Crossing, more_open_calls_than_the_bound_are_refused_and_later_ones_are_not
   EXPECT_EQ(ask(cluster.member(1), 0, second, "again").status, BOP_OK);
 }
 
-TEST(Crossing, stopping_waits_for_what_crosses) {
+TEST(CrossShard, stopping_waits_for_what_crosses) {
   constexpr size_t calls = 500;
   Cluster cluster(1, 2, groups());
   cluster.start();
@@ -225,7 +225,7 @@ TEST(Crossing, stopping_waits_for_what_crosses) {
   EXPECT_EQ(heard_when_stopped.get_future().get(), calls);
 }
 
-TEST(Crossing, stopping_ends_after_its_grace_when_a_call_to_another_shard_stays_open) {
+TEST(CrossShard, stopping_ends_after_its_grace_when_a_call_to_another_shard_stays_open) {
   Cluster cluster(1, 2, with_a_leaderless_group());
   cluster.start();
   Asker asker;
@@ -237,7 +237,7 @@ TEST(Crossing, stopping_ends_after_its_grace_when_a_call_to_another_shard_stays_
   EXPECT_TRUE(asker.heard().empty());  // whoever asked knows that its call is open
 }
 
-TEST(Crossing, a_status_lists_the_groups_of_all_shards_and_ends_where_it_was_asked) {
+TEST(CrossShard, a_status_lists_the_groups_of_all_shards_and_ends_where_it_was_asked) {
   Cluster cluster(1, 2, groups());
   cluster.start();
   for (int i = 0; i < 200; ++i) {
@@ -265,7 +265,7 @@ TEST(Crossing, a_status_lists_the_groups_of_all_shards_and_ends_where_it_was_ask
   }
 }
 
-TEST(Crossing, a_status_says_which_group_is_halted_and_why) {
+TEST(CrossShard, a_status_says_which_group_is_halted_and_why) {
   Cluster cluster(1, 2, groups());
   cluster.start();
   Member& node = cluster.member(1);
@@ -280,7 +280,7 @@ TEST(Crossing, a_status_says_which_group_is_halted_and_why) {
   EXPECT_FALSE(status.log_latched);
 }
 
-TEST(Crossing, a_node_is_ready_when_the_groups_of_all_its_shards_are) {
+TEST(CrossShard, a_node_is_ready_when_the_groups_of_all_its_shards_are) {
   for (const bool all : {true, false}) {
     Cluster cluster(1, 2, all ? groups() : with_a_leaderless_group());
     cluster.start();
@@ -296,7 +296,7 @@ TEST(Crossing, a_node_is_ready_when_the_groups_of_all_its_shards_are) {
 
 // ---- between nodes ----
 
-TEST(Crossing, groups_on_every_shard_agree_between_nodes_through_any_seat) {
+TEST(CrossShard, groups_on_every_shard_agree_between_nodes_through_any_seat) {
   Cluster cluster(3, 2, groups());
   cluster.start();
   uint64_t commands = 0;
@@ -356,18 +356,18 @@ class ByHand : public ::testing::Test {
     options_.fresh = true;
     options_.log_segment_bytes = 1 << 20;
     options_.log_max_bytes = 8 << 20;
-    std::vector<Seat> seats;
+    std::vector<ShardContext> contexts;
     for (uint32_t seat = 0; seat < 2; ++seat) {
       io::Loop& loop = loops_[seat];
       disks_.push_back(std::make_unique<sim::Disk>(
           seat, [&loop](Duration, std::function<void()> task) { loop.post(std::move(task)); }));
-      seats.push_back({.clock = loop,
-                       .timers = loop,
-                       .post = loop,
-                       .files = *disks_[seat],
-                       .make_worker = [&loop] { return io::make_worker(loop, "machine"); }});
+      contexts.push_back({.clock = loop,
+                          .timers = loop,
+                          .post = loop,
+                          .files = *disks_[seat],
+                          .make_worker = [&loop] { return io::make_worker(loop, "machine"); }});
     }
-    node_ = std::make_unique<Node>(options_, std::move(seats), sent_,
+    node_ = std::make_unique<Node>(options_, std::move(contexts), sent_,
                                    [](std::string_view) { return testing::echo_machine(); });
   }
   ~ByHand() override {
@@ -393,7 +393,7 @@ class ByHand : public ::testing::Test {
 };
 
 TEST_F(ByHand, frames_to_peers_cross_whole_and_in_order) {
-  CrossingTransport transport(*node_, 1);
+  CrossShardTransport transport(*node_, 1);
   for (int i = 0; i < 4; ++i) {
     const mem::Buffer parts[] = {buffer("frame "), buffer(std::to_string(i))};
     EXPECT_TRUE(transport.send(2 + i % 2, port::Lane(i / 2), parts));
@@ -413,7 +413,7 @@ TEST_F(ByHand, frames_to_peers_cross_whole_and_in_order) {
 }
 
 TEST_F(ByHand, while_the_first_shard_stands_still_frames_to_peers_take_bounded_memory) {
-  CrossingTransport transport(*node_, 1);
+  CrossShardTransport transport(*node_, 1);
   const mem::Buffer mebibyte = buffer(std::string(1 << 20, 'x'));
   uint64_t taken = 0;
   while (transport.send(2, port::Lane::bulk, {&mebibyte, 1}) && taken < 1000) {

@@ -1,4 +1,4 @@
-#include "node/crossing.h"
+#include "node/cross_shard.h"
 
 #include <algorithm>
 
@@ -9,7 +9,7 @@ namespace {
 constexpr Duration ready_every = 100 * milliseconds;
 constexpr Duration completed_every = 10 * milliseconds;
 
-CrossingOutcome copy_of(uint64_t token, const Outcome& outcome) {
+CrossShardOutcome copy_of(uint64_t token, const Outcome& outcome) {
   return {.token = token,
           .status = outcome.status,
           .body = {outcome.body.begin(), outcome.body.end()},
@@ -18,11 +18,11 @@ CrossingOutcome copy_of(uint64_t token, const Outcome& outcome) {
           .detail = std::string(outcome.detail)};
 }
 
-// The first seat speaks for the node, each for its log and its groups.
+// The first shard speaks for the node, each for its log and its groups.
 NodeStatus merged(const std::vector<NodeStatus>& parts) {
   NodeStatus all = parts.front();
-  for (size_t seat = 1; seat < parts.size(); ++seat) {
-    const NodeStatus& part = parts[seat];
+  for (size_t shard_index = 1; shard_index < parts.size(); ++shard_index) {
+    const NodeStatus& part = parts[shard_index];
     all.groups.insert(all.groups.end(), part.groups.begin(), part.groups.end());
     all.log_used_bytes += part.log_used_bytes;
     all.shards.insert(all.shards.end(), part.shards.begin(), part.shards.end());
@@ -35,9 +35,9 @@ NodeStatus merged(const std::vector<NodeStatus>& parts) {
 
 }  // namespace
 
-class CrossingService::RemoteCompletion final : public Completion {
+class CrossShardService::RemoteCompletion final : public Completion {
  public:
-  RemoteCompletion(CrossingService& service, uint32_t asker) : service_(service), asker_(asker) {}
+  RemoteCompletion(CrossShardService& service, uint32_t asker) : service_(service), asker_(asker) {}
 
   void complete(uint64_t token, const Outcome& outcome) override {
     outcomes_.push_back(copy_of(token, outcome));
@@ -46,58 +46,58 @@ class CrossingService::RemoteCompletion final : public Completion {
 
   void flush() {
     if (outcomes_.empty()) return;
-    CrossingService* to = service_.node_.services_[asker_].get();
-    service_.node_.seats_[asker_].post.post(
+    CrossShardService* to = service_.node_.services_[asker_].get();
+    service_.node_.contexts_[asker_].post.post(
         [to, answers = std::exchange(outcomes_, {})] { to->take_outcomes(answers); });
   }
 
  private:
-  CrossingService& service_;
+  CrossShardService& service_;
   const uint32_t asker_;
-  std::vector<CrossingOutcome> outcomes_;
+  std::vector<CrossShardOutcome> outcomes_;
 };
 
-CrossingService::CrossingService(Node& node, uint32_t seat)
+CrossShardService::CrossShardService(Node& node, uint32_t shard_index)
     : node_(node),
-      seat_(seat),
-      shard_(*node.shards_[seat]),
-      requests_(node.seats_.size()),
-      remote_completions_(node.seats_.size()) {
+      shard_index_(shard_index),
+      shard_(*node.shards_[shard_index]),
+      requests_(node.contexts_.size()),
+      remote_completions_(node.contexts_.size()) {
   for (uint32_t asker = 0; asker < remote_completions_.size(); ++asker)
     remote_completions_[asker] = std::make_unique<RemoteCompletion>(*this, asker);
 }
 
-CrossingService::~CrossingService() = default;
+CrossShardService::~CrossShardService() = default;
 
-void CrossingService::start() {
-  const Seat& seat = node_.seats_[seat_];
-  ready_timer_ = seat.timers.make_timer([this, &seat] {
+void CrossShardService::start() {
+  const ShardContext& context = node_.contexts_[shard_index_];
+  ready_timer_ = context.timers.make_timer([this, &context] {
     ready_.store(shard_.own_ready(), std::memory_order_relaxed);
-    ready_timer_->arm(seat.clock.now() + ready_every);
+    ready_timer_->arm(context.clock.now() + ready_every);
   });
-  completed_timer_ = seat.timers.make_timer([this] { check_completed(); });
-  if (node_.seats_.size() > 1) ready_timer_->arm(seat.clock.now());
+  completed_timer_ = context.timers.make_timer([this] { check_completed(); });
+  if (node_.contexts_.size() > 1) ready_timer_->arm(context.clock.now());
 }
 
-void CrossingService::when_completed(Instant deadline, std::function<void()> done) {
+void CrossShardService::when_completed(Instant deadline, std::function<void()> done) {
   completed_ = std::move(done);
   completed_deadline_ = deadline;
   check_completed();
 }
 
-void CrossingService::check_completed() {
+void CrossShardService::check_completed() {
   if (open_calls() > 0 && now() < completed_deadline_)
     return completed_timer_->arm(now() + completed_every);
   std::exchange(completed_, {})();
 }
 
-Result<GroupId> CrossingService::find_group(std::string_view name) const {
+Result<GroupId> CrossShardService::find_group(std::string_view name) const {
   return shard_.find_group(name);
 }
 
-Instant CrossingService::now() const { return shard_.now(); }
+Instant CrossShardService::now() const { return shard_.now(); }
 
-bool CrossingService::ready() const {
+bool CrossShardService::ready() const {
   for (const auto& other : node_.services_) {
     const bool ready =
         other.get() == this ? shard_.own_ready() : other->ready_.load(std::memory_order_relaxed);
@@ -108,9 +108,10 @@ bool CrossingService::ready() const {
 
 // ---- the asking side ----
 
-void CrossingService::route(Request request, bool read) {
-  const uint32_t seat = node_.seat_of(request.group);
-  if (seat != seat_ && seat < node_.seats_.size()) return cross(seat, std::move(request), read);
+void CrossShardService::route(Request request, bool read) {
+  const uint32_t shard_index = node_.shard_of(request.group);
+  if (shard_index != shard_index_ && shard_index < node_.contexts_.size())
+    return cross(shard_index, std::move(request), read);
   // Ours, or nobody's, which the shard says.
   if (read)
     shard_.query(std::move(request));
@@ -118,7 +119,7 @@ void CrossingService::route(Request request, bool read) {
     shard_.propose(std::move(request));
 }
 
-void CrossingService::cross(uint32_t seat, Request request, bool read) {
+void CrossShardService::cross(uint32_t shard_index, Request request, bool read) {
   if (free_calls_.empty()) {
     free_calls_.push_back(calls_.size());
     calls_.emplace_back();
@@ -134,7 +135,7 @@ void CrossingService::cross(uint32_t seat, Request request, bool read) {
     refused_.back().detail = "too many requests wait for other shards";
     return;
   }
-  requests_[seat].push_back(
+  requests_[shard_index].push_back(
       {.read = read,
        .group = request.group,
        .payload = {request.payload.data(), request.payload.data() + request.payload.size()},
@@ -142,8 +143,8 @@ void CrossingService::cross(uint32_t seat, Request request, bool read) {
        .token = call});
 }
 
-void CrossingService::take_outcomes(std::vector<CrossingOutcome> answers) {
-  for (const CrossingOutcome& from : answers) {
+void CrossShardService::take_outcomes(std::vector<CrossShardOutcome> answers) {
+  for (const CrossShardOutcome& from : answers) {
     const Call call = calls_[from.token];
     free_calls_.push_back(from.token);
     Outcome out;
@@ -156,19 +157,19 @@ void CrossingService::take_outcomes(std::vector<CrossingOutcome> answers) {
   }
 }
 
-void CrossingService::request_flush() {
+void CrossShardService::request_flush() {
   if (flush_requested_) return;
   flush_requested_ = true;
-  node_.seats_[seat_].post.at_end_of_turn(port::Phase::submit, [this] { flush(); });
+  node_.contexts_[shard_index_].post.at_end_of_turn(port::Phase::submit, [this] { flush(); });
 }
 
-void CrossingService::flush() {
+void CrossShardService::flush() {
   flush_requested_ = false;
-  for (uint32_t seat = 0; seat < requests_.size(); ++seat) {
-    if (requests_[seat].empty()) continue;
-    CrossingService* to = node_.services_[seat].get();
-    node_.seats_[seat].post.post(
-        [to, from = seat_, requests = std::exchange(requests_[seat], {})]() mutable {
+  for (uint32_t shard_index = 0; shard_index < requests_.size(); ++shard_index) {
+    if (requests_[shard_index].empty()) continue;
+    CrossShardService* to = node_.services_[shard_index].get();
+    node_.contexts_[shard_index].post.post(
+        [to, from = shard_index_, requests = std::exchange(requests_[shard_index], {})]() mutable {
           to->take_requests(from, std::move(requests));
         });
   }
@@ -178,8 +179,8 @@ void CrossingService::flush() {
 
 // ---- the answering side ----
 
-void CrossingService::take_requests(uint32_t from, std::vector<CrossingRequest> requests) {
-  for (const CrossingRequest& crossed : requests) {
+void CrossShardService::take_requests(uint32_t from, std::vector<CrossShardRequest> requests) {
+  for (const CrossShardRequest& crossed : requests) {
     Request request;
     request.group = crossed.group;
     request.payload = mem::Buffer::copy(crossed.payload);
@@ -195,25 +196,26 @@ void CrossingService::take_requests(uint32_t from, std::vector<CrossingRequest> 
 
 // ---- status ----
 
-// Only values cross: `done` belongs to this seat's thread, where it is destroyed too.
-void CrossingService::status(std::function<void(NodeStatus)> done) {
-  const size_t seats = node_.seats_.size();
+// Only values cross: `done` belongs to this shard's thread, where it is destroyed too.
+void CrossShardService::status(std::function<void(NodeStatus)> done) {
+  const size_t contexts = node_.contexts_.size();
   const uint64_t gathering = ++last_gathering_;
   gatherings_[gathering] = {
-      .parts = std::vector<NodeStatus>(seats), .left = seats, .done = std::move(done)};
-  for (uint32_t seat = 0; seat < seats; ++seat) {
-    node_.seats_[seat].post.post([this, seat, gathering] {
-      node_.seats_[seat_].post.post(
-          [this, seat, gathering, status = node_.shards_[seat]->own_status()]() mutable {
-            take_status(gathering, seat, std::move(status));
+      .parts = std::vector<NodeStatus>(contexts), .left = contexts, .done = std::move(done)};
+  for (uint32_t shard_index = 0; shard_index < contexts; ++shard_index) {
+    node_.contexts_[shard_index].post.post([this, shard_index, gathering] {
+      node_.contexts_[shard_index_].post.post(
+          [this, shard_index, gathering,
+           status = node_.shards_[shard_index]->own_status()]() mutable {
+            take_status(gathering, shard_index, std::move(status));
           });
     });
   }
 }
 
-void CrossingService::take_status(uint64_t number, uint32_t seat, NodeStatus status) {
+void CrossShardService::take_status(uint64_t number, uint32_t shard_index, NodeStatus status) {
   Gathering& gathering = gatherings_.at(number);
-  gathering.parts[seat] = std::move(status);
+  gathering.parts[shard_index] = std::move(status);
   if (--gathering.left > 0) return;
   const Gathering whole = std::move(gathering);
   gatherings_.erase(number);
@@ -222,7 +224,7 @@ void CrossingService::take_status(uint64_t number, uint32_t seat, NodeStatus sta
 
 // ---- frames ----
 
-bool CrossingTransport::send(NodeId to, port::Lane lane, std::span<const mem::Buffer> parts) {
+bool CrossShardTransport::send(NodeId to, port::Lane lane, std::span<const mem::Buffer> parts) {
   if (queued_bytes_ > node_.options_.peer_queue_bytes / 2) return false;
   Frame frame{to, lane, {}};
   for (const mem::Buffer& part : parts)
@@ -230,8 +232,8 @@ bool CrossingTransport::send(NodeId to, port::Lane lane, std::span<const mem::Bu
   queued_bytes_ += frame.bytes.size();
   if (frames_.empty()) {
     // One batch a turn: what is sent until the turn ends joins it.
-    node_.seats_[seat_].post.at_end_of_turn(port::Phase::submit, [this] {
-      node_.seats_[0].post.post([this, frames = std::exchange(frames_, {})] {
+    node_.contexts_[shard_index_].post.at_end_of_turn(port::Phase::submit, [this] {
+      node_.contexts_[0].post.post([this, frames = std::exchange(frames_, {})] {
         for (const Frame& crossed : frames) {
           queued_bytes_ -= crossed.bytes.size();
           const mem::Buffer part = mem::Buffer::copy(crossed.bytes);

@@ -10,10 +10,11 @@
 
 namespace bop::node {
 
-class Outbox {
+class PeerFrameBatcher {
  public:
   // A lane with `max_queued_bytes` waiting is not open.
-  Outbox(const proto::PeerHeader& header, port::Transport& transport, uint64_t max_queued_bytes)
+  PeerFrameBatcher(const proto::PeerHeader& header, port::Transport& transport,
+                   uint64_t max_queued_bytes)
       : header_(header), transport_(transport), max_queued_bytes_(max_queued_bytes) {}
 
   void set_lane(NodeId to, port::Lane lane, bool up) { slot(to, lane).up = up; }
@@ -51,7 +52,7 @@ class Outbox {
 };
 
 template <class Add>
-void Outbox::add_with(NodeId to, port::Lane lane, Add add) {
+void PeerFrameBatcher::add_with(NodeId to, port::Lane lane, Add add) {
   Slot& to_slot = slot(to, lane);
   if (!to_slot.up) return;
   if (!to_slot.begun) begin(to, to_slot);
@@ -63,7 +64,7 @@ void Outbox::add_with(NodeId to, port::Lane lane, Add add) {
 }
 
 template <class Item>
-void Outbox::add(NodeId to, port::Lane lane, const Item& item) {
+void PeerFrameBatcher::add(NodeId to, port::Lane lane, const Item& item) {
   add_with(to, lane, [&](proto::PeerFrameWriter& writer) { return writer.add(item); });
 }
 

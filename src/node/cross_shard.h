@@ -10,15 +10,15 @@
 
 namespace bop::node {
 
-struct CrossingRequest {
+struct CrossShardRequest {
   bool read = false;
   GroupId group = 0;
   std::vector<uint8_t> payload;
-  Instant deadline = 0;  // the seats of a node have one clock
+  Instant deadline = 0;  // the shards of a node have one clock
   uint64_t token = 0;    // of the asking side
 };
 
-struct CrossingOutcome {
+struct CrossShardOutcome {
   uint64_t token = 0;
   bop_status status = BOP_OK;
   std::vector<uint8_t> body;
@@ -27,11 +27,11 @@ struct CrossingOutcome {
   std::string detail;
 };
 
-// The Service of one seat: what its own shard hosts goes there at once, the rest crosses.
-class CrossingService final : public Service {
+// The Service of one shard: what its own shard hosts goes there at once, the rest crosses.
+class CrossShardService final : public Service {
  public:
-  CrossingService(Node& node, uint32_t seat);
-  ~CrossingService() override;
+  CrossShardService(Node& node, uint32_t shard_index);
+  ~CrossShardService() override;
 
   Result<GroupId> find_group(std::string_view name) const override;
   void propose(Request request) override { route(std::move(request), false); }
@@ -42,12 +42,12 @@ class CrossingService final : public Service {
 
   static constexpr size_t max_open_calls = 1 << 16;
 
-  void start();  // keeps what other seats may ask of this one's readiness current
+  void start();  // keeps what other shards may ask of this one's readiness current
   // Calls `done` once no call to another shard is open, or at the deadline.
   void when_completed(Instant deadline, std::function<void()> done);
 
  private:
-  // Answers what another seat asked for; a Completion for this seat's shard.
+  // Answers what another shard asked for; a Completion for this shard's shard.
   class RemoteCompletion;
 
   struct Call {
@@ -55,31 +55,31 @@ class CrossingService final : public Service {
     uint64_t token = 0;
   };
 
-  // A status on its way from all seats.
+  // A status on its way from all shards.
   struct Gathering {
-    std::vector<NodeStatus> parts;  // by seat
+    std::vector<NodeStatus> parts;  // by shard
     size_t left = 0;
     std::function<void(NodeStatus)> done;
   };
 
   void route(Request request, bool read);
-  void cross(uint32_t seat, Request request, bool read);
+  void cross(uint32_t shard_index, Request request, bool read);
   void flush();
   void request_flush();
-  void take_requests(uint32_t from, std::vector<CrossingRequest> requests);
-  void take_outcomes(std::vector<CrossingOutcome> answers);
-  void take_status(uint64_t gathering, uint32_t seat, NodeStatus status);
+  void take_requests(uint32_t from, std::vector<CrossShardRequest> requests);
+  void take_outcomes(std::vector<CrossShardOutcome> answers);
+  void take_status(uint64_t gathering, uint32_t shard_index, NodeStatus status);
   void check_completed();
   size_t open_calls() const { return calls_.size() - free_calls_.size(); }
 
   Node& node_;
-  const uint32_t seat_;
+  const uint32_t shard_index_;
   Shard& shard_;
   std::vector<Call> calls_;
   std::vector<uint64_t> free_calls_;
-  std::vector<CrossingOutcome> refused_;
-  std::vector<std::vector<CrossingRequest>> requests_;                 // by the seat they go to
-  std::vector<std::unique_ptr<RemoteCompletion>> remote_completions_;  // by the seat that asked
+  std::vector<CrossShardOutcome> refused_;
+  std::vector<std::vector<CrossShardRequest>> requests_;               // by the shard they go to
+  std::vector<std::unique_ptr<RemoteCompletion>> remote_completions_;  // by the shard that asked
   bool flush_requested_ = false;
   std::map<uint64_t, Gathering> gatherings_;  // by number
   uint64_t last_gathering_ = 0;
@@ -87,16 +87,16 @@ class CrossingService final : public Service {
   std::unique_ptr<port::Timer> completed_timer_;
   std::function<void()> completed_;
   Instant completed_deadline_ = 0;
-  std::atomic<bool> ready_ = false;  // read by other seats
+  std::atomic<bool> ready_ = false;  // read by other shards
 };
 
-// The Transport of a seat without connections: frames cross to the first seat, which has them.
+// The Transport of a shard without connections: frames cross to the first shard, which has them.
 //
 // queued_bytes() counts what crosses: what the connections themselves have queued is only known to the
-// first seat, which drops what they do not take, as any frame may be lost.
-class CrossingTransport final : public port::Transport {
+// first shard, which drops what they do not take, as any frame may be lost.
+class CrossShardTransport final : public port::Transport {
  public:
-  CrossingTransport(Node& node, uint32_t seat) : node_(node), seat_(seat) {}
+  CrossShardTransport(Node& node, uint32_t shard_index) : node_(node), shard_index_(shard_index) {}
 
   void set_receiver(port::TransportReceiver*) override {}
   bool send(NodeId to, port::Lane lane, std::span<const mem::Buffer> parts) override;
@@ -110,7 +110,7 @@ class CrossingTransport final : public port::Transport {
   };
 
   Node& node_;
-  const uint32_t seat_;
+  const uint32_t shard_index_;
   std::vector<Frame> frames_;
   std::atomic<uint64_t> queued_bytes_ = 0;
 };

@@ -1,36 +1,36 @@
-#include "node/outbox.h"
+#include "node/peer_frame_batcher.h"
 
 namespace bop::node {
 
-bool Outbox::up(NodeId to, port::Lane lane) const {
+bool PeerFrameBatcher::up(NodeId to, port::Lane lane) const {
   auto found = slots_.find({to, lane});
   return found != slots_.end() && found->second.up;
 }
 
-bool Outbox::open(NodeId to, port::Lane lane) {
+bool PeerFrameBatcher::open(NodeId to, port::Lane lane) {
   return slot(to, lane).up && transport_.queued_bytes(to, lane) < max_queued_bytes_;
 }
 
-void Outbox::add_append(NodeId to, const proto::RaftItem& item) {
+void PeerFrameBatcher::add_append(NodeId to, const proto::RaftItem& item) {
   add_with(to, port::Lane::bulk,
            [&](proto::PeerFrameWriter& writer) { return writer.add(item, &entries_); });
 }
 
-void Outbox::begin(NodeId to, Slot& slot) {
+void PeerFrameBatcher::begin(NodeId to, Slot& slot) {
   proto::PeerHeader header = header_;
   header.to = to;
   slot.writer.begin(header);
   slot.begun = true;
 }
 
-void Outbox::send(const Key& key, Slot& slot) {
+void PeerFrameBatcher::send(const Key& key, Slot& slot) {
   slot.begun = false;
   if (slot.writer.empty()) return;
   // A full queue drops the frame; Raft sends again what matters.
   (void)transport_.send(key.first, key.second, slot.writer.finish());
 }
 
-void Outbox::flush() {
+void PeerFrameBatcher::flush() {
   for (auto& [key, slot] : slots_)
     if (slot.begun) send(key, slot);
   entries_.clear();
