@@ -13,7 +13,7 @@ namespace bop::sim {
 namespace {
 
 constexpr uint64_t million = 1'000'000;
-constexpr std::array lanes{port::Lane::control, port::Lane::bulk};
+constexpr std::array channels{port::Channel::control, port::Channel::bulk};
 
 std::vector<uint8_t> concatenate(std::span<const mem::Buffer> parts) {
   size_t size = 0;
@@ -34,11 +34,11 @@ class Network::End : public port::Transport {
       : network_(network), node_(node), thread_(thread) {}
 
   void set_receiver(port::TransportReceiver* receiver) override { receiver_ = receiver; }
-  bool send(NodeId to, port::Lane lane, std::span<const mem::Buffer> parts) override {
-    return network_.send(node_, to, lane, parts);
+  bool send(NodeId to, port::Channel channel, std::span<const mem::Buffer> parts) override {
+    return network_.send(node_, to, channel, parts);
   }
-  uint64_t queued_bytes(NodeId to, port::Lane lane) const override {
-    return network_.queued_bytes(node_, to, lane);
+  uint64_t queued_bytes(NodeId to, port::Channel channel) const override {
+    return network_.queued_bytes(node_, to, channel);
   }
 
   Thread& thread() { return thread_; }
@@ -46,7 +46,7 @@ class Network::End : public port::Transport {
 
   bool running = false;
   uint64_t life = 0;  // raised by each start: what was meant for an earlier one does not arrive
-  std::set<std::pair<NodeId, port::Lane>> told_up;  // in this life
+  std::set<std::pair<NodeId, port::Channel>> told_up;  // in this life
 
  private:
   Network& network_;
@@ -80,12 +80,13 @@ struct Network::Connection {
     }
   };
 
-  Connection(NodeId low, NodeId high, port::Lane lane) : low(low), high(high), lane(lane) {}
+  Connection(NodeId low, NodeId high, port::Channel channel)
+      : low(low), high(high), channel(channel) {}
   Stream& stream_from(NodeId from) { return from == low ? from_low : from_high; }
 
   const NodeId low;
   const NodeId high;
-  const port::Lane lane;
+  const port::Channel channel;
   bool up = false;
   uint64_t epoch = 0;  // of frames on their way: those of an earlier one are lost
   EventId pending;     // to connect or to notice
@@ -108,8 +109,9 @@ port::Transport& Network::add_node(NodeId node, Thread& thread) {
       directions_[{from, from == node ? other : node}].quality = options_.quality;
     }
     const Pair pair = std::minmax(node, other);
-    for (const port::Lane lane : lanes) {
-      connections_[{pair, lane}] = std::make_unique<Connection>(pair.first, pair.second, lane);
+    for (const port::Channel channel : channels) {
+      connections_[{pair, channel}] =
+          std::make_unique<Connection>(pair.first, pair.second, channel);
     }
   }
   ends_[node] = std::make_unique<End>(*this, node, thread);
@@ -139,7 +141,7 @@ void Network::end_node(NodeId node, bool peers_hear) {
 
 void Network::cut(NodeId from, NodeId to) {
   direction(from, to).cut = true;
-  for (const port::Lane lane : lanes) review(connection(from, to, lane));
+  for (const port::Channel channel : channels) review(connection(from, to, channel));
 }
 
 void Network::isolate(NodeId node) {
@@ -152,7 +154,7 @@ void Network::isolate(NodeId node) {
 
 void Network::heal(NodeId from, NodeId to) {
   direction(from, to).cut = false;
-  for (const port::Lane lane : lanes) review(connection(from, to, lane));
+  for (const port::Channel channel : channels) review(connection(from, to, channel));
 }
 
 void Network::heal_all() {
@@ -170,8 +172,8 @@ void Network::set_quality(const LinkQuality& quality) {
   for (auto& [pair, direction] : directions_) direction.quality = quality;
 }
 
-Network::Connection& Network::connection(NodeId a, NodeId b, port::Lane lane) {
-  return *connections_.at({std::minmax(a, b), lane});
+Network::Connection& Network::connection(NodeId a, NodeId b, port::Channel channel) {
+  return *connections_.at({std::minmax(a, b), channel});
 }
 
 Network::Direction& Network::direction(NodeId from, NodeId to) {
@@ -220,8 +222,8 @@ void Network::connect(Connection& connection) {
   connection.from_low = {};
   connection.from_high = {};
   ++counters_.connected;
-  tell(connection.low, connection.high, connection.lane, true);
-  tell(connection.high, connection.low, connection.lane, true);
+  tell(connection.low, connection.high, connection.channel, true);
+  tell(connection.high, connection.low, connection.channel, true);
 }
 
 void Network::break_down(Connection& connection) {
@@ -230,30 +232,31 @@ void Network::break_down(Connection& connection) {
   connection.up = false;
   ++connection.epoch;
   ++counters_.broken;
-  tell(connection.low, connection.high, connection.lane, false);
-  tell(connection.high, connection.low, connection.lane, false);
+  tell(connection.low, connection.high, connection.channel, false);
+  tell(connection.high, connection.low, connection.channel, false);
 }
 
-void Network::tell(NodeId node, NodeId peer, port::Lane lane, bool up) {
+void Network::tell(NodeId node, NodeId peer, port::Channel channel, bool up) {
   End& end = *ends_.at(node);
   if (!end.running) return;
-  const std::pair key{peer, lane};
+  const std::pair key{peer, channel};
   if (up ? !end.told_up.insert(key).second : end.told_up.erase(key) == 0) return;
-  const uint64_t content = peer * 4 + static_cast<uint64_t>(lane) * 2 + (up ? 1 : 0);
+  const uint64_t content = peer * 4 + static_cast<uint64_t>(channel) * 2 + (up ? 1 : 0);
   end.thread().after(
-      0, "lane",
-      [&end, life = end.life, peer, lane, up] {
+      0, "channel",
+      [&end, life = end.life, peer, channel, up] {
         if (end.running && end.life == life && end.receiver() != nullptr) {
-          end.receiver()->on_lane(peer, lane, up);
+          end.receiver()->on_channel(peer, channel, up);
         }
       },
       content);
 }
 
-bool Network::send(NodeId from, NodeId to, port::Lane lane, std::span<const mem::Buffer> parts) {
+bool Network::send(NodeId from, NodeId to, port::Channel channel,
+                   std::span<const mem::Buffer> parts) {
   BOP_ASSERT_NE(from, to);
   if (!ends_.contains(to)) return false;
-  Connection& connection = this->connection(from, to, lane);
+  Connection& connection = this->connection(from, to, channel);
   Connection::Stream& stream = connection.stream_from(from);
   stream.advance(scheduler_.now());
   const std::vector<uint8_t> frame = concatenate(parts);
@@ -310,8 +313,8 @@ void Network::deliver(Connection& connection, NodeId from, NodeId to, Instant ar
       hash);
 }
 
-uint64_t Network::queued_bytes(NodeId from, NodeId to, port::Lane lane) const {
-  const auto found = connections_.find({std::minmax(from, to), lane});
+uint64_t Network::queued_bytes(NodeId from, NodeId to, port::Channel channel) const {
+  const auto found = connections_.find({std::minmax(from, to), channel});
   if (found == connections_.end()) return 0;
   Connection::Stream& stream = found->second->stream_from(from);
   stream.advance(scheduler_.now());

@@ -34,7 +34,7 @@ struct LinkQuality {
 
 struct NetworkOptions {
   LinkQuality quality;
-  uint64_t max_queued_bytes = 16u << 20;  // a lane's; beyond, send refuses
+  uint64_t max_queued_bytes = 16u << 20;  // a channel's; beyond, send refuses
   Duration dial_shortest = 1 * milliseconds;
   Duration dial_longest = 200 * milliseconds;
   Duration notice_shortest = 500 * milliseconds;  // that a cut connection is dead
@@ -78,7 +78,7 @@ class Network {
   struct Connection;
   using Pair = std::pair<NodeId, NodeId>;  // ordered where it names a connection: lower first
 
-  Connection& connection(NodeId a, NodeId b, port::Lane lane);
+  Connection& connection(NodeId a, NodeId b, port::Channel channel);
   Direction& direction(NodeId from, NodeId to);
   bool passable(const Connection& connection) const;
   // Dials, notices or does nothing, as the state of its nodes and cuts wants it.
@@ -86,9 +86,9 @@ class Network {
   void review_all(NodeId node);
   void connect(Connection& connection);
   void break_down(Connection& connection);
-  void tell(NodeId node, NodeId peer, port::Lane lane, bool up);
-  bool send(NodeId from, NodeId to, port::Lane lane, std::span<const mem::Buffer> parts);
-  uint64_t queued_bytes(NodeId from, NodeId to, port::Lane lane) const;
+  void tell(NodeId node, NodeId peer, port::Channel channel, bool up);
+  bool send(NodeId from, NodeId to, port::Channel channel, std::span<const mem::Buffer> parts);
+  uint64_t queued_bytes(NodeId from, NodeId to, port::Channel channel) const;
   void deliver(Connection& connection, NodeId from, NodeId to, Instant arrival, Bytes frame,
                uint64_t hash);
 
@@ -98,7 +98,7 @@ class Network {
   Random random_;
   std::map<NodeId, std::unique_ptr<End>> ends_;
   std::map<Pair, Direction> directions_;
-  std::map<std::pair<Pair, port::Lane>, std::unique_ptr<Connection>> connections_;
+  std::map<std::pair<Pair, port::Channel>, std::unique_ptr<Connection>> connections_;
   Counters counters_;
 };
 

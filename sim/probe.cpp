@@ -85,10 +85,10 @@ int32_t Probe::apply(bop_machine* machine, const bop_entry* entries, size_t coun
   return status;
 }
 
-void Probe::host_offload(void* context, bop_lane lane, void (*work)(void*), void (*done)(void*),
-                         void* argument) {
+void Probe::host_offload(void* context, bop_work_queue queue, void (*work)(void*),
+                         void (*done)(void*), void* argument) {
   const bop_machine_host& outer = static_cast<Machine*>(context)->outer;
-  outer.offload(outer.context, lane, work, done, argument);
+  outer.offload(outer.context, queue, work, done, argument);
 }
 
 void Probe::host_complete(void* context, uint64_t token, int32_t status, const bop_reply* replies,

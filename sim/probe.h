@@ -43,8 +43,8 @@ class Probe {
   static void close(bop_machine* machine);
 
   // What the machine behind calls.
-  static void host_offload(void* context, bop_lane lane, void (*work)(void*), void (*done)(void*),
-                           void* argument);
+  static void host_offload(void* context, bop_work_queue queue, void (*work)(void*),
+                           void (*done)(void*), void* argument);
   static void host_complete(void* context, uint64_t token, int32_t status, const bop_reply* replies,
                             size_t reply_count);
   static void host_log(void* context, int32_t level, const char* text);

@@ -17,21 +17,21 @@ namespace {
 
 constexpr uint32_t magic = 0x46504f42;
 
-// Node 1, on the lane of its hello's ninth byte; odd ones are refused.
+// Node 1, on the channel of its hello's ninth byte; odd ones are refused.
 class Handshake final : public bop::net::PeerHandshake {
  public:
-  bop::mem::Buffer hello(bop::NodeId, bop::port::Lane) override { std::abort(); }
+  bop::mem::Buffer hello(bop::NodeId, bop::port::Channel) override { std::abort(); }
   Greeting judge_hello(const bop::mem::Buffer& frame) override {
     Greeting greeting;
     greeting.from = 1;
     const uint8_t choice = frame.size() > 8 ? frame.data()[8] : 0;
-    greeting.lane = static_cast<bop::port::Lane>(choice & 1);
+    greeting.channel = static_cast<bop::port::Channel>(choice & 1);
     if ((choice & 2) != 0) greeting.verdict = bop::fail(BOP_E_WRONG_CLUSTER);
     if ((choice & 4) != 0) greeting.from = choice;
     greeting.answer = frame;
     return greeting;
   }
-  bop::Status judge_answer(bop::NodeId, bop::port::Lane, const bop::mem::Buffer&) override {
+  bop::Status judge_answer(bop::NodeId, bop::port::Channel, const bop::mem::Buffer&) override {
     std::abort();
   }
 };
@@ -44,7 +44,7 @@ class Receiver final : public bop::port::TransportReceiver {
       std::abort();
     }
   }
-  void on_lane(bop::NodeId, bop::port::Lane, bool) override {}
+  void on_channel(bop::NodeId, bop::port::Channel, bool) override {}
 };
 
 int connect_to(const std::string& path) {

@@ -74,10 +74,10 @@ typedef struct bop_state_hash {
 } bop_state_hash;
 
 /* Which of a machine's two workers runs a job, so that no read waits behind a long write. */
-typedef enum bop_lane {
-  BOP_LANE_READS = 0, /* short */
-  BOP_LANE_WRITES = 1 /* may take long */
-} bop_lane;
+typedef enum bop_work_queue {
+  BOP_WORK_READS = 0, /* short */
+  BOP_WORK_WRITES = 1 /* may take long */
+} bop_work_queue;
 
 /* What bop gives to a machine; valid from open to the return of close. */
 typedef struct bop_machine_host {
@@ -85,9 +85,9 @@ typedef struct bop_machine_host {
   void* context; /* first argument of each function below */
 
   /* Runs work(argument) on a worker thread and then done(argument) on the machine's thread, never
-   * from within this call. Jobs of one lane run one after the other, in order; the two lanes run at
+   * from within this call. Jobs of one queue run one after the other, in order; the two queues run at
    * the same time. Never fails: a machine bounds how many jobs it starts. */
-  void (*offload)(void* context, bop_lane lane, void (*work)(void*), void (*done)(void*),
+  void (*offload)(void* context, bop_work_queue queue, void (*work)(void*), void (*done)(void*),
                   void* argument);
 
   /* Completes a call that returned BOP_PENDING, from within the done of a job and never from within

@@ -362,7 +362,7 @@ void Replica::node_lost(NodeId node) {
   schedule();
 }
 
-void Replica::lane_lost(NodeId node) {
+void Replica::channel_lost(NodeId node) {
   for (auto it = forwarded_.begin(); it != forwarded_.end();) {
     if (it->second.to != node) {
       ++it;

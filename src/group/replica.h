@@ -76,8 +76,8 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   void receive(const raft::Message& message);
   void receive_forward(NodeId from, Forward forward);
   void receive_forward_reply(NodeId from, const ForwardReply& reply);
-  void node_lost(NodeId node);  // its leaderships end
-  void lane_lost(NodeId node);  // what was forwarded to it and not answered is unknown
+  void node_lost(NodeId node);     // its leaderships end
+  void channel_lost(NodeId node);  // what was forwarded to it and not answered is unknown
   void set_healthy(bool healthy);
   void resign();
   // Has the machine make durable what it applied; the answer is machine durable() rising.

@@ -7,7 +7,7 @@
 
 #include "base/assert.h"
 #include "base/say.h"
-#include "machine/lanes.h"
+#include "machine/work_queues.h"
 
 namespace bop::machine {
 
@@ -87,11 +87,11 @@ say::Level level_of(int32_t level) {
 struct Driver::State {
   State(const bop_machine_table& original, const DriverOptions& driver_options, Offload& offload,
         DriverEvents& receiver)
-      : table(copy_of(original)), options(driver_options), lanes(offload), events(receiver) {}
+      : table(copy_of(original)), options(driver_options), queues(offload), events(receiver) {}
 
   const bop_machine_table table;
   const DriverOptions options;
-  Lanes lanes;
+  WorkQueues queues;
   DriverEvents& events;
   bop_machine_host host{};
   bop_machine* machine = nullptr;
@@ -311,9 +311,9 @@ struct Driver::State {
 
   static State& of(void* context) { return *static_cast<State*>(context); }
 
-  static void host_offload(void* context, bop_lane lane, void (*work)(void*), void (*done)(void*),
-                           void* argument) {
-    of(context).lanes.submit(lane, work, done, argument);
+  static void host_offload(void* context, bop_work_queue queue, void (*work)(void*),
+                           void (*done)(void*), void* argument) {
+    of(context).queues.submit(queue, work, done, argument);
   }
   static void host_complete(void* context, uint64_t token, int32_t status, const bop_reply* replies,
                             size_t count) {
@@ -356,7 +356,7 @@ struct Driver::State {
   }
 
   ~State() {
-    lanes.close();
+    queues.close();
     if (machine != nullptr) table.close(machine);
   }
 };

@@ -30,11 +30,11 @@ namespace bop::machine {
 // The workers of one machine; the group passes its own. Must outlive the driver.
 class Offload {
  public:
-  enum class Lane : uint8_t { reads = BOP_LANE_READS, writes = BOP_LANE_WRITES };
+  enum class WorkQueue : uint8_t { reads = BOP_WORK_READS, writes = BOP_WORK_WRITES };
   virtual ~Offload() = default;
-  // Runs work() on the lane's worker and then done() on the shard's thread, never from within this
-  // call. Jobs of a lane run in order, the lanes at the same time.
-  virtual void submit(Lane lane, std::function<void()> work, std::function<void()> done) = 0;
+  // Runs work() on the queue's worker and then done() on the shard's thread, never from within this
+  // call. Jobs of a queue run in order, the queues at the same time.
+  virtual void submit(WorkQueue queue, std::function<void()> work, std::function<void()> done) = 0;
 };
 
 struct DriverOptions {

@@ -2,7 +2,7 @@
 // this for the first one each side sends.
 //
 //   caller (the lower node id)                     called
-//     hello(to, lane)            ───────────►      judge_hello: is it one of ours? which?
+//     hello(to, channel)            ───────────►      judge_hello: is it one of ours? which?
 //     judge_answer               ◄───────────      its answer, also when it refuses
 //
 // Then frames flow both ways. WRONG_CLUSTER, VERSION_MISMATCH, WRONG_INCARNATION and the like are
@@ -20,17 +20,17 @@ class PeerHandshake {
  public:
   virtual ~PeerHandshake() = default;
 
-  virtual mem::Buffer hello(NodeId to, port::Lane lane) = 0;
+  virtual mem::Buffer hello(NodeId to, port::Channel channel) = 0;
 
   struct Greeting {
     NodeId from = 0;  // 0: not known
-    port::Lane lane = port::Lane::control;
+    port::Channel channel = port::Channel::control;
     Status verdict;
     mem::Buffer answer;  // empty: they are told nothing
   };
   virtual Greeting judge_hello(const mem::Buffer& frame) = 0;
   // The answer of `from`, whom we called.
-  virtual Status judge_answer(NodeId from, port::Lane lane, const mem::Buffer& frame) = 0;
+  virtual Status judge_answer(NodeId from, port::Channel channel, const mem::Buffer& frame) = 0;
 };
 
 // How a frame begins: u32 magic, u32 size of the whole frame, both little-endian.

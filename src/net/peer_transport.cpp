@@ -5,8 +5,8 @@
 
 #include "base/assert.h"
 #include "base/say.h"
+#include "net/peer_channel.h"
 #include "net/peer_frame.h"
-#include "net/peer_lane.h"
 
 namespace bop::net {
 
@@ -17,16 +17,18 @@ constexpr Duration pause_between_lines = 10 * seconds;
 }  // namespace
 
 struct PeerTransport::Peer {
-  Peer(const PeerLane::Owner& owner, const PeerAddress& address)
+  Peer(const PeerChannel::Owner& owner, const PeerAddress& address)
       : id(address.id),
-        control(owner, address, port::Lane::control),
-        bulk(owner, address, port::Lane::bulk) {}
+        control(owner, address, port::Channel::control),
+        bulk(owner, address, port::Channel::bulk) {}
 
-  PeerLane& lane(port::Lane which) { return which == port::Lane::control ? control : bulk; }
+  PeerChannel& channel(port::Channel which) {
+    return which == port::Channel::control ? control : bulk;
+  }
 
   const NodeId id;
-  PeerLane control;
-  PeerLane bulk;
+  PeerChannel control;
+  PeerChannel bulk;
   bop_status said_refusal = BOP_OK;
 };
 
@@ -118,7 +120,7 @@ PeerTransport::PeerTransport(Streams& streams, const PeerOptions& options, PeerH
       random_(options.seed),
       counters_(registry),
       silence_timer_(streams.loop().make_timer([this] { check_silence(); })) {
-  const PeerLane::Owner owner{streams_, options_, handshake_, random_, counters_, receiver_};
+  const PeerChannel::Owner owner{streams_, options_, handshake_, random_, counters_, receiver_};
   for (const PeerAddress& peer : options_.peers) {
     BOP_ASSERT_NE(peer.id, options_.self);
     peers_.push_back(std::make_unique<Peer>(owner, peer));
@@ -142,20 +144,20 @@ PeerTransport::Peer* PeerTransport::find(NodeId node) const {
   return at != peers_.end() && (*at)->id == node ? at->get() : nullptr;
 }
 
-bool PeerTransport::send(NodeId to, port::Lane lane, std::span<const mem::Buffer> parts) {
+bool PeerTransport::send(NodeId to, port::Channel channel, std::span<const mem::Buffer> parts) {
   Peer* peer = find(to);
   BOP_ASSERT(peer != nullptr);
-  return peer->lane(lane).send(parts);
+  return peer->channel(channel).send(parts);
 }
 
-uint64_t PeerTransport::queued_bytes(NodeId to, port::Lane lane) const {
+uint64_t PeerTransport::queued_bytes(NodeId to, port::Channel channel) const {
   Peer* peer = find(to);
-  return peer != nullptr ? peer->lane(lane).queued_bytes() : 0;
+  return peer != nullptr ? peer->channel(channel).queued_bytes() : 0;
 }
 
-bool PeerTransport::up(NodeId node, port::Lane lane) const {
+bool PeerTransport::up(NodeId node, port::Channel channel) const {
   Peer* peer = find(node);
-  return peer != nullptr && peer->lane(lane).up();
+  return peer != nullptr && peer->channel(channel).up();
 }
 
 void PeerTransport::cut(NodeId node) {
@@ -206,7 +208,7 @@ void PeerTransport::on_hello(Stranger& stranger, const mem::Buffer& frame) {
   peer.said_refusal = BOP_OK;
   std::unique_ptr<Connection> connection = stranger.release();
   stranger.send_away();
-  peer.lane(greeting.lane).take(std::move(connection));
+  peer.channel(greeting.channel).take(std::move(connection));
 }
 
 // Once for a peer and a reason, until it is welcome; of others, one line in ten seconds.

@@ -1,6 +1,6 @@
-// port::Transport over TCP: two connections a node pair, one a lane, used both ways.
+// port::Transport over TCP: two connections a node pair, one a channel, used both ways.
 //
-// The node with the lower id calls. One lane, at the caller and at the called:
+// The node with the lower id calls. One channel, at the caller and at the called:
 //
 //             retry timer            connected            answer accepted
 //    waiting ────────────► dialling ───────────► greeting ───────────────► up ──┐
@@ -9,8 +9,8 @@
 //
 //    down ────────────────────────── hello accepted, answer sent ─────────► up ──► down
 //
-// A new hello for a lane that is up replaces its connection: the caller knows best.
-// A frame is dropped, and send says so, when its lane is not up or has its fill queued; frames of a
+// A new hello for a channel that is up replaces its connection: the caller knows best.
+// A frame is dropped, and send says so, when its channel is not up or has its fill queued; frames of a
 // connection that breaks are lost.
 #pragma once
 
@@ -47,7 +47,7 @@ struct PeerOptions {
   Duration connect_limit = 1 * seconds;  // of connecting, and again of the handshake
   Duration first_retry = 20 * milliseconds;
   Duration longest_retry = 1 * seconds;
-  // A peer whose control lane brought nothing for so long is cut off on both lanes, so that they are
+  // A peer whose control channel brought nothing for so long is cut off on both channels, so that they are
   // made anew: what keeps it lively are the node's heartbeats. never: not looked at.
   Duration silence_limit = 3 * seconds;
   size_t max_strangers = 64;  // connections that have not said who they are
@@ -67,10 +67,10 @@ class PeerTransport final : public port::Transport {
   void set_receiver(port::TransportReceiver* receiver) override { receiver_ = receiver; }
   void start();
 
-  bool send(NodeId to, port::Lane lane, std::span<const mem::Buffer> parts) override;
-  uint64_t queued_bytes(NodeId to, port::Lane lane) const override;
+  bool send(NodeId to, port::Channel channel, std::span<const mem::Buffer> parts) override;
+  uint64_t queued_bytes(NodeId to, port::Channel channel) const override;
 
-  bool up(NodeId node, port::Lane lane) const;
+  bool up(NodeId node, port::Channel channel) const;
   const Address& address() const { return acceptor_->address(); }  // with the port that was had
 
   struct Counters {
@@ -82,7 +82,7 @@ class PeerTransport final : public port::Transport {
   };
   const Counters& counters() const { return counters_; }
 
-  // Closes the lanes to `node` as if they broke; they come again by themselves. For tests.
+  // Closes the channels to `node` as if they broke; they come again by themselves. For tests.
   void cut(NodeId node);
 
  private:

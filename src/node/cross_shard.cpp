@@ -224,9 +224,10 @@ void CrossShardService::take_status(uint64_t number, uint32_t shard_index, NodeS
 
 // ---- frames ----
 
-bool CrossShardTransport::send(NodeId to, port::Lane lane, std::span<const mem::Buffer> parts) {
+bool CrossShardTransport::send(NodeId to, port::Channel channel,
+                               std::span<const mem::Buffer> parts) {
   if (queued_bytes_ > node_.options_.peer_queue_bytes / 2) return false;
-  Frame frame{to, lane, {}};
+  Frame frame{to, channel, {}};
   for (const mem::Buffer& part : parts)
     frame.bytes.insert(frame.bytes.end(), part.data(), part.data() + part.size());
   queued_bytes_ += frame.bytes.size();
@@ -237,7 +238,7 @@ bool CrossShardTransport::send(NodeId to, port::Lane lane, std::span<const mem::
         for (const Frame& crossed : frames) {
           queued_bytes_ -= crossed.bytes.size();
           const mem::Buffer part = mem::Buffer::copy(crossed.bytes);
-          (void)node_.transport_.send(crossed.to, crossed.lane, {&part, 1});
+          (void)node_.transport_.send(crossed.to, crossed.channel, {&part, 1});
         }
       });
     });

@@ -99,13 +99,13 @@ class CrossShardTransport final : public port::Transport {
   CrossShardTransport(Node& node, uint32_t shard_index) : node_(node), shard_index_(shard_index) {}
 
   void set_receiver(port::TransportReceiver*) override {}
-  bool send(NodeId to, port::Lane lane, std::span<const mem::Buffer> parts) override;
-  uint64_t queued_bytes(NodeId, port::Lane) const override { return queued_bytes_; }
+  bool send(NodeId to, port::Channel channel, std::span<const mem::Buffer> parts) override;
+  uint64_t queued_bytes(NodeId, port::Channel) const override { return queued_bytes_; }
 
  private:
   struct Frame {
     NodeId to;
-    port::Lane lane;
+    port::Channel channel;
     std::vector<uint8_t> bytes;
   };
 

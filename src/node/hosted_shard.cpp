@@ -16,8 +16,8 @@ class WorkerOffload final : public machine::Offload {
   explicit WorkerOffload(const std::function<std::unique_ptr<port::Worker>()>& make) {
     for (auto& worker : workers_) worker = make();
   }
-  void submit(Lane lane, std::function<void()> work, std::function<void()> done) override {
-    workers_[static_cast<size_t>(lane)]->submit(std::move(work), std::move(done));
+  void submit(WorkQueue queue, std::function<void()> work, std::function<void()> done) override {
+    workers_[static_cast<size_t>(queue)]->submit(std::move(work), std::move(done));
   }
 
  private:
@@ -377,8 +377,8 @@ NodeStatus HostedShard::own_status() const {
   for (const PeerSpec& peer : options_.peers) {
     out.peers.push_back({.id = peer.id,
                          .address = peer.address,
-                         .control_up = batcher_->up(peer.id, port::Lane::control),
-                         .bulk_up = batcher_->up(peer.id, port::Lane::bulk)});
+                         .control_up = batcher_->up(peer.id, port::Channel::control),
+                         .bulk_up = batcher_->up(peer.id, port::Channel::bulk)});
   }
   return out;
 }
@@ -410,10 +410,10 @@ void HostedShard::node_lost(NodeId node) {
 
 // ---- peers ----
 
-void HostedShard::on_lane(NodeId node, port::Lane lane, bool up) {
-  batcher_->set_lane(node, lane, up);
-  if (up || lane != port::Lane::bulk) return;
-  for (auto& [id, hosted] : replicas_) hosted.replica->lane_lost(node);
+void HostedShard::on_channel(NodeId node, port::Channel channel, bool up) {
+  batcher_->set_channel(node, channel, up);
+  if (up || channel != port::Channel::bulk) return;
+  for (auto& [id, hosted] : replicas_) hosted.replica->channel_lost(node);
 }
 
 void HostedShard::on_frame(NodeId from, mem::Buffer frame) {
@@ -468,15 +468,15 @@ uint64_t HostedShard::deliver(NodeId from, const proto::PeerHeader& header,
 void HostedShard::send(GroupId group, const raft::Message& message) {
   const proto::RaftItem item{.group = group, .message = message};
   if (message.entries.empty())
-    batcher_->add(message.to, port::Lane::control, item);
+    batcher_->add(message.to, port::Channel::control, item);
   else
     batcher_->add_append(message.to, item);
   request_turn();
 }
 
 bool HostedShard::forward(NodeId to, GroupId group, const group::Forward& forward) {
-  if (!batcher_->open(to, port::Lane::bulk)) return false;
-  batcher_->add(to, port::Lane::bulk,
+  if (!batcher_->open(to, port::Channel::bulk)) return false;
+  batcher_->add(to, port::Channel::bulk,
                 proto::ForwardItem{.group = group,
                                    .sequence = forward.sequence,
                                    .leader_term = forward.term,
@@ -487,7 +487,7 @@ bool HostedShard::forward(NodeId to, GroupId group, const group::Forward& forwar
 }
 
 void HostedShard::reply_forward(NodeId to, GroupId group, const group::ForwardReply& reply) {
-  batcher_->add(to, port::Lane::bulk,
+  batcher_->add(to, port::Channel::bulk,
                 proto::ForwardReplyItem{.group = group,
                                         .origin_epoch = reply.origin_epoch,
                                         .sequence = reply.sequence,

@@ -45,7 +45,7 @@ class HostedShard final : public Shard, public group::Host {
 
   // port::TransportReceiver
   void on_frame(NodeId from, mem::Buffer frame) override;
-  void on_lane(NodeId node, port::Lane lane, bool up) override;
+  void on_channel(NodeId node, port::Channel channel, bool up) override;
 
   // group::Host
   void schedule(group::Replica& replica) override;

@@ -98,8 +98,8 @@ void Node::start() {
                                          contexts_[0].timers, *this);
   liveness_->set_healthy_shards(healthy_shards_);
   started_ = true;
-  for (const auto& [lane, up] : lanes_)
-    if (up) tell_lane(lane.first, lane.second, true);
+  for (const auto& [channel, up] : channels_)
+    if (up) tell_channel(channel.first, channel.second, true);
   for (uint32_t shard_index = 0; shard_index < contexts_.size(); ++shard_index) {
     contexts_[shard_index].post.post([this, shard_index] {
       services_[shard_index]->start();
@@ -168,17 +168,18 @@ void Node::pass_on(uint32_t shard_index, NodeId from, const mem::Buffer& frame) 
 }
 
 // Peers may connect while the shards still open: they learn of it when they start.
-void Node::on_lane(NodeId node, port::Lane lane, bool up) {
-  lanes_[{node, lane}] = up;
-  if (started_) tell_lane(node, lane, up);
+void Node::on_channel(NodeId node, port::Channel channel, bool up) {
+  channels_[{node, channel}] = up;
+  if (started_) tell_channel(node, channel, up);
 }
 
-void Node::tell_lane(NodeId node, port::Lane lane, bool up) {
-  shards_[0]->on_lane(node, lane, up);
+void Node::tell_channel(NodeId node, port::Channel channel, bool up) {
+  shards_[0]->on_channel(node, channel, up);
   for (uint32_t shard_index = 1; shard_index < contexts_.size(); ++shard_index)
-    contexts_[shard_index].post.post(
-        [this, shard_index, node, lane, up] { shards_[shard_index]->on_lane(node, lane, up); });
-  if (!up && lane == port::Lane::control) liveness_->disconnected(node);
+    contexts_[shard_index].post.post([this, shard_index, node, channel, up] {
+      shards_[shard_index]->on_channel(node, channel, up);
+    });
+  if (!up && channel == port::Channel::control) liveness_->disconnected(node);
 }
 
 void Node::heard(NodeId from, uint64_t epoch, const proto::HeartbeatItem& item) {
@@ -198,8 +199,8 @@ void Node::send_heartbeat(NodeId to, const Heartbeat& heartbeat) {
                                                 .sent_at = contexts_[0].clock.now(),
                                                 .healthy_shards = heartbeat.healthy_shards});
   BOP_ASSERT(added);
-  // Lost when the lane is down, as every heartbeat may be.
-  (void)transport_.send(to, port::Lane::control, heartbeat_frame_.finish());
+  // Lost when the channel is down, as every heartbeat may be.
+  (void)transport_.send(to, port::Channel::control, heartbeat_frame_.finish());
 }
 
 void Node::node_lost(NodeId node) {

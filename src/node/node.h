@@ -57,7 +57,7 @@ class Node final : public port::TransportReceiver, public Liveness::Listener {
 
   // port::TransportReceiver, Liveness::Listener: on the first shard's thread.
   void on_frame(NodeId from, mem::Buffer frame) override;
-  void on_lane(NodeId node, port::Lane lane, bool up) override;
+  void on_channel(NodeId node, port::Channel channel, bool up) override;
   void send_heartbeat(NodeId to, const Heartbeat& heartbeat) override;
   void node_lost(NodeId node) override;
 
@@ -71,7 +71,7 @@ class Node final : public port::TransportReceiver, public Liveness::Listener {
       std::function<void()> done);
   void open_shard(uint32_t shard_index);
   void shard_opened(uint32_t shard_index, Status status);
-  void tell_lane(NodeId node, port::Lane lane, bool up);
+  void tell_channel(NodeId node, port::Channel channel, bool up);
   void heard(NodeId from, uint64_t epoch, const proto::HeartbeatItem& item);
   void pass_on(uint32_t shard_index, NodeId from, const mem::Buffer& frame);
   void set_health(uint32_t shard_index, bool healthy);
@@ -93,7 +93,7 @@ class Node final : public port::TransportReceiver, public Liveness::Listener {
   static constexpr uint64_t max_passing_bytes = 32u << 20;
   std::vector<std::atomic<uint64_t>> passing_bytes_;  // by shard: of frames on their way there
 
-  std::map<std::pair<NodeId, port::Lane>, bool> lanes_;  // up or not
+  std::map<std::pair<NodeId, port::Channel>, bool> channels_;  // up or not
   bool started_ = false;
 
   std::function<void(Status)> opened_;

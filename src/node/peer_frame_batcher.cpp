@@ -2,17 +2,17 @@
 
 namespace bop::node {
 
-bool PeerFrameBatcher::up(NodeId to, port::Lane lane) const {
-  auto found = slots_.find({to, lane});
+bool PeerFrameBatcher::up(NodeId to, port::Channel channel) const {
+  auto found = slots_.find({to, channel});
   return found != slots_.end() && found->second.up;
 }
 
-bool PeerFrameBatcher::open(NodeId to, port::Lane lane) {
-  return slot(to, lane).up && transport_.queued_bytes(to, lane) < max_queued_bytes_;
+bool PeerFrameBatcher::open(NodeId to, port::Channel channel) {
+  return slot(to, channel).up && transport_.queued_bytes(to, channel) < max_queued_bytes_;
 }
 
 void PeerFrameBatcher::add_append(NodeId to, const proto::RaftItem& item) {
-  add_with(to, port::Lane::bulk,
+  add_with(to, port::Channel::bulk,
            [&](proto::PeerFrameWriter& writer) { return writer.add(item, &entries_); });
 }
 

@@ -1,4 +1,4 @@
-// What a turn has for each peer, as frames: one a lane, however many groups and messages.
+// What a turn has for each peer, as frames: one a channel, however many groups and messages.
 #pragma once
 
 #include <map>
@@ -12,19 +12,19 @@ namespace bop::node {
 
 class PeerFrameBatcher {
  public:
-  // A lane with `max_queued_bytes` waiting is not open.
+  // A channel with `max_queued_bytes` waiting is not open.
   PeerFrameBatcher(const proto::PeerHeader& header, port::Transport& transport,
                    uint64_t max_queued_bytes)
       : header_(header), transport_(transport), max_queued_bytes_(max_queued_bytes) {}
 
-  void set_lane(NodeId to, port::Lane lane, bool up) { slot(to, lane).up = up; }
-  bool up(NodeId to, port::Lane lane) const;
+  void set_channel(NodeId to, port::Channel channel, bool up) { slot(to, channel).up = up; }
+  bool up(NodeId to, port::Channel channel) const;
   // Whether what is added now has a chance to leave.
-  bool open(NodeId to, port::Lane lane);
+  bool open(NodeId to, port::Channel channel);
 
   // Puts an item into the frame for `to`. What does not fit starts the next one.
   template <class Item>
-  void add(NodeId to, port::Lane lane, const Item& item);
+  void add(NodeId to, port::Channel channel, const Item& item);
   void add_append(NodeId to, const proto::RaftItem& item);
 
   // Sends all frames begun; at the end of a turn.
@@ -36,11 +36,11 @@ class PeerFrameBatcher {
     bool begun = false;
     bool up = false;
   };
-  using Key = std::pair<NodeId, port::Lane>;
+  using Key = std::pair<NodeId, port::Channel>;
 
-  Slot& slot(NodeId to, port::Lane lane) { return slots_[{to, lane}]; }
+  Slot& slot(NodeId to, port::Channel channel) { return slots_[{to, channel}]; }
   template <class Add>
-  void add_with(NodeId to, port::Lane lane, Add add);
+  void add_with(NodeId to, port::Channel channel, Add add);
   void begin(NodeId to, Slot& slot);
   void send(const Key& key, Slot& slot);
 
@@ -52,20 +52,20 @@ class PeerFrameBatcher {
 };
 
 template <class Add>
-void PeerFrameBatcher::add_with(NodeId to, port::Lane lane, Add add) {
-  Slot& to_slot = slot(to, lane);
+void PeerFrameBatcher::add_with(NodeId to, port::Channel channel, Add add) {
+  Slot& to_slot = slot(to, channel);
   if (!to_slot.up) return;
   if (!to_slot.begun) begin(to, to_slot);
   if (add(to_slot.writer)) return;
-  send({to, lane}, to_slot);
+  send({to, channel}, to_slot);
   begin(to, to_slot);
   // A frame holds more than any one item may (docs/formats/peer.md).
   if (!add(to_slot.writer)) say::error("an item for node {} is larger than a frame", to);
 }
 
 template <class Item>
-void PeerFrameBatcher::add(NodeId to, port::Lane lane, const Item& item) {
-  add_with(to, lane, [&](proto::PeerFrameWriter& writer) { return writer.add(item); });
+void PeerFrameBatcher::add(NodeId to, port::Channel channel, const Item& item) {
+  add_with(to, channel, [&](proto::PeerFrameWriter& writer) { return writer.add(item); });
 }
 
 }  // namespace bop::node

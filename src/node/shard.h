@@ -2,7 +2,7 @@
 // simulator runs the same code as bopd.
 //
 // A turn: everything that is ready gathers in the replicas; at the end each scheduled replica steps
-// once, then the log gets one write and each peer one frame a lane.
+// once, then the log gets one write and each peer one frame a channel.
 #pragma once
 
 #include <array>
@@ -65,7 +65,7 @@ struct ShardOptions {
   uint64_t log_segment_bytes = 64u << 20;
   uint64_t log_max_bytes = 8ull << 30;
   bool log_direct = true;
-  uint64_t peer_queue_bytes = 64u << 20;  // what the transport lets wait for a peer's bulk lane
+  uint64_t peer_queue_bytes = 64u << 20;  // what the transport lets wait for a peer's bulk channel
   uint64_t seed = 0;                      // of election jitter
 };
 

@@ -12,7 +12,7 @@
 namespace bop::port {
 
 // Two connections a node pair, so that appends never delay a heartbeat.
-enum class Lane : uint8_t { control = 0, bulk = 1 };
+enum class Channel : uint8_t { control = 0, bulk = 1 };
 
 class TransportReceiver {
  public:
@@ -20,8 +20,8 @@ class TransportReceiver {
   // One whole frame (docs/formats/peer.md), on the loop's thread. `from` is proven by the
   // handshake, not read from the frame.
   virtual void on_frame(NodeId from, mem::Buffer frame) = 0;
-  // The lane to `node` came up or went down. Frames sent while it is down are dropped.
-  virtual void on_lane(NodeId node, Lane lane, bool up) = 0;
+  // The channel to `node` came up or went down. Frames sent while it is down are dropped.
+  virtual void on_channel(NodeId node, Channel channel, bool up) = 0;
 };
 
 class Transport {
@@ -29,10 +29,10 @@ class Transport {
   virtual ~Transport() = default;
   virtual void set_receiver(TransportReceiver* receiver) = 0;
   // Queues one frame, the concatenation of `parts`; written with all others of the turn in one
-  // system call. False: the lane is down or its queue is full, the frame is dropped.
-  virtual bool send(NodeId to, Lane lane, std::span<const mem::Buffer> parts) = 0;
+  // system call. False: the channel is down or its queue is full, the frame is dropped.
+  virtual bool send(NodeId to, Channel channel, std::span<const mem::Buffer> parts) = 0;
   // Bytes queued and not yet given to the network.
-  virtual uint64_t queued_bytes(NodeId to, Lane lane) const = 0;
+  virtual uint64_t queued_bytes(NodeId to, Channel channel) const = 0;
 };
 
 }  // namespace bop::port

@@ -158,7 +158,7 @@ bool PeerFrameWriter::add(const HeartbeatItem& item) {
 bool PeerFrameWriter::add(const HelloItem& item) {
   uint8_t* to = this->item(PeerItemKind::hello, 0, 0, 0, 0, hello_bytes, 0);
   if (to == nullptr) return false;
-  to[0] = item.lane;
+  to[0] = item.channel;
   to[1] = item.version_low;
   to[2] = item.version_high;
   to[3] = 0;
@@ -171,7 +171,7 @@ bool PeerFrameWriter::add(const HelloAckItem& item) {
   const std::string_view detail = cut_detail(item.detail);
   uint8_t* to = this->item(PeerItemKind::hello_ack, 0, 0, 0, 0, hello_ack_bytes, detail.size());
   if (to == nullptr) return false;
-  to[0] = item.lane;
+  to[0] = item.channel;
   to[1] = item.version;
   store_le<uint16_t>(to + 2, static_cast<uint16_t>(detail.size()));
   store_le<int32_t>(to + 4, item.status);
@@ -265,7 +265,7 @@ Result<HeartbeatItem> decode_heartbeat(Reader body) {
 
 Result<HelloItem> decode_hello(Reader body) {
   HelloItem item;
-  item.lane = body.u8();
+  item.channel = body.u8();
   item.version_low = body.u8();
   item.version_high = body.u8();
   body.u8();
@@ -277,7 +277,7 @@ Result<HelloItem> decode_hello(Reader body) {
 
 Result<HelloAckItem> decode_hello_ack(Reader body) {
   HelloAckItem item;
-  item.lane = body.u8();
+  item.channel = body.u8();
   item.version = body.u8();
   const uint16_t detail_bytes = body.u16();
   item.status = body.read<int32_t>();

@@ -90,13 +90,13 @@ struct HeartbeatItem {
 
 // The first item of a connection, from who connected; and the answer, from who accepted.
 struct HelloItem {
-  uint8_t lane = 0;  // port::Lane
+  uint8_t channel = 0;  // port::Channel
   uint8_t version_low = peer_version;
   uint8_t version_high = peer_version;
   uint64_t bootstrap = 0;  // digest of what the cluster was bootstrapped from
 };
 struct HelloAckItem {
-  uint8_t lane = 0;
+  uint8_t channel = 0;
   uint8_t version = peer_version;  // what both will speak
   int32_t status = 0;              // WRONG_CLUSTER, VERSION_MISMATCH, WRONG_INCARNATION, ...
   uint64_t bootstrap = 0;

@@ -47,8 +47,8 @@ struct bop_machine {
 
   int32_t begin(Job job) {
     ++table.pending;
-    const bop_lane lane = job.command ? BOP_LANE_WRITES : BOP_LANE_READS;
-    host.offload(host.context, lane, work, done, new Job(std::move(job)));
+    const bop_work_queue channel = job.command ? BOP_WORK_WRITES : BOP_WORK_READS;
+    host.offload(host.context, channel, work, done, new Job(std::move(job)));
     return BOP_PENDING;
   }
   void finish(const Job& job) {

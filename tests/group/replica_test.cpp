@@ -114,7 +114,7 @@ class Client final : public port::Completion {
 
 class NoOffload final : public machine::Offload {
  public:
-  void submit(Lane, std::function<void()>, std::function<void()>) override { FAIL(); }
+  void submit(WorkQueue, std::function<void()>, std::function<void()>) override { FAIL(); }
 };
 
 }  // namespace

@@ -338,15 +338,15 @@ TEST_F(DriverTest, jobs_run_on_their_lane_and_none_after_the_machine_closed) {
   struct Job {
     int worked = 0, done = 0;
   } job;
-  const auto offload = [&](bop_lane lane) {
+  const auto offload = [&](bop_work_queue queue) {
     script_.host->offload(
-        script_.host->context, lane, [](void* argument) { ++static_cast<Job*>(argument)->worked; },
+        script_.host->context, queue, [](void* argument) { ++static_cast<Job*>(argument)->worked; },
         [](void* argument) { ++static_cast<Job*>(argument)->done; }, &job);
   };
-  offload(BOP_LANE_WRITES);
-  offload(BOP_LANE_READS);
-  EXPECT_EQ(offload_.waiting(Offload::Lane::reads), 1u);
-  EXPECT_TRUE(offload_.step(Offload::Lane::reads));
+  offload(BOP_WORK_WRITES);
+  offload(BOP_WORK_READS);
+  EXPECT_EQ(offload_.waiting(Offload::WorkQueue::reads), 1u);
+  EXPECT_TRUE(offload_.step(Offload::WorkQueue::reads));
   EXPECT_EQ(job.worked, 1);
   EXPECT_EQ(job.done, 0);
   driver_.reset();

@@ -12,7 +12,7 @@
 namespace bop::machine::kv::test {
 namespace {
 
-using Lane = Offload::Lane;
+using WorkQueue = Offload::WorkQueue;
 
 Settings small_settings() {
   Settings settings;
@@ -67,7 +67,7 @@ TEST_F(KvFold, durable_rises_only_after_the_sync) {
   replica_.run({put("k", "v")});
   replica_.settle();
   replica_.driver().sync();
-  while (stored() == 0) ASSERT_TRUE(replica_.offload->step(Lane::writes));
+  while (stored() == 0) ASSERT_TRUE(replica_.offload->step(WorkQueue::writes));
   EXPECT_EQ(replica_.driver().durable().index, 0u);
   EXPECT_TRUE(replica_.driver().syncing());
   replica_.finish();
@@ -95,7 +95,7 @@ TEST_F(KvFold, a_sync_asked_for_during_a_fold_covers_what_came_after) {
   replica_.run({put("a", "1")});
   replica_.settle();
   replica_.driver().sync();
-  replica_.offload->step(Lane::writes);
+  replica_.offload->step(WorkQueue::writes);
   replica_.run({put("b", "2")});
   replica_.settle();
   replica_.driver().sync();
@@ -143,9 +143,9 @@ TEST_F(KvFold, a_batch_reads_what_it_must_know_at_once) {
     entries.push_back({11 + i, 1, command({erase("fill" + std::to_string(i))})});
   replica_.apply(entries);
   EXPECT_TRUE(replica_.driver().applying());
-  EXPECT_EQ(replica_.offload->waiting(Lane::reads), 1u);
-  replica_.offload->step(Lane::reads);
-  replica_.offload->step(Lane::reads);
+  EXPECT_EQ(replica_.offload->waiting(WorkQueue::reads), 1u);
+  replica_.offload->step(WorkQueue::reads);
+  replica_.offload->step(WorkQueue::reads);
   EXPECT_FALSE(replica_.driver().applying());
   for (uint64_t i = 0; i < 10; ++i)
     EXPECT_TRUE(read_answer(replica_.replies.at(11 + i).body).items.at(0).present);
@@ -157,9 +157,9 @@ TEST_F(KvFold, questions_that_miss_gather_while_one_read_is_under_way) {
   replica_.crash();
   ASSERT_TRUE(replica_.open());
   for (int i = 0; i < 10; ++i) replica_.ask_later(get({"fill" + std::to_string(i)}));
-  EXPECT_EQ(replica_.offload->waiting(Lane::reads), 1u);
+  EXPECT_EQ(replica_.offload->waiting(WorkQueue::reads), 1u);
   int jobs = 0;
-  while (replica_.offload->step(Lane::reads)) ++jobs;
+  while (replica_.offload->step(WorkQueue::reads)) ++jobs;
   EXPECT_EQ(jobs, 4) << "the first question's work and done, and those of all others";
   EXPECT_EQ(replica_.answers.size(), 10u);
 }
@@ -174,7 +174,7 @@ TEST_F(KvFold, a_read_that_was_asked_before_a_freeze_sees_the_state_of_then) {
   replica_.apply({{2, 1, command({put("k", "new"), put("l", "new")})}});
   replica_.settle();
   replica_.driver().sync();
-  while (replica_.offload->step(Lane::writes)) {
+  while (replica_.offload->step(WorkQueue::writes)) {
   }
   EXPECT_EQ(stored(), 1u) << "the fold waits for the read";
   replica_.finish();
@@ -301,7 +301,7 @@ TEST_F(KvFold, a_store_without_space_is_asked_again_until_it_has_some) {
   };
   replica_.settle();
   replica_.driver().sync();
-  while (left > 0) replica_.offload->step(Lane::writes);
+  while (left > 0) replica_.offload->step(WorkQueue::writes);
   EXPECT_EQ(replica_.answers.at(replica_.ask_later(get({"k"}))).status, BOP_OK);
   EXPECT_EQ(replica_.driver().durable().index, 0u);
   replica_.finish();
@@ -343,7 +343,7 @@ TEST_F(KvFold, the_hash_of_the_last_entry_is_ready_soon_after_somebody_asked) {
 TEST_F(KvFold, a_load_that_nobody_asks_about_reads_nothing_from_the_store) {
   for (uint64_t index = 1; index <= 100; ++index)
     replica_.apply({{index, 1, command({put("k" + std::to_string(index), "v")})}});
-  EXPECT_FALSE(replica_.offload->step(Lane::reads));
+  EXPECT_FALSE(replica_.offload->step(WorkQueue::reads));
 }
 
 TEST_F(KvFold, a_hash_under_load_costs_a_bounded_number_of_reads_and_a_quiet_one_all_it_takes) {
@@ -389,7 +389,7 @@ TEST_F(KvFold, a_count_under_load_waits_for_nothing_but_its_own_keys) {
   const uint64_t token = replica.ask_later(count());
   while (!replica.answers.contains(token)) {
     apply(++index);
-    ASSERT_TRUE(replica.offload->step(Lane::reads));
+    ASSERT_TRUE(replica.offload->step(WorkQueue::reads));
   }
   const CountAnswer answer = read_count(replica.answers.at(token).body);
   EXPECT_EQ(answer.index, 700u);
@@ -434,7 +434,8 @@ TEST(KvDoor, a_machine_closed_in_the_midst_of_everything_frees_what_it_started) 
     replica.ask_later(get({"m"}));
     replica.ask_later(range("", "", 10));
     replica.ask_later(count());
-    for (int i = 0; i < steps; ++i) replica.offload->step(i % 2 == 0 ? Lane::reads : Lane::writes);
+    for (int i = 0; i < steps; ++i)
+      replica.offload->step(i % 2 == 0 ? WorkQueue::reads : WorkQueue::writes);
     replica.crash();
   }
 }

@@ -60,7 +60,7 @@ class CatchingTable {
 
 class Replica final : public DriverEvents {
  public:
-  using Lane = Offload::Lane;
+  using WorkQueue = Offload::WorkQueue;
 
   explicit Replica(StoreFactory stores, const Settings& settings = {}, std::string directory = {})
       : table_(std::move(stores), settings), directory_(std::move(directory)) {}

@@ -321,7 +321,7 @@ TEST_P(Kv, applying_waits_while_a_range_needs_several_rounds) {
   for (int steps = 0; !answered; ++steps) {
     run({put(key(0), "v"), put(key(8999), "v")});
     const uint64_t token = replica_.ask_later(range("", "", 9500, BOP_KV_KEYS_ONLY));
-    for (int step = 0; step < steps; ++step) replica_.offload->step(Replica::Lane::reads);
+    for (int step = 0; step < steps; ++step) replica_.offload->step(Replica::WorkQueue::reads);
     answered = replica_.answers.contains(token);
     run({erase(key(0)), erase(key(8999))});
     const size_t found = read_range(replica_.answers.at(token).body).records.size();

@@ -26,7 +26,7 @@ struct WalkOptions {
 template <class Source>
 class BasicWalk {
  public:
-  using Lane = Offload::Lane;
+  using WorkQueue = Offload::WorkQueue;
 
   // `power` is called after each crash: what a loss of power does to the store.
   BasicWalk(const WalkOptions& options, Replica& replica, std::function<void()> lose_power)
@@ -80,7 +80,7 @@ class BasicWalk {
     // Some walks have slow reads, some slow folds.
     constexpr uint64_t reads_in_16[] = {8, 1, 15};
     const bool reads = random_.chance(reads_in_16[options_.seed % 3], 16);
-    replica_.offload->step(reads ? Lane::reads : Lane::writes);
+    replica_.offload->step(reads ? WorkQueue::reads : WorkQueue::writes);
     check();
   }
 
@@ -228,7 +228,8 @@ class BasicWalk {
       replica_.apply(std::move(batch));
       batch.clear();
       while (replica_.driver().applying())
-        if (!replica_.offload->step(Lane::reads) && !replica_.offload->step(Lane::writes)) break;
+        if (!replica_.offload->step(WorkQueue::reads) && !replica_.offload->step(WorkQueue::writes))
+          break;
       check();
     }
   }

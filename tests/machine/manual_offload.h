@@ -1,4 +1,4 @@
-// Workers that run when a test says so: each step is one work or one done, of the lane it names, so
+// Workers that run when a test says so: each step is one work or one done, of the queue it names, so
 // that a test can stop between any two.
 #pragma once
 
@@ -12,17 +12,17 @@ namespace bop::machine {
 
 class ManualOffload final : public Offload {
  public:
-  void submit(Lane lane, std::function<void()> work, std::function<void()> done) override {
-    lanes_[static_cast<size_t>(lane)].jobs.push_back({std::move(work), std::move(done)});
+  void submit(WorkQueue queue, std::function<void()> work, std::function<void()> done) override {
+    lanes_[static_cast<size_t>(queue)].jobs.push_back({std::move(work), std::move(done)});
   }
 
-  size_t waiting(Lane lane) const { return lanes_[static_cast<size_t>(lane)].jobs.size(); }
+  size_t waiting(WorkQueue queue) const { return lanes_[static_cast<size_t>(queue)].jobs.size(); }
   bool idle() const { return lanes_[0].jobs.empty() && lanes_[1].jobs.empty(); }
 
-  // The next step of a lane: the work of its first job, or the done of the one that worked.
+  // The next step of a queue: the work of its first job, or the done of the one that worked.
   // False: there is none.
-  bool step(Lane lane) {
-    State& state = lanes_[static_cast<size_t>(lane)];
+  bool step(WorkQueue queue) {
+    State& state = lanes_[static_cast<size_t>(queue)];
     if (state.jobs.empty()) return false;
     if (!state.worked) {
       state.worked = true;
@@ -36,7 +36,7 @@ class ManualOffload final : public Offload {
     return true;
   }
   void run() {
-    while (step(Lane::reads) || step(Lane::writes)) {
+    while (step(WorkQueue::reads) || step(WorkQueue::writes)) {
     }
   }
 

@@ -1,4 +1,4 @@
-// Real worker threads: what a lane's job does runs there, its done when the test drains.
+// Real worker threads: what a queue's job does runs there, its done when the test drains.
 #pragma once
 
 #include <array>
@@ -26,10 +26,10 @@ class ThreadedOffload final : public Offload {
     for (Worker& worker : workers_) worker.thread.join();
   }
 
-  void submit(Lane lane, std::function<void()> work, std::function<void()> done) override {
+  void submit(WorkQueue queue, std::function<void()> work, std::function<void()> done) override {
     {
       std::lock_guard lock(mutex_);
-      workers_[static_cast<size_t>(lane)].jobs.push_back({std::move(work), std::move(done)});
+      workers_[static_cast<size_t>(queue)].jobs.push_back({std::move(work), std::move(done)});
       ++open_;
     }
     changed_.notify_all();

@@ -21,7 +21,7 @@
 namespace bop::tests {
 namespace {
 
-using port::Lane;
+using port::Channel;
 
 constexpr uint32_t magic = 0x54534554;
 
@@ -34,48 +34,48 @@ mem::Buffer make_frame(Bytes body) {
   return mem::Buffer::copy(bytes);
 }
 
-// Hello and answer: kind, cluster, node, lane, incarnation; a refusal has a status.
+// Hello and answer: kind, cluster, node, channel, incarnation; a refusal has a status.
 class Handshake final : public net::PeerHandshake {
  public:
   Handshake(NodeId self, uint64_t cluster, uint64_t incarnation)
       : self_(self), cluster_(cluster), incarnation_(incarnation) {}
 
-  mem::Buffer hello(NodeId, Lane lane) override { return write(1, lane, BOP_OK); }
+  mem::Buffer hello(NodeId, Channel channel) override { return write(1, channel, BOP_OK); }
 
   Greeting judge_hello(const mem::Buffer& frame) override {
     Greeting greeting;
-    greeting.verdict = read(frame, 1, greeting.from, greeting.lane);
+    greeting.verdict = read(frame, 1, greeting.from, greeting.channel);
     greeting.answer =
-        write(2, greeting.lane, greeting.verdict ? BOP_OK : greeting.verdict.error().code);
+        write(2, greeting.channel, greeting.verdict ? BOP_OK : greeting.verdict.error().code);
     return greeting;
   }
 
-  Status judge_answer(NodeId from, Lane lane, const mem::Buffer& frame) override {
+  Status judge_answer(NodeId from, Channel channel, const mem::Buffer& frame) override {
     NodeId node = 0;
-    Lane answered = Lane::control;
+    Channel answered = Channel::control;
     BOP_TRY(read(frame, 2, node, answered));
-    if (node != from || answered != lane) return fail(BOP_E_PROTOCOL, "another's answer");
+    if (node != from || answered != channel) return fail(BOP_E_PROTOCOL, "another's answer");
     return {};
   }
 
   std::map<NodeId, uint64_t> known_incarnations;
 
  private:
-  mem::Buffer write(uint8_t kind, Lane lane, bop_status status) {
+  mem::Buffer write(uint8_t kind, Channel channel, bop_status status) {
     std::vector<uint8_t> body;
     Writer writer(body);
     writer.u8(kind);
-    writer.u8(static_cast<uint8_t>(lane));
+    writer.u8(static_cast<uint8_t>(channel));
     writer.put(static_cast<int32_t>(status));
     writer.u64(cluster_);
     writer.u64(self_);
     writer.u64(incarnation_);
     return make_frame(body);
   }
-  Status read(const mem::Buffer& frame, uint8_t kind, NodeId& node, Lane& lane) {
+  Status read(const mem::Buffer& frame, uint8_t kind, NodeId& node, Channel& channel) {
     Reader reader(frame.bytes().subspan(8));
     const bool good = reader.u8() == kind;
-    lane = static_cast<Lane>(reader.u8() & 1);
+    channel = static_cast<Channel>(reader.u8() & 1);
     const auto status = static_cast<bop_status>(reader.read<int32_t>());
     const uint64_t cluster = reader.u64();
     node = reader.u64();
@@ -124,18 +124,20 @@ struct Node final : port::TransportReceiver {
   }
   void stop() { transport.reset(); }
 
-  bool send(NodeId to, Lane lane, std::string_view body) {
+  bool send(NodeId to, Channel channel, std::string_view body) {
     const mem::Buffer parts[] = {make_frame(as_bytes(body))};
-    return transport->send(to, lane, parts);
+    return transport->send(to, channel, parts);
   }
   bool up(NodeId node) {
-    return transport->up(node, Lane::control) && transport->up(node, Lane::bulk);
+    return transport->up(node, Channel::control) && transport->up(node, Channel::bulk);
   }
 
   void on_frame(NodeId from, mem::Buffer frame) override {
     got.push_back({from, std::string(as_text(frame.bytes().subspan(8)))});
   }
-  void on_lane(NodeId node, Lane lane, bool up) override { lanes.emplace_back(node, lane, up); }
+  void on_channel(NodeId node, Channel channel, bool up) override {
+    channels.emplace_back(node, channel, up);
+  }
 
   const NodeId id;
   net::Streams streams;
@@ -144,7 +146,7 @@ struct Node final : port::TransportReceiver {
   net::PeerOptions options;
   std::unique_ptr<net::PeerTransport> transport;
   std::vector<Got> got;
-  std::vector<std::tuple<NodeId, Lane, bool>> lanes;
+  std::vector<std::tuple<NodeId, Channel, bool>> channels;
 };
 
 class PeerTransport : public testing::Test {
@@ -189,10 +191,10 @@ TEST_F(PeerTransport, three_nodes_connect_on_both_lanes_and_say_so) {
       if (node == other) continue;
       ASSERT_TRUE(run_until([&] { return node->up(other->id); }));
     }
-    EXPECT_EQ(node->lanes.size(), 4u);
-    for (const auto& [peer, lane, up] : node->lanes) EXPECT_TRUE(up) << peer;
+    EXPECT_EQ(node->channels.size(), 4u);
+    for (const auto& [peer, channel, up] : node->channels) EXPECT_TRUE(up) << peer;
   }
-  // One connection a lane and pair, used both ways.
+  // One connection a channel and pair, used both ways.
   EXPECT_EQ(nodes[0]->streams.open_connections(), 4u);
 }
 
@@ -204,8 +206,8 @@ TEST_F(PeerTransport, frames_of_every_size_arrive_whole_and_in_order_both_ways) 
   std::vector<std::string> sent;
   for (int i = 0; i < 300; ++i) {
     sent.emplace_back(random.below(i % 10 == 0 ? 700'000 : 3000), static_cast<char>('a' + i % 26));
-    ASSERT_TRUE(run_until([&] { return a.send(2, Lane::bulk, sent.back()); }));
-    ASSERT_TRUE(run_until([&] { return b.send(1, Lane::bulk, sent.back()); }));
+    ASSERT_TRUE(run_until([&] { return a.send(2, Channel::bulk, sent.back()); }));
+    ASSERT_TRUE(run_until([&] { return b.send(1, Channel::bulk, sent.back()); }));
   }
   for (Node* node : {&a, &b}) {
     ASSERT_TRUE(run_until([&] { return node->got.size() == sent.size(); }));
@@ -228,7 +230,7 @@ TEST_F(PeerTransport, a_frame_is_the_concatenation_of_its_parts) {
   const mem::Buffer frame = make_frame(as_bytes(body));
   const mem::Buffer parts[] = {frame.slice(0, 3), frame.slice(3, 100), frame.slice(103, 4000),
                                frame.slice(4103, frame.size() - 4103)};
-  EXPECT_TRUE(a.transport->send(2, Lane::control, parts));
+  EXPECT_TRUE(a.transport->send(2, Channel::control, parts));
   ASSERT_TRUE(run_until([&] { return b.got.size() == 1; }));
   EXPECT_TRUE(b.got[0].body == body);
 }
@@ -238,9 +240,9 @@ TEST_F(PeerTransport, frames_for_a_lane_that_is_down_are_dropped_and_told) {
   add(2);
   introduce();
   a.start();
-  EXPECT_FALSE(a.send(2, Lane::control, "lost"));
+  EXPECT_FALSE(a.send(2, Channel::control, "lost"));
   EXPECT_EQ(a.transport->counters().dropped_frames.value(), 1u);
-  EXPECT_EQ(a.transport->queued_bytes(2, Lane::control), 0u);
+  EXPECT_EQ(a.transport->queued_bytes(2, Channel::control), 0u);
 }
 
 TEST_F(PeerTransport, a_full_queue_drops_frames_and_leaves_the_other_lane_alone) {
@@ -260,17 +262,17 @@ TEST_F(PeerTransport, a_full_queue_drops_frames_and_leaves_the_other_lane_alone)
   const std::string body(100'000, 'x');
   size_t accepted = 0, refused = 0;
   ASSERT_TRUE(run_until([&] {
-    ++(a.send(2, Lane::bulk, body) ? accepted : refused);
+    ++(a.send(2, Channel::bulk, body) ? accepted : refused);
     return refused == 10;
   }));
-  EXPECT_LE(a.transport->queued_bytes(2, Lane::bulk), 1'000'000u);
-  EXPECT_TRUE(a.send(2, Lane::control, "heartbeat"));
+  EXPECT_LE(a.transport->queued_bytes(2, Channel::bulk), 1'000'000u);
+  EXPECT_TRUE(a.send(2, Channel::control, "heartbeat"));
   // What was accepted arrives.
   ASSERT_TRUE(run_until([&] {
     asleep.run_turn(asleep.now());
     return b.got.size() == accepted + 1;
   }));
-  EXPECT_TRUE(a.send(2, Lane::bulk, body));
+  EXPECT_TRUE(a.send(2, Channel::bulk, body));
   nodes.clear();
 }
 
@@ -283,13 +285,13 @@ TEST_F(PeerTransport, lanes_that_break_come_again) {
     EXPECT_FALSE((round % 2 ? a : b).up(round % 2 ? 2 : 1));
   }
   ASSERT_TRUE(run_until([&] { return a.up(2) && b.up(1); }));
-  EXPECT_TRUE(a.send(2, Lane::control, "still here"));
+  EXPECT_TRUE(a.send(2, Channel::control, "still here"));
   EXPECT_TRUE(run_until([&] { return b.got.size() == 1; }));
-  // Each lane went up and down in turn.
-  for (Lane lane : {Lane::control, Lane::bulk}) {
+  // Each channel went up and down in turn.
+  for (Channel channel : {Channel::control, Channel::bulk}) {
     bool expected = true;
-    for (const auto& [peer, which, up] : a.lanes) {
-      if (which != lane) continue;
+    for (const auto& [peer, which, up] : a.channels) {
+      if (which != channel) continue;
       EXPECT_EQ(up, expected);
       expected = !expected;
     }
@@ -321,8 +323,8 @@ TEST_F(PeerTransport, a_silent_peer_is_cut_off_and_found_again_when_it_wakes) {
   a.start();
   b.start();
   auto beat = [&] {
-    a.send(2, Lane::control, "beat");
-    b.send(1, Lane::control, "beat");
+    a.send(2, Channel::control, "beat");
+    b.send(1, Channel::control, "beat");
     asleep.run_turn(asleep.now());
   };
   ASSERT_TRUE(run_until([&] {
@@ -365,7 +367,7 @@ TEST_F(PeerTransport, a_peer_that_hangs_up_is_called_less_and_less_often_but_not
   a.options.peers.push_back({2, (*peer)->address()});
   const Instant start = loop.now();
   a.start();
-  // Of so many calls on two lanes, one lane made more than `waits`.
+  // Of so many calls on two channels, one channel made more than `waits`.
   ASSERT_TRUE(run_until([&] { return calls > 2 * waits; }));
   EXPECT_GE(loop.now() - start, least);
 }
@@ -408,7 +410,7 @@ TEST_F(PeerTransport, a_refused_peer_says_once_that_its_lane_went_down) {
   size_t count = 0;  // of what b says
   for (std::string line; std::getline(said, line);)
     count += line.find("node 1 ") != line.npos && line.find("down") != line.npos ? 1 : 0;
-  EXPECT_EQ(count, 2u) << said.str();  // lanes
+  EXPECT_EQ(count, 2u) << said.str();  // channels
 }
 
 TEST_F(PeerTransport, one_that_is_to_be_called_may_not_call) {
@@ -419,7 +421,7 @@ TEST_F(PeerTransport, one_that_is_to_be_called_may_not_call) {
   for (NodeId liar : {NodeId(2), NodeId(1), NodeId(77)}) {
     Handshake handshake(liar, 1, 1);
     PlainClient client(a.transport->address());
-    client.send_some(as_text(handshake.hello(1, Lane::control).bytes()));
+    client.send_some(as_text(handshake.hello(1, Channel::control).bytes()));
     EXPECT_TRUE(run_until([&] {
       EXPECT_EQ(client.receive_some(), "");
       return client.ended();
@@ -436,17 +438,17 @@ TEST_F(PeerTransport, a_new_hello_replaces_the_connection_of_its_lane) {
   (void)a;
   Handshake handshake(1, 1, 1);
   PlainClient first(b.transport->address()), second(b.transport->address());
-  first.send_some(as_text(handshake.hello(2, Lane::bulk).bytes()));
-  ASSERT_TRUE(run_until([&] { return b.transport->up(1, Lane::bulk); }));
-  second.send_some(as_text(handshake.hello(2, Lane::bulk).bytes()));
+  first.send_some(as_text(handshake.hello(2, Channel::bulk).bytes()));
+  ASSERT_TRUE(run_until([&] { return b.transport->up(1, Channel::bulk); }));
+  second.send_some(as_text(handshake.hello(2, Channel::bulk).bytes()));
   EXPECT_TRUE(run_until([&] {
     first.receive_some();
     return first.ended();
   }));
-  EXPECT_TRUE(b.transport->up(1, Lane::bulk));
+  EXPECT_TRUE(b.transport->up(1, Channel::bulk));
   second.send_some(as_text(make_frame(as_bytes("hello")).bytes()));
   EXPECT_TRUE(run_until([&] { return b.got.size() == 1; }));
-  EXPECT_EQ(b.lanes.size(), 3u);  // up, down, up
+  EXPECT_EQ(b.channels.size(), 3u);  // up, down, up
 }
 
 TEST_F(PeerTransport, a_peer_that_sends_what_is_no_frame_loses_its_lane) {
@@ -458,15 +460,15 @@ TEST_F(PeerTransport, a_peer_that_sends_what_is_no_frame_loses_its_lane) {
   for (const std::string& bad : {huge, tiny, alien}) {
     Handshake handshake(1, 1, 1);
     PlainClient client(b.transport->address());
-    client.send_some(as_text(handshake.hello(2, Lane::control).bytes()));
-    ASSERT_TRUE(run_until([&] { return b.transport->up(1, Lane::control); }));
+    client.send_some(as_text(handshake.hello(2, Channel::control).bytes()));
+    ASSERT_TRUE(run_until([&] { return b.transport->up(1, Channel::control); }));
     client.send_some(as_text(make_frame(as_bytes("good")).bytes()));
     client.send_some(bad);
     EXPECT_TRUE(run_until([&] {
       client.receive_some();
       return client.ended();
     }));
-    EXPECT_FALSE(b.transport->up(1, Lane::control));
+    EXPECT_FALSE(b.transport->up(1, Channel::control));
   }
   EXPECT_EQ(b.got.size(), 3u);
 }

@@ -146,8 +146,8 @@ class Member final : public port::Transport {
 
   // port::Transport, on the first seat's thread.
   void set_receiver(port::TransportReceiver* receiver) override { receiver_ = receiver; }
-  bool send(NodeId to, port::Lane lane, std::span<const mem::Buffer> parts) override;
-  uint64_t queued_bytes(NodeId, port::Lane) const override { return 0; }
+  bool send(NodeId to, port::Channel channel, std::span<const mem::Buffer> parts) override;
+  uint64_t queued_bytes(NodeId, port::Channel) const override { return 0; }
 
  private:
   struct Bench {
@@ -244,8 +244,8 @@ inline void Member::start() {
   loop(0).post([&] {
     node_->start();
     for (NodeId peer = 1; peer <= cluster_.size(); ++peer)
-      for (const port::Lane lane : {port::Lane::control, port::Lane::bulk})
-        if (peer != options_.self) receiver_->on_lane(peer, lane, true);
+      for (const port::Channel channel : {port::Channel::control, port::Channel::bulk})
+        if (peer != options_.self) receiver_->on_channel(peer, channel, true);
     started.set_value();
   });
   started.get_future().wait();  // what is posted from now on comes after it, on every seat
@@ -281,7 +281,7 @@ inline NodeStatus Member::status(uint32_t seat) {
   return given.get_future().get();
 }
 
-inline bool Member::send(NodeId to, port::Lane, std::span<const mem::Buffer> parts) {
+inline bool Member::send(NodeId to, port::Channel, std::span<const mem::Buffer> parts) {
   std::vector<uint8_t> frame;
   for (const mem::Buffer& part : parts)
     frame.insert(frame.end(), part.data(), part.data() + part.size());

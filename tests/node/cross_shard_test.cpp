@@ -333,17 +333,17 @@ class ByHand : public ::testing::Test {
   // What the connections were given.
   struct Sent final : port::Transport {
     void set_receiver(port::TransportReceiver*) override {}
-    bool send(NodeId to, port::Lane lane, std::span<const mem::Buffer> parts) override {
-      Frame frame{to, lane, {}};
+    bool send(NodeId to, port::Channel channel, std::span<const mem::Buffer> parts) override {
+      Frame frame{to, channel, {}};
       for (const mem::Buffer& part : parts)
         frame.bytes.append(part.data(), part.data() + part.size());
       frames.push_back(std::move(frame));
       return true;
     }
-    uint64_t queued_bytes(NodeId, port::Lane) const override { return 0; }
+    uint64_t queued_bytes(NodeId, port::Channel) const override { return 0; }
     struct Frame {
       NodeId to;
-      port::Lane lane;
+      port::Channel channel;
       std::string bytes;
     };
     std::vector<Frame> frames;
@@ -396,9 +396,9 @@ TEST_F(ByHand, frames_to_peers_cross_whole_and_in_order) {
   CrossShardTransport transport(*node_, 1);
   for (int i = 0; i < 4; ++i) {
     const mem::Buffer parts[] = {buffer("frame "), buffer(std::to_string(i))};
-    EXPECT_TRUE(transport.send(2 + i % 2, port::Lane(i / 2), parts));
+    EXPECT_TRUE(transport.send(2 + i % 2, port::Channel(i / 2), parts));
   }
-  EXPECT_EQ(transport.queued_bytes(2, port::Lane::bulk), 28u);
+  EXPECT_EQ(transport.queued_bytes(2, port::Channel::bulk), 28u);
   loops_[0].run_turn(0);
   EXPECT_TRUE(sent_.frames.empty());  // one batch, at the end of a turn
   loops_[1].run_turn(0);
@@ -406,28 +406,28 @@ TEST_F(ByHand, frames_to_peers_cross_whole_and_in_order) {
   ASSERT_EQ(sent_.frames.size(), 4u);
   for (int i = 0; i < 4; ++i) {
     EXPECT_EQ(sent_.frames[i].to, 2u + i % 2);
-    EXPECT_EQ(sent_.frames[i].lane, port::Lane(i / 2));
+    EXPECT_EQ(sent_.frames[i].channel, port::Channel(i / 2));
     EXPECT_EQ(sent_.frames[i].bytes, "frame " + std::to_string(i));
   }
-  EXPECT_EQ(transport.queued_bytes(2, port::Lane::bulk), 0u);
+  EXPECT_EQ(transport.queued_bytes(2, port::Channel::bulk), 0u);
 }
 
 TEST_F(ByHand, while_the_first_shard_stands_still_frames_to_peers_take_bounded_memory) {
   CrossShardTransport transport(*node_, 1);
   const mem::Buffer mebibyte = buffer(std::string(1 << 20, 'x'));
   uint64_t taken = 0;
-  while (transport.send(2, port::Lane::bulk, {&mebibyte, 1}) && taken < 1000) {
+  while (transport.send(2, port::Channel::bulk, {&mebibyte, 1}) && taken < 1000) {
     ++taken;
     loops_[1].run_turn(0);
   }
   const uint64_t most = ShardOptions().peer_queue_bytes / 2;
   EXPECT_EQ(taken, (most >> 20) + 1);
-  EXPECT_GT(transport.queued_bytes(2, port::Lane::bulk), most);
+  EXPECT_GT(transport.queued_bytes(2, port::Channel::bulk), most);
   EXPECT_TRUE(sent_.frames.empty());
   loops_[0].run_turn(0);
   EXPECT_EQ(sent_.frames.size(), taken);
-  EXPECT_EQ(transport.queued_bytes(2, port::Lane::bulk), 0u);
-  EXPECT_TRUE(transport.send(2, port::Lane::bulk, {&mebibyte, 1}));
+  EXPECT_EQ(transport.queued_bytes(2, port::Channel::bulk), 0u);
+  EXPECT_TRUE(transport.send(2, port::Channel::bulk, {&mebibyte, 1}));
 }
 
 TEST_F(ByHand, while_another_shard_stands_still_frames_for_it_take_bounded_memory) {
@@ -435,8 +435,8 @@ TEST_F(ByHand, while_another_shard_stands_still_frames_for_it_take_bounded_memor
   node_->open([&](const Status& status) { opened = status.has_value(); });
   turn_until([&] { return opened; });
   node_->start();
-  node_->on_lane(2, port::Lane::control, true);
-  node_->on_lane(2, port::Lane::bulk, true);
+  node_->on_channel(2, port::Channel::control, true);
+  node_->on_channel(2, port::Channel::bulk, true);
   for (int i = 0; i < 10; ++i) turn();
 
   // What node 2 forwards to the second shard, which does not lead and says so for each.

@@ -153,7 +153,7 @@ TEST(PeerFrame, carries_every_kind_of_item_in_order) {
   ASSERT_EQ(decoded->items.size(), 6u);
 
   const auto& hello = std::get<HelloItem>(decoded->items[0]);
-  EXPECT_EQ(hello.lane, 1);
+  EXPECT_EQ(hello.channel, 1);
   EXPECT_EQ(hello.version_low, 1);
   EXPECT_EQ(hello.version_high, 2);
   EXPECT_EQ(hello.bootstrap, 77u);

@@ -278,13 +278,13 @@ struct ItemFields {
   }
   json operator()(const HelloItem& item) const {
     return {{"item", "hello"},
-            {"lane", item.lane},
+            {"channel", item.channel},
             {"version_low", item.version_low},
             {"version_high", item.version_high},
             {"bootstrap", item.bootstrap}};
   }
   json operator()(const HelloAckItem& item) const {
-    return {{"item", "hello_ack"},   {"lane", item.lane},           {"version", item.version},
+    return {{"item", "hello_ack"},   {"channel", item.channel},     {"version", item.version},
             {"status", item.status}, {"bootstrap", item.bootstrap}, {"detail", item.detail}};
   }
 };
@@ -348,11 +348,11 @@ bool add_item(PeerFrameWriter& writer, const json& fields) {
                                     fields.at("echo_held_ns"), fields.at("healthy_shards")});
   }
   if (kind == "hello") {
-    return writer.add(HelloItem{fields.at("lane"), fields.at("version_low"),
+    return writer.add(HelloItem{fields.at("channel"), fields.at("version_low"),
                                 fields.at("version_high"), fields.at("bootstrap")});
   }
   EXPECT_EQ(kind, "hello_ack");
-  return writer.add(HelloAckItem{fields.at("lane"), fields.at("version"), fields.at("status"),
+  return writer.add(HelloAckItem{fields.at("channel"), fields.at("version"), fields.at("status"),
                                  fields.at("bootstrap"), text_at(fields, "detail")});
 }
 

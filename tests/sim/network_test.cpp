@@ -19,11 +19,11 @@ struct SimulatedNetwork : testing::Test {
     void on_frame(NodeId from, mem::Buffer frame) override {
       frames.push_back(std::to_string(from) + ":" + std::string(as_text(frame.bytes())));
     }
-    void on_lane(NodeId node, port::Lane lane, bool up) override {
+    void on_channel(NodeId node, port::Channel channel, bool up) override {
       if (up) {
-        lanes.insert({node, lane});
+        channels.insert({node, channel});
       } else {
-        lanes.erase({node, lane});
+        channels.erase({node, channel});
         ++lost_lanes;
       }
     }
@@ -31,7 +31,7 @@ struct SimulatedNetwork : testing::Test {
     Thread thread;
     port::Transport* transport = nullptr;
     std::vector<std::string> frames;
-    std::set<std::pair<NodeId, port::Lane>> lanes;
+    std::set<std::pair<NodeId, port::Channel>> channels;
     int lost_lanes = 0;
   };
 
@@ -53,9 +53,10 @@ struct SimulatedNetwork : testing::Test {
     node.transport->set_receiver(&node);
   }
   void run(Duration time) { scheduler.run_until(scheduler.now() + time); }
-  bool send(Node& from, NodeId to, std::string_view text, port::Lane lane = port::Lane::control) {
+  bool send(Node& from, NodeId to, std::string_view text,
+            port::Channel channel = port::Channel::control) {
     const std::array parts{mem::Buffer::copy(as_bytes(text))};
-    return from.transport->send(to, lane, parts);
+    return from.transport->send(to, channel, parts);
   }
 
   Scheduler scheduler{1};
@@ -67,13 +68,13 @@ struct SimulatedNetwork : testing::Test {
 };
 
 TEST_F(SimulatedNetwork, connects_every_pair_of_running_nodes_on_both_lanes) {
-  for (const Node* node : {&one, &two, &three}) EXPECT_EQ(node->lanes.size(), 4u);
+  for (const Node* node : {&one, &two, &three}) EXPECT_EQ(node->channels.size(), 4u);
 }
 
 TEST_F(SimulatedNetwork, carries_a_frame_made_of_parts_to_its_receiver_alone) {
   const std::array parts{mem::Buffer::copy(as_bytes("ab")), mem::Buffer(),
                          mem::Buffer::copy(as_bytes("c"))};
-  EXPECT_TRUE(one.transport->send(2, port::Lane::bulk, parts));
+  EXPECT_TRUE(one.transport->send(2, port::Channel::bulk, parts));
   EXPECT_TRUE(two.frames.empty());
   run(1 * seconds);
   EXPECT_EQ(two.frames, std::vector<std::string>{"1:abc"});
@@ -84,12 +85,12 @@ TEST_F(SimulatedNetwork, the_receiver_has_a_copy_of_its_own) {
   mem::Buffer mine = mem::Buffer::copy(as_bytes("same bytes"));
   struct Keep : port::TransportReceiver {
     void on_frame(NodeId, mem::Buffer frame) override { kept = std::move(frame); }
-    void on_lane(NodeId, port::Lane, bool) override {}
+    void on_channel(NodeId, port::Channel, bool) override {}
     mem::Buffer kept;
   } keep;
   two.transport->set_receiver(&keep);
   const std::array parts{mine};
-  EXPECT_TRUE(one.transport->send(2, port::Lane::bulk, parts));
+  EXPECT_TRUE(one.transport->send(2, port::Channel::bulk, parts));
   run(1 * seconds);
   EXPECT_EQ(as_text(keep.kept.bytes()), "same bytes");
   EXPECT_NE(keep.kept.data(), mine.data());
@@ -147,12 +148,12 @@ TEST_F(SimulatedNetwork, a_cut_of_one_direction_leaves_the_other) {
 TEST_F(SimulatedNetwork, a_cut_that_lasts_takes_the_lanes_down_and_healing_brings_them_back) {
   network.isolate(1);
   run(10 * seconds);
-  EXPECT_TRUE(one.lanes.empty());
-  EXPECT_EQ(two.lanes.size(), 2u);
+  EXPECT_TRUE(one.channels.empty());
+  EXPECT_EQ(two.channels.size(), 2u);
   EXPECT_FALSE(send(one, 2, "x"));
   network.heal_all();
   run(1 * seconds);
-  EXPECT_EQ(one.lanes.size(), 4u);
+  EXPECT_EQ(one.channels.size(), 4u);
   EXPECT_TRUE(send(one, 2, "y"));
   run(1 * seconds);
   EXPECT_EQ(two.frames, std::vector<std::string>{"1:y"});
@@ -164,14 +165,14 @@ TEST_F(SimulatedNetwork, a_cut_healed_before_anyone_noticed_breaks_nothing) {
   network.heal_all();
   run(10 * seconds);
   EXPECT_EQ(one.lost_lanes, 0);
-  EXPECT_EQ(one.lanes.size(), 4u);
+  EXPECT_EQ(one.channels.size(), 4u);
 }
 
 TEST_F(SimulatedNetwork, peers_of_a_process_that_ended_hear_of_it_at_once) {
   one.thread.clear();
   network.end_node(1, true);
   run(1 * milliseconds);
-  EXPECT_EQ(two.lanes.size(), 2u);
+  EXPECT_EQ(two.channels.size(), 2u);
   EXPECT_FALSE(send(two, 1, "x"));
 }
 
@@ -179,22 +180,22 @@ TEST_F(SimulatedNetwork, peers_of_a_machine_without_power_notice_later) {
   one.thread.clear();
   network.end_node(1, false);
   run(100 * milliseconds);
-  EXPECT_EQ(two.lanes.size(), 4u);
+  EXPECT_EQ(two.channels.size(), 4u);
   EXPECT_TRUE(send(two, 1, "x"));
   run(10 * seconds);
-  EXPECT_EQ(two.lanes.size(), 2u);
+  EXPECT_EQ(two.channels.size(), 2u);
 }
 
 TEST_F(SimulatedNetwork, nothing_that_was_on_its_way_to_an_earlier_process_reaches_a_later_one) {
-  one.lanes.clear();
+  one.channels.clear();
   EXPECT_TRUE(send(two, 1, "x"));
   one.thread.clear();
   network.end_node(1, false);
   start(one);
-  EXPECT_TRUE(one.lanes.empty());
+  EXPECT_TRUE(one.channels.empty());
   run(10 * seconds);
   EXPECT_TRUE(one.frames.empty());
-  EXPECT_EQ(one.lanes.size(), 4u);
+  EXPECT_EQ(one.channels.size(), 4u);
   EXPECT_EQ(one.lost_lanes, 0);
   EXPECT_EQ(two.lost_lanes, 2);
 }
@@ -205,17 +206,17 @@ TEST_F(SimulatedNetwork, refuses_what_its_queue_cannot_hold_and_takes_it_when_it
   network.set_quality(1, 2, slow);
   const std::string big(3000, 'x');
   EXPECT_TRUE(send(one, 2, big));
-  EXPECT_EQ(one.transport->queued_bytes(2, port::Lane::control), 3000u);
+  EXPECT_EQ(one.transport->queued_bytes(2, port::Channel::control), 3000u);
   EXPECT_FALSE(send(one, 2, big));
-  EXPECT_TRUE(send(one, 2, big, port::Lane::bulk));
+  EXPECT_TRUE(send(one, 2, big, port::Channel::bulk));
   run(30 * milliseconds);
-  EXPECT_EQ(one.transport->queued_bytes(2, port::Lane::control), 0u);
+  EXPECT_EQ(one.transport->queued_bytes(2, port::Channel::control), 0u);
   EXPECT_TRUE(send(one, 2, big));
 }
 
 TEST_F(SimulatedNetwork, knows_no_node_that_was_not_added) {
   EXPECT_FALSE(send(one, 9, "x"));
-  EXPECT_EQ(one.transport->queued_bytes(9, port::Lane::bulk), 0u);
+  EXPECT_EQ(one.transport->queued_bytes(9, port::Channel::bulk), 0u);
 }
 
 }  // namespace

@@ -26,9 +26,9 @@ proto::PeerHeader Handshake::header_to(NodeId to) const {
   return header;
 }
 
-mem::Buffer Handshake::hello(NodeId to, port::Lane lane) {
+mem::Buffer Handshake::hello(NodeId to, port::Channel channel) {
   proto::HelloItem item;
-  item.lane = static_cast<uint8_t>(lane);
+  item.channel = static_cast<uint8_t>(channel);
   item.bootstrap = identity_.bootstrap.low;
   writer_.begin(header_to(to));
   const bool added = writer_.add(item);
@@ -36,9 +36,9 @@ mem::Buffer Handshake::hello(NodeId to, port::Lane lane) {
   return joined(writer_.finish());
 }
 
-mem::Buffer Handshake::answer(NodeId to, port::Lane lane, const Status& verdict) {
+mem::Buffer Handshake::answer(NodeId to, port::Channel channel, const Status& verdict) {
   proto::HelloAckItem item;
-  item.lane = static_cast<uint8_t>(lane);
+  item.channel = static_cast<uint8_t>(channel);
   item.bootstrap = identity_.bootstrap.low;
   if (!verdict) {
     item.status = verdict.error().code;
@@ -79,12 +79,12 @@ net::PeerHandshake::Greeting Handshake::judge_hello(const mem::Buffer& frame) {
   }
   const auto* hello =
       decoded->items.size() == 1 ? std::get_if<proto::HelloItem>(&decoded->items.front()) : nullptr;
-  if (hello == nullptr || hello->lane > static_cast<uint8_t>(port::Lane::bulk)) {
+  if (hello == nullptr || hello->channel > static_cast<uint8_t>(port::Channel::bulk)) {
     greeting.verdict = fail(BOP_E_PROTOCOL, "the first frame is no hello");
     return greeting;
   }
   greeting.from = decoded->header.from;
-  greeting.lane = static_cast<port::Lane>(hello->lane);
+  greeting.channel = static_cast<port::Channel>(hello->channel);
   if (hello->version_low > proto::peer_version || hello->version_high < proto::peer_version)
     greeting.verdict =
         fail(BOP_E_VERSION_MISMATCH, "node " + std::to_string(greeting.from) + " speaks versions " +
@@ -93,16 +93,17 @@ net::PeerHandshake::Greeting Handshake::judge_hello(const mem::Buffer& frame) {
                                          std::to_string(proto::peer_version));
   else
     greeting.verdict = judge(decoded->header, hello->bootstrap);
-  greeting.answer = answer(greeting.from, greeting.lane, greeting.verdict);
+  greeting.answer = answer(greeting.from, greeting.channel, greeting.verdict);
   return greeting;
 }
 
-Status Handshake::judge_answer(NodeId from, port::Lane lane, const mem::Buffer& frame) {
+Status Handshake::judge_answer(NodeId from, port::Channel channel, const mem::Buffer& frame) {
   BOP_TRY_ASSIGN(const proto::PeerFrame decoded, decoder_.decode(frame));
   const auto* ack = decoded.items.size() == 1
                         ? std::get_if<proto::HelloAckItem>(&decoded.items.front())
                         : nullptr;
-  if (ack == nullptr || ack->lane != static_cast<uint8_t>(lane) || decoded.header.from != from)
+  if (ack == nullptr || ack->channel != static_cast<uint8_t>(channel) ||
+      decoded.header.from != from)
     return fail(BOP_E_PROTOCOL, "the answer of node " + std::to_string(from) + " is no hello");
   if (ack->status != BOP_OK)
     return fail(static_cast<bop_status>(ack->status),

@@ -17,14 +17,14 @@ class Handshake final : public net::PeerHandshake {
   Handshake(const node::Identity& identity, node::Incarnations incarnations,
             std::function<void(const node::Incarnations&)> learned);
 
-  mem::Buffer hello(NodeId to, port::Lane lane) override;
+  mem::Buffer hello(NodeId to, port::Channel channel) override;
   Greeting judge_hello(const mem::Buffer& frame) override;
-  Status judge_answer(NodeId from, port::Lane lane, const mem::Buffer& frame) override;
+  Status judge_answer(NodeId from, port::Channel channel, const mem::Buffer& frame) override;
 
  private:
   proto::PeerHeader header_to(NodeId to) const;
   Status judge(const proto::PeerHeader& header, uint64_t bootstrap);
-  mem::Buffer answer(NodeId to, port::Lane lane, const Status& verdict);
+  mem::Buffer answer(NodeId to, port::Channel channel, const Status& verdict);
 
   const node::Identity identity_;
   node::Incarnations incarnations_;

@@ -100,8 +100,8 @@ Result<net::PeerOptions> peer_options(const Settings& settings) {
 class NoPeers final : public port::Transport {
  public:
   void set_receiver(port::TransportReceiver*) override {}
-  bool send(NodeId, port::Lane, std::span<const mem::Buffer>) override { return false; }
-  uint64_t queued_bytes(NodeId, port::Lane) const override { return 0; }
+  bool send(NodeId, port::Channel, std::span<const mem::Buffer>) override { return false; }
+  uint64_t queued_bytes(NodeId, port::Channel) const override { return 0; }
 };
 
 }  // namespace

@@ -88,7 +88,7 @@ void Kv::submit(std::unique_ptr<LayerJob> job) {
   LayerJob* given = job.get();
   layer_jobs_.push_back(std::move(job));
   host_.offload(
-      host_.context, BOP_LANE_WRITES,
+      host_.context, BOP_WORK_WRITES,
       [](void* argument) {
         auto& mine = *static_cast<LayerJob*>(argument);
         mine.status = mine.work(mine);
@@ -226,7 +226,7 @@ void Kv::stable(uint64_t index) {
 void Kv::start_sync() {
   auto job = std::make_unique<LayerJob>();
   job->work = [this](LayerJob&) { return store_->sync(); };
-  // The lane runs in order: no later fold can have come before this sync, and one that came
+  // The queue runs in order: no later fold can have come before this sync, and one that came
   // before it is in it.
   job->done = [this, through = folded_](LayerJob&) {
     durable_ = through;

@@ -37,7 +37,7 @@ class LayerChanges final : public Changes {
   const Record* current_ = nullptr;
 };
 
-// A job on the lane of long writes.
+// A job on the queue of long writes.
 struct Kv::LayerJob {
   Kv* kv = nullptr;
   std::shared_ptr<Layer> layer;

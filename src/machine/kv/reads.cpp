@@ -12,7 +12,7 @@ void Reads::start() {
   under_way_ = true;
   running_.swap(gathering_);
   host_.offload(
-      host_.context, BOP_LANE_READS, [](void* self) { static_cast<Reads*>(self)->work(); },
+      host_.context, BOP_WORK_READS, [](void* self) { static_cast<Reads*>(self)->work(); },
       [](void* self) { static_cast<Reads*>(self)->finish(); }, this);
 }
 

@@ -1,4 +1,4 @@
-// One lane to one peer, at its caller or at its called: see the states in peer_transport.h.
+// One channel to one peer, at its caller or at its called: see the states in peer_transport.h.
 #pragma once
 
 #include <memory>
@@ -13,9 +13,9 @@
 
 namespace bop::net {
 
-class PeerLane final : public StreamHandler {
+class PeerChannel final : public StreamHandler {
  public:
-  // What a lane needs of the transport it belongs to.
+  // What a channel needs of the transport it belongs to.
   struct Owner {
     Streams& streams;
     const PeerOptions& options;
@@ -25,7 +25,7 @@ class PeerLane final : public StreamHandler {
     port::TransportReceiver*& receiver;
   };
 
-  PeerLane(const Owner& owner, const PeerAddress& peer, port::Lane lane);
+  PeerChannel(const Owner& owner, const PeerAddress& peer, port::Channel channel);
 
   // Calls, if this node is the one to call.
   void start();
@@ -64,7 +64,7 @@ class PeerLane final : public StreamHandler {
 
   const Owner owner_;
   const PeerAddress peer_;
-  const port::Lane lane_;
+  const port::Channel channel_;
   State state_ = State::down;
   std::unique_ptr<Dial> dial_;
   std::unique_ptr<Connection> connection_;

@@ -1,4 +1,4 @@
-#include "net/peer_lane.h"
+#include "net/peer_channel.h"
 
 #include <fmt/format.h>
 
@@ -19,17 +19,19 @@ bool is_refusal(bop_status code) {
          code == BOP_E_WRONG_INCARNATION || code == BOP_E_PROTOCOL;
 }
 
-const char* lane_name(port::Lane lane) { return lane == port::Lane::control ? "control" : "bulk"; }
+const char* channel_name(port::Channel channel) {
+  return channel == port::Channel::control ? "control" : "bulk";
+}
 
 }  // namespace
 
-PeerLane::PeerLane(const Owner& owner, const PeerAddress& peer, port::Lane lane)
+PeerChannel::PeerChannel(const Owner& owner, const PeerAddress& peer, port::Channel channel)
     : owner_(owner),
       peer_(peer),
-      lane_(lane),
+      channel_(channel),
       timer_(owner.streams.loop().make_timer([this] { on_time(); })) {}
 
-StreamLimits PeerLane::limits(const PeerOptions& options) {
+StreamLimits PeerChannel::limits(const PeerOptions& options) {
   StreamLimits limits;
   limits.max_message_bytes = options.frames.max_bytes;
   // Frames are refused by send() before that; and two nodes must never wait for each other.
@@ -42,30 +44,30 @@ StreamLimits PeerLane::limits(const PeerOptions& options) {
   return limits;
 }
 
-uint64_t PeerLane::most_queued() const {
-  return lane_ == port::Lane::control ? owner_.options.max_queued_control_bytes
-                                      : owner_.options.max_queued_bulk_bytes;
+uint64_t PeerChannel::most_queued() const {
+  return channel_ == port::Channel::control ? owner_.options.max_queued_control_bytes
+                                            : owner_.options.max_queued_bulk_bytes;
 }
 
-std::string PeerLane::name() const {
-  return fmt::format("node {} ({}), {} lane", peer_.id, peer_.address.to_string(),
-                     lane_name(lane_));
+std::string PeerChannel::name() const {
+  return fmt::format("node {} ({}), {} channel", peer_.id, peer_.address.to_string(),
+                     channel_name(channel_));
 }
 
 // ---- calling ----
 
-void PeerLane::start() {
+void PeerChannel::start() {
   if (calls()) dial_peer();
 }
 
-void PeerLane::dial_peer() {
+void PeerChannel::dial_peer() {
   state_ = State::dialling;
   dial_ =
       dial(owner_.streams, peer_.address, limits(owner_.options), owner_.options.connect_limit,
            [this](Result<std::unique_ptr<Connection>> result) { on_dialled(std::move(result)); });
 }
 
-void PeerLane::on_dialled(Result<std::unique_ptr<Connection>> result) {
+void PeerChannel::on_dialled(Result<std::unique_ptr<Connection>> result) {
   dial_.reset();
   if (!result) {
     lose(result.error());
@@ -74,11 +76,11 @@ void PeerLane::on_dialled(Result<std::unique_ptr<Connection>> result) {
   state_ = State::greeting;
   connection_ = std::move(*result);
   connection_->start(*this);
-  connection_->append(owner_.handshake.hello(peer_.id, lane_));
+  connection_->append(owner_.handshake.hello(peer_.id, channel_));
   timer_->arm(loop().now() + owner_.options.connect_limit);
 }
 
-void PeerLane::on_time() {
+void PeerChannel::on_time() {
   if (state_ == State::waiting) {
     dial_peer();
   } else {
@@ -87,8 +89,8 @@ void PeerLane::on_time() {
   }
 }
 
-void PeerLane::on_answer(const mem::Buffer& frame) {
-  const Status verdict = owner_.handshake.judge_answer(peer_.id, lane_, frame);
+void PeerChannel::on_answer(const mem::Buffer& frame) {
+  const Status verdict = owner_.handshake.judge_answer(peer_.id, channel_, frame);
   if (verdict) {
     become_up();
   } else {
@@ -96,7 +98,7 @@ void PeerLane::on_answer(const mem::Buffer& frame) {
   }
 }
 
-void PeerLane::wait_to_retry() {
+void PeerChannel::wait_to_retry() {
   state_ = State::waiting;
   const PeerOptions& options = owner_.options;
   const Duration doubled = options.first_retry << std::min(failures_, 20u);
@@ -108,7 +110,7 @@ void PeerLane::wait_to_retry() {
 
 // ---- called ----
 
-void PeerLane::take(std::unique_ptr<Connection> connection) {
+void PeerChannel::take(std::unique_ptr<Connection> connection) {
   BOP_ASSERT(!calls());
   if (up()) lose({BOP_E_CONNECTION_LOST, "the peer connected anew"});
   connection_ = std::move(connection);
@@ -118,23 +120,23 @@ void PeerLane::take(std::unique_ptr<Connection> connection) {
 
 // ---- up and down ----
 
-void PeerLane::become_up() {
+void PeerChannel::become_up() {
   timer_->cancel();
   state_ = State::up;
   failures_ = 0;
   last_heard_ = loop().now();
   owner_.counters.connects.add();
   if (calls() || said_failure_ == BOP_OK) say_up();
-  if (owner_.receiver != nullptr) owner_.receiver->on_lane(peer_.id, lane_, true);
+  if (owner_.receiver != nullptr) owner_.receiver->on_channel(peer_.id, channel_, true);
 }
 
-void PeerLane::cut(const std::string& why) {
+void PeerChannel::cut(const std::string& why) {
   if (state_ == State::up) lose({BOP_E_CONNECTION_LOST, why});
 }
 
-void PeerLane::on_closed(const Error& reason) { lose(reason); }
+void PeerChannel::on_closed(const Error& reason) { lose(reason); }
 
-void PeerLane::lose(const Error& reason) {
+void PeerChannel::lose(const Error& reason) {
   const bool was_up = up();
   say_lost(reason);
   connection_.reset();
@@ -142,18 +144,18 @@ void PeerLane::lose(const Error& reason) {
   state_ = State::down;
   if (calls()) wait_to_retry();
   ++failures_;
-  if (was_up && owner_.receiver != nullptr) owner_.receiver->on_lane(peer_.id, lane_, false);
+  if (was_up && owner_.receiver != nullptr) owner_.receiver->on_channel(peer_.id, channel_, false);
 }
 
 // One that called may yet refuse this node and hang up, each time: after a failure it is up, in words,
 // when a frame comes.
-void PeerLane::say_up() {
+void PeerChannel::say_up() {
   said_failure_ = BOP_OK;
   say::info("{}: up", name());
 }
 
 // Once for each kind of failure until it is up again.
-void PeerLane::say_lost(const Error& reason) {
+void PeerChannel::say_lost(const Error& reason) {
   if (std::exchange(said_failure_, reason.code) == reason.code) return;
   if (is_refusal(reason.code)) {
     say::error("{}: {}", name(), reason.to_string());
@@ -164,7 +166,7 @@ void PeerLane::say_lost(const Error& reason) {
 
 // ---- frames ----
 
-bool PeerLane::send(std::span<const mem::Buffer> parts) {
+bool PeerChannel::send(std::span<const mem::Buffer> parts) {
   size_t size = 0;
   for (const mem::Buffer& part : parts) size += part.size();
   BOP_ASSERT_LE(size, owner_.options.frames.max_bytes);
@@ -178,7 +180,7 @@ bool PeerLane::send(std::span<const mem::Buffer> parts) {
   return true;
 }
 
-Consumed PeerLane::on_bytes(const mem::Buffer& bytes) {
+Consumed PeerChannel::on_bytes(const mem::Buffer& bytes) {
   last_heard_ = loop().now();
   if (up() && said_failure_ != BOP_OK) say_up();
   const PeerFrameShape& shape = owner_.options.frames;

@@ -8,14 +8,14 @@
 
 namespace bop::machine {
 
-class Lanes {
+class WorkQueues {
  public:
-  explicit Lanes(Offload& offload);
-  ~Lanes();
-  Lanes(const Lanes&) = delete;
-  Lanes& operator=(const Lanes&) = delete;
+  explicit WorkQueues(Offload& offload);
+  ~WorkQueues();
+  WorkQueues(const WorkQueues&) = delete;
+  WorkQueues& operator=(const WorkQueues&) = delete;
 
-  void submit(bop_lane lane, void (*work)(void*), void (*done)(void*), void* argument);
+  void submit(bop_work_queue queue, void (*work)(void*), void (*done)(void*), void* argument);
   // Shard's thread. Afterwards no work and no done runs.
   void close();
 

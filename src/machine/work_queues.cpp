@@ -1,14 +1,14 @@
-#include "machine/lanes.h"
+#include "machine/work_queues.h"
 
 #include <condition_variable>
 #include <mutex>
 
 namespace bop::machine {
 
-struct Lanes::Gate {
+struct WorkQueues::Gate {
   std::mutex mutex;
   std::condition_variable idle;
-  unsigned running = 0;  // at most one a lane
+  unsigned running = 0;  // at most one a queue
   bool closed = false;
 
   bool enter() {
@@ -23,13 +23,14 @@ struct Lanes::Gate {
   }
 };
 
-Lanes::Lanes(Offload& offload) : offload_(offload), gate_(std::make_shared<Gate>()) {}
+WorkQueues::WorkQueues(Offload& offload) : offload_(offload), gate_(std::make_shared<Gate>()) {}
 
-Lanes::~Lanes() { close(); }
+WorkQueues::~WorkQueues() { close(); }
 
-void Lanes::submit(bop_lane lane, void (*work)(void*), void (*done)(void*), void* argument) {
+void WorkQueues::submit(bop_work_queue queue, void (*work)(void*), void (*done)(void*),
+                        void* argument) {
   offload_.submit(
-      static_cast<Offload::Lane>(lane),
+      static_cast<Offload::WorkQueue>(queue),
       [gate = gate_, work, argument] {
         if (!gate->enter()) return;
         work(argument);
@@ -41,7 +42,7 @@ void Lanes::submit(bop_lane lane, void (*work)(void*), void (*done)(void*), void
       });
 }
 
-void Lanes::close() {
+void WorkQueues::close() {
   std::unique_lock lock(gate_->mutex);
   gate_->closed = true;
   gate_->idle.wait(lock, [this] { return gate_->running == 0; });
