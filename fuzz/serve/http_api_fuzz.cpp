@@ -49,7 +49,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Options options;
   options.max_http_requests = 4;
   World world(options);
-  HttpApi api(world.sessions);
+  HttpApi api(world.connections);
   Reader in({data, size});
   const uint8_t choice = in.u8();
   if ((choice & 1) != 0) world.service.refuse_with = BOP_E_OUTCOME_UNKNOWN;

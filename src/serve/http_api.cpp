@@ -157,7 +157,7 @@ Result<std::optional<uint64_t>> read_number(const Target& target, const std::str
 
 }  // namespace
 
-HttpApi::HttpApi(Sessions& sessions) : sessions_(sessions) {}
+HttpApi::HttpApi(ClientConnections& connections) : connections_(connections) {}
 
 HttpApi::~HttpApi() { *alive_ = false; }
 
@@ -176,7 +176,7 @@ ApiResponse HttpApi::problem(unsigned status, bop_status code, std::string_view 
 // ---- requests in ----
 
 void HttpApi::serve(const ApiRequest& request, std::unique_ptr<ApiReply> reply) {
-  sessions_.http().commands.add();
+  connections_.http().commands.add();
   auto begun = parse_target(request.target);
   Status status;
   if (!begun) {
@@ -185,7 +185,7 @@ void HttpApi::serve(const ApiRequest& request, std::unique_ptr<ApiReply> reply) 
     status = begin(request, *begun, reply);
   }
   if (status) return;
-  sessions_.http().errors.add();
+  connections_.http().errors.add();
   const auto& [code, detail] = status.error();
   const bool method = code == BOP_E_UNSUPPORTED;  // then the detail is those that are allowed
   ApiResponse response =
@@ -217,7 +217,7 @@ Status HttpApi::begin(const ApiRequest& request, const Target& target,
   } else if (target.path == "/livez") {
     reply->answer(text_response(200, "ok\n"));
   } else {
-    const bool ready = sessions_.service().ready();
+    const bool ready = connections_.service().ready();
     reply->answer(text_response(ready ? 200 : 503, ready ? "ok\n" : "not ready\n"));
   }
   return {};
@@ -252,7 +252,7 @@ Status HttpApi::begin_get(const ApiRequest& request, const Target& target, Bytes
     if (!revision) return std::unexpected(bad_tag("If-None-Match"));
     under_way.if_none_match = *revision;
   }
-  return submit(target, false, proto::encode_kv_get(sessions_.arena(), {&key, 1}),
+  return submit(target, false, proto::encode_kv_get(connections_.arena(), {&key, 1}),
                 std::move(under_way), reply);
 }
 
@@ -268,7 +268,7 @@ Status HttpApi::begin_change(const ApiRequest& request, const Target& target, By
     BOP_TRY(proto::check_kv_value(operation.value));
   }
   BOP_TRY(read_conditions(request, operation));
-  return submit(target, true, proto::encode_kv_command(sessions_.arena(), {&operation, 1}),
+  return submit(target, true, proto::encode_kv_command(connections_.arena(), {&operation, 1}),
                 {.kind = put ? Kind::put : Kind::remove}, reply);
 }
 
@@ -311,17 +311,17 @@ Status HttpApi::begin_range(const Target& target, std::unique_ptr<ApiReply>& rep
     range.first = *after;
     range.flags |= BOP_KV_AFTER;
   }
-  return submit(target, false, proto::encode_kv_range(sessions_.arena(), range),
+  return submit(target, false, proto::encode_kv_range(connections_.arena(), range),
                 {.kind = Kind::range}, reply);
 }
 
 Status HttpApi::submit(const Target& target, bool proposal, mem::Buffer payload, UnderWay under_way,
                        std::unique_ptr<ApiReply>& reply) {
-  node::Service& service = sessions_.service();
+  node::Service& service = connections_.service();
   BOP_TRY_ASSIGN(const auto timeout_ms, read_number(target, "timeout_ms", 1, most_timeout_ms));
-  BOP_TRY_ASSIGN(const GroupId group, service.find_group(sessions_.options().group));
+  BOP_TRY_ASSIGN(const GroupId group, service.find_group(connections_.options().group));
   if (free_places_.empty()) {
-    if (places_.size() >= sessions_.options().max_http_requests) {
+    if (places_.size() >= connections_.options().max_http_requests) {
       return fail(BOP_E_OVERLOADED, "too many HTTP requests are under way");
     }
     free_places_.push_back(static_cast<uint32_t>(places_.size()));
@@ -331,8 +331,8 @@ Status HttpApi::submit(const Target& target, bool proposal, mem::Buffer payload,
   free_places_.pop_back();
   under_way.started = service.now();
   under_way.reply = std::move(reply);
-  const Duration limit =
-      timeout_ms ? static_cast<Duration>(*timeout_ms) * milliseconds : sessions_.options().deadline;
+  const Duration limit = timeout_ms ? static_cast<Duration>(*timeout_ms) * milliseconds
+                                    : connections_.options().deadline;
   node::Request request{.group = group,
                         .payload = std::move(payload),
                         .deadline = under_way.started + limit,
@@ -354,9 +354,9 @@ void HttpApi::complete(uint64_t token, const port::Outcome& answer) {
   places_[token] = {};
   free_places_.push_back(static_cast<uint32_t>(token));
   const bool changes = request.kind == Kind::put || request.kind == Kind::remove;
-  auto& metrics = sessions_.http();
+  auto& metrics = connections_.http();
   (changes ? metrics.propose_ns : metrics.query_ns)
-      .record(static_cast<uint64_t>(sessions_.service().now() - request.started));
+      .record(static_cast<uint64_t>(connections_.service().now() - request.started));
   if (answer.status != BOP_OK && answer.status != BOP_E_CONDITION_FAILED) metrics.errors.add();
   request.reply->answer(respond(request, answer));
 }
@@ -429,24 +429,24 @@ ApiResponse HttpApi::respond(const UnderWay& request, const port::Outcome& answe
 void HttpApi::status(std::unique_ptr<ApiReply> reply) {
   // std::function wants to be copied; the reply has one owner all the same.
   auto shared = std::make_shared<std::unique_ptr<ApiReply>>(std::move(reply));
-  sessions_.service().status([shared](const node::NodeStatus& status) {
+  connections_.service().status([shared](const node::NodeStatus& status) {
     (*shared)->answer(json_response(200, status_json(status)));
   });
 }
 
 void HttpApi::metrics(std::unique_ptr<ApiReply> reply) {
   auto shared = std::make_shared<std::unique_ptr<ApiReply>>(std::move(reply));
-  sessions_.service().status([this, alive = alive_, shared](const node::NodeStatus& status) {
+  connections_.service().status([this, alive = alive_, shared](const node::NodeStatus& status) {
     if (!*alive) return;
     follow_status(status);
     (*shared)->answer({.content_type = prometheus_type,
-                       .body = mem::Buffer::copy(as_bytes(sessions_.shared().registry.text()))});
+                       .body = mem::Buffer::copy(as_bytes(connections_.shared().registry.text()))});
   });
 }
 
 // What the node knows of itself is taken over when somebody asks, not all the time.
 void HttpApi::follow_status(const node::NodeStatus& status) {
-  metrics::Registry& registry = sessions_.shared().registry;
+  metrics::Registry& registry = connections_.shared().registry;
   const auto set = [&](const char* name, const char* help, metrics::Labels labels, uint64_t value) {
     registry.gauge(name, help, std::move(labels)).set(static_cast<int64_t>(value));
   };

@@ -12,7 +12,7 @@
 
 #include "mem/buffer.h"
 #include "node/service.h"
-#include "serve/sessions.h"
+#include "serve/client_connections.h"
 #include "serve/url.h"
 
 namespace bop::serve {
@@ -42,7 +42,7 @@ class ApiReply {
 
 class HttpApi final : private port::Completion {
  public:
-  explicit HttpApi(Sessions& sessions);
+  explicit HttpApi(ClientConnections& connections);
   ~HttpApi() override;
 
   void serve(const ApiRequest& request, std::unique_ptr<ApiReply> reply);
@@ -80,7 +80,7 @@ class HttpApi final : private port::Completion {
   void metrics(std::unique_ptr<ApiReply> reply);
   void follow_status(const node::NodeStatus& status);
 
-  Sessions& sessions_;
+  ClientConnections& connections_;
   std::vector<UnderWay> places_;  // a request's token is its place
   std::vector<uint32_t> free_places_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

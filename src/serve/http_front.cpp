@@ -32,11 +32,11 @@ std::string HttpFront::refusal(const Error& error) {
 }
 
 void HttpFront::on_connected() {
-  sessions_.http().connections.add();
-  sessions_.http().connected.add(1);
+  connections_.http().connections.add();
+  connections_.http().connected.add(1);
 }
 
-void HttpFront::on_disconnected() { sessions_.http().connected.add(-1); }
+void HttpFront::on_disconnected() { connections_.http().connected.add(-1); }
 
 void HttpFront::on_request(const net::HttpRequest& request, net::HttpResponder responder) {
   api_.serve({.method = request.method,
@@ -48,7 +48,7 @@ void HttpFront::on_request(const net::HttpRequest& request, net::HttpResponder r
 }
 
 net::HttpResponse HttpFront::on_error(unsigned status, const Error& error) {
-  sessions_.http().errors.add();
+  connections_.http().errors.add();
   return to_net(HttpApi::problem(status, error.code, error.detail));
 }
 

@@ -11,7 +11,8 @@ namespace bop::serve {
 // Must outlive the net::HttpServer that calls it.
 class HttpFront final : public net::HttpHandler {
  public:
-  explicit HttpFront(Sessions& sessions) : sessions_(sessions), api_(sessions) {}
+  explicit HttpFront(ClientConnections& connections)
+      : connections_(connections), api_(connections) {}
 
   // The answer to a connection that is not taken, whole.
   static std::string refusal(const Error& error);
@@ -22,7 +23,7 @@ class HttpFront final : public net::HttpHandler {
   net::HttpResponse on_error(unsigned status, const Error& error) override;
 
  private:
-  Sessions& sessions_;
+  ClientConnections& connections_;
   HttpApi api_;
 };
 

@@ -10,11 +10,11 @@ namespace {
 using C = RespCommand;
 constexpr uint8_t read_fast = C::readonly | C::fast;
 constexpr uint8_t write_fast = C::write | C::denyoom | C::fast;
-constexpr uint8_t session = C::fast | C::connection;
+constexpr uint8_t connection = C::fast | C::connection;
 
 constexpr std::array table{
     C{Verb::append, "append", 3, write_fast, 1, 1, 1, "string", "O(1)", "Append a value to a key"},
-    C{Verb::auth, "auth", -2, session, 0, 0, 0, "connection", "O(1)",
+    C{Verb::auth, "auth", -2, connection, 0, 0, 0, "connection", "O(1)",
       "Refused: this server has no users"},
     C{Verb::client, "client", -2, C::connection, 0, 0, 0, "connection", "O(1)",
       "About this connection: ID, INFO, GETNAME, SETNAME, SETINFO"},
@@ -28,7 +28,7 @@ constexpr std::array table{
     C{Verb::decrby, "decrby", 3, write_fast, 1, 1, 1, "string", "O(1)",
       "Decrement the integer value of a key"},
     C{Verb::del, "del", -2, C::write, 1, -1, 1, "generic", "O(N log K)", "Delete keys"},
-    C{Verb::echo, "echo", 2, session, 0, 0, 0, "connection", "O(1)", "Give back a message"},
+    C{Verb::echo, "echo", 2, connection, 0, 0, 0, "connection", "O(1)", "Give back a message"},
     C{Verb::exists, "exists", -2, read_fast, 1, -1, 1, "generic", "O(N log K)",
       "How many of the keys exist"},
     C{Verb::get, "get", 2, read_fast, 1, 1, 1, "string", "O(log K)", "The value of a key"},
@@ -36,7 +36,7 @@ constexpr std::array table{
       "The value of a key, which is deleted"},
     C{Verb::getset, "getset", 3, write_fast, 1, 1, 1, "string", "O(log K)",
       "Set a key and get its value of before"},
-    C{Verb::hello, "hello", -1, session, 0, 0, 0, "connection", "O(1)",
+    C{Verb::hello, "hello", -1, connection, 0, 0, 0, "connection", "O(1)",
       "Greet the server and choose the protocol version"},
     C{Verb::incr, "incr", 2, write_fast, 1, 1, 1, "string", "O(1)",
       "Increment the integer value of a key by one"},
@@ -46,13 +46,13 @@ constexpr std::array table{
     C{Verb::mget, "mget", -2, read_fast, 1, -1, 1, "string", "O(N log K)", "The values of keys"},
     C{Verb::mset, "mset", -3, C::write | C::denyoom, 1, -1, 2, "string", "O(N log K)",
       "Set keys, all at once"},
-    C{Verb::ping, "ping", -1, session, 0, 0, 0, "connection", "O(1)", "Is the server there"},
-    C{Verb::quit, "quit", -1, session, 0, 0, 0, "connection", "O(1)", "Close the connection"},
-    C{Verb::reset, "reset", 1, session, 0, 0, 0, "connection", "O(1)",
+    C{Verb::ping, "ping", -1, connection, 0, 0, 0, "connection", "O(1)", "Is the server there"},
+    C{Verb::quit, "quit", -1, connection, 0, 0, 0, "connection", "O(1)", "Close the connection"},
+    C{Verb::reset, "reset", 1, connection, 0, 0, 0, "connection", "O(1)",
       "Make the connection as new"},
     C{Verb::scan, "scan", -2, C::readonly, 0, 0, 0, "generic", "O(log K + N) a call",
       "Go through the keys, in order"},
-    C{Verb::select, "select", 2, session, 0, 0, 0, "connection", "O(1)",
+    C{Verb::select, "select", 2, connection, 0, 0, 0, "connection", "O(1)",
       "Choose the database, of which there is one"},
     C{Verb::set, "set", -3, C::write | C::denyoom, 1, 1, 1, "string", "O(log K)",
       "Set the value of a key"},

@@ -1,4 +1,4 @@
-// The commands of RespSession that read and change data.
+// The commands of RespConnection that read and change data.
 #include <fmt/format.h>
 
 #include <array>
@@ -6,7 +6,7 @@
 
 #include "base/assert.h"
 #include "serve/glob.h"
-#include "serve/resp_session.h"
+#include "serve/resp_connection.h"
 
 namespace bop::serve {
 
@@ -104,7 +104,7 @@ bool read_cursor(std::string_view text, uint64_t& cursor) {
 
 }  // namespace
 
-void RespSession::run_data(Verb verb, Arguments arguments) {
+void RespConnection::run_data(Verb verb, Arguments arguments) {
   switch (verb) {
     case Verb::get: return get_keys(arguments.subspan(1), Kind::value, 0);
     case Verb::set: return set(arguments);
@@ -130,13 +130,13 @@ void RespSession::run_data(Verb verb, Arguments arguments) {
       return propose({.kind = Kind::previous}, operation);
     }
     case Verb::dbsize:
-      return query({.kind = Kind::count}, proto::encode_kv_count(sessions_.arena()));
+      return query({.kind = Kind::count}, proto::encode_kv_count(connections_.arena()));
     case Verb::scan: return scan(arguments);
     default: BOP_ASSERT(false);
   }
 }
 
-bool RespSession::check_keys(Arguments keys) {
+bool RespConnection::check_keys(Arguments keys) {
   if (keys.size() > BOP_KV_OPERATIONS_MAX) {
     error(fmt::format("ERR {} keys in one command, the limit is {}", keys.size(),
                       BOP_KV_OPERATIONS_MAX));
@@ -151,19 +151,19 @@ bool RespSession::check_keys(Arguments keys) {
   return true;
 }
 
-bool RespSession::check_value(Bytes value) {
+bool RespConnection::check_value(Bytes value) {
   const auto status = proto::check_kv_value(value);
   if (!status) error("ERR " + status.error().detail);
   return status.has_value();
 }
 
-void RespSession::get_keys(Arguments keys, Kind kind, uint16_t flags) {
+void RespConnection::get_keys(Arguments keys, Kind kind, uint16_t flags) {
   if (!check_keys(keys)) return;
-  query({.kind = kind}, proto::encode_kv_get(sessions_.arena(), keys, flags));
+  query({.kind = kind}, proto::encode_kv_get(connections_.arena(), keys, flags));
 }
 
 // What Redis says of a time that it cannot take comes first: a client's mistake is named as such.
-void RespSession::refuse_expiry(std::string_view unit, std::string_view time) {
+void RespConnection::refuse_expiry(std::string_view unit, std::string_view time) {
   int64_t number = 0;
   if (!proto::parse_redis_integer(time, number)) return error(no_integer);
   const bool in_seconds = unit.front() == 'e';
@@ -173,7 +173,7 @@ void RespSession::refuse_expiry(std::string_view unit, std::string_view time) {
   error("ERR keys do not expire here: SET takes NX, XX, GET and KEEPTTL");
 }
 
-void RespSession::set(Arguments arguments) {
+void RespConnection::set(Arguments arguments) {
   SetOptions options;
   if (!read_set_options(arguments.subspan(3), options)) return error(syntax_error);
   if (!options.unit.empty()) return refuse_expiry(options.unit, options.time);
@@ -187,7 +187,7 @@ void RespSession::set(Arguments arguments) {
   set_always(arguments.first(3), kind, flags);
 }
 
-void RespSession::set_always(Arguments arguments, Kind kind, uint8_t flags) {
+void RespConnection::set_always(Arguments arguments, Kind kind, uint8_t flags) {
   if (!check_keys(arguments.subspan(1, 1)) || !check_value(arguments[2])) return;
   KvOperation operation;
   operation.flags = flags;
@@ -196,10 +196,10 @@ void RespSession::set_always(Arguments arguments, Kind kind, uint8_t flags) {
   propose({.kind = kind}, operation);
 }
 
-void RespSession::mset(Arguments arguments) {
+void RespConnection::mset(Arguments arguments) {
   const size_t pairs = (arguments.size() - 1) / 2;
   if (arguments.size() % 2 == 0) return error(wrong_arity("mset"));
-  auto& operations = sessions_.operations();
+  auto& operations = connections_.operations();
   operations.clear();
   for (size_t i = 0; i < pairs && i <= BOP_KV_OPERATIONS_MAX; ++i) {
     KvOperation& operation = operations.emplace_back();
@@ -209,8 +209,8 @@ void RespSession::mset(Arguments arguments) {
   propose_all({.kind = Kind::ok}, pairs);
 }
 
-void RespSession::del(Arguments arguments) {
-  auto& operations = sessions_.operations();
+void RespConnection::del(Arguments arguments) {
+  auto& operations = connections_.operations();
   operations.clear();
   for (const Bytes key : arguments.subspan(1)) {
     if (operations.size() > BOP_KV_OPERATIONS_MAX) break;
@@ -222,10 +222,10 @@ void RespSession::del(Arguments arguments) {
   propose_all({.kind = Kind::present}, arguments.size() - 1);
 }
 
-// Proposes the operations of sessions_.operations(), once they are checked; `wanted` is how many
+// Proposes the operations of connections_.operations(), once they are checked; `wanted` is how many
 // there would be if there were no limit.
-void RespSession::propose_all(PendingReply reply, size_t wanted) {
-  const auto& operations = sessions_.operations();
+void RespConnection::propose_all(PendingReply reply, size_t wanted) {
+  const auto& operations = connections_.operations();
   if (wanted > BOP_KV_OPERATIONS_MAX) {
     return error(
         fmt::format("ERR {} keys in one command, the limit is {}", wanted, BOP_KV_OPERATIONS_MAX));
@@ -233,10 +233,10 @@ void RespSession::propose_all(PendingReply reply, size_t wanted) {
   for (const KvOperation& operation : operations) {
     if (!check_keys({&operation.key, 1}) || !check_value(operation.value)) return;
   }
-  propose(std::move(reply), proto::encode_kv_command(sessions_.arena(), operations));
+  propose(std::move(reply), proto::encode_kv_command(connections_.arena(), operations));
 }
 
-void RespSession::add(Bytes key, int64_t delta) {
+void RespConnection::add(Bytes key, int64_t delta) {
   if (!check_keys({&key, 1})) return;
   KvOperation operation;
   operation.op = BOP_KV_ADD;
@@ -245,7 +245,7 @@ void RespSession::add(Bytes key, int64_t delta) {
   propose({.kind = Kind::new_integer}, operation);
 }
 
-void RespSession::add_by(Arguments arguments, bool negative) {
+void RespConnection::add_by(Arguments arguments, bool negative) {
   int64_t delta = 0;
   if (!proto::parse_redis_integer(as_text(arguments[2]), delta)) return error(no_integer);
   if (negative && delta == std::numeric_limits<int64_t>::min()) {
@@ -254,7 +254,7 @@ void RespSession::add_by(Arguments arguments, bool negative) {
   add(arguments[1], negative ? -delta : delta);
 }
 
-void RespSession::append_value(Arguments arguments) {
+void RespConnection::append_value(Arguments arguments) {
   if (!check_keys(arguments.subspan(1, 1)) || !check_value(arguments[2])) return;
   KvOperation operation;
   operation.op = BOP_KV_APPEND;
@@ -263,7 +263,7 @@ void RespSession::append_value(Arguments arguments) {
   propose({.kind = Kind::new_length}, operation);
 }
 
-void RespSession::scan(Arguments arguments) {
+void RespConnection::scan(Arguments arguments) {
   ScanOptions options;
   if (!read_cursor(as_text(arguments[1]), options.cursor)) return error("ERR invalid cursor");
   if (const char* wrong = read_scan_options(arguments.subspan(2), options)) return error(wrong);
@@ -274,8 +274,8 @@ void RespSession::scan(Arguments arguments) {
   range.limit = options.count;
   range.end = as_bytes(end);
   if (options.cursor != 0) {
-    const Instant now = sessions_.service().now();
-    auto found = sessions_.shared().cursors.find(now, options.cursor);
+    const Instant now = connections_.service().now();
+    auto found = connections_.shared().cursors.find(now, options.cursor);
     if (!found) {
       return error(fmt::format("BADCURSOR cursor {} is unknown or expired, begin again with 0",
                                options.cursor));
@@ -299,7 +299,7 @@ void RespSession::scan(Arguments arguments) {
   mem::Buffer pattern;
   if (!options.pattern.empty()) pattern = mem::Buffer::copy(as_bytes(options.pattern));
   query({.kind = Kind::scan, .note = std::move(pattern)},
-        proto::encode_kv_range(sessions_.arena(), range));
+        proto::encode_kv_range(connections_.arena(), range));
 }
 
 }  // namespace bop::serve

@@ -91,18 +91,19 @@ std::vector<std::pair<std::string, std::string>> resp_settings(const Options& op
   };
 }
 
-std::string resp_info(std::string_view wanted, const node::NodeStatus& status, Sessions& sessions) {
-  const Totals totals = resp_totals(sessions.shared());
+std::string resp_info(std::string_view wanted, const node::NodeStatus& status,
+                      ClientConnections& connections) {
+  const Totals totals = resp_totals(connections.shared());
   Info info(wanted);
   if (info.section("Server")) {
     info.field("bop_version", status.version);
     info.field("cluster_id", status.cluster);
     info.field("node_id", status.node);
-    info.field("tcp_port", sessions.options().resp_port);
+    info.field("tcp_port", connections.options().resp_port);
   }
   if (info.section("Clients")) {
     info.field("connected_clients", totals.connected);
-    info.field("maxclients", sessions.options().max_connections);
+    info.field("maxclients", connections.options().max_connections);
   }
   if (info.section("Stats")) {
     info.field("total_connections_received", totals.connections);

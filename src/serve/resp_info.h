@@ -8,7 +8,7 @@
 
 #include "node/service.h"
 #include "proto/resp.h"
-#include "serve/sessions.h"
+#include "serve/client_connections.h"
 
 namespace bop::serve {
 
@@ -17,7 +17,8 @@ std::vector<std::pair<std::string, std::string>> resp_settings(const Options& op
                                                                const proto::RespLimits& limits);
 
 // `wanted`: names of sections, each between spaces; empty: all.
-std::string resp_info(std::string_view wanted, const node::NodeStatus& status, Sessions& sessions);
+std::string resp_info(std::string_view wanted, const node::NodeStatus& status,
+                      ClientConnections& connections);
 
 std::string lower(std::string_view text);
 

@@ -1,4 +1,4 @@
-// The commands of RespSession about the connection, the commands themselves and the server.
+// The commands of RespConnection about the connection, the commands themselves and the server.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -7,8 +7,8 @@
 #include "base/assert.h"
 #include "base/say.h"
 #include "serve/glob.h"
+#include "serve/resp_connection.h"
 #include "serve/resp_info.h"
-#include "serve/resp_session.h"
 
 namespace bop::serve {
 
@@ -86,7 +86,7 @@ void write_docs(RespWriter& out, const RespCommand& command) {
 
 }  // namespace
 
-void RespSession::run_server(Verb verb, const RespCommand& command, Arguments arguments) {
+void RespConnection::run_server(Verb verb, const RespCommand& command, Arguments arguments) {
   switch (verb) {
     case Verb::ping:
       if (arguments.size() > 2) return error(wrong_arity("ping"));
@@ -108,7 +108,7 @@ void RespSession::run_server(Verb verb, const RespCommand& command, Arguments ar
   }
 }
 
-void RespSession::unknown_command(Arguments arguments) {
+void RespConnection::unknown_command(Arguments arguments) {
   // A browser made to speak to this port begins so; what follows would be taken for commands.
   const std::string_view name = as_text(arguments[0]);
   if (same_word(name, "post") || same_word(name, "host:")) return close_as_foreign();
@@ -121,19 +121,19 @@ void RespSession::unknown_command(Arguments arguments) {
                     shown_arguments));
 }
 
-void RespSession::close_as_foreign() {
+void RespConnection::close_as_foreign() {
   say::warning("{}: HTTP on the port of the Redis protocol, closing", wire_->peer());
   ending_ = true;
 }
 
-void RespSession::unknown_subcommand(const RespCommand& command, Bytes subcommand) {
+void RespConnection::unknown_subcommand(const RespCommand& command, Bytes subcommand) {
   error(fmt::format("ERR unknown subcommand '{}'. Try {} HELP.", shown(subcommand),
                     upper(command.name)));
 }
 
 // In Redis's form, with the subcommands that there are here.
-void RespSession::help(const RespCommand& command, Arguments arguments,
-                       std::initializer_list<std::string_view> lines) {
+void RespConnection::help(const RespCommand& command, Arguments arguments,
+                          std::initializer_list<std::string_view> lines) {
   if (arguments.size() != 2) return error(wrong_arity(fmt::format("{}|help", command.name)));
   reply([&](RespWriter& out) {
     out.array(lines.size() + 3);
@@ -146,7 +146,7 @@ void RespSession::help(const RespCommand& command, Arguments arguments,
 
 // ---- the connection ----
 
-void RespSession::hello(Arguments arguments) {
+void RespConnection::hello(Arguments arguments) {
   int64_t version = version_;
   if (arguments.size() > 1) {
     if (!proto::parse_redis_integer(as_text(arguments[1]), version)) {
@@ -174,7 +174,7 @@ void RespSession::hello(Arguments arguments) {
     out.bulk("server");
     out.bulk("bop");
     out.bulk("version");
-    out.bulk(sessions_.options().version);
+    out.bulk(connections_.options().version);
     out.bulk("proto");
     out.integer(version_);
     out.bulk("id");
@@ -188,7 +188,7 @@ void RespSession::hello(Arguments arguments) {
   });
 }
 
-void RespSession::auth(Arguments arguments) {
+void RespConnection::auth(Arguments arguments) {
   if (arguments.size() > 3) return error("ERR syntax error");
   if (arguments.size() == 3) {
     return error("WRONGPASS invalid username-password pair or user is disabled.");
@@ -198,7 +198,7 @@ void RespSession::auth(Arguments arguments) {
       "sure your configuration is correct?");
 }
 
-void RespSession::select(Bytes database) {
+void RespConnection::select(Bytes database) {
   int64_t number = 0;
   if (!proto::parse_redis_integer(as_text(database), number)) {
     return error("ERR value is not an integer or out of range");
@@ -207,18 +207,18 @@ void RespSession::select(Bytes database) {
   reply([](RespWriter& out) { out.simple("OK"); });
 }
 
-void RespSession::quit() {
+void RespConnection::quit() {
   reply([](RespWriter& out) { out.simple("OK"); });
   ending_ = true;
 }
 
-void RespSession::reset() {
+void RespConnection::reset() {
   version_ = 2;
   name_.clear();
   reply([](RespWriter& out) { out.simple("RESET"); });
 }
 
-bool RespSession::check_name(Bytes name) {
+bool RespConnection::check_name(Bytes name) {
   if (name.size() > max_name_bytes) {
     error(
         fmt::format("ERR a client name of {} bytes, the limit is {}", name.size(), max_name_bytes));
@@ -231,7 +231,7 @@ bool RespSession::check_name(Bytes name) {
   return true;
 }
 
-void RespSession::client(const RespCommand& command, Arguments arguments) {
+void RespConnection::client(const RespCommand& command, Arguments arguments) {
   const std::string_view sub = as_text(arguments[1]);
   const auto wants = [&](std::string_view name, size_t size) {
     if (arguments.size() == size) return true;
@@ -264,7 +264,7 @@ void RespSession::client(const RespCommand& command, Arguments arguments) {
   }
 }
 
-void RespSession::client_set_info(Arguments arguments) {
+void RespConnection::client_set_info(Arguments arguments) {
   const std::string_view option = as_text(arguments[2]);
   const bool is_name = same_word(option, "lib-name");
   if (!is_name && !same_word(option, "lib-ver")) {
@@ -278,8 +278,8 @@ void RespSession::client_set_info(Arguments arguments) {
   reply([](RespWriter& out) { out.simple("OK"); });
 }
 
-std::string RespSession::client_line() const {
-  const Instant now = sessions_.service().now();
+std::string RespConnection::client_line() const {
+  const Instant now = connections_.service().now();
   return fmt::format(
       "id={} addr={} name={} age={} idle={} flags=N db=0 resp={} lib-name={} lib-ver={}\n", id(),
       wire_->peer(), name_, (now - connected_at_) / seconds, (now - active_at_) / seconds, version_,
@@ -288,7 +288,7 @@ std::string RespSession::client_line() const {
 
 // ---- the commands ----
 
-void RespSession::command_command(const RespCommand& command, Arguments arguments) {
+void RespConnection::command_command(const RespCommand& command, Arguments arguments) {
   if (arguments.size() == 1) {
     return reply([](RespWriter& out) {
       out.array(resp_commands().size());
@@ -321,7 +321,7 @@ void RespSession::command_command(const RespCommand& command, Arguments argument
   }
 }
 
-void RespSession::command_docs(Arguments names) {
+void RespConnection::command_docs(Arguments names) {
   reply([&](RespWriter& out) {
     if (names.empty()) {
       out.map(resp_commands().size());
@@ -337,7 +337,7 @@ void RespSession::command_docs(Arguments names) {
   });
 }
 
-void RespSession::command_info(Arguments names) {
+void RespConnection::command_info(Arguments names) {
   reply([&](RespWriter& out) {
     out.array(names.empty() ? resp_commands().size() : names.size());
     if (names.empty()) {
@@ -352,14 +352,14 @@ void RespSession::command_info(Arguments names) {
 
 // ---- the server ----
 
-void RespSession::config(const RespCommand& command, Arguments arguments) {
+void RespConnection::config(const RespCommand& command, Arguments arguments) {
   if (same_word(as_text(arguments[1]), "help")) {
     return help(command, arguments,
                 {"GET <pattern>", "    The parameters whose names match, with their values."});
   }
   if (!same_word(as_text(arguments[1]), "get")) return unknown_subcommand(command, arguments[1]);
   if (arguments.size() < 3) return error(wrong_arity("config|get"));
-  const auto settings = resp_settings(sessions_.options(), parser_.limits());
+  const auto settings = resp_settings(connections_.options(), parser_.limits());
   std::vector<std::pair<std::string_view, std::string_view>> found;
   for (const auto& [name, value] : settings) {
     const bool wanted = std::ranges::any_of(arguments.subspan(2), [&](Bytes pattern) {
@@ -376,16 +376,16 @@ void RespSession::config(const RespCommand& command, Arguments arguments) {
   });
 }
 
-void RespSession::info(Arguments arguments) {
+void RespConnection::info(Arguments arguments) {
   std::string wanted;
   for (const Bytes section : arguments.subspan(1)) wanted += " " + lower(as_text(section)) + " ";
   const uint64_t number = open_slot({.kind = PendingReply::Kind::info});
   ++unanswered_;
-  sessions_.service().status([this, number, wanted](const node::NodeStatus& status) {
+  connections_.service().status([this, number, wanted](const node::NodeStatus& status) {
     --unanswered_;
     complete(number, slot(number).reply.version,
-             [&](RespWriter& out) { out.text(resp_info(wanted, status, sessions_)); });
-    if (command_waits_ || ending_) sessions_.later(*this);
+             [&](RespWriter& out) { out.text(resp_info(wanted, status, connections_)); });
+    if (command_waits_ || ending_) connections_.later(*this);
   });
 }
 

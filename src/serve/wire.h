@@ -1,4 +1,4 @@
-// What a session needs of its connection: net's connections stand behind it in a node, strings in the
+// What a connection needs of its connection: net's connections stand behind it in a node, strings in the
 // tests and fuzzers. All of it is of one shard's thread.
 #pragma once
 
@@ -27,12 +27,12 @@ class Wire {
 };
 
 // The protocol side of a connection.
-class Session {
+class ClientConnection {
  public:
-  explicit Session(uint64_t id) : id_(id) {}
-  virtual ~Session() = default;
-  Session(const Session&) = delete;
-  Session& operator=(const Session&) = delete;
+  explicit ClientConnection(uint64_t id) : id_(id) {}
+  virtual ~ClientConnection() = default;
+  ClientConnection(const ClientConnection&) = delete;
+  ClientConnection& operator=(const ClientConnection&) = delete;
 
   // Takes all of `received`.
   virtual void on_bytes(mem::Buffer received) = 0;
@@ -42,7 +42,7 @@ class Session {
   virtual void on_drained() = 0;
   // The connection is gone, and with it the Wire.
   virtual void on_closed() = 0;
-  // Goes on with what had to wait; called by Sessions at the end of a turn.
+  // Goes on with what had to wait; called by ClientConnections at the end of a turn.
   virtual void go_on() = 0;
   // Its connection is closed and none of its requests is unanswered: nobody will call it again.
   virtual bool finished() const = 0;
@@ -50,9 +50,9 @@ class Session {
   uint64_t id() const { return id_; }
 
  private:
-  friend class Sessions;
+  friend class ClientConnections;
   const uint64_t id_;
-  bool waits_for_end_of_turn_ = false;  // Sessions' own
+  bool waits_for_end_of_turn_ = false;  // ClientConnections' own
 };
 
 }  // namespace bop::serve

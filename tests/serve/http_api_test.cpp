@@ -56,7 +56,7 @@ class HttpApiTest : public testing::Test {
   Got remove(std::string_view target) { return call({.method = "DELETE", .target = target}); }
 
   World world;
-  HttpApi api{world.sessions};
+  HttpApi api{world.connections};
 };
 
 TEST_F(HttpApiTest, puts_gets_and_deletes_raw_values) {
@@ -286,7 +286,7 @@ TEST_F(HttpApiTest, shows_metrics_of_clients_groups_and_shards) {
 }
 
 TEST_F(HttpApiTest, counts_its_connections) {
-  HttpFront front(world.sessions);
+  HttpFront front(world.connections);
   front.on_connected();
   front.on_connected();
   front.on_disconnected();

@@ -3,7 +3,7 @@
 
 #include <fstream>
 
-#include "serve/resp_session.h"
+#include "serve/resp_connection.h"
 #include "world.h"
 
 namespace bop::serve {
@@ -37,11 +37,11 @@ std::string escape(std::string_view text) {
   return out;
 }
 
-TEST(RespSession, answers_as_redis_does_byte_for_byte) {
+TEST(RespConnection, answers_as_redis_does_byte_for_byte) {
   std::ifstream file(BOP_REDIS_DIALOGUES);
   ASSERT_TRUE(file) << BOP_REDIS_DIALOGUES;
   std::unique_ptr<World> world;
-  std::unique_ptr<Client<RespSession>> client;
+  std::unique_ptr<Client<RespConnection>> client;
   std::string line, title, sent, reply;
   int checked = 0;
   while (std::getline(file, line)) {
@@ -49,7 +49,7 @@ TEST(RespSession, answers_as_redis_does_byte_for_byte) {
     if (line.starts_with("= ")) {
       client.reset();
       world = std::make_unique<World>();
-      client = std::make_unique<Client<RespSession>>(*world);
+      client = std::make_unique<Client<RespConnection>>(*world);
       title = rest;
     } else if (line.starts_with("> ") || line.starts_with("~ ")) {
       sent = rest;

@@ -1,4 +1,4 @@
-// What a session lives in, for tests: a model service, a post, and wires whose ends the test holds.
+// What a connection lives in, for tests: a model service, a post, and wires whose ends the test holds.
 #pragma once
 
 #include <memory>
@@ -7,7 +7,7 @@
 
 #include "base/metrics.h"
 #include "model_service.h"
-#include "serve/sessions.h"
+#include "serve/client_connections.h"
 #include "serve/wire.h"
 
 namespace bop::serve {
@@ -52,20 +52,20 @@ struct World {
   metrics::Registry registry;
   ScanCursors cursors{7};
   Options options;
-  Sessions sessions{Shared{service, post, registry, cursors, options}};
+  ClientConnections connections{Shared{service, post, registry, cursors, options}};
 };
 
-// A connection with a session of the given kind.
-template <class SessionKind>
+// A connection with a connection of the given kind.
+template <class ConnectionKind>
 class Client {
  public:
   explicit Client(World& world)
       : world_(world),
-        session_(&world.sessions.add(
-            std::make_unique<SessionKind>(world.sessions.next_id(), world.sessions, wire))) {}
+        connection_(&world.connections.add(std::make_unique<ConnectionKind>(
+            world.connections.next_id(), world.connections, wire))) {}
   ~Client() { close(); }
 
-  void send(std::string_view bytes) { session_->on_bytes(mem::Buffer::copy(as_bytes(bytes))); }
+  void send(std::string_view bytes) { connection_->on_bytes(mem::Buffer::copy(as_bytes(bytes))); }
   // What comes back, all of it.
   std::string talk(std::string_view bytes) {
     send(bytes);
@@ -74,20 +74,20 @@ class Client {
   }
   // The connection breaks; what waits goes on waiting.
   void drop() {
-    if (session_ != nullptr) session_->on_closed();
-    session_ = nullptr;
+    if (connection_ != nullptr) connection_->on_closed();
+    connection_ = nullptr;
   }
   void close() {
     drop();
     world_.settle();
   }
-  Session& session() { return *session_; }
+  ClientConnection& connection() { return *connection_; }
 
   TestWire wire;
 
  private:
   World& world_;
-  Session* session_;
+  ClientConnection* connection_;
 };
 
 }  // namespace bop::serve

@@ -3,8 +3,8 @@
 #include "bop/bop.h"
 #include "net/http.h"
 #include "serve/http_front.h"
-#include "serve/native_session.h"
-#include "serve/resp_session.h"
+#include "serve/native_connection.h"
+#include "serve/resp_connection.h"
 
 namespace bop::capi {
 
@@ -20,8 +20,8 @@ struct Listeners::ShardListener {
   io::Loop& loop;
   net::Streams& streams;
   std::vector<Waiting> waiting;  // accepted before the node serves; nothing is read from them yet
-  std::unique_ptr<serve::Sessions> sessions;
-  std::unique_ptr<serve::StreamSessions> connections;
+  std::unique_ptr<serve::ClientConnections> connections;
+  std::unique_ptr<serve::StreamConnections> streams_in;
   std::unique_ptr<serve::HttpFront> front;
   std::unique_ptr<net::HttpServer> http;
 };
@@ -43,9 +43,9 @@ serve::Options serve_options(const Settings& settings, const node::Identity& ide
 
 // What a client is told that is one too many.
 std::string refusal(const std::string& listener) {
-  if (listener == "resp") return serve::RespSession::refusal();
+  if (listener == "resp") return serve::RespConnection::refusal();
   const Error error{BOP_E_OVERLOADED, "this port has as many connections as it may"};
-  return listener == "native" ? serve::NativeSession::refusal(error)
+  return listener == "native" ? serve::NativeConnection::refusal(error)
                               : serve::HttpFront::refusal(error);
 }
 
@@ -99,17 +99,18 @@ Status Listeners::listen(const std::string& name, const std::string& address) {
 
 void Listeners::take(const std::string& name, ShardListener& listener,
                      std::unique_ptr<net::Connection> connection) {
-  if (listener.sessions == nullptr) {
+  if (listener.connections == nullptr) {
     listener.waiting.push_back({name, std::move(connection)});
     return;
   }
   if (name == "http") return listener.http->take(std::move(connection));
-  using Made = std::unique_ptr<serve::Session>;
-  listener.connections->take(
+  using Made = std::unique_ptr<serve::ClientConnection>;
+  listener.streams_in->take(
       std::move(connection),
-      [native = name == "native"](uint64_t id, serve::Sessions& sessions, serve::Wire& wire) {
-        return native ? Made(std::make_unique<serve::NativeSession>(id, sessions, wire))
-                      : Made(std::make_unique<serve::RespSession>(id, sessions, wire));
+      [native = name == "native"](uint64_t id, serve::ClientConnections& connections,
+                                  serve::Wire& wire) {
+        return native ? Made(std::make_unique<serve::NativeConnection>(id, connections, wire))
+                      : Made(std::make_unique<serve::RespConnection>(id, connections, wire));
       });
 }
 
@@ -118,16 +119,16 @@ void Listeners::serve(node::Node& node) {
   for (uint32_t shard = 0; shard < shards; ++shard) {
     ShardListener& listener = *listeners_[shard];
     listener.loop.post([this, &node, &listener, shard, shards] {
-      listener.sessions =
-          std::make_unique<serve::Sessions>(serve::Shared{.service = node.service(shard),
-                                                          .post = listener.loop,
-                                                          .registry = registry_,
-                                                          .cursors = cursors_,
-                                                          .options = options_,
-                                                          .shard = shard,
-                                                          .shards = shards});
-      listener.connections = std::make_unique<serve::StreamSessions>(*listener.sessions);
-      listener.front = std::make_unique<serve::HttpFront>(*listener.sessions);
+      listener.connections =
+          std::make_unique<serve::ClientConnections>(serve::Shared{.service = node.service(shard),
+                                                                   .post = listener.loop,
+                                                                   .registry = registry_,
+                                                                   .cursors = cursors_,
+                                                                   .options = options_,
+                                                                   .shard = shard,
+                                                                   .shards = shards});
+      listener.streams_in = std::make_unique<serve::StreamConnections>(*listener.connections);
+      listener.front = std::make_unique<serve::HttpFront>(*listener.connections);
       listener.http = std::make_unique<net::HttpServer>(listener.streams, *listener.front);
       for (ShardListener::Waiting& waiting : std::exchange(listener.waiting, {}))
         take(waiting.listener, listener, std::move(waiting.connection));

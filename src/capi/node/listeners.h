@@ -1,4 +1,4 @@
-// The ports that clients meet: acceptors on the first shard's loop, sessions on all.
+// The ports that clients meet: acceptors on the first shard's loop, connections on all.
 #pragma once
 
 #include <map>
@@ -12,8 +12,8 @@
 #include "net/stream.h"
 #include "node/directory.h"
 #include "node/node.h"
-#include "serve/sessions.h"
-#include "serve/stream_sessions.h"
+#include "serve/client_connections.h"
+#include "serve/stream_connections.h"
 
 namespace bop::capi {
 

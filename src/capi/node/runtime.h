@@ -1,7 +1,7 @@
 // A node at work in this process: where io and net are wired to node and serve, visibly.
 //
-//   thread 0: loop ─ files ─ shard 0 ─ sessions      peers, listeners, liveness
-//   thread k: loop ─ files ─ shard k ─ sessions
+//   thread 0: loop ─ files ─ shard 0 ─ connections      peers, listeners, liveness
+//   thread k: loop ─ files ─ shard k ─ connections
 //
 // start() does everything that blocks before it returns. What goes wrong there leaves no thread, no
 // socket and no lock behind.

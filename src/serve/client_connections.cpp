@@ -1,4 +1,4 @@
-#include "serve/sessions.h"
+#include "serve/client_connections.h"
 
 #include "base/assert.h"
 
@@ -31,40 +31,41 @@ ProtocolMetrics::ProtocolMetrics(metrics::Registry& registry, const std::string&
                                   "From a client's request to its answer", metrics::seconds_of_ns,
                                   labels(protocol, shard, "query"))) {}
 
-Sessions::Sessions(const Shared& shared)
+ClientConnections::ClientConnections(const Shared& shared)
     : shared_(shared),
       resp_(shared.registry, "resp", shared.shard),
       native_(shared.registry, "native", shared.shard),
       http_(shared.registry, "http", shared.shard) {}
 
-Sessions::~Sessions() { *alive_ = false; }
+ClientConnections::~ClientConnections() { *alive_ = false; }
 
-uint64_t Sessions::next_id() { return ++last_number_ << 10 | (shared_.shard & 1023); }
+uint64_t ClientConnections::next_id() { return ++last_number_ << 10 | (shared_.shard & 1023); }
 
-Session& Sessions::add(std::unique_ptr<Session> session) {
-  Session& added = *session;
-  const bool is_new = sessions_.emplace(session->id(), std::move(session)).second;
+ClientConnection& ClientConnections::add(std::unique_ptr<ClientConnection> connection) {
+  ClientConnection& added = *connection;
+  const bool is_new = connections_.emplace(connection->id(), std::move(connection)).second;
   BOP_ASSERT(is_new);
   return added;
 }
 
-void Sessions::later(Session& session) {
-  if (session.waits_for_end_of_turn_) return;
-  session.waits_for_end_of_turn_ = true;
-  later_.push_back(&session);
+void ClientConnections::later(ClientConnection& connection) {
+  if (connection.waits_for_end_of_turn_) return;
+  connection.waits_for_end_of_turn_ = true;
+  later_.push_back(&connection);
   if (later_.size() > 1) return;
   shared_.post.at_end_of_turn(port::Phase::apply, [this, alive = alive_] {
     if (*alive) end_turn();
   });
 }
 
-void Sessions::end_turn() {
+void ClientConnections::end_turn() {
   running_.swap(later_);
-  for (Session* session : running_) {
-    session->waits_for_end_of_turn_ = false;
-    if (!session->finished()) session->go_on();
+  for (ClientConnection* connection : running_) {
+    connection->waits_for_end_of_turn_ = false;
+    if (!connection->finished()) connection->go_on();
     // It may have asked for another round, which will end it.
-    if (session->finished() && !session->waits_for_end_of_turn_) sessions_.erase(session->id());
+    if (connection->finished() && !connection->waits_for_end_of_turn_)
+      connections_.erase(connection->id());
   }
   running_.clear();
 }

@@ -1,17 +1,17 @@
-#include "serve/stream_sessions.h"
+#include "serve/stream_connections.h"
 
 namespace bop::serve {
 
-class StreamSessions::StreamWire final : public Wire, public net::StreamHandler {
+class StreamConnections::StreamWire final : public Wire, public net::StreamHandler {
  public:
-  StreamWire(StreamSessions& owner, std::unique_ptr<net::Connection> connection)
+  StreamWire(StreamConnections& owner, std::unique_ptr<net::Connection> connection)
       : owner_(owner), connection_(std::move(connection)) {}
   ~StreamWire() override {
-    if (session_ != nullptr) session_->on_closed();
+    if (client_ != nullptr) client_->on_closed();
   }
 
-  void start(Session& session) {
-    session_ = &session;
+  void start(ClientConnection& client) {
+    client_ = &client;
     connection_->start(*this);
   }
 
@@ -26,28 +26,29 @@ class StreamSessions::StreamWire final : public Wire, public net::StreamHandler 
   // net::StreamHandler
   net::Consumed on_bytes(const mem::Buffer& bytes) override {
     const size_t size = bytes.size();
-    session_->on_bytes(bytes);
+    client_->on_bytes(bytes);
     return {.bytes = size, .wanted = 0};
   }
-  bool on_end() override { return session_->on_end(); }
-  void on_drained() override { session_->on_drained(); }
+  bool on_end() override { return client_->on_end(); }
+  void on_drained() override { client_->on_drained(); }
   void on_closed(const Error&) override { owner_.wires_.erase(this); }
 
  private:
-  StreamSessions& owner_;
+  StreamConnections& owner_;
   std::unique_ptr<net::Connection> connection_;
-  Session* session_ = nullptr;  // owned by Sessions until it is finished
+  ClientConnection* client_ = nullptr;  // owned by ClientConnections until it is finished
 };
 
-StreamSessions::StreamSessions(Sessions& sessions) : sessions_(sessions) {}
+StreamConnections::StreamConnections(ClientConnections& connections) : connections_(connections) {}
 
-StreamSessions::~StreamSessions() = default;
+StreamConnections::~StreamConnections() = default;
 
-void StreamSessions::take(std::unique_ptr<net::Connection> connection, const MakeSession& make) {
+void StreamConnections::take(std::unique_ptr<net::Connection> connection,
+                             const MakeConnection& make) {
   auto wire = std::make_unique<StreamWire>(*this, std::move(connection));
   StreamWire& kept = *wire;
   wires_.emplace(&kept, std::move(wire));
-  kept.start(sessions_.add(make(sessions_.next_id(), sessions_, kept)));
+  kept.start(connections_.add(make(connections_.next_id(), connections_, kept)));
 }
 
 }  // namespace bop::serve

@@ -11,15 +11,15 @@
 
 #include "node/service.h"
 #include "proto/client.h"
+#include "serve/client_connections.h"
 #include "serve/read_window.h"
-#include "serve/sessions.h"
 #include "serve/wire.h"
 
 namespace bop::serve {
 
-class NativeSession final : public Session, private port::Completion {
+class NativeConnection final : public ClientConnection, private port::Completion {
  public:
-  NativeSession(uint64_t id, Sessions& sessions, Wire& wire);
+  NativeConnection(uint64_t id, ClientConnections& connections, Wire& wire);
 
   // What a connection that is not taken is told: a goodbye.
   static std::string refusal(const Error& error);
@@ -64,7 +64,7 @@ class NativeSession final : public Session, private port::Completion {
   void update_reading();
   void finish_when_replied();
 
-  Sessions& sessions_;
+  ClientConnections& connections_;
   Wire* wire_;  // nullptr: closed
   proto::FrameSplitter splitter_{proto::client_format};
   std::vector<mem::Buffer> cut_;     // by the splitter, of one call

@@ -1,4 +1,4 @@
-#include "serve/resp_session.h"
+#include "serve/resp_connection.h"
 
 #include <algorithm>
 
@@ -8,53 +8,53 @@
 
 namespace bop::serve {
 
-RespSession::RespSession(uint64_t id, Sessions& sessions, Wire& wire)
-    : Session(id),
-      sessions_(sessions),
+RespConnection::RespConnection(uint64_t id, ClientConnections& connections, Wire& wire)
+    : ClientConnection(id),
+      connections_(connections),
       wire_(&wire),
       slots_(1),
-      reads_(sessions.options().read_ahead_bytes, sessions.options().max_pipeline),
-      connected_at_(sessions.service().now()),
+      reads_(connections.options().read_ahead_bytes, connections.options().max_pipeline),
+      connected_at_(connections.service().now()),
       active_at_(connected_at_) {
-  sessions_.resp().connections.add();
-  sessions_.resp().connected.add(1);
+  connections_.resp().connections.add();
+  connections_.resp().connected.add(1);
 }
 
 // ---- what the connection says ----
 
-void RespSession::on_bytes(mem::Buffer received) {
+void RespConnection::on_bytes(mem::Buffer received) {
   if (ending_) return;
-  active_at_ = sessions_.service().now();
+  active_at_ = connections_.service().now();
   waiting_.push_back(std::move(received));
   pump();
 }
 
-bool RespSession::on_end() {
+bool RespConnection::on_end() {
   ending_ = true;
   waiting_.clear();
   command_waits_ = false;
   return head_ != tail_;
 }
 
-void RespSession::on_drained() { sessions_.later(*this); }
+void RespConnection::on_drained() { connections_.later(*this); }
 
-void RespSession::on_closed() {
+void RespConnection::on_closed() {
   wire_ = nullptr;
   ending_ = true;
   waiting_.clear();
   again_.clear();
   command_waits_ = false;
-  sessions_.resp().connected.add(-1);
-  sessions_.later(*this);
+  connections_.resp().connected.add(-1);
+  connections_.later(*this);
 }
 
-void RespSession::go_on() {
+void RespConnection::go_on() {
   if (wire_ != nullptr) pump();
 }
 
 // ---- commands in ----
 
-void RespSession::pump() {
+void RespConnection::pump() {
   using Step = proto::RespParser::Step;
   ask_again();
   while (!ending_) {
@@ -84,24 +84,24 @@ void RespSession::pump() {
   finish_when_replied();
 }
 
-bool RespSession::has_room() const {
-  return tail_ - head_ < sessions_.options().max_pipeline && again_.empty() &&
-         wire_->queued_bytes() <= sessions_.options().pause_output_bytes;
+bool RespConnection::has_room() const {
+  return tail_ - head_ < connections_.options().max_pipeline && again_.empty() &&
+         wire_->queued_bytes() <= connections_.options().pause_output_bytes;
 }
 
 // Whether a reply to a read has to be dropped: its client does not take those before it. (Reads change
 // nothing: one that is asked again is as linearizable as if it had only been slow.) The first in order
 // only needs the wire's room, so that those that are held behind it can follow.
-bool RespSession::too_much(uint64_t number, const port::Outcome& answer) const {
+bool RespConnection::too_much(uint64_t number, const port::Outcome& answer) const {
   if (wire_ == nullptr || answer.status != BOP_OK) return false;
-  const Options& options = sessions_.options();
+  const Options& options = connections_.options();
   const size_t kept = wire_->queued_bytes() + (number == head_ ? 0 : held_bytes_);
   return kept > options.pause_output_bytes + options.read_ahead_bytes;
 }
 
-void RespSession::ask_again() {
+void RespConnection::ask_again() {
   while (!again_.empty() && reads_.has_room() &&
-         wire_->queued_bytes() <= sessions_.options().pause_output_bytes) {
+         wire_->queued_bytes() <= connections_.options().pause_output_bytes) {
     const uint64_t number = again_.front();
     again_.pop_front();
     ask(number);
@@ -109,7 +109,7 @@ void RespSession::ask_again() {
 }
 
 // Nothing is read while a command waits: what cannot be worked on is left to the client's side.
-void RespSession::update_reading() {
+void RespConnection::update_reading() {
   const bool read = !command_waits_ && !ending_;
   if (read == reading_ || wire_ == nullptr) return;
   reading_ = read;
@@ -120,17 +120,17 @@ void RespSession::update_reading() {
   }
 }
 
-void RespSession::finish_when_replied() {
+void RespConnection::finish_when_replied() {
   if (ending_ && head_ == tail_ && wire_ != nullptr && !finishing_) {
     finishing_ = true;
     wire_->finish({BOP_E_STOPPED, "closed after the last reply"});
   }
 }
 
-bool RespSession::dispatch(Arguments arguments) {
+bool RespConnection::dispatch(Arguments arguments) {
   const RespCommand* command = find_resp_command(as_text(arguments[0]));
   if (command == nullptr) {
-    sessions_.resp().commands.add();
+    connections_.resp().commands.add();
     unknown_command(arguments);
     return true;
   }
@@ -138,7 +138,7 @@ bool RespSession::dispatch(Arguments arguments) {
   const bool data = (command->flags & (RespCommand::readonly | RespCommand::write)) != 0;
   access_ = {};
   if (well_formed && data && !admit(*command, arguments)) return false;
-  sessions_.resp().commands.add();
+  connections_.resp().commands.add();
   if (!well_formed) {
     error(wrong_arity(command->name));
   } else if (data) {
@@ -149,7 +149,7 @@ bool RespSession::dispatch(Arguments arguments) {
   return true;
 }
 
-bool RespSession::admit(const RespCommand& command, Arguments arguments) {
+bool RespConnection::admit(const RespCommand& command, Arguments arguments) {
   access_.writes = (command.flags & RespCommand::write) != 0;
   access_.reads = !access_.writes;
   access_.every_key = command.first_key != 1 || arguments.size() < 2 ||
@@ -160,7 +160,7 @@ bool RespSession::admit(const RespCommand& command, Arguments arguments) {
 }
 
 // A read that runs beside a write of its key might see it, or not: either could be out of order.
-bool RespSession::conflicts(const Access& access) const {
+bool RespConnection::conflicts(const Access& access) const {
   if ((access.reads ? writes_ : reads_.under_way() + again_.size()) == 0) return false;
   for (uint64_t number = head_; number != tail_; ++number) {
     const Slot& other = slot(number);
@@ -174,46 +174,47 @@ bool RespSession::conflicts(const Access& access) const {
 
 // ---- requests out ----
 
-uint64_t RespSession::open_slot(PendingReply reply) {
+uint64_t RespConnection::open_slot(PendingReply reply) {
   // One more is for the error that ends a connection: it comes whether there is room or not.
-  BOP_ASSERT_LE(tail_ - head_, sessions_.options().max_pipeline);
+  BOP_ASSERT_LE(tail_ - head_, connections_.options().max_pipeline);
   if (tail_ - head_ == slots_.size()) grow_slots();
   const uint64_t number = tail_++;
   Slot& opened = slot(number);
   reply.version = static_cast<uint8_t>(version_);
   opened.reply = std::move(reply);
   opened.access = {};
-  opened.started = sessions_.service().now();
+  opened.started = connections_.service().now();
   opened.done = false;
   return number;
 }
 
 // Most connections have one command under way, and there may be thousands of them.
-void RespSession::grow_slots() {
+void RespConnection::grow_slots() {
   std::vector<Slot> larger(2 * slots_.size());
   for (uint64_t number = head_; number != tail_; ++number)
     larger[number % larger.size()] = std::move(slot(number));
   slots_.swap(larger);
 }
 
-void RespSession::propose(PendingReply reply, mem::Buffer command) {
+void RespConnection::propose(PendingReply reply, mem::Buffer command) {
   if (!find_group()) return;
   const uint64_t number = open_slot(std::move(reply));
   slot(number).access = access_;
   ++unanswered_;
   ++writes_;
-  sessions_.service().propose({.group = group_,
-                               .payload = std::move(command),
-                               .deadline = slot(number).started + sessions_.options().deadline,
-                               .completion = this,
-                               .token = number});
+  connections_.service().propose(
+      {.group = group_,
+       .payload = std::move(command),
+       .deadline = slot(number).started + connections_.options().deadline,
+       .completion = this,
+       .token = number});
 }
 
-void RespSession::propose(PendingReply reply, const proto::KvOperation& operation) {
-  propose(std::move(reply), proto::encode_kv_command(sessions_.arena(), {&operation, 1}));
+void RespConnection::propose(PendingReply reply, const proto::KvOperation& operation) {
+  propose(std::move(reply), proto::encode_kv_command(connections_.arena(), {&operation, 1}));
 }
 
-void RespSession::query(PendingReply reply, mem::Buffer question) {
+void RespConnection::query(PendingReply reply, mem::Buffer question) {
   if (!find_group()) return;
   const uint64_t number = open_slot(std::move(reply));
   slot(number).access = access_;
@@ -221,20 +222,20 @@ void RespSession::query(PendingReply reply, mem::Buffer question) {
   ask(number);
 }
 
-void RespSession::ask(uint64_t number) {
+void RespConnection::ask(uint64_t number) {
   ++unanswered_;
   reads_.begin();
   const Slot& asked = slot(number);
-  sessions_.service().query({.group = group_,
-                             .payload = asked.question,
-                             .deadline = asked.started + sessions_.options().deadline,
-                             .completion = this,
-                             .token = number});
+  connections_.service().query({.group = group_,
+                                .payload = asked.question,
+                                .deadline = asked.started + connections_.options().deadline,
+                                .completion = this,
+                                .token = number});
 }
 
-bool RespSession::find_group() {
+bool RespConnection::find_group() {
   if (group_ != 0) return true;
-  const auto found = sessions_.service().find_group(sessions_.options().group);
+  const auto found = connections_.service().find_group(connections_.options().group);
   if (!found) {
     error(found.error());
     return false;
@@ -245,9 +246,9 @@ bool RespSession::find_group() {
 
 // ---- answers back ----
 
-void RespSession::complete(uint64_t token, const port::Outcome& answer) {
+void RespConnection::complete(uint64_t token, const port::Outcome& answer) {
   Slot& answered = slot(token);
-  const Instant now = sessions_.service().now();
+  const Instant now = connections_.service().now();
   --unanswered_;
   if (answered.access.reads) {
     reads_.end(answer.body.size());
@@ -258,22 +259,22 @@ void RespSession::complete(uint64_t token, const port::Outcome& answer) {
     answered.question = {};
   }
   writes_ -= answered.access.writes ? 1 : 0;
-  auto& metrics = sessions_.resp();
+  auto& metrics = connections_.resp();
   (answered.access.writes ? metrics.propose_ns : metrics.query_ns)
       .record(static_cast<uint64_t>(now - answered.started));
   complete(token, answered.reply.version, [&](proto::RespWriter& out) {
-    write_reply(out, answered.reply, answer, sessions_.shared().cursors, now);
+    write_reply(out, answered.reply, answer, connections_.shared().cursors, now);
   });
   if (answer.status < 0 && answer.status != BOP_E_CONDITION_FAILED) metrics.errors.add();
-  if (command_waits_ || !again_.empty() || ending_) sessions_.later(*this);
+  if (command_waits_ || !again_.empty() || ending_) connections_.later(*this);
 }
 
-void RespSession::append(std::span<const mem::Buffer> parts) {
+void RespConnection::append(std::span<const mem::Buffer> parts) {
   if (wire_ == nullptr) return;
   for (const mem::Buffer& part : parts) wire_->append(part);
 }
 
-void RespSession::send_ready() {
+void RespConnection::send_ready() {
   while (head_ != tail_ && slot(head_).done) {
     Slot& ready = slot(head_);
     for (const mem::Buffer& part : ready.parts) held_bytes_ -= part.size();
@@ -284,11 +285,13 @@ void RespSession::send_ready() {
   }
 }
 
-void RespSession::error(std::string_view text) {
-  sessions_.resp().errors.add();
+void RespConnection::error(std::string_view text) {
+  connections_.resp().errors.add();
   reply([&](proto::RespWriter& out) { out.error(text); });
 }
 
-void RespSession::error(const Error& error) { this->error(resp_error(error.code, error.detail)); }
+void RespConnection::error(const Error& error) {
+  this->error(resp_error(error.code, error.detail));
+}
 
 }  // namespace bop::serve

@@ -1,4 +1,4 @@
-#include "serve/native_session.h"
+#include "serve/native_connection.h"
 
 #include <fmt/format.h>
 
@@ -13,16 +13,16 @@ constexpr uint64_t default_group_id = 0;
 
 }  // namespace
 
-NativeSession::NativeSession(uint64_t id, Sessions& sessions, Wire& wire)
-    : Session(id),
-      sessions_(sessions),
+NativeConnection::NativeConnection(uint64_t id, ClientConnections& connections, Wire& wire)
+    : ClientConnection(id),
+      connections_(connections),
       wire_(&wire),
-      reads_(sessions.options().read_ahead_bytes, sessions.options().max_pipeline) {
-  sessions_.native().connections.add();
-  sessions_.native().connected.add(1);
+      reads_(connections.options().read_ahead_bytes, connections.options().max_pipeline) {
+  connections_.native().connections.add();
+  connections_.native().connected.add(1);
 }
 
-std::string NativeSession::refusal(const Error& error) {
+std::string NativeConnection::refusal(const Error& error) {
   proto::PartWriter out;
   out.begin();
   proto::encode(proto::ClientGoodbye{error.code, error.detail}, out);
@@ -32,8 +32,8 @@ std::string NativeSession::refusal(const Error& error) {
 }
 
 template <class Frame>
-void NativeSession::send(const Frame& frame) {
-  proto::PartWriter& out = sessions_.scratch();
+void NativeConnection::send(const Frame& frame) {
+  proto::PartWriter& out = connections_.scratch();
   out.begin();
   proto::encode(frame, out);
   for (const mem::Buffer& part : out.finish()) wire_->append(part);
@@ -41,7 +41,7 @@ void NativeSession::send(const Frame& frame) {
 
 // ---- what the connection says ----
 
-void NativeSession::on_bytes(mem::Buffer received) {
+void NativeConnection::on_bytes(mem::Buffer received) {
   if (ending_) return;
   const auto cut = splitter_.push(received, cut_);
   for (mem::Buffer& frame : cut_) waiting_.push_back(std::move(frame));
@@ -50,31 +50,31 @@ void NativeSession::on_bytes(mem::Buffer received) {
   if (!cut && !ending_) fail(cut.error());
 }
 
-bool NativeSession::on_end() {
+bool NativeConnection::on_end() {
   ending_ = true;
   waiting_.clear();
   return unanswered_ != 0;
 }
 
-void NativeSession::on_drained() { sessions_.later(*this); }
+void NativeConnection::on_drained() { connections_.later(*this); }
 
-void NativeSession::on_closed() {
+void NativeConnection::on_closed() {
   wire_ = nullptr;
   ending_ = true;
   waiting_.clear();
   unanswered_ -= static_cast<uint32_t>(again_.size());
   again_.clear();
-  sessions_.native().connected.add(-1);
-  sessions_.later(*this);
+  connections_.native().connected.add(-1);
+  connections_.later(*this);
 }
 
-void NativeSession::go_on() {
+void NativeConnection::go_on() {
   if (wire_ != nullptr) pump();
 }
 
 // ---- requests in ----
 
-void NativeSession::pump() {
+void NativeConnection::pump() {
   ask_again();
   while (!ending_ && !waiting_.empty()) {
     if (!has_room() || !dispatch(waiting_.front())) break;
@@ -84,29 +84,29 @@ void NativeSession::pump() {
   finish_when_replied();
 }
 
-bool NativeSession::has_room() const {
-  return unanswered_ < sessions_.options().max_pipeline && again_.empty() &&
-         wire_->queued_bytes() <= sessions_.options().pause_output_bytes;
+bool NativeConnection::has_room() const {
+  return unanswered_ < connections_.options().max_pipeline && again_.empty() &&
+         wire_->queued_bytes() <= connections_.options().pause_output_bytes;
 }
 
 // Whether a reply to a read has to be dropped: its client does not take those before it. (Reads change
 // nothing: one that is asked again is as linearizable as if it had only been slow.)
-bool NativeSession::too_much(const port::Outcome& answer) const {
-  const Options& options = sessions_.options();
+bool NativeConnection::too_much(const port::Outcome& answer) const {
+  const Options& options = connections_.options();
   return wire_ != nullptr && answer.status == BOP_OK &&
          wire_->queued_bytes() > options.pause_output_bytes + options.read_ahead_bytes;
 }
 
-void NativeSession::ask_again() {
+void NativeConnection::ask_again() {
   while (!again_.empty() && reads_.has_room() &&
-         wire_->queued_bytes() <= sessions_.options().pause_output_bytes) {
+         wire_->queued_bytes() <= connections_.options().pause_output_bytes) {
     const uint32_t place = again_.front();
     again_.pop_front();
     ask(place);
   }
 }
 
-void NativeSession::update_reading() {
+void NativeConnection::update_reading() {
   const bool read = waiting_.empty() && !ending_;
   if (read == reading_ || wire_ == nullptr) return;
   reading_ = read;
@@ -117,14 +117,14 @@ void NativeSession::update_reading() {
   }
 }
 
-void NativeSession::finish_when_replied() {
+void NativeConnection::finish_when_replied() {
   if (!ending_ || unanswered_ != 0 || wire_ == nullptr || finishing_) return;
   finishing_ = true;
   if (goodbye_.code != BOP_OK) send(proto::ClientGoodbye{goodbye_.code, goodbye_.detail});
   wire_->finish({BOP_E_STOPPED, "closed after the last reply"});
 }
 
-bool NativeSession::dispatch(const mem::Buffer& frame) {
+bool NativeConnection::dispatch(const mem::Buffer& frame) {
   auto decoded = proto::decode_client_frame(frame);
   if (!decoded) {
     fail(decoded.error());
@@ -144,8 +144,8 @@ bool NativeSession::dispatch(const mem::Buffer& frame) {
   return true;
 }
 
-void NativeSession::greet(const proto::ClientHello& hello) {
-  const Options& options = sessions_.options();
+void NativeConnection::greet(const proto::ClientHello& hello) {
+  const Options& options = connections_.options();
   if (hello.version_low > proto::client_version || hello.version_high < proto::client_version) {
     return fail({BOP_E_VERSION_MISMATCH,
                  fmt::format("this server speaks version {}, the client {} to {}",
@@ -163,11 +163,11 @@ void NativeSession::greet(const proto::ClientHello& hello) {
                              .max_in_flight = options.max_pipeline});
 }
 
-bool NativeSession::serve(proto::ClientRequest& request) {
+bool NativeConnection::serve(proto::ClientRequest& request) {
   using Kind = proto::RequestKind;
   const bool read = request.kind == Kind::query;
   if (read && !reads_.has_room()) return false;
-  sessions_.native().commands.add();
+  connections_.native().commands.add();
   switch (request.kind) {
     case Kind::propose:
     case Kind::query: return submit(request);
@@ -180,11 +180,11 @@ bool NativeSession::serve(proto::ClientRequest& request) {
   return true;
 }
 
-bool NativeSession::submit(proto::ClientRequest& request) {
-  node::Service& service = sessions_.service();
+bool NativeConnection::submit(proto::ClientRequest& request) {
+  node::Service& service = connections_.service();
   GroupId group = request.group;
   if (group == default_group_id) {
-    const auto found = service.find_group(sessions_.options().group);
+    const auto found = service.find_group(connections_.options().group);
     if (!found) {
       reply({.correlation = request.correlation,
              .status = found.error().code,
@@ -196,8 +196,8 @@ bool NativeSession::submit(proto::ClientRequest& request) {
   }
   const uint32_t place = take_place(request.correlation);
   UnderWay& taken = places_[place];
-  const Duration left =
-      request.deadline_us == 0 ? sessions_.options().deadline : request.deadline_us * microseconds;
+  const Duration left = request.deadline_us == 0 ? connections_.options().deadline
+                                                 : request.deadline_us * microseconds;
   const Instant deadline = taken.started + left;
   if (request.kind == proto::RequestKind::query) {
     taken.read = true;
@@ -215,27 +215,27 @@ bool NativeSession::submit(proto::ClientRequest& request) {
   return true;
 }
 
-void NativeSession::ask(uint32_t place) {
+void NativeConnection::ask(uint32_t place) {
   reads_.begin();
   const UnderWay& read = places_[place];
-  sessions_.service().query({.group = read.group,
-                             .payload = read.question,
-                             .deadline = read.deadline,
-                             .completion = this,
-                             .token = place});
+  connections_.service().query({.group = read.group,
+                                .payload = read.question,
+                                .deadline = read.deadline,
+                                .completion = this,
+                                .token = place});
 }
 
-void NativeSession::status(uint64_t correlation) {
+void NativeConnection::status(uint64_t correlation) {
   ++unanswered_;
-  sessions_.service().status([this, correlation](const node::NodeStatus& status) {
+  connections_.service().status([this, correlation](const node::NodeStatus& status) {
     --unanswered_;
     reply({.correlation = correlation}, as_bytes(status_json(status)));
-    sessions_.later(*this);
+    connections_.later(*this);
   });
 }
 
-void NativeSession::find_group(const proto::ClientRequest& request) {
-  const auto found = sessions_.service().find_group(as_text(request.payload.bytes()));
+void NativeConnection::find_group(const proto::ClientRequest& request) {
+  const auto found = connections_.service().find_group(as_text(request.payload.bytes()));
   if (!found) {
     return reply({.correlation = request.correlation,
                   .status = found.error().code,
@@ -249,7 +249,7 @@ void NativeSession::find_group(const proto::ClientRequest& request) {
 
 // ---- replies out ----
 
-uint32_t NativeSession::take_place(uint64_t correlation) {
+uint32_t NativeConnection::take_place(uint64_t correlation) {
   if (free_places_.empty()) {
     free_places_.push_back(static_cast<uint32_t>(places_.size()));
     places_.emplace_back();
@@ -257,27 +257,27 @@ uint32_t NativeSession::take_place(uint64_t correlation) {
   const uint32_t place = free_places_.back();
   free_places_.pop_back();
   places_[place].correlation = correlation;
-  places_[place].started = sessions_.service().now();
+  places_[place].started = connections_.service().now();
   ++unanswered_;
   return place;
 }
 
-NativeSession::UnderWay NativeSession::give_place(uint64_t token) {
+NativeConnection::UnderWay NativeConnection::give_place(uint64_t token) {
   free_places_.push_back(static_cast<uint32_t>(token));
   --unanswered_;
   return std::exchange(places_[token], {});
 }
 
-void NativeSession::complete(uint64_t token, const port::Outcome& answer) {
+void NativeConnection::complete(uint64_t token, const port::Outcome& answer) {
   if (places_[token].read) {
     reads_.end(answer.body.size());
     if (too_much(answer)) return again_.push_back(static_cast<uint32_t>(token));
   }
   const UnderWay request = give_place(token);
-  auto& metrics = sessions_.native();
+  auto& metrics = connections_.native();
   (request.read ? metrics.query_ns : metrics.propose_ns)
-      .record(static_cast<uint64_t>(sessions_.service().now() - request.started));
-  const auto& addresses = sessions_.options().native_addresses;
+      .record(static_cast<uint64_t>(connections_.service().now() - request.started));
+  const auto& addresses = connections_.options().native_addresses;
   const auto leader = addresses.find(answer.leader);
   reply({.correlation = request.correlation,
          .status = answer.status,
@@ -286,20 +286,21 @@ void NativeSession::complete(uint64_t token, const port::Outcome& answer) {
          .leader_address = leader == addresses.end() ? std::string_view() : leader->second,
          .detail = answer.detail},
         answer.body);
-  if (!waiting_.empty() || !again_.empty() || ending_) sessions_.later(*this);
+  if (!waiting_.empty() || !again_.empty() || ending_) connections_.later(*this);
 }
 
-void NativeSession::reply(const proto::ClientReply& reply, Bytes body) {
-  if (reply.status < 0 && reply.status != BOP_E_CONDITION_FAILED) sessions_.native().errors.add();
+void NativeConnection::reply(const proto::ClientReply& reply, Bytes body) {
+  if (reply.status < 0 && reply.status != BOP_E_CONDITION_FAILED)
+    connections_.native().errors.add();
   if (wire_ == nullptr) return;
-  proto::PartWriter& out = sessions_.scratch();
+  proto::PartWriter& out = connections_.scratch();
   out.begin();
   proto::encode(reply, body, out);
   for (const mem::Buffer& part : out.finish()) wire_->append(part);
 }
 
 // Closes, once what is under way is answered and the reason is told.
-void NativeSession::fail(const Error& error) {
+void NativeConnection::fail(const Error& error) {
   say::warning("{}: {}, closing", wire_->peer(), error.to_string());
   goodbye_ = error;
   ending_ = true;

@@ -1,4 +1,4 @@
-#include "serve/native_session.h"
+#include "serve/native_connection.h"
 
 #include <gtest/gtest.h>
 
@@ -47,7 +47,7 @@ Replies decode(const std::string& bytes) {
   return replies;
 }
 
-class NativeClient : public Client<NativeSession> {
+class NativeClient : public Client<NativeConnection> {
  public:
   explicit NativeClient(World& world) : Client(world) {}
 
@@ -70,7 +70,7 @@ mem::Buffer get_question(std::string_view key) {
   return proto::encode_kv_get(arena, {&bytes, 1});
 }
 
-TEST(NativeSession, greets_with_its_cluster_node_and_limits) {
+TEST(NativeConnection, greets_with_its_cluster_node_and_limits) {
   Options options;
   options.cluster[3] = 9;
   options.node = 2;
@@ -86,7 +86,7 @@ TEST(NativeSession, greets_with_its_cluster_node_and_limits) {
   EXPECT_EQ(ack.max_in_flight, 77u);
 }
 
-TEST(NativeSession, proposes_and_queries) {
+TEST(NativeConnection, proposes_and_queries) {
   World world;
   NativeClient client(world);
   client.greet();
@@ -107,7 +107,7 @@ TEST(NativeSession, proposes_and_queries) {
   EXPECT_EQ(as_text(item.value), "v");
 }
 
-TEST(NativeSession, group_zero_is_the_usual_one) {
+TEST(NativeConnection, group_zero_is_the_usual_one) {
   World world;
   NativeClient client(world);
   client.greet();
@@ -116,7 +116,7 @@ TEST(NativeSession, group_zero_is_the_usual_one) {
   EXPECT_EQ(world.service.request(0).group, 1u);
 }
 
-TEST(NativeSession, keeps_the_deadline_of_the_client_and_has_one_of_its_own) {
+TEST(NativeConnection, keeps_the_deadline_of_the_client_and_has_one_of_its_own) {
   World world;
   NativeClient client(world);
   client.greet();
@@ -127,7 +127,7 @@ TEST(NativeSession, keeps_the_deadline_of_the_client_and_has_one_of_its_own) {
   EXPECT_EQ(world.service.request(1).deadline, world.service.time + 5 * seconds);
 }
 
-TEST(NativeSession, replies_as_requests_are_done_not_as_they_came) {
+TEST(NativeConnection, replies_as_requests_are_done_not_as_they_came) {
   World world;
   NativeClient client(world);
   client.greet();
@@ -142,7 +142,7 @@ TEST(NativeSession, replies_as_requests_are_done_not_as_they_came) {
   EXPECT_EQ(std::get<ClientReply>(replies.frames[1]).correlation, 0u);
 }
 
-TEST(NativeSession, hints_at_the_leader_and_where_it_listens) {
+TEST(NativeConnection, hints_at_the_leader_and_where_it_listens) {
   Options options;
   options.native_addresses[2] = "127.0.0.1:7110";
   World world(options);
@@ -158,7 +158,7 @@ TEST(NativeSession, hints_at_the_leader_and_where_it_listens) {
   EXPECT_EQ(reply.detail, "no leader");
 }
 
-TEST(NativeSession, finds_groups_answers_pings_and_tells_its_status) {
+TEST(NativeConnection, finds_groups_answers_pings_and_tells_its_status) {
   World world;
   world.service.node_status.node = 3;
   NativeClient client(world);
@@ -189,7 +189,7 @@ void expect_goodbye(World& world, const std::string& sent, bop_status status) {
   EXPECT_TRUE(client.wire.finished);
 }
 
-TEST(NativeSession, says_goodbye_to_who_does_not_belong_here) {
+TEST(NativeConnection, says_goodbye_to_who_does_not_belong_here) {
   World world;
   ClientHello stranger;
   stranger.cluster[0] = 1;
@@ -205,7 +205,7 @@ TEST(NativeSession, says_goodbye_to_who_does_not_belong_here) {
   expect_goodbye(world, huge, BOP_E_TOO_LARGE);
 }
 
-TEST(NativeSession, answers_what_is_under_way_before_it_says_goodbye) {
+TEST(NativeConnection, answers_what_is_under_way_before_it_says_goodbye) {
   World world;
   NativeClient client(world);
   client.greet();
@@ -219,7 +219,7 @@ TEST(NativeSession, answers_what_is_under_way_before_it_says_goodbye) {
   EXPECT_EQ(std::get<ClientGoodbye>(replies.frames[1]).status, BOP_E_PROTOCOL);
 }
 
-TEST(NativeSession, takes_no_more_than_its_limit_and_goes_on_when_there_is_room) {
+TEST(NativeConnection, takes_no_more_than_its_limit_and_goes_on_when_there_is_room) {
   Options options;
   options.max_pipeline = 8;
   World world(options);
@@ -237,7 +237,7 @@ TEST(NativeSession, takes_no_more_than_its_limit_and_goes_on_when_there_is_room)
   EXPECT_EQ(decode(client.wire.take()).frames.size(), 100u);
 }
 
-TEST(NativeSession, begins_nothing_while_its_replies_are_not_read) {
+TEST(NativeConnection, begins_nothing_while_its_replies_are_not_read) {
   Options options;
   options.pause_output_bytes = 10'000;
   World world(options);
@@ -252,7 +252,8 @@ TEST(NativeSession, begins_nothing_while_its_replies_are_not_read) {
   EXPECT_LT(client.wire.sent.size(), 12'000u);
 }
 
-TEST(NativeSession, reads_whose_replies_turn_out_large_cost_bounded_memory_and_are_all_answered) {
+TEST(NativeConnection,
+     reads_whose_replies_turn_out_large_cost_bounded_memory_and_are_all_answered) {
   Options options;
   options.pause_output_bytes = 10'000;
   options.read_ahead_bytes = 100'000;
@@ -277,7 +278,7 @@ TEST(NativeSession, reads_whose_replies_turn_out_large_cost_bounded_memory_and_a
   std::string all;
   while (!client.wire.sent.empty()) {
     all += client.wire.take();
-    client.session().on_drained();
+    client.connection().on_drained();
     world.settle();
   }
   std::set<uint64_t> answered;
@@ -289,10 +290,10 @@ TEST(NativeSession, reads_whose_replies_turn_out_large_cost_bounded_memory_and_a
   }
   EXPECT_EQ(answered.size(), 50u);
   client.close();
-  EXPECT_EQ(world.sessions.count(), 0u);
+  EXPECT_EQ(world.connections.count(), 0u);
 }
 
-TEST(NativeSession, a_client_that_leaves_while_reads_are_to_be_asked_again_is_forgotten) {
+TEST(NativeConnection, a_client_that_leaves_while_reads_are_to_be_asked_again_is_forgotten) {
   Options options;
   options.pause_output_bytes = options.read_ahead_bytes = 10'000;
   World world(options);
@@ -308,10 +309,10 @@ TEST(NativeSession, a_client_that_leaves_while_reads_are_to_be_asked_again_is_fo
   EXPECT_LT(client.wire.sent.size(), 40'000u);
   client.drop();
   world.settle();
-  EXPECT_EQ(world.sessions.count(), 0u);
+  EXPECT_EQ(world.connections.count(), 0u);
 }
 
-TEST(NativeSession, lives_until_what_it_asked_is_answered_though_its_connection_is_gone) {
+TEST(NativeConnection, lives_until_what_it_asked_is_answered_though_its_connection_is_gone) {
   World world;
   NativeClient client(world);
   client.greet();
@@ -319,9 +320,9 @@ TEST(NativeSession, lives_until_what_it_asked_is_answered_though_its_connection_
   client.send(encoded(ClientRequest{2, RequestKind::status, 0, 0, {}}));
   client.drop();
   world.post.run();
-  EXPECT_EQ(world.sessions.count(), 1u);
+  EXPECT_EQ(world.connections.count(), 1u);
   world.settle();
-  EXPECT_EQ(world.sessions.count(), 0u);
+  EXPECT_EQ(world.connections.count(), 0u);
   EXPECT_EQ(client.wire.take(), "");
 }
 

@@ -20,17 +20,17 @@
 #include "node/service.h"
 #include "proto/kv.h"
 #include "proto/resp.h"
+#include "serve/client_connections.h"
 #include "serve/read_window.h"
 #include "serve/resp_commands.h"
 #include "serve/resp_replies.h"
-#include "serve/sessions.h"
 #include "serve/wire.h"
 
 namespace bop::serve {
 
-class RespSession final : public Session, private port::Completion {
+class RespConnection final : public ClientConnection, private port::Completion {
  public:
-  RespSession(uint64_t id, Sessions& sessions, Wire& wire);
+  RespConnection(uint64_t id, ClientConnections& connections, Wire& wire);
 
   // What a connection beyond the limit is told, in Redis's words.
   static std::string refusal() { return "-ERR max number of clients reached\r\n"; }
@@ -64,7 +64,7 @@ class RespSession final : public Session, private port::Completion {
 
   void complete(uint64_t token, const port::Outcome& answer) override;
 
-  // ---- flow: resp_session.cpp ----
+  // ---- flow: resp_connection.cpp ----
   void pump();
   bool dispatch(Arguments arguments);  // false: it has to wait
   bool has_room() const;
@@ -133,7 +133,7 @@ class RespSession final : public Session, private port::Completion {
 
   static constexpr size_t max_name_bytes = 256;
 
-  Sessions& sessions_;
+  ClientConnections& connections_;
   Wire* wire_;  // nullptr: closed
   proto::RespParser parser_;
   std::deque<mem::Buffer> waiting_;  // received while a command waits; reading is paused then
@@ -161,17 +161,17 @@ class RespSession final : public Session, private port::Completion {
 
 // Answers the command that is being dispatched, at once or after those before it.
 template <class Write>
-void RespSession::reply(Write write) {
+void RespConnection::reply(Write write) {
   complete(open_slot({}), version_, write);
 }
 
 // Writes the reply of a slot: to the wire when it is the first, else into the slot.
 template <class Write>
-void RespSession::complete(uint64_t number, int version, Write write) {
+void RespConnection::complete(uint64_t number, int version, Write write) {
   Slot& completed = slot(number);
   completed.done = true;
   if (wire_ != nullptr) {
-    proto::PartWriter& scratch = sessions_.scratch();
+    proto::PartWriter& scratch = connections_.scratch();
     scratch.begin();
     proto::RespWriter out(scratch, version);
     write(out);

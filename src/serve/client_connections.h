@@ -1,4 +1,4 @@
-// The sessions of one shard: who lives, who has to go on at the end of the turn, and what they share.
+// The connections of one shard: who lives, who has to go on at the end of the turn, and what they share.
 #pragma once
 
 #include <cstdint>
@@ -47,7 +47,7 @@ struct ProtocolMetrics {
   Histogram& query_ns;
 };
 
-// What all sessions of a shard share; `cursors` is shared by the shards of a node.
+// What all connections of a shard share; `cursors` is shared by the shards of a node.
 struct Shared {
   node::Service& service;
   port::Post& post;
@@ -59,30 +59,30 @@ struct Shared {
 };
 
 // To be destroyed when the shard runs no more: its service must not answer after that.
-class Sessions {
+class ClientConnections {
  public:
-  explicit Sessions(const Shared& shared);
-  ~Sessions();
-  Sessions(const Sessions&) = delete;
-  Sessions& operator=(const Sessions&) = delete;
+  explicit ClientConnections(const Shared& shared);
+  ~ClientConnections();
+  ClientConnections(const ClientConnections&) = delete;
+  ClientConnections& operator=(const ClientConnections&) = delete;
 
   const Shared& shared() const { return shared_; }
   const Options& options() const { return shared_.options; }
   node::Service& service() { return shared_.service; }
 
-  // A name for a session: unique in the node.
+  // A name for a connection: unique in the node.
   uint64_t next_id();
   // Owns it until it is finished.
-  Session& add(std::unique_ptr<Session> session);
-  // Session::go_on() at the end of this turn, and destruction when it is finished.
-  void later(Session& session);
-  size_t count() const { return sessions_.size(); }
+  ClientConnection& add(std::unique_ptr<ClientConnection> connection);
+  // ClientConnection::go_on() at the end of this turn, and destruction when it is finished.
+  void later(ClientConnection& connection);
+  size_t count() const { return connections_.size(); }
 
   ProtocolMetrics& resp() { return resp_; }
   ProtocolMetrics& native() { return native_; }
   ProtocolMetrics& http() { return http_; }
 
-  // Where commands are encoded and replies written, by one session at a time.
+  // Where commands are encoded and replies written, by one connection at a time.
   mem::Arena& arena() { return arena_; }
   proto::PartWriter& scratch() { return scratch_; }
   std::vector<proto::KvOperation>& operations() { return operations_; }
@@ -95,8 +95,8 @@ class Sessions {
   proto::PartWriter scratch_;
   std::vector<proto::KvOperation> operations_;
   ProtocolMetrics resp_, native_, http_;
-  std::map<uint64_t, std::unique_ptr<Session>> sessions_;
-  std::vector<Session*> later_, running_;
+  std::map<uint64_t, std::unique_ptr<ClientConnection>> connections_;
+  std::vector<ClientConnection*> later_, running_;
   uint64_t last_number_ = 0;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

@@ -7,7 +7,7 @@
 #include "base/assert.h"
 #include "base/random.h"
 #include "base/say.h"
-#include "serve/native_session.h"
+#include "serve/native_connection.h"
 #include "world.h"
 
 namespace {
@@ -84,14 +84,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   options.read_ahead_bytes = 400;
   World world(options);
   if ((choice & 2) != 0) world.service.refuse_with = BOP_E_OVERLOADED;
-  Client<NativeSession> client(world);
+  Client<NativeConnection> client(world);
   std::string heard;
   const auto step = [&] {
     if (world.service.waiting() > 0 && random.chance(1, 2)) {
       world.service.answer(random.below(world.service.waiting()));
     } else if (random.chance(1, 2)) {
       heard += client.wire.take();
-      client.session().on_drained();
+      client.connection().on_drained();
       world.settle();
     } else {
       client.wire.reads = !client.wire.reads;
@@ -115,7 +115,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   client.wire.reads = true;
   do {
     heard += client.wire.take();
-    client.session().on_drained();
+    client.connection().on_drained();
     world.settle();
   } while (!client.wire.sent.empty());
 

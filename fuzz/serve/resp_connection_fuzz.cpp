@@ -8,7 +8,7 @@
 #include "base/assert.h"
 #include "base/random.h"
 #include "base/say.h"
-#include "serve/resp_session.h"
+#include "serve/resp_connection.h"
 #include "world.h"
 
 namespace {
@@ -31,7 +31,7 @@ Options options() {
 // What a connection does while it is fed: answers, ends of turns, a client that does not read.
 class Schedule {
  public:
-  Schedule(World& world, Client<RespSession>& client, Random& random)
+  Schedule(World& world, Client<RespConnection>& client, Random& random)
       : world_(world), client_(client), random_(random) {}
 
   void feed(std::string_view stream, uint64_t largest) {
@@ -88,11 +88,11 @@ class Schedule {
     client_.wire.reads = true;
     const bool was_full = !client_.wire.sent.empty();
     heard_ += client_.wire.take();
-    if (was_full) client_.session().on_drained();
+    if (was_full) client_.connection().on_drained();
   }
 
   World& world_;
-  Client<RespSession>& client_;
+  Client<RespConnection>& client_;
   Random& random_;
   std::string heard_;
 };
@@ -100,7 +100,7 @@ class Schedule {
 std::string one_by_one(std::string_view stream, bop_status refuse_with) {
   World world(options());
   world.service.refuse_with = refuse_with;
-  Client<RespSession> client(world);
+  Client<RespConnection> client(world);
   std::string heard;
   for (const char c : stream) {
     if (client.wire.finished) break;
@@ -122,7 +122,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
 
   World world(options());
   world.service.refuse_with = refuse_with;
-  Client<RespSession> client(world);
+  Client<RespConnection> client(world);
   Schedule schedule(world, client, random);
   schedule.feed(stream, largest);
   if ((choice & 8) != 0) {

@@ -1,4 +1,4 @@
-#include "serve/resp_session.h"
+#include "serve/resp_connection.h"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +9,7 @@
 namespace bop::serve {
 namespace {
 
-using RespClient = Client<RespSession>;
+using RespClient = Client<RespConnection>;
 
 std::string command(const std::vector<std::string>& arguments) {
   std::string out = "*" + std::to_string(arguments.size()) + "\r\n";
@@ -19,7 +19,7 @@ std::string command(const std::vector<std::string>& arguments) {
   return out;
 }
 
-TEST(RespSession, replies_in_the_order_of_the_commands_whatever_is_answered_first) {
+TEST(RespConnection, replies_in_the_order_of_the_commands_whatever_is_answered_first) {
   World world;
   RespClient client(world);
   client.send("SET a 1\r\nSET b 2\r\nGET c\r\nPING\r\nGET d\r\n");
@@ -33,14 +33,14 @@ TEST(RespSession, replies_in_the_order_of_the_commands_whatever_is_answered_firs
   EXPECT_EQ(client.wire.take(), "+OK\r\n$-1\r\n+PONG\r\n$-1\r\n");
 }
 
-TEST(RespSession, writes_of_one_connection_run_together) {
+TEST(RespConnection, writes_of_one_connection_run_together) {
   World world;
   RespClient client(world);
   client.send("SET k 1\r\nSET k 2\r\nINCR k\r\nDEL k\r\nMSET k 3 j 4\r\n");
   EXPECT_EQ(world.service.waiting(), 5u);
 }
 
-TEST(RespSession, a_read_waits_for_the_writes_of_its_key_and_a_write_for_the_reads) {
+TEST(RespConnection, a_read_waits_for_the_writes_of_its_key_and_a_write_for_the_reads) {
   World world;
   RespClient client(world);
   client.send("SET k 1\r\nGET other\r\nGET k\r\nGET more\r\n");
@@ -60,7 +60,7 @@ TEST(RespSession, a_read_waits_for_the_writes_of_its_key_and_a_write_for_the_rea
   EXPECT_EQ(client.wire.take(), "$1\r\n1\r\n+OK\r\n");
 }
 
-TEST(RespSession, a_read_of_many_keys_waits_for_every_write) {
+TEST(RespConnection, a_read_of_many_keys_waits_for_every_write) {
   World world;
   RespClient client(world);
   for (const auto* read : {"DBSIZE", "SCAN 0", "MGET a b", "EXISTS a b"}) {
@@ -70,7 +70,7 @@ TEST(RespSession, a_read_of_many_keys_waits_for_every_write) {
   }
 }
 
-TEST(RespSession, names_what_became_of_a_command_and_keeps_the_connection) {
+TEST(RespConnection, names_what_became_of_a_command_and_keeps_the_connection) {
   const std::vector<std::pair<bop_status, std::string>> cases{
       {BOP_E_OUTCOME_UNKNOWN, "-UNKNOWNOUTCOME "},
       {BOP_E_UNAVAILABLE, "-CLUSTERDOWN "},
@@ -99,7 +99,7 @@ TEST(RespSession, names_what_became_of_a_command_and_keeps_the_connection) {
   EXPECT_FALSE(client.wire.finished);
 }
 
-TEST(RespSession, shows_the_words_of_an_answer) {
+TEST(RespConnection, shows_the_words_of_an_answer) {
   World world;
   RespClient client(world);
   client.send("SET k v\r\n");
@@ -107,7 +107,7 @@ TEST(RespSession, shows_the_words_of_an_answer) {
   EXPECT_EQ(client.wire.take(), "-UNKNOWNOUTCOME the leader was lost\r\n");
 }
 
-TEST(RespSession, names_a_group_that_is_not_there) {
+TEST(RespConnection, names_a_group_that_is_not_there) {
   Options options;
   options.group = "missing";
   World world(options);
@@ -116,7 +116,7 @@ TEST(RespSession, names_a_group_that_is_not_there) {
   EXPECT_EQ(client.talk("PING\r\n"), "+PONG\r\n");
 }
 
-TEST(RespSession, refuses_keys_and_values_over_their_limits_and_keeps_the_connection) {
+TEST(RespConnection, refuses_keys_and_values_over_their_limits_and_keeps_the_connection) {
   World world;
   RespClient client(world);
   const std::string long_key(1025, 'k');
@@ -144,7 +144,7 @@ TEST(RespSession, refuses_keys_and_values_over_their_limits_and_keeps_the_connec
             "+OK\r\n");
 }
 
-TEST(RespSession, refuses_expiry_by_name) {
+TEST(RespConnection, refuses_expiry_by_name) {
   World world;
   RespClient client(world);
   for (const auto* option : {"EX 10", "px 10", "EXAT 99", "PXAT 99", "EX 10 ex 20"}) {
@@ -154,7 +154,7 @@ TEST(RespSession, refuses_expiry_by_name) {
   EXPECT_EQ(client.talk("EXISTS k\r\n"), ":0\r\n");
 }
 
-TEST(RespSession, a_value_that_append_would_make_too_long_is_refused_in_redis_words) {
+TEST(RespConnection, a_value_that_append_would_make_too_long_is_refused_in_redis_words) {
   World world;
   RespClient client(world);
   client.talk(command({"SET", "k", std::string(1 << 20, 'v')}));
@@ -162,7 +162,7 @@ TEST(RespSession, a_value_that_append_would_make_too_long_is_refused_in_redis_wo
             "-ERR string exceeds maximum allowed size (proto-max-bulk-len)\r\n");
 }
 
-TEST(RespSession, stops_reading_when_its_pipeline_is_full_and_goes_on_when_it_is_not) {
+TEST(RespConnection, stops_reading_when_its_pipeline_is_full_and_goes_on_when_it_is_not) {
   Options options;
   options.max_pipeline = 8;
   World world(options);
@@ -178,7 +178,7 @@ TEST(RespSession, stops_reading_when_its_pipeline_is_full_and_goes_on_when_it_is
   EXPECT_EQ(world.service.kv.size(), 100u);
 }
 
-TEST(RespSession, tells_a_protocol_error_behind_a_full_pipeline_after_its_replies) {
+TEST(RespConnection, tells_a_protocol_error_behind_a_full_pipeline_after_its_replies) {
   Options options;
   options.max_pipeline = 2;
   World world(options);
@@ -189,7 +189,7 @@ TEST(RespSession, tells_a_protocol_error_behind_a_full_pipeline_after_its_replie
   EXPECT_TRUE(client.wire.finished);
 }
 
-TEST(RespSession, starts_no_command_while_its_replies_are_not_read) {
+TEST(RespConnection, starts_no_command_while_its_replies_are_not_read) {
   Options options;
   options.pause_output_bytes = 10'000;
   World world(options);
@@ -204,7 +204,7 @@ TEST(RespSession, starts_no_command_while_its_replies_are_not_read) {
   EXPECT_LT(client.wire.sent.size(), 60'000u);
   std::string all = client.wire.take();
   for (int rounds = 0; rounds < 1000 && client.wire.paused; ++rounds) {
-    client.session().on_drained();
+    client.connection().on_drained();
     world.settle();
     all += client.wire.take();
   }
@@ -212,7 +212,7 @@ TEST(RespSession, starts_no_command_while_its_replies_are_not_read) {
   EXPECT_EQ(all.size(), 1000 * (1000 + 9u));
 }
 
-TEST(RespSession, begins_no_more_reads_than_it_has_memory_set_aside_for_their_replies) {
+TEST(RespConnection, begins_no_more_reads_than_it_has_memory_set_aside_for_their_replies) {
   Options options;
   options.read_ahead_bytes = 1 << 20;
   World world(options);
@@ -232,7 +232,7 @@ TEST(RespSession, begins_no_more_reads_than_it_has_memory_set_aside_for_their_re
   EXPECT_EQ(world.service.waiting(), 50u);
 }
 
-TEST(RespSession,
+TEST(RespConnection,
      reads_whose_replies_turn_out_large_cost_bounded_memory_and_are_all_answered_in_order) {
   for (const bool in_order : {true, false}) {
     Options options;
@@ -256,7 +256,7 @@ TEST(RespSession,
 
     std::string all = client.wire.take();
     for (int rounds = 0; rounds < 1000 && client.wire.paused; ++rounds) {
-      client.session().on_drained();
+      client.connection().on_drained();
       world.settle();
       all += client.wire.take();
     }
@@ -266,7 +266,7 @@ TEST(RespSession,
   }
 }
 
-TEST(RespSession, a_client_that_leaves_while_reads_are_to_be_asked_again_is_forgotten) {
+TEST(RespConnection, a_client_that_leaves_while_reads_are_to_be_asked_again_is_forgotten) {
   Options options;
   options.pause_output_bytes = options.read_ahead_bytes = 10'000;
   World world(options);
@@ -278,10 +278,10 @@ TEST(RespSession, a_client_that_leaves_while_reads_are_to_be_asked_again_is_forg
   EXPECT_LT(client.wire.sent.size(), 40'000u);
   client.drop();
   world.settle();
-  EXPECT_EQ(world.sessions.count(), 0u);
+  EXPECT_EQ(world.connections.count(), 0u);
 }
 
-TEST(RespSession, lives_until_what_it_asked_is_answered_though_its_connection_is_gone) {
+TEST(RespConnection, lives_until_what_it_asked_is_answered_though_its_connection_is_gone) {
   World world;
   RespClient client(world);
   client.send("SET a 1\r\nGET b\r\nINFO\r\n");
@@ -289,30 +289,30 @@ TEST(RespSession, lives_until_what_it_asked_is_answered_though_its_connection_is
   EXPECT_EQ(waiting, 2u);
   client.drop();
   world.post.run();
-  EXPECT_EQ(world.sessions.count(), 1u);
+  EXPECT_EQ(world.connections.count(), 1u);
   world.settle();
-  EXPECT_EQ(world.sessions.count(), 0u);
+  EXPECT_EQ(world.connections.count(), 0u);
   EXPECT_EQ(client.wire.take(), "");
 }
 
-TEST(RespSession, answers_what_was_sent_before_the_client_stopped_sending) {
+TEST(RespConnection, answers_what_was_sent_before_the_client_stopped_sending) {
   World world;
   RespClient client(world);
   client.send("SET a 1\r\nGET b\r\nGET unfini");
-  EXPECT_TRUE(client.session().on_end());
+  EXPECT_TRUE(client.connection().on_end());
   world.settle();
   EXPECT_EQ(client.wire.take(), "+OK\r\n$-1\r\n");
   EXPECT_TRUE(client.wire.finished);
 }
 
-TEST(RespSession, has_nothing_to_wait_for_when_an_idle_client_stops_sending) {
+TEST(RespConnection, has_nothing_to_wait_for_when_an_idle_client_stops_sending) {
   World world;
   RespClient client(world);
   client.talk("PING\r\n");
-  EXPECT_FALSE(client.session().on_end());
+  EXPECT_FALSE(client.connection().on_end());
 }
 
-TEST(RespSession, quits_after_the_replies_that_are_still_to_come) {
+TEST(RespConnection, quits_after_the_replies_that_are_still_to_come) {
   World world;
   RespClient client(world);
   client.send("SET a 1\r\nQUIT\r\nSET b 2\r\n");
@@ -323,7 +323,7 @@ TEST(RespSession, quits_after_the_replies_that_are_still_to_come) {
   EXPECT_EQ(world.service.kv.size(), 1u);
 }
 
-TEST(RespSession, an_endless_length_costs_no_memory_and_ends_the_connection) {
+TEST(RespConnection, an_endless_length_costs_no_memory_and_ends_the_connection) {
   World world;
   RespClient client(world);
   EXPECT_EQ(client.talk("*2\r\n$3\r\nGET\r\n$9999999999\r\n"),
@@ -434,7 +434,7 @@ TEST(ScanCursors, forget_the_oldest_when_they_are_full) {
 
 // ---- the connection and the server ----
 
-TEST(RespSession, says_hello_in_both_versions) {
+TEST(RespConnection, says_hello_in_both_versions) {
   World world;
   RespClient client(world);
   const std::string two = client.talk("HELLO\r\n");
@@ -448,7 +448,7 @@ TEST(RespSession, says_hello_in_both_versions) {
   EXPECT_EQ(client.talk("CLIENT GETNAME\r\n"), "$2\r\nme\r\n");
 }
 
-TEST(RespSession, replies_under_way_keep_the_version_their_command_was_sent_in) {
+TEST(RespConnection, replies_under_way_keep_the_version_their_command_was_sent_in) {
   World world;
   RespClient client(world);
   client.send("GET k\r\nHELLO 3\r\nGET k\r\n");
@@ -458,7 +458,7 @@ TEST(RespSession, replies_under_way_keep_the_version_their_command_was_sent_in) 
   EXPECT_TRUE(replies.ends_with("_\r\n")) << replies;
 }
 
-TEST(RespSession, tells_clients_who_they_are) {
+TEST(RespConnection, tells_clients_who_they_are) {
   World world;
   RespClient one(world), two(world);
   EXPECT_NE(one.talk("CLIENT ID\r\n"), two.talk("CLIENT ID\r\n"));
@@ -473,7 +473,7 @@ TEST(RespSession, tells_clients_who_they_are) {
   EXPECT_NE(info.find("lib-name=redis-py lib-ver=5.0"), std::string::npos);
 }
 
-TEST(RespSession, config_get_answers_only_what_is_so) {
+TEST(RespConnection, config_get_answers_only_what_is_so) {
   World world;
   RespClient client(world);
   EXPECT_EQ(client.talk("CONFIG GET port\r\n"), "*2\r\n$4\r\nport\r\n$4\r\n7101\r\n");
@@ -484,7 +484,7 @@ TEST(RespSession, config_get_answers_only_what_is_so) {
             "-ERR unknown subcommand 'SET'. Try CONFIG HELP.\r\n");
 }
 
-TEST(RespSession, counts_and_describes_its_commands) {
+TEST(RespConnection, counts_and_describes_its_commands) {
   World world;
   RespClient client(world);
   const size_t count = resp_commands().size();
@@ -499,7 +499,7 @@ TEST(RespSession, counts_and_describes_its_commands) {
               "*1\r\n*10\r\n$3\r\nget\r\n:2\r\n*2\r\n+readonly\r\n+fast\r\n:1\r\n:1\r\n:1\r\n"));
 }
 
-TEST(RespSession, lists_its_commands_as_an_array_in_both_versions) {
+TEST(RespConnection, lists_its_commands_as_an_array_in_both_versions) {
   World world;
   RespClient client(world);
   const std::string start = "*" + std::to_string(resp_commands().size()) + "\r\n$6\r\nappend\r\n";
@@ -508,7 +508,7 @@ TEST(RespSession, lists_its_commands_as_an_array_in_both_versions) {
   EXPECT_TRUE(client.talk("COMMAND LIST\r\n").starts_with(start));
 }
 
-TEST(RespSession, helps_with_the_subcommands_that_there_are) {
+TEST(RespConnection, helps_with_the_subcommands_that_there_are) {
   World world;
   RespClient client(world);
   EXPECT_EQ(client.talk("CONFIG HELP\r\n"),
@@ -522,7 +522,7 @@ TEST(RespSession, helps_with_the_subcommands_that_there_are) {
   EXPECT_TRUE(client.talk("COMMAND HELP\r\n").starts_with("*13\r\n+COMMAND takes "));
 }
 
-TEST(RespSession, every_command_of_the_table_is_known_by_its_name) {
+TEST(RespConnection, every_command_of_the_table_is_known_by_its_name) {
   for (const RespCommand& each : resp_commands()) {
     EXPECT_EQ(find_resp_command(each.name), &each) << each.name;
     std::string upper(each.name);
@@ -535,7 +535,7 @@ TEST(RespSession, every_command_of_the_table_is_known_by_its_name) {
   EXPECT_EQ(find_resp_command(std::string(300, 'g')), nullptr);
 }
 
-TEST(RespSession, info_shows_groups_and_the_sections_asked_for) {
+TEST(RespConnection, info_shows_groups_and_the_sections_asked_for) {
   World world;
   node::GroupStatus group;
   group.name = "kv";
@@ -555,7 +555,7 @@ TEST(RespSession, info_shows_groups_and_the_sections_asked_for) {
   EXPECT_EQ(client.talk("INFO bogus\r\n"), "$0\r\n\r\n");
 }
 
-TEST(RespSession, info_says_why_a_group_takes_no_part) {
+TEST(RespConnection, info_says_why_a_group_takes_no_part) {
   World world;
   node::GroupStatus group;
   group.name = "kv";

@@ -1,0 +1,32 @@
+// The connections of one shard: each joins a socket of net to a connection.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+
+#include "net/stream.h"
+#include "serve/client_connections.h"
+#include "serve/wire.h"
+
+namespace bop::serve {
+
+class StreamConnections {
+ public:
+  // Makes the connection of a new connection.
+  using MakeConnection =
+      std::function<std::unique_ptr<ClientConnection>(uint64_t id, ClientConnections&, Wire&)>;
+
+  explicit StreamConnections(ClientConnections& connections);
+  ~StreamConnections();  // closes all connections
+
+  void take(std::unique_ptr<net::Connection> connection, const MakeConnection& make);
+
+ private:
+  class StreamWire;
+
+  ClientConnections& connections_;
+  std::map<StreamWire*, std::unique_ptr<StreamWire>> wires_;
+};
+
+}  // namespace bop::serve
