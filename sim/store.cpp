@@ -12,7 +12,7 @@ namespace {
 // State hashes often enough to be compared.
 kv::Settings settings() {
   kv::Settings settings;
-  settings.boundary = 128;
+  settings.hash_interval = 128;
   return settings;
 }
 

@@ -18,7 +18,7 @@ class Stores {
   ~Stores();
 
   const bop_machine_table& table() const;
-  // The nth step of a fold or sync from now on fails, of whatever machine; 0: none does.
+  // The nth step of a flush or sync from now on fails, of whatever machine; 0: none does.
   void fail(uint64_t nth);
   // One did in this life of the process.
   bool failed() const;

@@ -1,4 +1,4 @@
-// The trace: every event of a run folded into one 64-bit number, in the order they happened. Two runs
+// The trace: every event of a run flushed into one 64-bit number, in the order they happened. Two runs
 // of one seed give the same number, or the simulation is not deterministic and that is a bug of its
 // own. Only what the seed decides goes in: no pointers, no host time.
 #pragma once

@@ -37,7 +37,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   options.max_value = 40;
   Settings settings;
   settings.memory_bytes = 64 << 10;
-  settings.boundary = 8;
+  settings.hash_interval = 8;
   settings.freeze_log_bytes = 2 << 10;
   const auto image = std::make_shared<StoreImage>();
   test::Replica replica(

@@ -14,7 +14,7 @@ namespace {
 std::string walk(uint64_t seed) {
   Settings settings;
   settings.memory_bytes = 64 << 10;
-  settings.boundary = 16;
+  settings.hash_interval = 16;
   const auto image = std::make_shared<StoreImage>();
   Replica replica(
       [image](const StoreOptions&) -> Result<std::unique_ptr<Store>> {

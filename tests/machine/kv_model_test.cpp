@@ -1,4 +1,4 @@
-// Whatever the workers' timing, folds, crashes and restarts: the replies are those of one map.
+// Whatever the workers' timing, flushes, crashes and restarts: the replies are those of one map.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -15,7 +15,7 @@ namespace {
 Settings small_settings() {
   Settings settings;
   settings.memory_bytes = 64 << 10;
-  settings.boundary = 16;
+  settings.hash_interval = 16;
   settings.freeze_log_bytes = 40 << 10;
   settings.map_bytes = 64 << 20;
   return settings;
@@ -58,7 +58,7 @@ TEST(KvModel, many_keys_and_few_changes_of_each) {
   }
 }
 
-// A second replica of a log, which folds, reads and answers at other moments than the first did.
+// A second replica of a log, which flushes, reads and answers at other moments than the first did.
 std::map<uint64_t, std::pair<uint64_t, uint64_t>> hashes_of_another(
     const std::vector<LogEntry>& log) {
   OnMemory other;

@@ -132,8 +132,8 @@ class Replica final : public DriverEvents {
   // Runs the workers until they have nothing left.
   void finish() { offload->run(); }
   void settle() { driver_->stable(given_); }
-  // Freezes, folds and syncs all there is.
-  void fold() {
+  // Freezes, flushes and syncs all there is.
+  void flush() {
     settle();
     driver_->sync();
     finish();

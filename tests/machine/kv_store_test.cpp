@@ -1,4 +1,4 @@
-// What a store holds after folds, syncs, errors and crashes; libmdbx and its double alike.
+// What a store holds after flushes, syncs, errors and crashes; libmdbx and its double alike.
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -17,7 +17,7 @@ namespace {
 
 using Records = std::map<std::string, std::pair<uint64_t, std::string>>;
 
-// A fold given as a list; a record without value is deleted.
+// A flush given as a list; a record without value is deleted.
 struct ListedChanges final : Changes {
   struct One {
     std::string key;
@@ -48,7 +48,7 @@ struct ListedChanges final : Changes {
   Progress progress() override { return after; }
 };
 
-ListedChanges fold_of(std::vector<ListedChanges::One> list, uint64_t index) {
+ListedChanges flush_of(std::vector<ListedChanges::One> list, uint64_t index) {
   ListedChanges changes;
   changes.list = std::move(list);
   changes.after.position = {index, 1};
@@ -105,12 +105,12 @@ TEST_P(KvStore, a_new_store_is_empty_and_at_the_beginning) {
   EXPECT_TRUE(all(*store).empty());
 }
 
-TEST_P(KvStore, a_synced_fold_is_there_after_reopening) {
+TEST_P(KvStore, a_synced_flush_is_there_after_reopening) {
   {
     const auto store = open();
-    auto changes = fold_of({{"a", 1, "1"}, {"b", 2, ""}, {"c", 3, std::string(100000, 'c')}}, 3);
+    auto changes = flush_of({{"a", 1, "1"}, {"b", 2, ""}, {"c", 3, std::string(100000, 'c')}}, 3);
     changes.after.totals = {5, 6, 3};
-    ASSERT_TRUE(store->fold(changes));
+    ASSERT_TRUE(store->flush(changes));
     ASSERT_TRUE(store->sync());
   }
   const auto store = open();
@@ -121,13 +121,13 @@ TEST_P(KvStore, a_synced_fold_is_there_after_reopening) {
             (Records{{"a", {1, "1"}}, {"b", {2, ""}}, {"c", {3, std::string(100000, 'c')}}}));
 }
 
-TEST_P(KvStore, a_fold_tells_what_it_replaces) {
+TEST_P(KvStore, a_flush_tells_what_it_replaces) {
   const auto store = open();
-  auto first = fold_of({{"a", 1, "1"}, {"b", 1, "2"}}, 1);
-  ASSERT_TRUE(store->fold(first));
-  auto second = fold_of({{"a", 2, "3"}, {"b", 2, std::nullopt}, {"c", 2, "4"}, {"d", 2, {}}}, 2);
+  auto first = flush_of({{"a", 1, "1"}, {"b", 1, "2"}}, 1);
+  ASSERT_TRUE(store->flush(first));
+  auto second = flush_of({{"a", 2, "3"}, {"b", 2, std::nullopt}, {"c", 2, "4"}, {"d", 2, {}}}, 2);
   second.ask = true;
-  ASSERT_TRUE(store->fold(second));
+  ASSERT_TRUE(store->flush(second));
   EXPECT_EQ(second.found,
             (std::vector<std::optional<std::string>>{"1", "2", std::nullopt, std::nullopt}));
   EXPECT_EQ(all(*store), (Records{{"a", {2, "3"}}, {"c", {2, "4"}}}));
@@ -136,12 +136,12 @@ TEST_P(KvStore, a_fold_tells_what_it_replaces) {
 TEST_P(KvStore, reopening_goes_back_to_the_last_sync_although_more_was_committed) {
   {
     const auto store = open();
-    auto first = fold_of({{"a", 1, "1"}, {"b", 1, "2"}}, 1);
-    ASSERT_TRUE(store->fold(first));
+    auto first = flush_of({{"a", 1, "1"}, {"b", 1, "2"}}, 1);
+    ASSERT_TRUE(store->flush(first));
     ASSERT_TRUE(store->sync());
     for (uint64_t index = 2; index < 10; ++index) {
-      auto more = fold_of({{"a", index, "later"}, {"b", index, {}}, {"c", index, "new"}}, index);
-      ASSERT_TRUE(store->fold(more));
+      auto more = flush_of({{"a", index, "later"}, {"b", index, {}}, {"c", index, "new"}}, index);
+      ASSERT_TRUE(store->flush(more));
     }
     EXPECT_EQ(all(*store), (Records{{"a", {9, "later"}}, {"c", {9, "new"}}}));
   }
@@ -153,7 +153,7 @@ TEST_P(KvStore, reopening_goes_back_to_the_last_sync_although_more_was_committed
   EXPECT_EQ(said_, "");
 }
 
-TEST_P(KvStore, a_store_that_went_back_takes_folds_and_syncs_again) {
+TEST_P(KvStore, a_store_that_went_back_takes_flushes_and_syncs_again) {
   Records expected;
   uint64_t index = 0;
   for (int round = 0; round < 8; ++round) {
@@ -161,15 +161,15 @@ TEST_P(KvStore, a_store_that_went_back_takes_folds_and_syncs_again) {
     ASSERT_NE(store, nullptr);
     index = store->opened().position.index;
     ASSERT_EQ(all(*store), expected);
-    for (int fold = 0; fold < 3; ++fold) {
+    for (int flush = 0; flush < 3; ++flush) {
       ++index;
-      auto changes = fold_of({{"key" + std::to_string(index), index, std::string(3000, 'x')},
-                              {"same", index, std::to_string(round)}},
-                             index);
+      auto changes = flush_of({{"key" + std::to_string(index), index, std::string(3000, 'x')},
+                               {"same", index, std::to_string(round)}},
+                              index);
       std::sort(changes.list.begin(), changes.list.end(),
                 [](const auto& a, const auto& b) { return a.key < b.key; });
-      ASSERT_TRUE(store->fold(changes));
-      if (fold > 0) continue;
+      ASSERT_TRUE(store->flush(changes));
+      if (flush > 0) continue;
       ASSERT_TRUE(store->sync());
       expected = all(*store);
     }
@@ -178,8 +178,8 @@ TEST_P(KvStore, a_store_that_went_back_takes_folds_and_syncs_again) {
 
 TEST_P(KvStore, a_seek_finds_the_next_key) {
   const auto store = open();
-  auto changes = fold_of({{"b", 1, "1"}, {"d", 1, "2"}}, 1);
-  ASSERT_TRUE(store->fold(changes));
+  auto changes = flush_of({{"b", 1, "1"}, {"d", 1, "2"}}, 1);
+  ASSERT_TRUE(store->flush(changes));
   const auto found = [&](std::string_view key) {
     std::string out;
     EXPECT_TRUE(store->read([&](Snapshot& snapshot) -> Status {
@@ -215,21 +215,21 @@ void in_a_killed_process(Work work) {
   ASSERT_EQ(WTERMSIG(status), SIGKILL);
 }
 
-TEST_P(KvMdbx, a_process_killed_at_any_change_of_a_fold_leaves_the_last_sync) {
+TEST_P(KvMdbx, a_process_killed_at_any_change_of_a_flush_leaves_the_last_sync) {
   {
     const auto store = open();
-    auto first = fold_of({{"a", 1, "1"}, {"b", 1, "2"}}, 1);
-    ASSERT_TRUE(store->fold(first));
+    auto first = flush_of({{"a", 1, "1"}, {"b", 1, "2"}}, 1);
+    ASSERT_TRUE(store->flush(first));
     ASSERT_TRUE(store->sync());
   }
   for (size_t kill_at = 0; kill_at <= 3; ++kill_at) {
     in_a_killed_process([&] {
       const auto store = open();
-      auto changes = fold_of({{"a", 2, "later"}, {"b", 2, {}}, {"c", 2, "new"}}, 2);
+      auto changes = flush_of({{"a", 2, "later"}, {"b", 2, {}}, {"c", 2, "new"}}, 2);
       changes.before_each = [&](size_t at) {
         if (at == kill_at) raise(SIGKILL);
       };
-      (void)store->fold(changes);
+      (void)store->flush(changes);
     });
     const auto store = open();
     EXPECT_EQ(store->opened().position.index, 1u);
@@ -242,8 +242,8 @@ TEST_P(KvMdbx, a_process_killed_between_commit_and_sync_leaves_the_last_sync) {
     in_a_killed_process([&] {
       const auto store = open();
       for (uint64_t index = 2; index < 6 + round; ++index) {
-        auto changes = fold_of({{"a", index, "later"}, {"c", index, "new"}}, index);
-        if (!store->fold(changes)) return;
+        auto changes = flush_of({{"a", index, "later"}, {"c", index, "new"}}, index);
+        if (!store->flush(changes)) return;
       }
       raise(SIGKILL);
     });
@@ -256,24 +256,24 @@ TEST_P(KvMdbx, a_process_killed_between_commit_and_sync_leaves_the_last_sync) {
 TEST_P(KvMdbx, a_process_killed_after_a_sync_leaves_it) {
   in_a_killed_process([&] {
     const auto store = open();
-    auto changes = fold_of({{"a", 5, "1"}}, 5);
-    if (store->fold(changes) && store->sync()) raise(SIGKILL);
+    auto changes = flush_of({{"a", 5, "1"}}, 5);
+    if (store->flush(changes) && store->sync()) raise(SIGKILL);
   });
   const auto store = open();
   EXPECT_EQ(store->opened().position.index, 5u);
   EXPECT_EQ(all(*store), (Records{{"a", {5, "1"}}}));
 }
 
-TEST_P(KvMdbx, a_full_map_fails_the_fold_and_leaves_the_last_sync) {
+TEST_P(KvMdbx, a_full_map_fails_the_flush_and_leaves_the_last_sync) {
   {
     const auto store = open();
-    auto first = fold_of({{"a", 1, "1"}}, 1);
-    ASSERT_TRUE(store->fold(first));
+    auto first = flush_of({{"a", 1, "1"}}, 1);
+    ASSERT_TRUE(store->flush(first));
     ASSERT_TRUE(store->sync());
     ListedChanges large;
     for (int i = 0; i < 80; ++i)
       large.list.push_back({"key" + std::to_string(100 + i), 2, std::string(1 << 20, 'x')});
-    const Status status = store->fold(large);
+    const Status status = store->flush(large);
     ASSERT_FALSE(status);
     EXPECT_EQ(status.error().code, BOP_E_DISK_FULL);
   }
@@ -281,7 +281,7 @@ TEST_P(KvMdbx, a_full_map_fails_the_fold_and_leaves_the_last_sync) {
   EXPECT_EQ(store->opened().position.index, 1u);
 }
 
-TEST_P(KvMdbx, a_large_fold_is_one_commit_although_its_pages_are_written_early) {
+TEST_P(KvMdbx, a_large_flush_is_one_commit_although_its_pages_are_written_early) {
   Random random(1);
   ListedChanges changes;
   for (int i = 0; i < 60000; ++i) {
@@ -295,8 +295,8 @@ TEST_P(KvMdbx, a_large_fold_is_one_commit_although_its_pages_are_written_early) 
   {
     const auto store = open_mdbx_store(large);
     ASSERT_TRUE(store);
-    const Status folded = (*store)->fold(changes);
-    ASSERT_TRUE(folded) << folded.error().to_string();
+    const Status flushed = (*store)->flush(changes);
+    ASSERT_TRUE(flushed) << flushed.error().to_string();
     ASSERT_TRUE((*store)->sync());
   }
   const auto store = open_mdbx_store(large);
@@ -327,7 +327,7 @@ TEST_P(KvMdbx, a_cut_file_is_refused) {
     for (int i = 0; i < 3000; ++i)
       changes.list.push_back({"key" + std::to_string(10000 + i), 1, std::string(1000, 'v')});
     changes.after.position = {1, 1};
-    ASSERT_TRUE(store->fold(changes));
+    ASSERT_TRUE(store->flush(changes));
     ASSERT_TRUE(store->sync());
   }
   std::filesystem::resize_file(directory_.path() + "/kv.mdbx", 1 << 20);

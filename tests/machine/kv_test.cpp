@@ -1,4 +1,4 @@
-// What each operation and question does, answered from every layer.
+// What each operation and question does, answered from every memtable.
 #include <gtest/gtest.h>
 
 #include "kv_replica.h"
@@ -7,7 +7,7 @@
 namespace bop::machine::kv::test {
 namespace {
 
-// The records a test begins with may lie in any of the layers.
+// The records a test begins with may lie in any of the memtables.
 enum class Where { active, frozen, clean, store };
 
 class Kv : public testing::TestWithParam<Where> {
@@ -27,13 +27,13 @@ class Kv : public testing::TestWithParam<Where> {
     ASSERT_EQ(replica_.run(operations).status, BOP_OK);
     switch (GetParam()) {
       case Where::active: return;
-      case Where::frozen:  // sorted, not folded: nothing is stable
+      case Where::frozen:  // sorted, not flushed: nothing is stable
         replica_.driver().sync();
         replica_.finish();
         return;
-      case Where::clean: return replica_.fold();
+      case Where::clean: return replica_.flush();
       case Where::store:
-        replica_.fold();
+        replica_.flush();
         replica_.crash();
         ASSERT_TRUE(replica_.open());
         return;
@@ -53,7 +53,7 @@ class Kv : public testing::TestWithParam<Where> {
   uint64_t records() {
     const uint64_t token = replica_.ask_later(count());
     replica_.finish();
-    // What lies beneath a frozen layer its fold finds.
+    // What lies beneath a frozen memtable its flush finds.
     if (!replica_.answers.contains(token)) {
       replica_.settle();
       replica_.finish();

@@ -77,7 +77,7 @@ class BasicWalk {
   }
 
   void step_a_lane() {
-    // Some walks have slow reads, some slow folds.
+    // Some walks have slow reads, some slow flushes.
     constexpr uint64_t reads_in_16[] = {8, 1, 15};
     const bool reads = random_.chance(reads_in_16[options_.seed % 3], 16);
     replica_.offload->step(reads ? WorkQueue::reads : WorkQueue::writes);
@@ -247,7 +247,7 @@ class BasicWalk {
     const uint64_t applied = replica_.driver().applied().index;
     if (applied != 0 && !hashes_.contains(applied))
       return fail("no hash of the last entry although nothing is under way");
-    replica_.fold();
+    replica_.flush();
     check();
     if (replica_.driver().durable().index != applied)
       return fail("a sync did not make all durable");

@@ -65,7 +65,7 @@ void Kv::decode_batch() {
 }
 
 // Executes what can be executed; true when that was all. Else something that is under way (a read, a
-// fold, a range) will resume it.
+// flush, a range) will resume it.
 bool Kv::advance_batch() {
   while (batch_.next < batch_.entries.size()) {
     if (batch_.reading || holds_ > 0 || memory_is_full()) return false;
@@ -73,7 +73,7 @@ bool Kv::advance_batch() {
     batch_.forgot = false;
     while (batch_.next < ready && !memory_is_full()) {
       const uint64_t before = batch_.entries[batch_.next].index - 1;
-      pass_boundary(before / settings_.boundary * settings_.boundary);
+      pass_hash_index(before / settings_.hash_interval * settings_.hash_interval);
       if (batch_.forgot) break;
       run(batch_.next++);
       if (batch_.forgot) break;
@@ -136,9 +136,9 @@ size_t Kv::read_missing() {
   return batch_.next;
 }
 
-// What a batch read of the store, its own commands may have changed since, and what a layer held it did
-// not read. Until now the layer answered for both; when it goes, only the store knows.
-void Kv::forget_fetched(const Layer& dropped) {
+// What a batch read of the store, its own commands may have changed since, and what a memtable held it did
+// not read. Until now the memtable answered for both; when it goes, only the store knows.
+void Kv::forget_fetched(const Memtable& dropped) {
   if (batch_.next == batch_.commands.size()) return;
   for (size_t i = batch_.commands[batch_.next].first; i < batch_.fetched.size(); ++i) {
     if (dropped.find(batch_.operations[i].key, batch_.hashes[i]) == nullptr) continue;
@@ -147,7 +147,7 @@ void Kv::forget_fetched(const Layer& dropped) {
   }
 }
 
-// Executes one entry, and passes a boundary at its index.
+// Executes one entry, and passes a hash interval at its index.
 void Kv::run(size_t which) {
   const bop_entry& entry = batch_.entries[which];
   const Command& command = batch_.commands[which];
@@ -168,16 +168,16 @@ void Kv::run(size_t which) {
 
   applied_ = {entry.index, entry.term};
   log_bytes_ += entry.command.size + entry_overhead_bytes;
-  if (entry.index % settings_.boundary == 0) pass_boundary(entry.index);
-  // One run between boundaries may hold more than the memory allows.
-  if (frozen_ == nullptr && active_->bytes() >= settings_.memory_bytes / 2) freeze();
+  if (entry.index % settings_.hash_interval == 0) pass_hash_index(entry.index);
+  // One run between hash intervals may hold more than the memory allows.
+  if (immutable_ == nullptr && active_->bytes() >= settings_.memory_bytes / 2) freeze();
 }
 
-void Kv::pass_boundary(uint64_t boundary) {
-  if (boundary <= passed_boundary_) return;
-  passed_boundary_ = boundary;
-  active_->add_point(boundary);
-  if (frozen_ == nullptr && freeze_is_due()) freeze();
+void Kv::pass_hash_index(uint64_t hash_index) {
+  if (hash_index <= last_hash_index_) return;
+  last_hash_index_ = hash_index;
+  active_->add_point(hash_index);
+  if (immutable_ == nullptr && freeze_is_due()) freeze();
 }
 
 }  // namespace bop::machine::kv

@@ -29,17 +29,17 @@ bool read_number(Bytes text, int64_t& number) {
 
 bool Kv::held(Bytes key, uint64_t hash) const {
   return active_->find(key, hash) != nullptr ||
-         (frozen_ != nullptr && frozen_->find(key, hash) != nullptr) ||
-         (clean_ != nullptr && clean_->find(key, hash) != nullptr);
+         (immutable_ != nullptr && immutable_->find(key, hash) != nullptr) ||
+         (flushed_ != nullptr && flushed_->find(key, hash) != nullptr);
 }
 
 // The record of an operation's key, before its command.
 Known Kv::before(size_t operation) const {
   const Bytes key = batch_.operations[operation].key;
   const uint64_t hash = batch_.hashes[operation];
-  for (const Layer* layer : {active_.get(), frozen_.get(), clean_.get()}) {
-    if (layer == nullptr) continue;
-    if (const Record* record = layer->find(key, hash)) return known_of(*record);
+  for (const Memtable* memtable : {active_.get(), immutable_.get(), flushed_.get()}) {
+    if (memtable == nullptr) continue;
+    if (const Record* record = memtable->find(key, hash)) return known_of(*record);
   }
   return batch_reads_->records.known(batch_.fetched[operation]);
 }
@@ -55,11 +55,11 @@ Kv::Working& Kv::working_of(const Command& command, size_t operation) {
   working.key = wanted.key;
   working.hash = hash;
   working.changed = false;
-  working.base_known = must_know(command, wanted);
-  working.base = working.base_known ? before(operation) : Known{};
-  working.present = working.base.present;
-  working.revision = working.base.revision;
-  working.head = working.base.value;
+  working.stored_known = must_know(command, wanted);
+  working.stored_version = working.stored_known ? before(operation) : Known{};
+  working.present = working.stored_version.present;
+  working.revision = working.stored_version.revision;
+  working.head = working.stored_version.value;
   empty(working.tail);
   return working;
 }
@@ -184,11 +184,11 @@ void Kv::commit(uint64_t index) {
   for (size_t i = 0; i < working_count_; ++i) {
     const Working& working = working_[i];
     if (!working.changed) continue;
-    const Known* base = working.base_known ? &working.base : nullptr;
+    const Known* stored = working.stored_known ? &working.stored_version : nullptr;
     if (working.present)
-      active_->put(working.key, working.hash, index, working.head, working.tail, base);
+      active_->put(working.key, working.hash, index, working.head, working.tail, stored);
     else
-      active_->erase(working.key, working.hash, index, base);
+      active_->erase(working.key, working.hash, index, stored);
   }
 }
 

@@ -1,4 +1,4 @@
-// Finds a layer's record by its key: a hash table in 256 parts that grow one at a time, so that no
+// Finds a memtable's record by its key: a hash table in 256 parts that grow one at a time, so that no
 // single insertion stops the shard for long. (A B-tree's search of 16-byte keys among 100,000 cost
 // four times as much, in cache misses.)
 #pragma once

@@ -1,7 +1,7 @@
 #include "machine/kv/kv.h"
 
 #include "base/assert.h"
-#include "machine/kv/fold.h"
+#include "machine/kv/flush.h"
 #include "machine/kv/tasks.h"
 
 namespace bop::machine::kv {
@@ -11,9 +11,9 @@ Kv::Kv(const bop_machine_host& host, const Settings& settings)
     : host_(host),
       settings_(settings),
       seed_(reinterpret_cast<uintptr_t>(this)),
-      active_(std::make_shared<Layer>()),
+      active_(std::make_shared<Memtable>()),
       batch_reads_(std::make_unique<BatchReads>(*this)),
-      base_reads_(std::make_unique<BaseReads>(*this)) {}
+      stored_version_reads_(std::make_unique<StoredVersionReads>(*this)) {}
 
 Kv::~Kv() = default;
 
@@ -32,8 +32,8 @@ Status Kv::open_store(const StoreFactory& make_store) {
   BOP_TRY_ASSIGN(store_, make_store(options));
   reads_ = std::make_unique<Reads>(host_, *store_, *this);
   const Progress& progress = store_->opened();
-  applied_ = durable_ = folded_ = progress.position;
-  passed_boundary_ = applied_.index / settings_.boundary * settings_.boundary;
+  applied_ = durable_ = flushed_position_ = progress.position;
+  last_hash_index_ = applied_.index / settings_.hash_interval * settings_.hash_interval;
   active_->set_start(progress.totals);
   note_hash(applied_.index, progress.totals);
   return {};
@@ -59,9 +59,9 @@ std::optional<uint64_t> Kv::any_open_token() const {
   if (!syncs_.empty()) return syncs_.front().token;
   for (const auto& query : queries_)
     if (query != nullptr) return query->token();
-  for (const Layer* layer : {active_.get(), frozen_.get()}) {
-    if (layer == nullptr) continue;
-    for (const Point& point : layer->points())
+  for (const Memtable* memtable : {active_.get(), immutable_.get()}) {
+    if (memtable == nullptr) continue;
+    for (const Point& point : memtable->points())
       if (!point.waiting.empty()) return point.waiting.front();
   }
   return {};
@@ -70,7 +70,7 @@ std::optional<uint64_t> Kv::any_open_token() const {
 // After each read: whoever waited for one goes on. Completions come last, they may call back.
 void Kv::task_done() {
   if (broken_) return;
-  start_fold_when_due();
+  start_flush_when_due();
   complete_counts();
   resume_batch();
 }

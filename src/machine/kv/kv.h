@@ -1,21 +1,21 @@
-// The machine kv: layers in memory over a store.
+// The machine kv: memtables in memory over a store.
 //
 //     apply writes and reads ──►  active    on the shard's thread, at most one
-//                      reads ──►  frozen    none or one, immutable, being folded by a worker
-//                      reads ──►  clean     none or one: the last that was folded; may be dropped
+//                      reads ──►  immutable    none or one, immutable, being flushed by a worker
+//                      reads ──►  flushed     none or one: the last that was flushed; may be dropped
 //                      reads ──►  store     asked by a worker only
 //
-// A record is looked for in that order. What the layers do not hold, a worker reads from the store; a
-// batch or a question that needs it waits meanwhile. The active layer is frozen at indexes that the
-// log alone decides, unless a fold is still under way. No call of the store is made on the shard's
+// A record is looked for in that order. What the memtables do not hold, a worker reads from the store; a
+// batch or a question that needs it waits meanwhile. The active memtable becomes immutable at indexes that the
+// log alone decides, unless a flush is still under way. No call of the store is made on the shard's
 // thread after open.
 //
 // Why this order is right whatever the workers' timing:
-//  1. A fold changes only keys that its layer holds. So a key looked for in the store because the
-//     frozen layer does not hold it is the same before and after that layer's fold.
-//  2. A layer's fold begins only when every read that was asked before it was frozen is done: while
+//  1. A flush changes only keys that its memtable holds. So a key looked for in the store because the
+//     immutable memtable does not hold it is the same before and after that memtable's flush.
+//  2. A memtable's flush begins only when every read that was asked before it was immutable is done: while
 //     it was active it hid nothing from them.
-//  3. A fold begins only when the log is durable on this node up to the layer's last entry.
+//  3. A flush begins only when the log is durable on this node up to the memtable's last entry.
 #pragma once
 
 #include <deque>
@@ -27,17 +27,17 @@
 
 #include "bop/machine.h"
 #include "machine/kv/command.h"
-#include "machine/kv/layer.h"
+#include "machine/kv/memtable.h"
 #include "machine/kv/reads.h"
 #include "machine/kv/store.h"
 
 namespace bop::machine::kv {
 
 struct Settings {
-  // Of all layers at most. With random keys a fold writes nearly every page of the store, so half of
-  // it costs each put twice as much folding.
+  // Of all memtables at most. With random keys a flush writes nearly every page of the store, so half of
+  // it costs each put twice as much flushing.
   uint64_t memory_bytes = 512 << 20;
-  uint64_t boundary = 4096;  // the state hash is kept at every so manieth index
+  uint64_t hash_interval = 4096;  // the state hash is kept every `hash_interval` entries
   uint64_t freeze_log_bytes =
       256 << 20;           // entries since the last freeze, so that the log stays short
   uint64_t map_bytes = 0;  // see StoreOptions
@@ -59,7 +59,7 @@ class Kv final : public ReadsOwner {
   bop_position durable() const { return durable_; }
   int32_t state_hash(bop_state_hash& hash);
 
-  // The last state hashes that are final, of boundaries and others, by index.
+  // The last state hashes that are final, of hash intervals and others, by index.
   const std::deque<bop_state_hash>& recent_hashes() const { return recent_hashes_; }
 
   // ReadsOwner
@@ -68,11 +68,11 @@ class Kv final : public ReadsOwner {
 
  private:
   class BatchReads;
-  class BaseReads;
+  class StoredVersionReads;
   class Query;
   class GetQuery;
   class RangeQuery;
-  struct LayerJob;
+  struct MemtableJob;
 
   // ---- apply (apply.cpp) ----
 
@@ -91,10 +91,10 @@ class Kv final : public ReadsOwner {
     size_t next = 0;  // the first that is not executed
     std::vector<Command> commands;
     std::vector<Operation> operations;
-    std::vector<uint64_t> hashes;   // of the operations' keys, for the layers
+    std::vector<uint64_t> hashes;   // of the operations' keys, for the memtables
     std::vector<uint32_t> fetched;  // by operation: its place in batch_reads_, or none
     bool reading = false;
-    bool forgot = false;             // a layer went that knew something: it may have to be fetched
+    bool forgot = false;  // a memtable went that knew something: it may have to be fetched
     std::vector<bop_reply> replies;  // bodies are set when all are there
     std::vector<size_t> body_ends;
     std::vector<uint8_t> bodies;
@@ -105,10 +105,10 @@ class Kv final : public ReadsOwner {
   void point_at_bodies();
   void resume_batch();
   size_t read_missing();
-  void forget_fetched(const Layer& dropped);
+  void forget_fetched(const Memtable& dropped);
   bool must_know(const Command& command, const Operation& operation) const;
   void run(size_t entry);
-  void pass_boundary(uint64_t boundary);
+  void pass_hash_index(uint64_t hash_index);
 
   // ---- one command (execute.cpp) ----
 
@@ -116,8 +116,8 @@ class Kv final : public ReadsOwner {
   struct Working {
     Bytes key;
     uint64_t hash = 0;
-    bool base_known = false;  // `base` is the record before the command
-    Known base;
+    bool stored_known = false;  // `stored` is the record before the command
+    Known stored_version;
     bool changed = false;
     bool present = false;
     uint64_t revision = 0;
@@ -148,32 +148,32 @@ class Kv final : public ReadsOwner {
   void complete_query(uint64_t token, bop_status status, Bytes body);
   void complete_counts();
 
-  // ---- folding (fold.cpp) ----
+  // ---- flushing (flush.cpp) ----
 
-  enum class FoldStage { none, sorting, waiting, folding };
+  enum class FlushStage { none, sorting, waiting, flushing };
 
   bool freeze_is_due() const;
   bool memory_is_full() const;
   void freeze();
-  void start_fold_when_due();
-  void start_fold();
-  void fold_again(const Error& error);
-  void folded(LayerJob& job);
+  void start_flush_when_due();
+  void start_flush();
+  void flush_again(const Error& error);
+  void flushed(MemtableJob& job);
   void start_sync();
   void complete_syncs();
-  void drop_clean();
+  void drop_flushed();
   void shed_memory();
-  void submit(std::unique_ptr<LayerJob> job);
-  void job_done(LayerJob& job);
+  void submit(std::unique_ptr<MemtableJob> job);
+  void job_done(MemtableJob& job);
 
   // ---- totals (totals.cpp) ----
 
   void advance_totals();
-  void note_points(Layer& layer);
+  void note_points(Memtable& memtable);
   void note_hash(uint64_t index, const Totals& totals);
-  void want_bases(size_t count);
-  void read_bases();
-  void bases_read();
+  void want_stored_versions(size_t count);
+  void read_stored_versions();
+  void stored_versions_read();
 
   Kv(const bop_machine_host& host, const Settings& settings);
   Status open_store(const StoreFactory& make_store);
@@ -184,15 +184,15 @@ class Kv final : public ReadsOwner {
 
   const bop_machine_host host_;
   const Settings settings_;
-  const uint64_t seed_;  // of the layers' hash tables; decides nothing that anyone can see
+  const uint64_t seed_;  // of the memtables' hash tables; decides nothing that anyone can see
   std::unique_ptr<Store> store_;
   std::unique_ptr<Reads> reads_;
   std::optional<Error> broken_;
-  bool held_up_ = false;  // folding found no space, which was said
+  bool held_up_ = false;  // flushing found no space, which was said
 
-  std::shared_ptr<Layer> active_;
-  std::shared_ptr<Layer> frozen_;
-  std::shared_ptr<Layer> clean_;
+  std::shared_ptr<Memtable> active_;
+  std::shared_ptr<Memtable> immutable_;
+  std::shared_ptr<Memtable> flushed_;
 
   bop_position applied_{0, 0};
   bop_position durable_{0, 0};
@@ -208,7 +208,7 @@ class Kv final : public ReadsOwner {
   std::vector<uint8_t> answer_;
   std::vector<std::unique_ptr<Query>> queries_;  // not answered yet; by their slot
   std::vector<size_t> free_queries_;
-  std::vector<RangeQuery*> waiting_ranges_;  // for the frozen layer to be sorted
+  std::vector<RangeQuery*> waiting_ranges_;  // for the immutable memtable to be sorted
   struct Count {
     uint64_t token;
     uint64_t index;
@@ -216,13 +216,13 @@ class Kv final : public ReadsOwner {
   };
   std::vector<Count> counted_;  // answers that are ready
 
-  uint64_t passed_boundary_ = 0;
+  uint64_t last_hash_index_ = 0;
   uint64_t log_bytes_ = 0;  // of the entries since the last freeze
-  FoldStage fold_stage_ = FoldStage::none;
-  bop_position frozen_at_{0, 0};  // the last entry of the frozen layer
-  uint64_t frozen_reads_ = 0;     // reads that were asked before it was frozen
-  bop_position folded_{0, 0};     // what the store holds
-  std::vector<std::unique_ptr<LayerJob>> layer_jobs_;
+  FlushStage flush_stage_ = FlushStage::none;
+  bop_position immutable_last_{0, 0};    // the last entry of the immutable memtable
+  uint64_t reads_before_immutable_ = 0;  // reads that were asked before it was immutable
+  bop_position flushed_position_{0, 0};  // what the store holds
+  std::vector<std::unique_ptr<MemtableJob>> memtable_jobs_;
   struct Sync {
     uint64_t token;
     uint64_t index;
@@ -230,9 +230,10 @@ class Kv final : public ReadsOwner {
   std::vector<Sync> syncs_;
   std::vector<Operation> checked_;  // reused
 
-  std::unique_ptr<BaseReads> base_reads_;
-  bool reading_bases_ = false;
-  size_t bases_wanted_ = 0;  // touched keys of the active layer whose bases somebody waits for
+  std::unique_ptr<StoredVersionReads> stored_version_reads_;
+  bool reading_stored_versions_ = false;
+  size_t stored_versions_wanted_ =
+      0;  // touched keys of the active memtable whose stored versions somebody waits for
   uint64_t hash_asked_at_ = 0;
   std::deque<bop_state_hash> recent_hashes_;
 };

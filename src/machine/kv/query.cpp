@@ -73,14 +73,14 @@ int32_t Kv::query_get(bop_reply& reply, uint64_t token) {
   const bool keys_only = question_.has(BOP_KV_KEYS_ONLY);
   empty(answer_);
   put_get_head(answer_, applied_.index, question_.keys.size());
-  std::vector<GetQuery::Hole> holes;
+  std::vector<GetQuery::Missing> missing;
   for (const Bytes key : question_.keys) {
     const uint64_t hash = hash_of(key);
     const Record* record = nullptr;
-    for (const Layer* layer : {active_.get(), frozen_.get(), clean_.get()})
-      if (record == nullptr && layer != nullptr) record = layer->find(key, hash);
+    for (const Memtable* memtable : {active_.get(), immutable_.get(), flushed_.get()})
+      if (record == nullptr && memtable != nullptr) record = memtable->find(key, hash);
     if (record == nullptr)
-      holes.push_back({key, answer_.size()});
+      missing.push_back({key, answer_.size()});
     else
       put_item(answer_, record->present, record->revision, keys_only ? Bytes{} : record->value());
     if (answer_.size() > BOP_KV_REPLY_MAX) {
@@ -88,13 +88,13 @@ int32_t Kv::query_get(bop_reply& reply, uint64_t token) {
       return BOP_OK;
     }
   }
-  if (holes.empty()) {
+  if (missing.empty()) {
     reply.body = as_c(answer_);
     return BOP_OK;
   }
   GetQuery& query = add_query(std::make_unique<GetQuery>(*this, token));
   query.known = answer_;
-  query.holes = std::move(holes);
+  query.missing = std::move(missing);
   query.keys_only = keys_only;
   reads_->submit(query);
   return BOP_PENDING;
@@ -106,9 +106,9 @@ Status Kv::GetQuery::work(Snapshot& snapshot) {
     append(body_, Bytes(known).subspan(copied, end - copied));
     copied = end;
   };
-  for (const Hole& hole : holes) {
-    copy_to(hole.at);
-    BOP_TRY_ASSIGN(const auto found, snapshot.get(hole.key));
+  for (const Missing& each : missing) {
+    copy_to(each.at);
+    BOP_TRY_ASSIGN(const auto found, snapshot.get(each.key));
     put_item(body_, found.has_value(), found ? found->revision : 0,
              found && !keys_only ? found->value : Bytes{});
     if (body_.size() + known.size() - copied > BOP_KV_REPLY_MAX) {
@@ -137,7 +137,7 @@ int32_t Kv::query_count(bop_reply& reply, uint64_t token) {
   }
   active_->add_point(applied_.index);
   active_->points().back().waiting.push_back(token);
-  want_bases(active_->touched());
+  want_stored_versions(active_->touched());
   return BOP_PENDING;
 }
 
@@ -156,7 +156,7 @@ int32_t Kv::query_range(uint64_t token) {
 }
 
 void Kv::collect_and_read(RangeQuery& range) {
-  if (fold_stage_ == FoldStage::sorting) {
+  if (flush_stage_ == FlushStage::sorting) {
     waiting_ranges_.push_back(&range);
     return;
   }
@@ -191,7 +191,7 @@ bool Kv::RangeQuery::in_range(Bytes key) const {
   return end_.empty() || compare_keys(key, end_) < 0;
 }
 
-// Whether the active layer may hold records before `key` that this round does not know.
+// Whether the active memtable may hold records before `key` that this round does not know.
 bool Kv::RangeQuery::cut_before(Bytes key) const {
   return cut_ && compare_keys(key_of(parts_.back()), key) < 0;
 }
@@ -199,7 +199,7 @@ bool Kv::RangeQuery::cut_before(Bytes key) const {
 void Kv::RangeQuery::collect() {
   ordering_ = false;
   index_ = kv_.applied_.index;
-  frozen_ = kv_.frozen_;
+  immutable_ = kv_.immutable_;
   parts_.clear();
   bytes_.clear();
   live_ = 0;
@@ -212,7 +212,7 @@ void Kv::RangeQuery::collect() {
   }
 }
 
-// Copies one of the active layer's records; false: that was enough.
+// Copies one of the active memtable's records; false: that was enough.
 bool Kv::RangeQuery::copy(const Record& record) {
   if (!in_range(record.key())) return false;
   // One live record more than is wanted tells whether there are more.
@@ -241,9 +241,9 @@ Status Kv::RangeQuery::work(Snapshot& snapshot) {
   if (ordering_) return {};
   size_t part = 0;
   static const std::vector<const Record*> none;
-  const std::vector<const Record*>& sorted = frozen_ != nullptr ? frozen_->sorted() : none;
+  const std::vector<const Record*>& sorted = immutable_ != nullptr ? immutable_->sorted() : none;
   const Bytes from(from_);
-  auto frozen = std::partition_point(sorted.begin(), sorted.end(), [&](const Record* record) {
+  auto immutable = std::partition_point(sorted.begin(), sorted.end(), [&](const Record* record) {
     const int order = compare_keys(record->key(), from);
     return after_ ? order <= 0 : order < 0;
   });
@@ -251,7 +251,7 @@ Status Kv::RangeQuery::work(Snapshot& snapshot) {
   if (stored && after_ && equal_keys(stored->key, from)) {
     BOP_TRY_ASSIGN(stored, snapshot.next());
   }
-  // The frozen layer may be folded by now: then the store says the same again.
+  // The immutable memtable may be flushed by now: then the store says the same again.
   while (true) {
     std::optional<Candidate> next;
     const auto consider = [&next](const Candidate& candidate) {
@@ -262,8 +262,9 @@ Status Kv::RangeQuery::work(Snapshot& snapshot) {
       consider({key_of(mine), mine.present, mine.revision,
                 Bytes(bytes_).subspan(mine.value_at, mine.value_size)});
     }
-    if (frozen != sorted.end())
-      consider({(*frozen)->key(), (*frozen)->present, (*frozen)->revision, (*frozen)->value()});
+    if (immutable != sorted.end())
+      consider({(*immutable)->key(), (*immutable)->present, (*immutable)->revision,
+                (*immutable)->value()});
     if (stored) consider({stored->key, true, stored->stored.revision, stored->stored.value});
     if (!next || !in_range(next->key) || cut_before(next->key)) break;
     if (next->present && !emit(*next)) break;
@@ -271,12 +272,12 @@ Status Kv::RangeQuery::work(Snapshot& snapshot) {
     // The chosen key may lie in what the store's next move ends.
     const bool store_too = stored && equal_keys(stored->key, next->key);
     if (part < parts_.size() && equal_keys(key_of(parts_[part]), next->key)) ++part;
-    if (frozen != sorted.end() && equal_keys((*frozen)->key(), next->key)) ++frozen;
+    if (immutable != sorted.end() && equal_keys((*immutable)->key(), next->key)) ++immutable;
     if (store_too) {
       BOP_TRY_ASSIGN(stored, snapshot.next());
     }
   }
-  frozen_.reset();  // here, where freeing a whole layer holds nobody up
+  immutable_.reset();  // here, where freeing a whole memtable holds nobody up
   return {};
 }
 

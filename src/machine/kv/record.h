@@ -1,4 +1,4 @@
-// One record of a layer: its newest state there and, once it is known, the record beneath it.
+// One record of a memtable: its newest state there and, once it is known, the record beneath it.
 #pragma once
 
 #include <algorithm>
@@ -30,20 +30,20 @@ inline uint64_t key_prefix(Bytes key, size_t skip = 0) {
   return __builtin_bswap64(load_le<uint64_t>(bytes));
 }
 
-// The record of a key in the state beneath a layer. Unknown until somebody had to look.
-enum class Base : uint8_t { unknown, absent, present };
+// The record of a key in the state beneath a memtable. Unknown until somebody had to look.
+enum class StoredVersion : uint8_t { unknown, absent, present };
 
 // The head of an allocation: key and value follow, the value with room to grow to `capacity`.
 struct Record {
   uint64_t revision;
-  Hash128 hash;       // zero when not present
-  Hash128 base_hash;  // of the record beneath, zero unless base is present
-  uint32_t ordinal;   // the how-manieth key that its layer touched
+  Hash128 hash;         // zero when not present
+  Hash128 stored_hash;  // of the record beneath, zero unless stored version is present
+  uint32_t ordinal;     // the how-manieth key that its memtable touched
   uint32_t value_size;
   uint32_t capacity;
   uint16_t key_size;
   bool present;  // false: deleted
-  Base base;
+  StoredVersion stored_version;
 
   uint8_t* data() { return reinterpret_cast<uint8_t*>(this + 1); }
   const uint8_t* data() const { return reinterpret_cast<const uint8_t*>(this + 1); }
@@ -51,7 +51,9 @@ struct Record {
   Bytes value() const { return {data() + key_size, value_size}; }
 
   Totals adds() const { return totals_of(present, hash); }
-  Totals base_adds() const { return totals_of(base == Base::present, base_hash); }
+  Totals stored_adds() const {
+    return totals_of(stored_version == StoredVersion::present, stored_hash);
+  }
 };
 
 // Brings near its head, key and a usual value. Inlined always: see key_index.h.

@@ -1,11 +1,11 @@
-// Records that a batch must know and the layers do not hold: read together, once a key.
+// Records that a batch must know and the memtables do not hold: read together, once a key.
 #pragma once
 
 #include <vector>
 
 #include "base/assert.h"
 #include "machine/kv/answer.h"
-#include "machine/kv/layer.h"
+#include "machine/kv/memtable.h"
 #include "machine/kv/reads.h"
 
 namespace bop::machine::kv {

@@ -7,11 +7,11 @@ namespace bop::machine::kv {
 
 // clang-format off
 #define BOP_KV_BUGS(bug) \
-  bug(fold_beyond_settled)  /* makes permanent what this node's log may lose */ \
-  bug(durable_before_sync)  /* tells that a fold is durable when it is only committed */ \
+  bug(flush_beyond_stable)  /* makes permanent what this node's log may lose */ \
+  bug(durable_before_sync)  /* tells that a flush is durable when it is only committed */ \
   bug(hash_forgets_delete)  /* leaves a deleted record in the hash */ \
-  bug(fold_overtakes_reads) /* changes the store under reads that were asked before */ \
-  bug(base_skips_frozen)    /* looks for the record beneath in the store alone, past the frozen layer */
+  bug(flush_overtakes_reads) /* changes the store under reads that were asked before */ \
+  bug(stored_version_skips_immutable)    /* looks for the record beneath in the store alone, past the immutable memtable */
 // clang-format on
 
 BOP_SEEDED_BUGS_OF(BOP_KV_BUGS)

@@ -1,16 +1,16 @@
-// The ordered store beneath the layers, as libmdbx is one: many readers of a snapshot, one writer.
+// The ordered store beneath the memtables, as libmdbx is one: many readers of a snapshot, one writer.
 //
-// What a crash leaves. A fold is one transaction, so the store only ever holds a state as it was at
-// one index, and says at which. (Folding in several transactions would leave, after a crash between
+// What a crash leaves. A flush is one transaction, so the store only ever holds a state as it was at
+// one index, and says at which. (Flushing in several transactions would leave, after a crash between
 // two, some records from later than the rest: replaying the log onto them would evaluate conditions
 // against the future and answer differently from the other replicas.) open() goes back to the last
 // sync that succeeded, whether the process or the machine crashed. The commits since would often be
 // intact after a mere process crash, but not always: after a failed write the kernel may have dropped
-// pages that it still says it has. They are worth little: every fold is followed by a sync, and the
+// pages that it still says it has. They are worth little: every flush is followed by a sync, and the
 // log keeps what is not durable. So no store in doubt is ever reopened as it was, and none has to be
 // marked as condemned: a mark that a failing disk might refuse.
 //
-// Threads: read() is called from one worker at a time, fold() and sync() from another.
+// Threads: read() is called from one worker at a time, flush() and sync() from another.
 #pragma once
 
 #include <functional>
@@ -52,7 +52,7 @@ class Snapshot {
   virtual Result<std::optional<StoredRecord>> next() = 0;
 };
 
-// One change of a fold.
+// One change of a flush.
 struct Change {
   Bytes key;
   bool present = false;  // false: deleted
@@ -61,7 +61,7 @@ struct Change {
   bool want_replaced = false;  // whether Changes::replaced is to be told the record before
 };
 
-// What a store asks during a fold.
+// What a store asks during a flush.
 class Changes {
  public:
   virtual ~Changes() = default;
@@ -82,8 +82,8 @@ class Store {
 
   virtual Status read(const std::function<Status(Snapshot&)>& work) = 0;
   // All or nothing.
-  virtual Status fold(Changes& changes) = 0;
-  // What was folded before is durable when it succeeded. After an error of fold or sync nothing but
+  virtual Status flush(Changes& changes) = 0;
+  // What was flushed before is durable when it succeeded. After an error of flush or sync nothing but
   // reopening makes sense.
   virtual Status sync() = 0;
 };

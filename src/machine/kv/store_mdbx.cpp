@@ -19,7 +19,7 @@ namespace {
 constexpr uint64_t default_map_bytes = uint64_t{256} << 30;  // address space, not memory
 constexpr intptr_t growth_bytes = 16 << 20;
 constexpr intptr_t shrink_bytes = 256 << 20;
-// Pages that a fold keeps in memory before it writes some early.
+// Pages that a flush keeps in memory before it writes some early.
 constexpr uint64_t dirty_pages = 16384;
 constexpr unsigned meta_pages = 3;
 
@@ -296,16 +296,16 @@ class MdbxStore final : public Store {
     return status;
   }
 
-  Status fold(Changes& changes) override {
+  Status flush(Changes& changes) override {
     const Speaking speaking(options_);
     // It grew as far as it could: with no more space it would fail as before, and say so as loudly.
     std::error_code ignored;
     if (full_ && std::filesystem::space(options_.directory, ignored).available <
                      static_cast<uintmax_t>(growth_bytes))
       return fail(BOP_E_DISK_FULL, path_ + ": no space to grow");
-    Status folded = fold_now(changes);
-    full_ = !folded && folded.error().code == BOP_E_DISK_FULL;
-    return folded;
+    Status flushed = flush_now(changes);
+    full_ = !flushed && flushed.error().code == BOP_E_DISK_FULL;
+    return flushed;
   }
 
   Status sync() override {
@@ -315,15 +315,15 @@ class MdbxStore final : public Store {
   }
 
  private:
-  Status fold_now(Changes& changes) {
+  Status flush_now(Changes& changes) {
     MDBX_txn* txn = nullptr;
     BOP_TRY(check(mdbx_txn_begin(env_.get(), nullptr, MDBX_TXN_READWRITE, &txn), path_,
-                  "begin of a fold"));
+                  "begin of a flush"));
     if (Status status = write(txn, changes); !status) {
       mdbx_txn_abort(txn);
       return status;
     }
-    return check(mdbx_txn_commit(txn), path_, "commit of a fold");
+    return check(mdbx_txn_commit(txn), path_, "commit of a flush");
   }
 
   Status write_back() {
@@ -426,7 +426,7 @@ class MdbxStore final : public Store {
   MDBX_dbi meta_ = 0;
   MDBX_txn* reader_ = nullptr;
   Progress opened_;
-  bool full_ = false;  // the last fold found no space
+  bool full_ = false;  // the last flush found no space
 };
 
 }  // namespace

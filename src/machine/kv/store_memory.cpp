@@ -50,8 +50,8 @@ class MemoryStore final : public Store {
     return work(snapshot);
   }
 
-  Status fold(Changes& changes) override {
-    BOP_TRY(step(StoreImage::Step::begin_fold));
+  Status flush(Changes& changes) override {
+    BOP_TRY(step(StoreImage::Step::begin_flush));
     std::vector<Staged> staged;
     Change change;
     while (changes.next(change)) {

@@ -25,8 +25,8 @@ class StoreImage {
   };
   using Records = std::map<std::string, Copy, std::less<>>;
 
-  enum class Step { begin_fold, change, commit, begin_sync, end_sync };
-  // Called on the worker before each step of a fold or sync; an error fails the step as a failing
+  enum class Step { begin_flush, change, commit, begin_sync, end_sync };
+  // Called on the worker before each step of a flush or sync; an error fails the step as a failing
   // disk would. Tests and the simulator throw, stop or fail here.
   std::function<Status(Step)> on_step;
 

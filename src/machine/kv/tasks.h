@@ -22,12 +22,12 @@ class Kv::BatchReads final : public Task {
   Kv& kv_;
 };
 
-// The records beneath keys that a layer changed without knowing them.
-class Kv::BaseReads final : public Task {
+// The records beneath keys that a memtable changed without knowing them.
+class Kv::StoredVersionReads final : public Task {
  public:
-  explicit BaseReads(Kv& kv) : kv_(kv) {}
+  explicit StoredVersionReads(Kv& kv) : kv_(kv) {}
   Status work(Snapshot& snapshot) override;
-  void done() override { kv_.bases_read(); }
+  void done() override { kv_.stored_versions_read(); }
 
   void clear();
   void add(const Record& record);
@@ -40,8 +40,8 @@ class Kv::BaseReads final : public Task {
     Hash128 hash;
   };
   std::vector<Ask> asks;
-  std::shared_ptr<Layer> target;
-  std::shared_ptr<Layer> below;  // the frozen layer, or none
+  std::shared_ptr<Memtable> target;
+  std::shared_ptr<Memtable> below;  // the immutable memtable, or none
 
  private:
   Kv& kv_;
@@ -67,13 +67,13 @@ class Kv::GetQuery final : public Query {
   Status work(Snapshot& snapshot) override;
   void done() override;
 
-  // The answer, but for the keys that are not in the layers.
-  struct Hole {
+  // The answer, but for the keys that are not in the memtables.
+  struct Missing {
     Bytes key;
     size_t at;  // in `known`
   };
   std::vector<uint8_t> known;
-  std::vector<Hole> holes;
+  std::vector<Missing> missing;
   bool keys_only = false;
 
  private:
@@ -81,8 +81,8 @@ class Kv::GetQuery final : public Query {
   bop_status status_ = BOP_OK;
 };
 
-// Rounds of: collect what the active layer has, on the shard's thread and a bounded number of
-// records at a time; then merge it with the frozen layer and the store, on the worker. When one round
+// Rounds of: collect what the active memtable has, on the shard's thread and a bounded number of
+// records at a time; then merge it with the immutable memtable and the store, on the worker. When one round
 // may not do, applying waits from its beginning to the end of the last, so that the answer is of one state.
 class Kv::RangeQuery final : public Query {
  public:
@@ -94,7 +94,7 @@ class Kv::RangeQuery final : public Query {
   void only_order() { ordering_ = true; }
 
  private:
-  struct Part {  // of the active layer
+  struct Part {  // of the active memtable
     size_t key_at, value_at;
     uint32_t value_size;
     uint16_t key_size;
@@ -124,12 +124,12 @@ class Kv::RangeQuery final : public Query {
   std::vector<uint8_t> from_;  // where this round begins
   bool after_;
 
-  bool ordering_ = false;  // waits for the active layer's order, reads nothing
-  std::shared_ptr<Layer> frozen_;
+  bool ordering_ = false;  // waits for the active memtable's order, reads nothing
+  std::shared_ptr<Memtable> immutable_;
   std::vector<Part> parts_;
   std::vector<uint8_t> bytes_;  // of the parts
   size_t live_ = 0;             // of the parts
-  bool cut_ = false;            // the active layer has more, beyond the last part
+  bool cut_ = false;            // the active memtable has more, beyond the last part
 
   std::vector<uint8_t> body_;
   uint32_t count_ = 0;

@@ -1,7 +1,7 @@
-// Totals: the state hash and the number of records, and the bases they wait for.
+// Totals: the state hash and the number of records, and the stored versions they wait for.
 //
-// Bases are looked for when somebody asks for a hash or a count. A fold finds those that are left almost
-// for free, because it visits their pages anyway: whoever asks for a hash under load gets a boundary's.
+// Bases are looked for when somebody asks for a hash or a count. A flush finds those that are left almost
+// for free, because it visits their pages anyway: whoever asks for a hash under load gets a hash interval's.
 #include <algorithm>
 #include <numeric>
 #include <utility>
@@ -14,10 +14,10 @@ namespace bop::machine::kv {
 
 namespace {
 
-constexpr size_t max_bases_a_read = 512;
+constexpr size_t max_stored_versions_a_read = 512;
 constexpr size_t max_hashes = 16;
 // What a question for a hash is worth while entries keep coming.
-constexpr size_t bases_a_question = 8192;
+constexpr size_t stored_versions_a_question = 8192;
 
 }  // namespace
 
@@ -28,7 +28,8 @@ int32_t Kv::state_hash(bop_state_hash& hash) {
   } else if (!broken_) {
     active_->add_point(applied_.index);
     const bool quiet = std::exchange(hash_asked_at_, applied_.index) == applied_.index;
-    want_bases(quiet ? active_->touched() : active_->resolved() + bases_a_question);
+    want_stored_versions(quiet ? active_->touched()
+                               : active_->resolved() + stored_versions_a_question);
   }
   if (recent_hashes_.empty()) return BOP_E_NOT_FOUND;
   hash = recent_hashes_.back();
@@ -38,28 +39,28 @@ int32_t Kv::state_hash(bop_state_hash& hash) {
 // ---- points ----
 
 void Kv::advance_totals() {
-  if (frozen_ != nullptr) {
-    if (fold_stage_ != FoldStage::folding) frozen_->advance();
-    note_points(*frozen_);
-    if (const auto totals = frozen_->totals()) active_->set_start(*totals);
+  if (immutable_ != nullptr) {
+    if (flush_stage_ != FlushStage::flushing) immutable_->advance();
+    note_points(*immutable_);
+    if (const auto totals = immutable_->totals()) active_->set_start(*totals);
   }
   active_->advance();
   note_points(*active_);
 }
 
-void Kv::note_points(Layer& layer) {
-  std::deque<Point>& points = layer.points();
+void Kv::note_points(Memtable& memtable) {
+  std::deque<Point>& points = memtable.points();
   for (Point& point : points) {
-    const auto totals = layer.totals_at(point);
+    const auto totals = memtable.totals_at(point);
     if (!totals) break;
     note_hash(point.index, *totals);
     for (const uint64_t token : point.waiting)
       counted_.push_back({token, point.index, totals->records});
     point.waiting.clear();
   }
-  // A frozen layer's fold counts by its points: they stay.
-  if (&layer != active_.get()) return;
-  while (!points.empty() && layer.totals_at(points.front())) points.pop_front();
+  // An immutable memtable's flush counts by its points: they stay.
+  if (&memtable != active_.get()) return;
+  while (!points.empty() && memtable.totals_at(points.front())) points.pop_front();
   while (points.size() > max_hashes) {
     const auto unwaited = std::find_if(points.begin(), points.end(),
                                        [](const Point& point) { return point.waiting.empty(); });
@@ -81,50 +82,52 @@ void Kv::note_hash(uint64_t index, const Totals& totals) {
   if (recent_hashes_.size() > max_hashes) recent_hashes_.pop_front();
 }
 
-// ---- bases ----
+// ---- stored versions ----
 
-void Kv::want_bases(size_t count) {
-  bases_wanted_ = std::max(bases_wanted_, std::min(count, active_->touched()));
-  read_bases();
+void Kv::want_stored_versions(size_t count) {
+  stored_versions_wanted_ = std::max(stored_versions_wanted_, std::min(count, active_->touched()));
+  read_stored_versions();
 }
 
-void Kv::read_bases() {
-  if (reading_bases_ || broken_) return;
-  base_reads_->clear();
+void Kv::read_stored_versions() {
+  if (reading_stored_versions_ || broken_) return;
+  stored_version_reads_->clear();
   for (size_t ordinal = active_->resolved();
-       ordinal < bases_wanted_ && base_reads_->asks.size() < max_bases_a_read; ++ordinal) {
+       ordinal < stored_versions_wanted_ &&
+       stored_version_reads_->asks.size() < max_stored_versions_a_read;
+       ++ordinal) {
     const Record& record = active_->touched_record(ordinal);
-    if (record.base == Base::unknown) base_reads_->add(record);
+    if (record.stored_version == StoredVersion::unknown) stored_version_reads_->add(record);
   }
-  if (base_reads_->asks.empty()) return;
-  base_reads_->target = active_;
-  base_reads_->below = frozen_;
-  reading_bases_ = true;
-  reads_->submit(*base_reads_);
+  if (stored_version_reads_->asks.empty()) return;
+  stored_version_reads_->target = active_;
+  stored_version_reads_->below = immutable_;
+  reading_stored_versions_ = true;
+  reads_->submit(*stored_version_reads_);
 }
 
-void Kv::bases_read() {
-  reading_bases_ = false;
-  for (const BaseReads::Ask& ask : base_reads_->asks)
-    base_reads_->target->base_found(ask.ordinal, ask.present, ask.hash);
-  base_reads_->target.reset();
+void Kv::stored_versions_read() {
+  reading_stored_versions_ = false;
+  for (const StoredVersionReads::Ask& ask : stored_version_reads_->asks)
+    stored_version_reads_->target->stored_version_found(ask.ordinal, ask.present, ask.hash);
+  stored_version_reads_->target.reset();
   advance_totals();
-  read_bases();
+  read_stored_versions();
 }
 
-void Kv::BaseReads::clear() {
+void Kv::StoredVersionReads::clear() {
   asks.clear();
   keys_.clear();
   target.reset();
 }
 
-void Kv::BaseReads::add(const Record& record) {
+void Kv::StoredVersionReads::add(const Record& record) {
   asks.push_back({record.ordinal, record.key_size, keys_.size(), false, {}});
   const Bytes key = record.key();
   keys_.insert(keys_.end(), key.begin(), key.end());
 }
 
-Status Kv::BaseReads::work(Snapshot& snapshot) {
+Status Kv::StoredVersionReads::work(Snapshot& snapshot) {
   const auto key_of = [this](const Ask& ask) {
     return Bytes(keys_).subspan(ask.key_at, ask.key_size);
   };
@@ -137,7 +140,7 @@ Status Kv::BaseReads::work(Snapshot& snapshot) {
     Ask& ask = asks[i];
     const Bytes key = key_of(ask);
     const Record* record = nullptr;
-    if (below != nullptr && !seeded(Bug::base_skips_frozen))
+    if (below != nullptr && !seeded(Bug::stored_version_skips_immutable))
       record = below->find(key, kv_.hash_of(key));
     if (record != nullptr) {
       ask.present = record->present;
@@ -148,7 +151,7 @@ Status Kv::BaseReads::work(Snapshot& snapshot) {
     ask.present = found.has_value();
     if (found) ask.hash = record_hash(key, found->revision, found->value);
   }
-  below.reset();  // here, where freeing a whole layer holds nobody up
+  below.reset();  // here, where freeing a whole memtable holds nobody up
   return {};
 }
 

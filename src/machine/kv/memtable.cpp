@@ -1,4 +1,4 @@
-#include "machine/kv/layer.h"
+#include "machine/kv/memtable.h"
 
 #include <absl/container/btree_set.h>
 
@@ -49,7 +49,7 @@ size_t shared_prefix(const std::vector<Record*>& records) {
 
 }  // namespace
 
-struct Layer::Order {
+struct Memtable::Order {
   struct Place {
     uint64_t prefix;
     uint32_t ordinal;
@@ -83,22 +83,22 @@ struct Layer::Order {
   absl::btree_set<Place, InOrder> places;
 };
 
-Layer::Layer() = default;
-Layer::~Layer() = default;
+Memtable::Memtable() = default;
+Memtable::~Memtable() = default;
 
-const Record* Layer::find(Bytes key, uint64_t hash) const {
+const Record* Memtable::find(Bytes key, uint64_t hash) const {
   const KeyIndex::Slot* slot = index_.find(key, hash);
   return slot == nullptr ? nullptr : slot->record;
 }
 
 // ---- changes ----
 
-Record& Layer::insert(Bytes key, uint64_t hash, size_t capacity, const Known* base) {
+Record& Memtable::insert(Bytes key, uint64_t hash, size_t capacity, const Known* stored) {
   Record* record = allocate(region_, key, capacity);
   record->ordinal = static_cast<uint32_t>(touched_.size());
-  if (base != nullptr) {
-    record->base = base->present ? Base::present : Base::absent;
-    if (base->present) record->base_hash = base->hash;
+  if (stored != nullptr) {
+    record->stored_version = stored->present ? StoredVersion::present : StoredVersion::absent;
+    if (stored->present) record->stored_hash = stored->hash;
   }
   index_.insert(hash, record);
   touched_.push_back(record);
@@ -106,7 +106,7 @@ Record& Layer::insert(Bytes key, uint64_t hash, size_t capacity, const Known* ba
   return *record;
 }
 
-Record& Layer::enlarge(KeyIndex::Slot& slot, size_t size) {
+Record& Memtable::enlarge(KeyIndex::Slot& slot, size_t size) {
   const Record& old = *slot.record;
   // A value that grows is likely to grow again.
   const size_t capacity = capacity_for(size + size / 2);
@@ -120,7 +120,7 @@ Record& Layer::enlarge(KeyIndex::Slot& slot, size_t size) {
   return *record;
 }
 
-void Layer::count(Record& record, bool present, uint64_t revision) {
+void Memtable::count(Record& record, bool present, uint64_t revision) {
   if (!(seeded(Bug::hash_forgets_delete) && !present)) added_ -= record.adds();
   record.present = present;
   record.revision = revision;
@@ -128,11 +128,11 @@ void Layer::count(Record& record, bool present, uint64_t revision) {
   added_ += record.adds();
 }
 
-void Layer::put(Bytes key, uint64_t hash, uint64_t revision, Bytes head, Bytes tail,
-                const Known* base) {
+void Memtable::put(Bytes key, uint64_t hash, uint64_t revision, Bytes head, Bytes tail,
+                   const Known* stored) {
   const size_t size = head.size() + tail.size();
   KeyIndex::Slot* slot = index_.find(key, hash);
-  Record& record = slot == nullptr                 ? insert(key, hash, capacity_for(size), base)
+  Record& record = slot == nullptr                 ? insert(key, hash, capacity_for(size), stored)
                    : slot->record->capacity < size ? enlarge(*slot, size)
                                                    : *slot->record;
   uint8_t* value = record.data() + record.key_size;
@@ -142,17 +142,17 @@ void Layer::put(Bytes key, uint64_t hash, uint64_t revision, Bytes head, Bytes t
   count(record, true, revision);
 }
 
-void Layer::erase(Bytes key, uint64_t hash, uint64_t revision, const Known* base) {
+void Memtable::erase(Bytes key, uint64_t hash, uint64_t revision, const Known* stored) {
   KeyIndex::Slot* slot = index_.find(key, hash);
-  if (slot == nullptr && base != nullptr && !base->present) return;
-  Record& record = slot == nullptr ? insert(key, hash, 0, base) : *slot->record;
+  if (slot == nullptr && stored != nullptr && !stored->present) return;
+  Record& record = slot == nullptr ? insert(key, hash, 0, stored) : *slot->record;
   record.value_size = 0;
   count(record, false, revision);
 }
 
 // ---- totals ----
 
-void Layer::add_point(uint64_t index) {
+void Memtable::add_point(uint64_t index) {
   if (!points_.empty() && points_.back().index == index) return;
   BOP_ASSERT(points_.empty() || points_.back().index < index);
   Point point;
@@ -162,58 +162,62 @@ void Layer::add_point(uint64_t index) {
   points_.push_back(std::move(point));
 }
 
-void Layer::advance() {
-  auto point =
-      std::find_if(points_.begin(), points_.end(), [](const Point& each) { return !each.bases; });
+void Memtable::advance() {
+  auto point = std::find_if(points_.begin(), points_.end(),
+                            [](const Point& each) { return !each.stored_versions; });
   for (;; ++resolved_) {
-    for (; point != points_.end() && point->touched == resolved_; ++point) point->bases = bases_;
-    if (resolved_ == touched_.size() || touched_[resolved_]->base == Base::unknown) return;
-    bases_ += touched_[resolved_]->base_adds();
+    for (; point != points_.end() && point->touched == resolved_; ++point)
+      point->stored_versions = stored_versions_;
+    if (resolved_ == touched_.size() ||
+        touched_[resolved_]->stored_version == StoredVersion::unknown)
+      return;
+    stored_versions_ += touched_[resolved_]->stored_adds();
   }
 }
 
-std::optional<Totals> Layer::totals_at(const Point& point) const {
-  if (!start_ || !point.bases) return {};
-  return *start_ + point.added - *point.bases;
+std::optional<Totals> Memtable::totals_at(const Point& point) const {
+  if (!start_ || !point.stored_versions) return {};
+  return *start_ + point.added - *point.stored_versions;
 }
 
-std::optional<Totals> Layer::totals() const {
+std::optional<Totals> Memtable::totals() const {
   if (!start_ || resolved_ != touched_.size()) return {};
-  return *start_ + added_ - bases_;
+  return *start_ + added_ - stored_versions_;
 }
 
-void Layer::base_found(size_t ordinal, bool present, const Hash128& hash) {
+void Memtable::stored_version_found(size_t ordinal, bool present, const Hash128& hash) {
   Record& record = *touched_[ordinal];
-  if (record.base != Base::unknown) return;
-  record.base = present ? Base::present : Base::absent;
-  if (present) record.base_hash = hash;
+  if (record.stored_version != StoredVersion::unknown) return;
+  record.stored_version = present ? StoredVersion::present : StoredVersion::absent;
+  if (present) record.stored_hash = hash;
 }
 
-void Layer::bases_folded(const std::vector<Totals>& at_points, const Totals& all) {
+void Memtable::stored_versions_flushed(const std::vector<Totals>& at_points, const Totals& all) {
   BOP_ASSERT_EQ(at_points.size(), points_.size());
   for (size_t i = 0; i < points_.size(); ++i)
-    if (!points_[i].bases) points_[i].bases = at_points[i];
-  bases_ = all;
+    if (!points_[i].stored_versions) points_[i].stored_versions = at_points[i];
+  stored_versions_ = all;
   resolved_ = touched_.size();
 }
 
 // ---- order ----
 
-bool Layer::order_more(size_t count) {
+bool Memtable::order_more(size_t count) {
   if (order_ == nullptr) order_ = std::make_unique<Order>(touched_);
   for (; count > 0 && ordered_ < touched_.size(); --count, ++ordered_)
     order_->places.insert({key_prefix(touched_[ordered_]->key()), static_cast<uint32_t>(ordered_)});
   return ordered_ == touched_.size();
 }
 
-void Layer::walk(Bytes first, bool after, const std::function<bool(const Record&)>& visit) const {
+void Memtable::walk(Bytes first, bool after,
+                    const std::function<bool(const Record&)>& visit) const {
   BOP_ASSERT(order_ != nullptr && ordered_ == touched_.size());
   const Order::Probe probe{key_prefix(first), first};
   auto at = after ? order_->places.upper_bound(probe) : order_->places.lower_bound(probe);
   while (at != order_->places.end() && visit(*touched_[at->ordinal])) ++at;
 }
 
-void Layer::sort() {
+void Memtable::sort() {
   struct Item {
     uint64_t prefix;
     const Record* record;

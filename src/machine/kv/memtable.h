@@ -1,15 +1,15 @@
-// A layer: the changes of a run of entries, in memory, over a state that it does not hold.
+// A memtable: the changes of a run of entries, in memory, over a state that it does not hold.
 //
-//            changed by apply          sorted, folded by a worker        still read, until dropped
-//   (new) ──► active ────── freeze ───► frozen ────── folded ───────────► clean
+//            changed by apply          sorted, flushed by a worker        still read, until dropped
+//   (new) ──► active ────── freeze ───► immutable ────── flushed ───────────► flushed
 //
-// The hash and the number of records of the state after a layer are those of the state beneath it,
+// The hash and the number of records of the state after a memtable are those of the state beneath it,
 // plus what its records add, minus what the records beneath them added. A change that need not know
 // the record beneath (a plain PUT) does not look for it; the worker looks later, in the order in
 // which keys were first touched, so that the sums at an earlier index (a Point) become final too.
 //
-// Threads: the shard's. Once frozen, workers read it at the same time; only bases change then, and
-// only before the fold begins.
+// Threads: the shard's. Once immutable, workers read it at the same time; only stored versions change then, and
+// only before the flush begins.
 #pragma once
 
 #include <deque>
@@ -25,7 +25,7 @@
 
 namespace bop::machine::kv {
 
-// A record of the state beneath a layer, as somebody found it.
+// A record of the state beneath a memtable, as somebody found it.
 struct Known {
   bool present = false;
   uint64_t revision = 0;
@@ -36,18 +36,18 @@ struct Known {
 // An index whose totals somebody wants to know.
 struct Point {
   uint64_t index = 0;
-  size_t touched = 0;             // keys that the layer had touched then
-  Totals added;                   // by the layer's records, as they were then
-  std::optional<Totals> bases;    // of those keys, once all are known
-  std::vector<uint64_t> waiting;  // tokens of questions that wait for it
+  size_t touched = 0;                     // keys that the memtable had touched then
+  Totals added;                           // by the memtable's records, as they were then
+  std::optional<Totals> stored_versions;  // of those keys, once all are known
+  std::vector<uint64_t> waiting;          // tokens of questions that wait for it
 };
 
-class Layer {
+class Memtable {
  public:
-  Layer();
-  ~Layer();
-  Layer(const Layer&) = delete;
-  Layer& operator=(const Layer&) = delete;
+  Memtable();
+  ~Memtable();
+  Memtable(const Memtable&) = delete;
+  Memtable& operator=(const Memtable&) = delete;
 
   // `hash` is of the key, the same function for all calls.
   const Record* find(Bytes key, uint64_t hash) const;
@@ -56,39 +56,40 @@ class Layer {
   [[gnu::always_inline]] void expect(uint64_t hash) const { index_.prefetch_slot(hash); }
   [[gnu::always_inline]] void expect_next(uint64_t hash) const { index_.prefetch_record(hash); }
 
-  // The record's value becomes head + tail; both may point into the record's own. `base` is used when
+  // The record's value becomes head + tail; both may point into the record's own. `stored` is used when
   // the key is touched for the first time; nullptr: unknown.
-  void put(Bytes key, uint64_t hash, uint64_t revision, Bytes head, Bytes tail, const Known* base);
-  void erase(Bytes key, uint64_t hash, uint64_t revision, const Known* base);
+  void put(Bytes key, uint64_t hash, uint64_t revision, Bytes head, Bytes tail,
+           const Known* stored);
+  void erase(Bytes key, uint64_t hash, uint64_t revision, const Known* stored);
 
   size_t bytes() const { return bytes_; }
   size_t touched() const { return touched_.size(); }
 
   // ---- totals ----
 
-  // The totals of the state beneath; known for the layer right above the store.
+  // The totals of the state beneath; known for the memtable right above the store.
   void set_start(const Totals& totals) { start_ = totals; }
   const std::optional<Totals>& start() const { return start_; }
 
   void add_point(uint64_t index);
   std::deque<Point>& points() { return points_; }
   const std::deque<Point>& points() const { return points_; }
-  // Counts in every base that is known with all before it, and gives points their bases.
+  // Counts in every stored version that is known with all before it, and gives points their stored versions.
   void advance();
   size_t resolved() const { return resolved_; }
-  // Of the state at a point; once its bases and the state beneath are known.
+  // Of the state at a point; once its stored versions and the state beneath are known.
   std::optional<Totals> totals_at(const Point& point) const;
-  // Of the state after the layer; once every base and the state beneath are known.
+  // Of the state after the memtable; once every stored version and the state beneath are known.
   std::optional<Totals> totals() const;
   const Totals& added() const { return added_; }
-  const Totals& resolved_bases() const { return bases_; }
+  const Totals& resolved_stored_versions() const { return stored_versions_; }
 
   // The record that was touched as the `ordinal`th.
   const Record& touched_record(size_t ordinal) const { return *touched_[ordinal]; }
-  void base_found(size_t ordinal, bool present, const Hash128& hash);
-  // Bases from resolved() on were found by a fold, which counted them up to each point that still
+  void stored_version_found(size_t ordinal, bool present, const Hash128& hash);
+  // Bases from resolved() on were found by a flush, which counted them up to each point that still
   // lacked them.
-  void bases_folded(const std::vector<Totals>& at_points, const Totals& all);
+  void stored_versions_flushed(const std::vector<Totals>& at_points, const Totals& all);
 
   // ---- order ----
 
@@ -97,7 +98,7 @@ class Layer {
   // Walks keys in order from `first` on, or after it, while visit returns true. All must be in order.
   void walk(Bytes first, bool after, const std::function<bool(const Record&)>& visit) const;
 
-  // Sorts the whole of a frozen layer; a worker's job.
+  // Sorts the whole of an immutable memtable; a worker's job.
   void sort();
   bool is_sorted() const { return sorted_.size() == touched_.size(); }
   const std::vector<const Record*>& sorted() const { return sorted_; }
@@ -105,7 +106,7 @@ class Layer {
  private:
   struct Order;
 
-  Record& insert(Bytes key, uint64_t hash, size_t capacity, const Known* base);
+  Record& insert(Bytes key, uint64_t hash, size_t capacity, const Known* stored);
   // The same record with room for a value of `size`; its old memory stays, unused, until the end.
   Record& enlarge(KeyIndex::Slot& slot, size_t size);
   void count(Record& record, bool present, uint64_t revision);
@@ -116,8 +117,8 @@ class Layer {
   size_t bytes_ = 0;
 
   std::optional<Totals> start_;
-  Totals added_;  // by the records as they are
-  Totals bases_;  // of the first resolved_ touched keys
+  Totals added_;            // by the records as they are
+  Totals stored_versions_;  // of the first resolved_ touched keys
   size_t resolved_ = 0;
   std::deque<Point> points_;  // by index
 

@@ -1,4 +1,4 @@
-// Freezing, folding and syncing: when, what waits for what, and what an error leaves.
+// Freezing, flushing and syncing: when, what waits for what, and what an error leaves.
 #include <gtest/gtest.h>
 
 #include "base/random.h"
@@ -17,13 +17,13 @@ using WorkQueue = Offload::WorkQueue;
 Settings small_settings() {
   Settings settings;
   settings.memory_bytes = 64 << 10;
-  settings.boundary = 16;
+  settings.hash_interval = 16;
   return settings;
 }
 
-class KvFold : public testing::Test {
+class KvFlush : public testing::Test {
  protected:
-  KvFold() : replica_(stores(), small_settings()) {
+  KvFlush() : replica_(stores(), small_settings()) {
     EXPECT_TRUE(replica_.open()) << replica_.open_error.to_string();
   }
   StoreFactory stores() {
@@ -43,7 +43,7 @@ class KvFold : public testing::Test {
   int next_ = 0;
 };
 
-TEST_F(KvFold, a_full_layer_is_folded_at_a_boundary_of_the_log) {
+TEST_F(KvFlush, a_full_layer_is_flushed_at_a_boundary_of_the_log) {
   replica_.driver().stable(1000);
   fill(31);
   EXPECT_EQ(stored(), 0u);
@@ -52,7 +52,7 @@ TEST_F(KvFold, a_full_layer_is_folded_at_a_boundary_of_the_log) {
   EXPECT_EQ(replica_.driver().durable().index, stored());
 }
 
-TEST_F(KvFold, nothing_is_folded_before_the_log_is_durable_up_to_it) {
+TEST_F(KvFlush, nothing_is_flushed_before_the_log_is_durable_up_to_it) {
   fill(40);
   EXPECT_EQ(stored(), 0u);
   replica_.driver().stable(31);
@@ -63,7 +63,7 @@ TEST_F(KvFold, nothing_is_folded_before_the_log_is_durable_up_to_it) {
   EXPECT_EQ(stored(), 32u);
 }
 
-TEST_F(KvFold, durable_rises_only_after_the_sync) {
+TEST_F(KvFlush, durable_rises_only_after_the_sync) {
   replica_.run({put("k", "v")});
   replica_.settle();
   replica_.driver().sync();
@@ -75,23 +75,23 @@ TEST_F(KvFold, durable_rises_only_after_the_sync) {
   EXPECT_FALSE(replica_.driver().syncing());
 }
 
-TEST_F(KvFold, a_sync_of_what_is_durable_does_nothing) {
+TEST_F(KvFlush, a_sync_of_what_is_durable_does_nothing) {
   replica_.run({put("k", "v")});
-  replica_.fold();
+  replica_.flush();
   replica_.driver().sync();
   EXPECT_FALSE(replica_.driver().syncing());
   EXPECT_TRUE(replica_.offload->idle());
 }
 
-TEST_F(KvFold, commands_that_change_nothing_become_durable_too) {
+TEST_F(KvFlush, commands_that_change_nothing_become_durable_too) {
   replica_.run({erase("nothing")});
   replica_.run({put("k", "v", BOP_KV_IF_PRESENT)});
-  replica_.fold();
+  replica_.flush();
   EXPECT_EQ(replica_.driver().durable().index, 2u);
   EXPECT_EQ(replica_.driver().durable().term, 1u);
 }
 
-TEST_F(KvFold, a_sync_asked_for_during_a_fold_covers_what_came_after) {
+TEST_F(KvFlush, a_sync_asked_for_during_a_flush_covers_what_came_after) {
   replica_.run({put("a", "1")});
   replica_.settle();
   replica_.driver().sync();
@@ -103,8 +103,8 @@ TEST_F(KvFold, a_sync_asked_for_during_a_fold_covers_what_came_after) {
   EXPECT_EQ(replica_.driver().durable().index, 2u);
 }
 
-TEST_F(KvFold, memory_stays_bounded_while_a_fold_does_not_end) {
-  // Nothing is stable: the frozen layer waits, and so does who would fill another one.
+TEST_F(KvFlush, memory_stays_bounded_while_a_flush_does_not_end) {
+  // Nothing is stable: the frozen memtable waits, and so does who would fill another one.
   uint64_t given = 0;
   while (!replica_.driver().applying() && given < 1000) {
     ++given;
@@ -122,9 +122,9 @@ TEST_F(KvFold, memory_stays_bounded_while_a_fold_does_not_end) {
   EXPECT_EQ(replica_.replies.size(), given);
 }
 
-TEST_F(KvFold, plain_puts_never_wait_for_the_store) {
+TEST_F(KvFlush, plain_puts_never_wait_for_the_store) {
   fill(10);
-  replica_.fold();
+  replica_.flush();
   replica_.crash();
   ASSERT_TRUE(replica_.open());
   for (uint64_t i = 0; i < 10; ++i) {
@@ -133,9 +133,9 @@ TEST_F(KvFold, plain_puts_never_wait_for_the_store) {
   }
 }
 
-TEST_F(KvFold, a_batch_reads_what_it_must_know_at_once) {
+TEST_F(KvFlush, a_batch_reads_what_it_must_know_at_once) {
   fill(10);
-  replica_.fold();
+  replica_.flush();
   replica_.crash();
   ASSERT_TRUE(replica_.open());
   std::vector<LogEntry> entries;
@@ -151,9 +151,9 @@ TEST_F(KvFold, a_batch_reads_what_it_must_know_at_once) {
     EXPECT_TRUE(read_answer(replica_.replies.at(11 + i).body).items.at(0).present);
 }
 
-TEST_F(KvFold, questions_that_miss_gather_while_one_read_is_under_way) {
+TEST_F(KvFlush, questions_that_miss_gather_while_one_read_is_under_way) {
   fill(10);
-  replica_.fold();
+  replica_.flush();
   replica_.crash();
   ASSERT_TRUE(replica_.open());
   for (int i = 0; i < 10; ++i) replica_.ask_later(get({"fill" + std::to_string(i)}));
@@ -164,19 +164,19 @@ TEST_F(KvFold, questions_that_miss_gather_while_one_read_is_under_way) {
   EXPECT_EQ(replica_.answers.size(), 10u);
 }
 
-TEST_F(KvFold, a_read_that_was_asked_before_a_freeze_sees_the_state_of_then) {
+TEST_F(KvFlush, a_read_that_was_asked_before_a_freeze_sees_the_state_of_then) {
   replica_.run({put("k", "old")});
-  replica_.fold();
+  replica_.flush();
   replica_.crash();
   ASSERT_TRUE(replica_.open());
-  // Asked at index 1, answered after the record was changed, frozen and all but folded.
+  // Asked at index 1, answered after the record was changed, frozen and all but flushed.
   const uint64_t token = replica_.ask_later(get({"k", "l"}));
   replica_.apply({{2, 1, command({put("k", "new"), put("l", "new")})}});
   replica_.settle();
   replica_.driver().sync();
   while (replica_.offload->step(WorkQueue::writes)) {
   }
-  EXPECT_EQ(stored(), 1u) << "the fold waits for the read";
+  EXPECT_EQ(stored(), 1u) << "the flush waits for the read";
   replica_.finish();
   EXPECT_EQ(stored(), 2u);
   const Answer answer = read_answer(replica_.answers.at(token).body);
@@ -185,13 +185,13 @@ TEST_F(KvFold, a_read_that_was_asked_before_a_freeze_sees_the_state_of_then) {
 }
 
 // Found by the simulator, seed 255 of a log that is often full.
-TEST_F(KvFold, a_batch_forgets_what_it_read_of_a_record_that_it_changed_since) {
+TEST_F(KvFlush, a_batch_forgets_what_it_read_of_a_record_that_it_changed_since) {
   replica_.run({add("number", 10)});
-  replica_.fold();
+  replica_.flush();
   replica_.crash();
   ASSERT_TRUE(replica_.open());
-  // Both additions read the store before the batch begins; the layer with the first one's result is
-  // folded and dropped before the second one's turn.
+  // Both additions read the store before the batch begins; the memtable with the first one's result is
+  // flushed and dropped before the second one's turn.
   std::vector<LogEntry> entries = {{2, 1, command({add("number", 1)})}};
   for (uint64_t index = 3; index < 300; ++index)
     entries.push_back(
@@ -200,16 +200,16 @@ TEST_F(KvFold, a_batch_forgets_what_it_read_of_a_record_that_it_changed_since) {
   replica_.apply(entries);
   replica_.settle();
   replica_.finish();
-  EXPECT_GT(stored(), 100u) << "the first addition's layer was folded";
+  EXPECT_GT(stored(), 100u) << "the first addition's memtable was flushed";
   EXPECT_EQ(read_answer(replica_.replies.at(2).body).items.at(0).value, "11");
   EXPECT_EQ(read_answer(replica_.replies.at(300).body).items.at(0).value, "12");
 }
 
 // Found by the simulator, seed 2774 with slow disks.
-TEST_F(KvFold, a_batch_reads_what_a_layer_knew_that_is_dropped_meanwhile) {
+TEST_F(KvFlush, a_batch_reads_what_a_layer_knew_that_is_dropped_meanwhile) {
   replica_.run({add("number", 10), put("large", std::string(40'000, 'v'))});
-  replica_.fold();
-  // The folded layer knows the number when the batch begins, and makes room for the next one before the
+  replica_.flush();
+  // The flushed memtable knows the number when the batch begins, and makes room for the next one before the
   // number's turn.
   std::vector<LogEntry> entries;
   for (uint64_t index = 2; index < 60; ++index)
@@ -224,8 +224,8 @@ TEST_F(KvFold, a_batch_reads_what_a_layer_knew_that_is_dropped_meanwhile) {
 
 // ---- errors and crashes ----
 
-// Fails the nth step of folding and syncing, for every n.
-TEST_F(KvFold, an_error_or_crash_at_any_step_leaves_a_state_of_one_index) {
+// Fails the nth step of flushing and syncing, for every n.
+TEST_F(KvFlush, an_error_or_crash_at_any_step_leaves_a_state_of_one_index) {
   using Step = StoreImage::Step;
   Model model;
   std::vector<LogEntry> log;
@@ -236,7 +236,7 @@ TEST_F(KvFold, an_error_or_crash_at_any_step_leaves_a_state_of_one_index) {
   };
   for (int i = 0; i < 6; ++i) replica_.run(command({put("k" + std::to_string(i), "1")}));
   for (int i = 0; i < 6; ++i) next({put("k" + std::to_string(i), "1")});
-  replica_.fold();
+  replica_.flush();
   const std::vector<Op> later = {add("k1", 1), erase("k2"), put("k9", "new", BOP_KV_IF_ABSENT),
                                  append("k3", "x", BOP_KV_RETURN_PREVIOUS)};
   const Reply expected = next(later);
@@ -254,12 +254,12 @@ TEST_F(KvFold, an_error_or_crash_at_any_step_leaves_a_state_of_one_index) {
     replica_.apply(std::vector<LogEntry>(
         log.begin() + static_cast<ptrdiff_t>(replica_.driver().applied().index), log.end()));
     replica_.finish();
-    // The replayed command answers as the first time, whatever was folded in between.
+    // The replayed command answers as the first time, whatever was flushed in between.
     if (replica_.replies.contains(7)) {
       EXPECT_EQ(replica_.replies.at(7), expected) << fail_at;
     }
     replica_.replies.clear();
-    replica_.fold();
+    replica_.flush();
     reached_the_end = !replica_.failure;
     if (!reached_the_end) {
       EXPECT_EQ(replica_.failure->code, BOP_E_MACHINE);
@@ -276,14 +276,14 @@ TEST_F(KvFold, an_error_or_crash_at_any_step_leaves_a_state_of_one_index) {
     EXPECT_EQ(held[key], (StoreImage::Copy{record.revision, record.value}));
 }
 
-TEST_F(KvFold, an_error_of_the_store_fails_the_machine_and_nothing_more_is_asked_of_it) {
+TEST_F(KvFlush, an_error_of_the_store_fails_the_machine_and_nothing_more_is_asked_of_it) {
   replica_.run({put("k", "v")});
   int asked = 0;
   image_->on_step = [&](StoreImage::Step) -> Status {
     ++asked;
     return fail(BOP_E_IO, "the disk failed");
   };
-  replica_.fold();
+  replica_.flush();
   ASSERT_TRUE(replica_.failure);
   EXPECT_NE(replica_.failure->detail.find("BOP_E_IO"), std::string::npos);
   const int before = asked;
@@ -292,7 +292,7 @@ TEST_F(KvFold, an_error_of_the_store_fails_the_machine_and_nothing_more_is_asked
   EXPECT_EQ(asked, before);
 }
 
-TEST_F(KvFold, a_store_without_space_is_asked_again_until_it_has_some) {
+TEST_F(KvFlush, a_store_without_space_is_asked_again_until_it_has_some) {
   replica_.run({put("k", "v")});
   int left = 2;
   image_->on_step = [&](StoreImage::Step step) -> Status {
@@ -311,7 +311,7 @@ TEST_F(KvFold, a_store_without_space_is_asked_again_until_it_has_some) {
   EXPECT_EQ(image_->committed_records().at("k").value, "v");
 }
 
-TEST_F(KvFold, a_failing_store_halts_a_machine_that_nobody_waits_for_with_the_next_call) {
+TEST_F(KvFlush, a_failing_store_halts_a_machine_that_nobody_waits_for_with_the_next_call) {
   replica_.run({put("k", "v")});
   image_->on_step = [&](StoreImage::Step) -> Status { return fail(BOP_E_IO, "the disk failed"); };
   replica_.driver().stable(1000);
@@ -325,7 +325,7 @@ TEST_F(KvFold, a_failing_store_halts_a_machine_that_nobody_waits_for_with_the_ne
 
 // ---- hashes and counts ----
 
-TEST_F(KvFold, the_hash_of_the_last_entry_is_ready_soon_after_somebody_asked) {
+TEST_F(KvFlush, the_hash_of_the_last_entry_is_ready_soon_after_somebody_asked) {
   Model model;
   for (uint64_t index = 1; index <= 40; ++index) {
     const std::vector<Op> operations = {put("k" + std::to_string(index % 7), "v")};
@@ -340,13 +340,13 @@ TEST_F(KvFold, the_hash_of_the_last_entry_is_ready_soon_after_somebody_asked) {
   EXPECT_EQ(hash->high, model.totals().high);
 }
 
-TEST_F(KvFold, a_load_that_nobody_asks_about_reads_nothing_from_the_store) {
+TEST_F(KvFlush, a_load_that_nobody_asks_about_reads_nothing_from_the_store) {
   for (uint64_t index = 1; index <= 100; ++index)
     replica_.apply({{index, 1, command({put("k" + std::to_string(index), "v")})}});
   EXPECT_FALSE(replica_.offload->step(WorkQueue::reads));
 }
 
-TEST_F(KvFold, a_hash_under_load_costs_a_bounded_number_of_reads_and_a_quiet_one_all_it_takes) {
+TEST_F(KvFlush, a_hash_under_load_costs_a_bounded_number_of_reads_and_a_quiet_one_all_it_takes) {
   Replica replica(stores());  // with room for all of it
   replica_.crash();
   ASSERT_TRUE(replica.open());
@@ -368,7 +368,7 @@ TEST_F(KvFold, a_hash_under_load_costs_a_bounded_number_of_reads_and_a_quiet_one
   EXPECT_EQ(quiet->index, entries);
 }
 
-TEST_F(KvFold, hashes_of_boundaries_stay_to_be_asked_for) {
+TEST_F(KvFlush, hashes_of_boundaries_stay_to_be_asked_for) {
   for (uint64_t index = 1; index <= 100; ++index)
     replica_.apply({{index, 1, command({put("k" + std::to_string(index), "v")})}});
   replica_.driver().state_hash();
@@ -377,7 +377,7 @@ TEST_F(KvFold, hashes_of_boundaries_stay_to_be_asked_for) {
     EXPECT_TRUE(replica_.hash_at(boundary)) << boundary;
 }
 
-TEST_F(KvFold, a_count_under_load_waits_for_nothing_but_its_own_keys) {
+TEST_F(KvFlush, a_count_under_load_waits_for_nothing_but_its_own_keys) {
   Replica replica(stores());  // with room for all of it
   replica_.crash();
   ASSERT_TRUE(replica.open());
