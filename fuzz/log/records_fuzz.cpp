@@ -17,10 +17,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       if (decode_summary(record).size() != record.header.count) std::abort();
       continue;
     }
-    const RecordPlace place{make_position(1, 0), record.offset, record.header.bytes,
-                            record.header.first, record.header.count};
-    index.apply(place, record.header, record.body);
-    for (const RecordPlace& one : index.places()) {
+    const RecordLocation location{make_position(1, 0), record.offset, record.header.bytes,
+                                  record.header.first, record.header.count};
+    index.apply(location, record.header, record.body);
+    for (const RecordLocation& one : index.locations()) {
       if (one.count == 0 || one.last() > index.last()) std::abort();
     }
     if (index.before_first().index > index.last()) std::abort();

@@ -96,7 +96,7 @@ int32_t kind_of(const log::Item& item) {
 bop_log_item describe(const log::Item& item) {
   bop_log_item out{};
   out.kind = kind_of(item);
-  out.offset_bytes = item.place.offset;
+  out.offset_bytes = item.location.offset;
   out.length_bytes = item.bytes;
   if (item.kind == log::ItemKind::frame || item.kind == log::ItemKind::record) {
     out.epoch = item.epoch;
@@ -129,9 +129,9 @@ void take_groups(bop_log_reader& reader) {
     out.last_index = group.last;
     out.entries = group.runs.empty() ? 0 : group.last + 1 - out.first_index;
     const bool suspect = group.health == log::Health::suspect;
-    if (suspect) out.offset_bytes = group.place.offset;
+    if (suspect) out.offset_bytes = group.location.offset;
     reader.groups.push_back({.item = out,
-                             .file = suspect ? group.place.file : "",
+                             .file = suspect ? group.location.file : "",
                              .text = suspect ? "suspect: " + group.reason : "ok"});
   }
   reader.inspection.reset();
@@ -166,7 +166,7 @@ bool read_next(bop_log_reader& reader, bop_log_item& out) {
     if (!more) return give_up(reader, more.error(), out);
     if (*more) {
       out = describe(item);
-      reader.file = std::move(item.place.file);
+      reader.file = std::move(item.location.file);
       reader.text = std::move(item.text);
       return true;
     }

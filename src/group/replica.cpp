@@ -110,8 +110,8 @@ Result<std::unique_ptr<Replica>> Replica::open(const ReplicaOptions& options,
   if (recovered != nullptr && recovered->health == log::Health::suspect) {
     // What it holds may lack entries it acknowledged: it must not vote, answer or serve.
     replica->halted_ = Error{BOP_E_SUSPECT, recovered->reason};
-    replica->halted_file_ = recovered->place.file;
-    replica->halted_offset_ = recovered->place.offset;
+    replica->halted_file_ = recovered->location.file;
+    replica->halted_offset_ = recovered->location.offset;
     replica->bootstrapped_ = true;
     say::error("group {}: suspect, it stays out: {}", options.name, recovered->reason);
     return replica;
@@ -234,8 +234,8 @@ void Replica::stage(const Origin& origin, Instant deadline, mem::Buffer payload)
   if (payload.size() > ports_.log.largest_payload())
     return defer(origin, BOP_E_TOO_LARGE, "a command that no segment of the log can hold");
   if (no_room_) return defer(origin, no_room_->code, no_room_->detail);
-  if (auto room = ports_.log.room(payload.size() + 64); !room)
-    return defer(origin, room.error().code, room.error().detail);
+  if (auto reserved = ports_.log.reserve(payload.size() + 64); !reserved)
+    return defer(origin, reserved.error().code, reserved.error().detail);
   if (staged_.size() + proposals_.size() >= options_.max_open_proposals)
     return defer(origin, BOP_E_OVERLOADED, "too many proposals are open in this group");
   staged_.push_back({origin, deadline, events_.size()});
@@ -318,7 +318,7 @@ void Replica::receive(const raft::Message& message) {
   if (!own.entries.empty()) {
     // Without room in the log the entries are as good as lost: the leader sends them again, and what
     // remains of the message still says that it leads.
-    const auto free = ports_.log.room(bytes_of(own.entries), any_command(own.entries));
+    const auto free = ports_.log.reserve(bytes_of(own.entries), any_command(own.entries));
     if (!free) {
       own.entries = {};
       log_capacity = capacity_without(free.error().code);

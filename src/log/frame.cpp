@@ -6,12 +6,12 @@ namespace bop::log {
 namespace {
 
 // Offset in the frame's memory of a byte of its stream, and how many follow it without a break.
-struct Place {
+struct Contiguous {
   size_t at;
   size_t contiguous;
 };
 
-Place place_of(size_t offset) {
+Contiguous contiguous_at(size_t offset) {
   const size_t block = offset / block_stream_bytes * block_bytes;
   const size_t within = offset % block_stream_bytes;
   if (within < first_sector_stream_bytes) {
@@ -63,9 +63,9 @@ void Frame::next_sector() {
 void Frame::patch(size_t offset, Bytes bytes) {
   BOP_ASSERT_LE(offset + bytes.size(), size_);
   while (!bytes.empty()) {
-    const Place place = place_of(offset);
-    const size_t piece = std::min(place.contiguous, bytes.size());
-    std::memcpy(memory_.get() + place.at, bytes.data(), piece);
+    const Contiguous piece_at = contiguous_at(offset);
+    const size_t piece = std::min(piece_at.contiguous, bytes.size());
+    std::memcpy(memory_.get() + piece_at.at, bytes.data(), piece);
     bytes = bytes.subspan(piece);
     offset += piece;
   }
@@ -74,9 +74,9 @@ void Frame::patch(size_t offset, Bytes bytes) {
 void Frame::copy_out(size_t offset, std::span<uint8_t> into) const {
   BOP_ASSERT_LE(offset + into.size(), size_);
   while (!into.empty()) {
-    const Place place = place_of(offset);
-    const size_t piece = std::min(place.contiguous, into.size());
-    std::memcpy(into.data(), memory_.get() + place.at, piece);
+    const Contiguous piece_at = contiguous_at(offset);
+    const size_t piece = std::min(piece_at.contiguous, into.size());
+    std::memcpy(into.data(), memory_.get() + piece_at.at, piece);
     into = into.subspan(piece);
     offset += piece;
   }
@@ -86,9 +86,9 @@ Bytes Frame::finish(const BlockHeader& common) {
   const uint32_t n = blocks();
   // What the last block does not use is zero: no byte of an earlier frame reaches the disk again.
   for (size_t offset = size_; offset < size_t{n} * block_stream_bytes;) {
-    const Place place = place_of(offset);
-    std::memset(memory_.get() + place.at, 0, place.contiguous);
-    offset += place.contiguous;
+    const Contiguous piece_at = contiguous_at(offset);
+    std::memset(memory_.get() + piece_at.at, 0, piece_at.contiguous);
+    offset += piece_at.contiguous;
   }
   BlockHeader header = common;
   header.kind = kind_;

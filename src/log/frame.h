@@ -28,12 +28,12 @@ class Frame {
   uint64_t number() const { return number_; }
   Instant begun() const { return begun_; }
   size_t size() const { return size_; }  // of the stream
-  size_t room() const { return limit_ - size_; }
+  size_t remaining() const { return limit_ - size_; }
   uint32_t blocks() const;  // that the stream takes, at least 1
   Position end() const { return position_ + uint64_t{blocks()} * block_bytes; }
 
   void put(const uint8_t* from, size_t size) {
-    BOP_ASSERT_LE(size, room());
+    BOP_ASSERT_LE(size, remaining());
     if (size == 0) return;  // of nothing, `from` may be nullptr
     size_ += size;
     while (size > left_) {

@@ -13,7 +13,7 @@ namespace bop::log {
 
 // A stretch of consecutive entries within one record. What a truncation or a release cut off is
 // still in the record, and skipped when it is read.
-struct RecordPlace {
+struct RecordLocation {
   Position frame = 0;
   uint32_t offset = 0;  // of the record in the frame's stream
   uint32_t bytes = 0;
@@ -35,7 +35,7 @@ class GroupIndex {
   const raft::EntryId& before_first() const { return before_first_; }
   Index last() const { return last_; }
   const std::vector<raft::TermRun>& runs() const { return runs_; }
-  const std::deque<RecordPlace>& places() const { return places_; }
+  const std::deque<RecordLocation>& locations() const { return locations_; }
   bool empty() const { return last_ == before_first_.index; }
 
   // The term of an entry kept, or of the one before them; 0 of any other.
@@ -52,7 +52,7 @@ class GroupIndex {
   // Entries from `first` on are no more.
   void truncate(Index first);
   // `place` holds the next entries, whose runs of terms are given one by one with add_term.
-  void add_place(const RecordPlace& place);
+  void add_location(const RecordLocation& location);
   void add_term(Index index, Term term) {
     if (runs_.empty() || runs_.back().term != term) runs_.push_back({index, term});
   }
@@ -61,24 +61,24 @@ class GroupIndex {
   // Entries up to `through` are needed no more.
   void release(raft::EntryId through);
 
-  void replace_places(std::deque<RecordPlace> places);
+  void replace_locations(std::deque<RecordLocation> locations);
 
   // A record that was read back, and its body, checked. One that does not join begins anew.
-  void apply(const RecordPlace& place, const RecordHeader& header, Bytes entries);
+  void apply(const RecordLocation& location, const RecordHeader& header, Bytes entries);
 
   // The lowest position that this group needs: of its first entry's record, or of its last record.
   Position needs() const;
   uint64_t live_bytes() const { return live_bytes_; }
 
  private:
-  void apply_rewritten(const RecordPlace& place, const RecordHeader& header, Bytes entries);
+  void apply_rewritten(const RecordLocation& location, const RecordHeader& header, Bytes entries);
   void add_terms(Bytes entries);
 
   raft::EntryId before_first_;
   Index last_ = 0;
   std::vector<raft::TermRun> runs_;
-  std::deque<RecordPlace> places_;
-  uint64_t live_bytes_ = 0;  // of the records that places_ names
+  std::deque<RecordLocation> locations_;
+  uint64_t live_bytes_ = 0;  // of the records that locations_ names
 };
 
 }  // namespace bop::log

@@ -55,7 +55,7 @@ class Inspection::Collector : public ScanVisitor {
   void on_segment(const SegmentFile& segment) override {
     Item item;
     item.kind = ItemKind::segment;
-    item.place = to_.scanner_.place(make_position(segment.number, 0));
+    item.location = to_.scanner_.file_offset(make_position(segment.number, 0));
     item.bytes = segment.size;
     item.text = "segment " + std::to_string(segment.number);
     to_.items_.push_back(std::move(item));
@@ -65,7 +65,7 @@ class Inspection::Collector : public ScanVisitor {
   void on_frame(const FrameView& frame) override {
     Item item;
     item.kind = ItemKind::frame;
-    item.place = to_.scanner_.place(frame.header.position);
+    item.location = to_.scanner_.file_offset(frame.header.position);
     item.bytes = frame.end - frame.header.position;
     item.frame_kind = frame.header.kind;
     item.epoch = frame.header.epoch;
@@ -87,7 +87,7 @@ class Inspection::Collector : public ScanVisitor {
   void on_finding(const Finding& finding) override {
     Item item;
     item.kind = ItemKind::problem;
-    item.place = to_.scanner_.place(finding.first);
+    item.location = to_.scanner_.file_offset(finding.first);
     item.bytes = finding.end > finding.first ? finding.end - finding.first : 0;
     item.verdict = finding.verdict;
     item.text = std::string(name_of(finding.verdict)) + ": " + finding.words;

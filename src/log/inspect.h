@@ -25,7 +25,7 @@ enum class ItemKind : uint8_t {
 
 struct Item {
   ItemKind kind = ItemKind::segment;
-  Place place;
+  FileOffset location;
   uint64_t bytes = 0;
   FrameKind frame_kind = FrameKind::data;
   uint32_t epoch = 0;

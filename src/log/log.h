@@ -46,7 +46,7 @@ struct Options {
 };
 
 // Where a problem stands, for people: "wal/0000000000000003.seg", byte offset.
-struct Place {
+struct FileOffset {
   std::string file;
   uint64_t offset = 0;
 };
@@ -68,7 +68,7 @@ struct RecoveredGroup {
   int64_t last_time_ns = 0;
   Health health = Health::ok;
   std::string reason;  // of suspect, with file and offset
-  Place place;
+  FileOffset location;
 };
 
 // What recovery did to the log as a whole.
@@ -77,10 +77,10 @@ struct Recovery {
   uint64_t frames = 0;
   uint64_t bytes = 0;
   bool torn = false;  // an unacknowledged end was cut
-  Place cut;
+  FileOffset cut;
   bool suspect = false;  // a block that is neither valid, stale nor pre-written
   bool damaged = false;  // a bad block at or below what was proven durable
-  Place place;
+  FileOffset location;
   std::vector<RecoveredGroup> groups;  // by id
   // Groups that are not among them may have been in the log and lost: each is suspect.
   bool others_suspect = false;
@@ -125,7 +125,7 @@ class Log {
   virtual void flush() = 0;
   // Whether append would take entries of that many bytes now, commands among them or not. If so their
   // room is kept until flush: what a turn gathers piece by piece is appended as a whole.
-  virtual Status room(size_t bytes, bool commands = true) = 0;
+  virtual Status reserve(size_t bytes, bool commands = true) = 0;
   // The largest payload of one entry that append would ever take: beyond, TOO_LARGE.
   virtual size_t largest_payload() const = 0;
 

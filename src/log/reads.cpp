@@ -19,10 +19,10 @@ struct BlockRange {
   uint32_t count;
 };
 
-BlockRange blocks_of(const RecordPlace& place) {
-  const uint32_t first = static_cast<uint32_t>(place.offset / block_stream_bytes);
+BlockRange blocks_of(const RecordLocation& location) {
+  const uint32_t first = static_cast<uint32_t>(location.offset / block_stream_bytes);
   const uint32_t last =
-      static_cast<uint32_t>((place.offset + place.bytes - 1) / block_stream_bytes);
+      static_cast<uint32_t>((location.offset + location.bytes - 1) / block_stream_bytes);
   return {first, last - first + 1};
 }
 
@@ -43,13 +43,13 @@ class Reads::Job : public port::FileCompletion {
   }
 
   void complete(Result<size_t> result) override {
-    const BlockRange range = blocks_of(located_.place);
+    const BlockRange range = blocks_of(located_.location);
     if (!result) return static_cast<void>(end(std::move(result).error()));
     if (*result != size_t{range.count} * block_bytes) {
       return static_cast<void>(end(damaged("the file ends")));
     }
-    mem::Block* block = mem::allocate_block(located_.place.bytes);
-    const mem::Buffer record(block, block->data(), located_.place.bytes);
+    mem::Block* block = mem::allocate_block(located_.location.bytes);
+    const mem::Buffer record(block, block->data(), located_.location.bytes);
     if (!unpack(range, block->data())) {
       return static_cast<void>(end(damaged("a block's checksum does not hold")));
     }
@@ -82,31 +82,32 @@ class Reads::Job : public port::FileCompletion {
   }
 
   void read_file() {
-    const BlockRange range = blocks_of(located_.place);
+    const BlockRange range = blocks_of(located_.location);
     const size_t size = size_t{range.count} * block_bytes;
     reserve(size);
-    const uint64_t offset = offset_of(located_.place.frame) + uint64_t{range.first} * block_bytes;
+    const uint64_t offset =
+        offset_of(located_.location.frame) + uint64_t{range.first} * block_bytes;
     located_.segment->file->read(offset, {memory_, size}, *this);
   }
 
   bool take_from_memory() {
-    mem::Block* block = mem::allocate_block(located_.place.bytes);
-    const mem::Buffer record(block, block->data(), located_.place.bytes);
-    located_.frame->copy_out(located_.place.offset, {block->data(), located_.place.bytes});
+    mem::Block* block = mem::allocate_block(located_.location.bytes);
+    const mem::Buffer record(block, block->data(), located_.location.bytes);
+    located_.frame->copy_out(located_.location.offset, {block->data(), located_.location.bytes});
     return take(record);
   }
 
   // Checks the blocks and copies the record out of them.
   bool unpack(BlockRange range, uint8_t* into) {
-    const RecordPlace& place = located_.place;
-    size_t from = place.offset - size_t{range.first} * block_stream_bytes;
-    size_t left = place.bytes;
+    const RecordLocation& location = located_.location;
+    size_t from = location.offset - size_t{range.first} * block_stream_bytes;
+    size_t left = location.bytes;
     uint64_t number = 0;
     for (uint32_t i = 0; i < range.count; ++i) {
-      const uint64_t offset = offset_of(place.frame) + uint64_t{range.first + i} * block_bytes;
+      const uint64_t offset = offset_of(location.frame) + uint64_t{range.first + i} * block_bytes;
       const Bytes block(memory_ + size_t{i} * block_bytes, block_bytes);
       const BlockFacts facts =
-          inspect_block(block, reads_.log_id_, segment_of(place.frame), offset);
+          inspect_block(block, reads_.log_id_, segment_of(location.frame), offset);
       if (facts.state != BlockState::written || facts.header.k != range.first + i) return false;
       if (i > 0 && facts.header.number != number) return false;
       number = facts.header.number;
@@ -121,17 +122,17 @@ class Reads::Job : public port::FileCompletion {
 
   // Adds the entries of the record that are wanted. False: the job ended.
   bool take(const mem::Buffer& record) {
-    const RecordPlace& place = located_.place;
+    const RecordLocation& location = located_.location;
     RecordHeader header;
     if (!decode_header(record.bytes(), header) || header.group != group_) {
       return end(damaged("another record stands there"));
     }
     // A handle keeps the whole record: a small part of a large one is copied.
-    const bool share = (place.last() - next_ + 1) * 4 >= header.count &&
+    const bool share = (location.last() - next_ + 1) * 4 >= header.count &&
                        (max_bytes_ - bytes_) * 4 >= record.size();
     EntryReader reader(record.bytes().subspan(record_header_bytes));
     EntryView view;
-    while (next_ <= place.last() && reader.next(view)) {
+    while (next_ <= location.last() && reader.next(view)) {
       if (view.entry.index != next_) continue;
       raft::Entry& entry = view.entry;
       entry.payload = share ? record.slice(view.payload) : mem::Buffer::copy(view.payload);
@@ -140,12 +141,12 @@ class Reads::Job : public port::FileCompletion {
       entries_.push_back(std::move(entry));
       ++next_;
     }
-    if (next_ <= place.last()) return end(damaged("the record is cut short"));
+    if (next_ <= location.last()) return end(damaged("the record is cut short"));
     return bytes_ < max_bytes_ || end_well();
   }
 
   Error damaged(const char* what) const {
-    const Position position = located_.place.frame;
+    const Position position = located_.location.frame;
     const std::string name = reads_.directory_ + "/" + segment_name(segment_of(position));
     return {BOP_E_DAMAGED, reads_.files_.describe(name) + " at " +
                                std::to_string(offset_of(position)) + ": " + what};

@@ -25,7 +25,7 @@ using EntriesDone = std::function<void(Result<Entries>)>;
 
 // Where an entry stands now.
 struct Located {
-  RecordPlace place;
+  RecordLocation location;
   const Frame* frame = nullptr;      // not written yet: still in memory
   std::shared_ptr<Segment> segment;  // else
   uint64_t truncations = 0;  // of the group: another number means that entries were replaced

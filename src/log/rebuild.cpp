@@ -18,11 +18,11 @@ void Rebuild::on_frame(const FrameView& frame) {
 void Rebuild::on_finding(const Finding& finding) {
   if (finding.verdict == Verdict::tear) {
     torn_ = true;
-    cut_ = scanner_.place(finding.begin);
+    cut_ = scanner_.file_offset(finding.begin);
     return;
   }
-  holes_.push_back(
-      {finding.verdict, finding.begin, finding.end, scanner_.place(finding.first), finding.words});
+  gaps_.push_back({finding.verdict, finding.begin, finding.end, scanner_.file_offset(finding.first),
+                   finding.words});
 }
 
 // Whether nothing of the group is missing in front of this record.
@@ -36,20 +36,20 @@ void Rebuild::on_record(Position frame, const RecordView& record) {
   const RecordHeader& header = record.header;
   const auto [found, is_new] = groups_.try_emplace(header.group);
   RebuiltGroup& group = found->second;
-  const RecordPlace place{frame, record.offset, header.bytes, header.first, header.count};
+  const RecordLocation location{frame, record.offset, header.bytes, header.first, header.count};
   if (header.flags & record_restarts) group.suspect = false;
   if (continues(group, !is_new, header)) {
-    group.proven = place.position();
+    group.proven = location.position();
   } else {
-    doubt(group, header.previous, place.position());
+    doubt(group, header.previous, location.position());
   }
   if (is_new) group.index.restart({header.previous_term, header.first - 1});
   if (group.index.joins(header) && !group.index.agrees(header)) {
-    doubt(group, place.position(), place.position());
+    doubt(group, location.position(), location.position());
     // What a suspect group holds is kept from here on, for whoever looks at it.
     group.index.restart({header.previous_term, header.first - 1});
   }
-  group.index.apply(place, header, record.body);
+  group.index.apply(location, header, record.body);
 }
 
 void Rebuild::on_summary(Position at, const RecordView& record) {
@@ -79,41 +79,41 @@ void Rebuild::on_summary(Position at, const RecordView& record) {
 
 Position Rebuild::log_start() const { return make_position(scanner_.end().first_segment, 0); }
 
-const Rebuild::Hole* Rebuild::hole_behind(Position proven) const {
+const Rebuild::Gap* Rebuild::gap_behind(Position proven) const {
   const auto behind = std::ranges::find_if(
-      holes_, [&](const Hole& hole) { return hole.begin > proven || hole.end > proven; });
-  return behind == holes_.end() ? nullptr : &*behind;
+      gaps_, [&](const Gap& gap) { return gap.begin > proven || gap.end > proven; });
+  return behind == gaps_.end() ? nullptr : &*behind;
 }
 
 void Rebuild::doubt(RebuiltGroup& group, Position previous, Position named_at) {
   if (group.suspect) return;
   group.suspect = true;
-  const Hole* hole = hole_behind(std::min(previous, group.proven));
-  if (hole == nullptr) hole = hole_behind(previous);
-  if (hole != nullptr && hole->begin <= named_at) return blame(group, *hole);
-  group.place = scanner_.place(named_at);
-  group.reason = group.place.file + " at " + std::to_string(group.place.offset) +
+  const Gap* gap = gap_behind(std::min(previous, group.proven));
+  if (gap == nullptr) gap = gap_behind(previous);
+  if (gap != nullptr && gap->begin <= named_at) return blame(group, *gap);
+  group.location = scanner_.file_offset(named_at);
+  group.reason = group.location.file + " at " + std::to_string(group.location.offset) +
                  ": the record does not follow the group's last one";
 }
 
-void Rebuild::blame(RebuiltGroup& group, const Hole& hole) {
+void Rebuild::blame(RebuiltGroup& group, const Gap& gap) {
   group.suspect = true;
-  group.reason = hole.words;
-  group.place = hole.place;
+  group.reason = gap.words;
+  group.location = gap.location;
 }
 
 void Rebuild::finish() {
   for (auto& [id, group] : groups_) {
-    const Hole* hole = hole_behind(group.proven);
-    if (!group.suspect && hole != nullptr) blame(group, *hole);
+    const Gap* gap = gap_behind(group.proven);
+    if (!group.suspect && gap != nullptr) blame(group, *gap);
   }
 }
 
 uint32_t Rebuild::first_hole_segment() const {
   const bool any_suspect =
       std::ranges::any_of(groups_, [](const auto& group) { return group.second.suspect; });
-  if (holes_.empty() || (!any_suspect && hole_behind(complete_summary_) == nullptr)) return 0;
-  return segment_of(holes_.front().begin);
+  if (gaps_.empty() || (!any_suspect && gap_behind(complete_summary_) == nullptr)) return 0;
+  return segment_of(gaps_.front().begin);
 }
 
 RecoveredGroup Rebuild::recovered(GroupId id, const RebuiltGroup& group) const {
@@ -126,7 +126,7 @@ RecoveredGroup Rebuild::recovered(GroupId id, const RebuiltGroup& group) const {
   out.last_time_ns = group.index.last_time_ns;
   out.health = group.suspect ? Health::suspect : Health::ok;
   out.reason = group.reason;
-  out.place = group.place;
+  out.location = group.location;
   return out;
 }
 
@@ -137,12 +137,12 @@ Recovery Rebuild::recovery() const {
   out.bytes = scanner_.end().bytes;
   out.torn = torn_;
   out.cut = cut_;
-  for (const Hole& hole : holes_) {
-    out.damaged |= hole.verdict == Verdict::damage;
-    out.suspect |= hole.verdict == Verdict::suspect;
+  for (const Gap& gap : gaps_) {
+    out.damaged |= gap.verdict == Verdict::damage;
+    out.suspect |= gap.verdict == Verdict::suspect;
   }
-  if (!holes_.empty()) out.place = holes_.front().place;
-  out.others_suspect = hole_behind(complete_summary_) != nullptr;
+  if (!gaps_.empty()) out.location = gaps_.front().location;
+  out.others_suspect = gap_behind(complete_summary_) != nullptr;
   for (const auto& [id, group] : groups_) out.groups.push_back(recovered(id, group));
   return out;
 }

@@ -63,7 +63,7 @@ struct RecordView {
   Bytes body;  // what follows the header
 };
 
-// An entry in place.
+// An entry in location.
 struct EntryView {
   raft::Entry entry;  // without its payload
   Bytes payload;

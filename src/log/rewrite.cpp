@@ -19,7 +19,7 @@ uint64_t ShardLog::rewrite_above() const {
 
 void ShardLog::rewrite_if_crowded() {
   if (rewriting_ || latched_ || needed_bytes() <= rewrite_above()) return;
-  if (pins_.empty() || first_needed() != pins_.begin()->first) return;  // a hole holds it
+  if (pins_.empty() || first_needed() != pins_.begin()->first) return;  // a gap holds it
   const uint32_t oldest = pins_.begin()->first;
   if (oldest >= head_) return;
   const Instant now = ports_.clock.now();
@@ -77,12 +77,12 @@ void ShardLog::rewrite(Group& group, const Entries& entries) {
   if (!entries.empty()) append.entries = {&piece, 1};
   if (!check(demand_of(append))) return give_up(group.pinned);
 
-  std::deque<RecordPlace> places;
+  std::deque<RecordLocation> locations;
   size_t written = 0;
   do {
-    written += rewrite_record(group, piece.subspan(written), places);
+    written += rewrite_record(group, piece.subspan(written), locations);
   } while (written < entries.size());
-  group.index.replace_places(std::move(places));
+  group.index.replace_locations(std::move(locations));
   pin(group);
   rewriting_ = false;
   ++counters_.rewritten;
@@ -91,7 +91,7 @@ void ShardLog::rewrite(Group& group, const Entries& entries) {
 
 // One record of as many entries as fit its frame.
 size_t ShardLog::rewrite_record(Group& group, std::span<const raft::Entry> entries,
-                                std::deque<RecordPlace>& places) {
+                                std::deque<RecordLocation>& locations) {
   GroupIndex& index = group.index;
   const auto size_of = [](const raft::Entry& entry) {
     return entry_header_bytes + entry.payload.size();
@@ -108,10 +108,10 @@ size_t ShardLog::rewrite_record(Group& group, std::span<const raft::Entry> entri
   header.first = entries.empty() ? index.last() + 1 : entries.front().index;
   header.previous_term = index.term_at(header.first - 1);
   header.last_time_ns = index.last_time_ns;
-  size_t room = into.frame.room() - record_header_bytes;
+  size_t remaining = into.frame.remaining() - record_header_bytes;
   for (const raft::Entry& entry : entries) {
-    if (size_of(entry) > room) break;
-    room -= size_of(entry);
+    if (size_of(entry) > remaining) break;
+    remaining -= size_of(entry);
     header.bytes += static_cast<uint32_t>(size_of(entry));
     ++header.count;
   }
@@ -121,7 +121,7 @@ size_t ShardLog::rewrite_record(Group& group, std::span<const raft::Entry> entri
   into.frame.put(bytes, sizeof bytes);
   for (const raft::Entry& entry : entries.first(header.count)) put_entry_bytes(into.frame, entry);
   if (header.count > 0) {
-    places.push_back({into.frame.position(), offset, header.bytes, header.first, header.count});
+    locations.push_back({into.frame.position(), offset, header.bytes, header.first, header.count});
   }
   index.last_record = into.frame.position() + offset;
   ++counters_.records;

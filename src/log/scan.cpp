@@ -318,12 +318,12 @@ Finding Scanner::finding(Verdict verdict, Position end) const {
   return finding;
 }
 
-Place Scanner::place(Position position) const {
+FileOffset Scanner::file_offset(Position position) const {
   return {directory_ + "/" + segment_name(segment_of(position)), offset_of(position)};
 }
 
 std::string Scanner::words(Position position, BlockState state) const {
-  const Place where = place(position);
+  const FileOffset where = file_offset(position);
   return files_.describe(where.file) + " at " + std::to_string(where.offset) + ": " +
          words_of(state);
 }

@@ -80,7 +80,7 @@ class Scanner {
   Result<bool> next(ScanVisitor& visitor);
 
   const ScanEnd& end() const { return end_; }
-  Place place(Position position) const;
+  FileOffset file_offset(Position position) const;
 
  private:
   class Memory;

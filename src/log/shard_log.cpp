@@ -70,7 +70,7 @@ Status ShardLog::check_space(const Demand& demand) const {
   return fail(segments_.obstacle());
 }
 
-Status ShardLog::room(size_t bytes, bool commands) {
+Status ShardLog::reserve(size_t bytes, bool commands) {
   const size_t promised = promised_bytes_ + record_header_bytes + bytes;
   BOP_TRY(check({.bytes = promised, .count = 1, .largest = 0, .commands = commands}));
   promised_bytes_ = promised;
@@ -106,10 +106,10 @@ void ShardLog::write(Group& group, const Append& append) {
   Gathering* into = nullptr;
   for (const auto& piece : append.entries) {
     for (const raft::Entry& entry : piece) {
-      if (into == nullptr || into->frame.room() < size_of(entry)) {
+      if (into == nullptr || into->frame.remaining() < size_of(entry)) {
         if (into != nullptr) close_record(*into);
-        const bool goes_on =
-            continues_tail(group, append, entry.index) && open_->frame.room() >= size_of(entry);
+        const bool goes_on = continues_tail(group, append, entry.index) &&
+                             open_->frame.remaining() >= size_of(entry);
         into = goes_on ? open_.get() : &gathering_for(record_header_bytes + size_of(entry));
         if (!goes_on) open_record(*into, group, append, entry.index);
         into->tail.hard = append.hard;
@@ -126,7 +126,7 @@ void ShardLog::write(Group& group, const Append& append) {
   close_record(*into);
   group.index.hard = append.hard;
   group.index.leader_term = append.leader_term;
-  notice(*into, group, append.number);
+  add_ack_waiter(*into, group, append.number);
 }
 
 void ShardLog::open_record(Gathering& into, Group& group, const Append& append, Index first) {
@@ -182,7 +182,7 @@ void ShardLog::close_record(Gathering& into) {
   if (indexed) {
     index.extend_last(static_cast<uint32_t>(last - index.last()), header.bytes - before);
   } else if (header.count > 0) {
-    index.add_place(
+    index.add_location(
         {into.frame.position(), into.tail_offset, header.bytes, header.first, header.count});
   }
   uint8_t bytes[record_header_bytes];
@@ -191,20 +191,20 @@ void ShardLog::close_record(Gathering& into) {
   pin(*into.tail_group);
 }
 
-void ShardLog::notice(Gathering& in, Group& group, uint64_t number) {
-  if (group.noticed_in == in.frame.number()) {
-    in.notices[group.notice].number = number;
+void ShardLog::add_ack_waiter(Gathering& in, Group& group, uint64_t number) {
+  if (group.ack_waiter_frame == in.frame.number()) {
+    in.ack_waiters[group.ack_waiter].number = number;
     return;
   }
-  group.noticed_in = in.frame.number();
-  group.notice = static_cast<uint32_t>(in.notices.size());
-  in.notices.push_back({&group, number});
+  group.ack_waiter_frame = in.frame.number();
+  group.ack_waiter = static_cast<uint32_t>(in.ack_waiters.size());
+  in.ack_waiters.push_back({&group, number});
 }
 
 // ---- frames and segments ----
 
 ShardLog::Gathering& ShardLog::gathering_for(size_t bytes) {
-  if (open_ != nullptr && open_->frame.room() < bytes) close_open();
+  if (open_ != nullptr && open_->frame.remaining() < bytes) close_open();
   if (open_ == nullptr) open_ = begin(FrameKind::data, bytes);
   return *open_;
 }
@@ -226,7 +226,7 @@ std::unique_ptr<ShardLog::Gathering> ShardLog::take_memory() {
   if (free_.empty()) return std::make_unique<Gathering>(max_frame_blocks_);
   auto gathering = std::move(free_.back());
   free_.pop_back();
-  gathering->notices.clear();
+  gathering->ack_waiters.clear();
   gathering->tail_group = nullptr;
   return gathering;
 }
@@ -264,7 +264,7 @@ void ShardLog::enter_segment(uint32_t number) {
 
 void ShardLog::put_summary(Frame& frame) const {
   const auto groups = sorted_groups();
-  const size_t fits = (frame.room() - record_header_bytes) / summary_item_bytes;
+  const size_t fits = (frame.remaining() - record_header_bytes) / summary_item_bytes;
   RecordHeader header;
   header.kind = RecordKind::summary;
   header.count = static_cast<uint32_t>(std::min(groups.size(), fits));
@@ -353,8 +353,8 @@ void ShardLog::complete(Result<size_t> result) {
   submit();
   segments_.release_below(written->first_segment);
   counters_.segments_made = segments_.made();
-  for (const Notice& notice : written->notices) {
-    if (notice.group->appender != nullptr) notice.group->appender->durable(notice.number);
+  for (const AckWaiter& waiter : written->ack_waiters) {
+    if (waiter.group->appender != nullptr) waiter.group->appender->durable(waiter.number);
   }
   rewrite_if_crowded();
   arm_seal();
@@ -433,7 +433,7 @@ void ShardLog::pin(Group& group) {
 uint32_t ShardLog::first_needed() const {
   uint32_t first = head_;
   if (!pins_.empty()) first = std::min(first, pins_.begin()->first);
-  if (hole_segment_ != 0) first = std::min(first, hole_segment_);
+  if (gap_segment_ != 0) first = std::min(first, gap_segment_);
   return first;
 }
 
@@ -464,18 +464,19 @@ Result<Located> ShardLog::locate(GroupId id, Index index) const {
   const auto found = groups_.find(id);
   if (found == groups_.end()) return fail(BOP_E_NOT_FOUND);
   const Group& group = found->second;
-  const auto& places = group.index.places();
-  const auto after = std::ranges::upper_bound(places, index, {}, &RecordPlace::first);
-  if (after == places.begin() || index > std::prev(after)->last()) return fail(BOP_E_NOT_FOUND);
+  const auto& locations = group.index.locations();
+  const auto after = std::ranges::upper_bound(locations, index, {}, &RecordLocation::first);
+  if (after == locations.begin() || index > std::prev(after)->last()) return fail(BOP_E_NOT_FOUND);
   if (index <= group.index.before_first().index) return fail(BOP_E_NOT_FOUND);
   Located located;
-  located.place = *std::prev(after);
+  located.location = *std::prev(after);
   located.truncations = group.truncations;
-  if (located.place.frame >= durable_end_) located.frame = frame_in_memory(located.place.frame);
+  if (located.location.frame >= durable_end_)
+    located.frame = frame_in_memory(located.location.frame);
   if (located.frame != nullptr) return located;
-  located.segment = segments_.find(segment_of(located.place.frame));
+  located.segment = segments_.find(segment_of(located.location.frame));
   if (located.segment == nullptr) {
-    return fail(BOP_E_DAMAGED, segments_.path(segment_of(located.place.frame)) + " is missing");
+    return fail(BOP_E_DAMAGED, segments_.path(segment_of(located.location.frame)) + " is missing");
   }
   return located;
 }

@@ -43,7 +43,7 @@ class ShardLog final : public Log, private port::FileCompletion {
   void attach(GroupId group, Appender* appender) override;
   Status append(const Append& append) override;
   void flush() override;
-  Status room(size_t bytes, bool commands) override;
+  Status reserve(size_t bytes, bool commands) override;
   size_t largest_payload() const override;
   void read(GroupId group, Index first, size_t max_bytes, EntriesDone done) override;
   void release(GroupId group, raft::EntryId through) override;
@@ -63,12 +63,12 @@ class ShardLog final : public Log, private port::FileCompletion {
     bool suspect = false;
     bool restarts = false;  // the next record begins the group's log anew
     uint64_t truncations = 0;
-    uint32_t pinned = 0;      // segment, 0: none
-    uint64_t noticed_in = 0;  // number of the frame whose notices have this group ...
-    uint32_t notice = 0;      // ... at this place
+    uint32_t pinned = 0;            // segment, 0: none
+    uint64_t ack_waiter_frame = 0;  // number of the frame whose ack_waiters have this group ...
+    uint32_t ack_waiter = 0;        // ... at this place
   };
   // Whom to tell when a frame is durable, and what: the group's last append in it.
-  struct Notice {
+  struct AckWaiter {
     Group* group;
     uint64_t number;
   };
@@ -77,7 +77,7 @@ class ShardLog final : public Log, private port::FileCompletion {
     explicit Gathering(uint32_t blocks) : frame(blocks) {}
     Frame frame;
     uint32_t first_segment = 0;
-    std::vector<Notice> notices;
+    std::vector<AckWaiter> ack_waiters;
     // The last record, which the next append of its group may continue; nullptr: none.
     Group* tail_group = nullptr;
     uint32_t tail_offset = 0;
@@ -111,7 +111,7 @@ class ShardLog final : public Log, private port::FileCompletion {
   static void put_entry_bytes(Frame& frame, const raft::Entry& entry);
   void close_record(Gathering& into);
   bool continues_tail(const Group& group, const Append& append, Index first) const;
-  void notice(Gathering& in, Group& group, uint64_t number);
+  void add_ack_waiter(Gathering& in, Group& group, uint64_t number);
 
   // ---- frames and segments ----
   Gathering& gathering_for(size_t bytes);
@@ -148,7 +148,7 @@ class ShardLog final : public Log, private port::FileCompletion {
   void take_for_rewrite(GroupId id, Index first, Position last_record, Result<Entries> entries);
   void rewrite(Group& group, const Entries& entries);
   size_t rewrite_record(Group& group, std::span<const raft::Entry> entries,
-                        std::deque<RecordPlace>& places);
+                        std::deque<RecordLocation>& locations);
 
   // ---- what is needed ----
   void pin(Group& group);
@@ -189,7 +189,7 @@ class ShardLog final : public Log, private port::FileCompletion {
   bool seal_armed_ = false;
 
   std::map<uint32_t, uint64_t> pins_;   // how many groups need a segment
-  uint32_t hole_segment_ = 0;           // from here on nothing is released, 0: no hole
+  uint32_t gap_segment_ = 0;            // from here on nothing is released, 0: no gap
   uint32_t written_first_segment_ = 0;  // what the last frame said
 
   bool rewriting_ = false;

@@ -200,8 +200,8 @@ Status HostedShard::open_replica(const GroupSpec& spec) {
     // The log has served and does not know the group: what it acknowledged is gone.
     lost_.group = spec.id;
     lost_.health = log::Health::suspect;
-    lost_.place = {.file = "shard" + std::to_string(options_.shard), .offset = 0};
-    lost_.reason = ports_.files.describe(lost_.place.file) +
+    lost_.location = {.file = "shard" + std::to_string(options_.shard), .offset = 0};
+    lost_.reason = ports_.files.describe(lost_.location.file) +
                    ": the log of a directory that has served holds nothing of this group";
     found = &lost_;
   }

@@ -22,7 +22,7 @@ class FrameStart {
       : out_(out), tail_(tail), shared_tail_(shared_tail) {
     shared_ = shared_tail != nullptr && tail.size() >= share_from_bytes;
     const size_t size = client_header_bytes + fixed_bytes + text_bytes;
-    head_ = {out.room(size + (shared_ ? 0 : tail.size())), size + (shared_ ? 0 : tail.size())};
+    head_ = {out.reserve(size + (shared_ ? 0 : tail.size())), size + (shared_ ? 0 : tail.size())};
     head_[12] = client_version;
     head_[13] = static_cast<uint8_t>(kind);
     store_le<uint16_t>(head_.data() + 14, 0);

@@ -54,7 +54,7 @@ size_t encoded_size(std::span<const raft::Entry> entries) {
 void encode_entries(std::span<const raft::Entry> entries, PartWriter& into) {
   BOP_ASSERT(!entries.empty());
   BOP_ASSERT_LE(entries.size(), max_entries);
-  uint8_t* head = into.room(entries_head_bytes);
+  uint8_t* head = into.reserve(entries_head_bytes);
   store_le<uint64_t>(head, entries.front().index);
   store_le<uint32_t>(head + 8, static_cast<uint32_t>(entries.size()));
   store_le<uint32_t>(head + 12, 0);
@@ -62,7 +62,7 @@ void encode_entries(std::span<const raft::Entry> entries, PartWriter& into) {
   for (const raft::Entry& entry : entries) {
     BOP_ASSERT_EQ(entry.index, index);
     ++index;
-    encode_head(entry, into.room(entry_head_bytes));
+    encode_head(entry, into.reserve(entry_head_bytes));
     into.buffer(entry.payload);
   }
 }

@@ -25,7 +25,7 @@ void PartWriter::next_block(size_t size) {
   start_ = used_ = 0;
 }
 
-uint8_t* PartWriter::room(size_t size) {
+uint8_t* PartWriter::reserve(size_t size) {
   if (block_ == nullptr || block_->capacity - used_ < size) next_block(size);
   uint8_t* at = block_->data() + used_;
   used_ += size;
@@ -34,7 +34,7 @@ uint8_t* PartWriter::room(size_t size) {
 
 void PartWriter::bytes(Bytes bytes) {
   if (bytes.empty()) return;
-  std::memcpy(room(bytes.size()), bytes.data(), bytes.size());
+  std::memcpy(reserve(bytes.size()), bytes.data(), bytes.size());
 }
 
 void PartWriter::buffer(const mem::Buffer& buffer) {

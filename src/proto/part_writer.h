@@ -27,7 +27,7 @@ class PartWriter {
   void begin();
 
   // `size` contiguous bytes, to be written at once. They stay writable until finish().
-  uint8_t* room(size_t size);
+  uint8_t* reserve(size_t size);
   void bytes(Bytes bytes);
   // Shares large buffers, copies small ones.
   void buffer(const mem::Buffer& buffer);

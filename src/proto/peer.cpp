@@ -45,7 +45,7 @@ void PeerFrameWriter::begin(const PeerHeader& header) {
   BOP_ASSERT_LE(header.trace.size(), max_trace_bytes);
   parts_.begin();
   items_ = 0;
-  front_ = parts_.room(peer_header_bytes + header.trace.size());
+  front_ = parts_.reserve(peer_header_bytes + header.trace.size());
   std::memset(front_, 0, peer_header_bytes);
   front_[12] = peer_version;
   store_le<uint16_t>(front_ + 14, header.trace.empty() ? 0 : flag_trace);
@@ -68,7 +68,7 @@ uint8_t* PeerFrameWriter::item(PeerItemKind kind, uint8_t sub, uint16_t flags, G
   const size_t body_bytes = head_bytes + more_bytes;
   if (items_ == max_peer_items || !fits(item_head_bytes + body_bytes)) return nullptr;
   ++items_;
-  uint8_t* head = parts_.room(item_head_bytes + head_bytes);
+  uint8_t* head = parts_.reserve(item_head_bytes + head_bytes);
   head[0] = static_cast<uint8_t>(kind);
   head[1] = sub;
   store_le<uint16_t>(head + 2, flags);

@@ -296,7 +296,7 @@ void RespWriter::head(char kind, int64_t number) {
 }
 
 void RespWriter::simple(std::string_view text) {
-  uint8_t* to = out_.room(text.size() + 3);
+  uint8_t* to = out_.reserve(text.size() + 3);
   to[0] = '+';
   std::memcpy(to + 1, text.data(), text.size());
   to[text.size() + 1] = '\r';
@@ -304,7 +304,7 @@ void RespWriter::simple(std::string_view text) {
 }
 
 void RespWriter::error(std::string_view text) {
-  uint8_t* to = out_.room(text.size() + 3);
+  uint8_t* to = out_.reserve(text.size() + 3);
   to[0] = '-';
   for (size_t i = 0; i < text.size(); ++i) {
     const bool line_end = text[i] == '\r' || text[i] == '\n';

@@ -62,7 +62,7 @@ class Log final : public log::Log {
     return {};
   }
   void flush() override {}
-  Status room(size_t, bool) override { return {}; }
+  Status reserve(size_t, bool) override { return {}; }
   size_t largest_payload() const override { return 1 << 20; }
   // Of the first entry, with which a core begins; the others are in memory.
   void read(GroupId, Index index, size_t,

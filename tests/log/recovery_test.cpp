@@ -54,7 +54,7 @@ std::vector<Written> frames_of(sim::Disk& disk) {
   std::vector<Written> frames;
   for (const Item& item : items(disk)) {
     if (item.kind == ItemKind::frame) {
-      frames.push_back({item.place.offset, item.bytes, item.frame_kind, {}});
+      frames.push_back({item.location.offset, item.bytes, item.frame_kind, {}});
     }
     if (item.kind == ItemKind::record && item.record.kind != RecordKind::summary) {
       frames.back().groups.insert(item.record.group);
@@ -97,8 +97,8 @@ void write_small_log(Rig& rig) {
 void expect_flip_verdict(Rig& rig, const std::vector<Written>& frames, uint64_t offset) {
   const Recovery recovery = scan(rig.disk);
   ASSERT_FALSE(recovery.torn);
-  ASSERT_EQ(recovery.place.file, first_file);
-  ASSERT_EQ(recovery.place.offset, offset / block_bytes * block_bytes);
+  ASSERT_EQ(recovery.location.file, first_file);
+  ASSERT_EQ(recovery.location.offset, offset / block_bytes * block_bytes);
   size_t hit = frames.size();
   for (size_t i = 0; i < frames.size(); ++i) {
     if (offset >= frames[i].offset && offset < frames[i].offset + frames[i].bytes) hit = i;
@@ -169,7 +169,7 @@ TEST(LogRecovery, a_flip_in_a_block_that_was_never_touched_is_suspect_wherever_i
 uint32_t segment_number_of_last(Rig& rig) {
   uint32_t number = 0;
   for (const Item& item : items(rig.disk)) {
-    if (item.kind == ItemKind::frame) number = segment_number(item.place.file.substr(4));
+    if (item.kind == ItemKind::frame) number = segment_number(item.location.file.substr(4));
   }
   return number;
 }
@@ -196,8 +196,8 @@ TearCase prepare(Rig& rig, Index next, size_t entries) {
   const auto all = items(rig.disk);
   for (const Item& item : all) {
     if (item.kind != ItemKind::frame) continue;
-    out.file = item.place.file;
-    out.offset = item.place.offset;
+    out.file = item.location.file;
+    out.offset = item.location.offset;
     out.bytes = item.bytes;
   }
   out.after = rig.disk.bytes(out.file);
@@ -323,8 +323,8 @@ TEST(LogRecovery, a_suspect_log_opens_serves_new_groups_and_stays_suspect) {
     EXPECT_TRUE(recovery.others_suspect);
     for (const GroupId group : {1, 2, 3}) {
       EXPECT_EQ(rig.found(group)->health, Health::suspect);
-      EXPECT_EQ(rig.found(group)->place.file, first_file);
-      EXPECT_EQ(rig.found(group)->place.offset, frames.back().offset);
+      EXPECT_EQ(rig.found(group)->location.file, first_file);
+      EXPECT_EQ(rig.found(group)->location.offset, frames.back().offset);
       EXPECT_NE(rig.found(group)->reason, "");
       EXPECT_EQ(rig.append(group, 9, 20, 0).error().code, BOP_E_SUSPECT);
     }
@@ -409,7 +409,7 @@ TEST(LogRecovery, a_sector_that_cannot_be_read_is_named) {
   rig.disk.lose_sector(first_file, frames[2].offset + 512);
   const Recovery recovery = scan(rig.disk);
   EXPECT_TRUE(recovery.damaged);
-  EXPECT_EQ(recovery.place.offset, frames[2].offset);
+  EXPECT_EQ(recovery.location.offset, frames[2].offset);
 }
 
 TEST(LogRecovery, a_missing_segment_is_damage) {
@@ -423,7 +423,7 @@ TEST(LogRecovery, a_missing_segment_is_damage) {
   rig.open();
   EXPECT_TRUE(rig.log->recovery().damaged);
   EXPECT_EQ(rig.found(1)->health, Health::suspect);
-  EXPECT_EQ(rig.found(1)->place.file, "wal/0000000000000002.seg");
+  EXPECT_EQ(rig.found(1)->location.file, "wal/0000000000000002.seg");
   EXPECT_EQ(rig.found(2)->health, Health::ok) << "the summary of a later segment names its record";
   EXPECT_EQ(rig.found(3)->health, Health::ok);
 }
@@ -448,7 +448,7 @@ TEST(LogRecovery, a_file_without_a_byte_is_suspect) {
     rig.close();
     std::string last;
     for (const Item& item : items(rig.disk)) {
-      if (item.kind == ItemKind::frame) last = item.place.file;
+      if (item.kind == ItemKind::frame) last = item.location.file;
     }
     auto image = rig.disk.image();
     ASSERT_TRUE(image.contains("wal/" + segment_name(segment_number(last.substr(4)) + 1)))
@@ -457,8 +457,8 @@ TEST(LogRecovery, a_file_without_a_byte_is_suspect) {
     rig.disk.load(image);
     rig.open();
     EXPECT_TRUE(rig.log->recovery().suspect);
-    EXPECT_EQ(rig.log->recovery().place.file, last);
-    EXPECT_EQ(rig.log->recovery().place.offset, 0u);
+    EXPECT_EQ(rig.log->recovery().location.file, last);
+    EXPECT_EQ(rig.log->recovery().location.offset, 0u);
     EXPECT_FALSE(is_ok(rig.log->recovery(), 1));
   }
 }

@@ -186,14 +186,14 @@ TEST(LogSpace, a_full_log_refuses_entries_by_name_takes_votes_and_recovers_when_
   EXPECT_EQ(fill(rig, 1, next).code, BOP_E_LOG_FULL);
   EXPECT_GT(next * 4096, 3 * rig.options.segment_bytes) << "a block each";
   EXPECT_LE(rig.log->used_bytes(), rig.options.max_bytes);
-  EXPECT_EQ(rig.log->room(1).error().code, BOP_E_LOG_FULL);
+  EXPECT_EQ(rig.log->reserve(1).error().code, BOP_E_LOG_FULL);
   rig.settle();
   rig.write(1, 5, next, 0);  // a vote
   EXPECT_TRUE(rig.log->healthy(rig.clock.now(), 1 * seconds));
   EXPECT_EQ(rig.read(1, 1)->front().index, 1u);
   rig.log->release(1, {1, next - 2});
   rig.settle();
-  EXPECT_TRUE(rig.log->room(3000));
+  EXPECT_TRUE(rig.log->reserve(3000));
   rig.write(1, 5, next, 1, 3000);
   rig.close();
   rig.open();
@@ -208,7 +208,7 @@ TEST(LogSpace, a_turn_can_append_all_that_it_was_told_there_is_room_for) {
   Index next = 1;
   for (size_t granted = 1; granted > 0;) {
     granted = 0;
-    while (granted < 30 && rig.log->room(3000 + 64)) ++granted;
+    while (granted < 30 && rig.log->reserve(3000 + 64)) ++granted;
     if (granted == 0) break;
     const Status appended = rig.append(1, 1, next, granted, 3000);
     ASSERT_TRUE(appended) << granted << " entries behind " << next << ": "
@@ -217,7 +217,7 @@ TEST(LogSpace, a_turn_can_append_all_that_it_was_told_there_is_room_for) {
     rig.log->flush();
     rig.run();
   }
-  EXPECT_EQ(rig.log->room(3000 + 64).error().code, BOP_E_LOG_FULL);
+  EXPECT_EQ(rig.log->reserve(3000 + 64).error().code, BOP_E_LOG_FULL);
   rig.write(1, 5, next, 0);  // a vote
 }
 
@@ -228,8 +228,8 @@ TEST(LogSpace, a_full_log_takes_what_a_new_leader_appends) {
   Index next = 1;
   EXPECT_EQ(fill(rig, 1, next).code, BOP_E_LOG_FULL);
   rig.settle();
-  EXPECT_EQ(rig.log->room(1).error().code, BOP_E_LOG_FULL);
-  EXPECT_TRUE(rig.log->room(60, false));
+  EXPECT_EQ(rig.log->reserve(1).error().code, BOP_E_LOG_FULL);
+  EXPECT_TRUE(rig.log->reserve(60, false));
   raft::Entry noop = make_entry(5, next, 0);
   noop.kind = raft::EntryKind::noop;
   const TestAppender& told = rig.appender(1);

@@ -15,7 +15,7 @@ constexpr FrameFormat format{magic, 16, 1 << 20};
 mem::Buffer make_frame(std::string_view body) {
   PartWriter writer;
   writer.begin();
-  uint8_t* front = writer.room(16);
+  uint8_t* front = writer.reserve(16);
   store_le<uint32_t>(front + 12, static_cast<uint32_t>(body.size()));
   writer.bytes(as_bytes(body));
   const auto parts = writer.finish();
