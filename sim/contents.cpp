@@ -16,8 +16,8 @@ std::string text_of(const KvModel::Record& record) {
 
 }  // namespace
 
-ContentsReader::ContentsReader(Thread& world, Node& node, GroupId group)
-    : world_(world), node_(node), group_(group) {}
+ContentsReader::ContentsReader(Thread& harness, Node& node, GroupId group)
+    : harness_(harness), node_(node), group_(group) {}
 
 void ContentsReader::ask() {
   if (!node_.serving()) return ask_later();
@@ -39,7 +39,7 @@ void ContentsReader::ask() {
 }
 
 void ContentsReader::ask_later() {
-  world_.after(between_tries, "read contents again", [this] { ask(); });
+  harness_.after(between_tries, "read contents again", [this] { ask(); });
 }
 
 void ContentsReader::node_ended(NodeId node) {

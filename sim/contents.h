@@ -12,7 +12,7 @@ namespace bop::sim {
 
 class ContentsReader : public port::Completion {
  public:
-  ContentsReader(Thread& world, Node& node, GroupId group);
+  ContentsReader(Thread& harness, Node& node, GroupId group);
 
   // Asks again after a refusal, until the whole was read.
   void start() { ask(); }
@@ -29,7 +29,7 @@ class ContentsReader : public port::Completion {
   void ask();
   void ask_later();
 
-  Thread& world_;
+  Thread& harness_;
   Node& node_;
   const GroupId group_;
   mem::Arena arena_;

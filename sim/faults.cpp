@@ -14,7 +14,7 @@ constexpr std::array<const char*, fault_count> names{
     "kill",  "power",     "blackout", "restart", "pause", "isolate", "split", "one_way",
     "storm", "slow_disk", "stall",    "failing", "full",  "rot",     "clock", "store"};
 
-constexpr Duration tend_every = 100 * milliseconds;
+constexpr Duration supervise_every = 100 * milliseconds;
 constexpr Disk::Latency swift{};
 
 }  // namespace
@@ -47,24 +47,24 @@ Result<FaultSet> parse_faults(std::string_view text) {
   return faults;
 }
 
-Faults::Faults(Scheduler& scheduler, Thread& world, Network& network, Witness& witness,
+Faults::Faults(Scheduler& scheduler, Thread& harness, Network& network, StateChecker& checker,
                std::vector<std::unique_ptr<Node>>& nodes, const FaultOptions& options)
     : scheduler_(scheduler),
-      world_(world),
+      harness_(harness),
       network_(network),
-      witness_(witness),
+      checker_(checker),
       nodes_(nodes),
       options_(options),
       random_(scheduler.random("faults")) {}
 
 void Faults::start() {
-  world_.after(0, "tend", [this] { tend(); });
+  harness_.after(0, "supervise", [this] { supervise(); });
   if (!options_.kinds.empty()) next();
 }
 
 void Faults::next() {
   if (stopped_) return;
-  world_.after(random_.between(0, options_.between_longest), "fault", [this] {
+  harness_.after(random_.between(0, options_.between_longest), "fault", [this] {
     if (stopped_) return;
     auto kind = options_.kinds.begin();
     std::advance(kind, random_.below(options_.kinds.size()));
@@ -75,7 +75,7 @@ void Faults::next() {
 
 // What lasts is undone by stop() too, so an end that comes later finds nothing to do.
 void Faults::until(Duration time, Task end) {
-  world_.after(time, "fault ends", [this, end = std::move(end)] {
+  harness_.after(time, "fault ends", [this, end = std::move(end)] {
     if (!stopped_) end();
   });
 }
@@ -148,7 +148,7 @@ void Faults::end_process(Node& node, Ending ending) {
 }
 
 bool Faults::lost(const Node& node) const {
-  if (!options_.frail.contains(node.id())) return false;
+  if (!options_.may_lose_data.contains(node.id())) return false;
   if (node.state() == Node::State::refused) return true;
   return std::any_of(node.settings().shard.groups.begin(), node.settings().shard.groups.end(),
                      [&](const node::GroupSpec& group) { return node.halted(group.id); });
@@ -159,14 +159,14 @@ void Faults::start_later(Node& node) {
   const Duration longest =
       stopped_ || scheduler_.now() == 0 ? 500 * milliseconds : options_.lasts_longest;
   const Duration delay = random_.between(0, longest);
-  world_.after(delay, "start node", [this, &node] {
+  harness_.after(delay, "start node", [this, &node] {
     starting_.erase(node.id());
     if (node.state() == Node::State::down) node.start();
   });
 }
 
 // As an operator would: starts what is down, opens anew what a passing fault closed.
-void Faults::tend() {
+void Faults::supervise() {
   for (const auto& node : nodes_) {
     switch (node->state()) {
       case Node::State::down: start_later(*node); break;
@@ -175,7 +175,7 @@ void Faults::tend() {
       case Node::State::refused: reopen_or_report(*node, node->refusal()); break;
     }
   }
-  world_.after(tend_every, "tend", [this] { tend(); });
+  harness_.after(supervise_every, "supervise", [this] { supervise(); });
 }
 
 void Faults::tend_halted(Node& node) {
@@ -193,8 +193,8 @@ void Faults::reopen_or_report(Node& node, const Error& error) {
       if (node.stores().failed()) return end_process(node, Ending::process);
       [[fallthrough]];
     default:
-      if (options_.frail.contains(node.id())) return;
-      witness_.report("doubt: node " + std::to_string(node.id()) +
+      if (options_.may_lose_data.contains(node.id())) return;
+      checker_.report("doubt: node " + std::to_string(node.id()) +
                       ", whose disk loses nothing, says: " + error.to_string());
   }
 }
@@ -247,7 +247,8 @@ void Faults::disk_fault(Fault fault) {
                                         DiskOperation::sync, DiskOperation::open,
                                         DiskOperation::read};
       // A block that cannot be read when the node starts leaves it suspect.
-      const size_t choices = options_.frail.contains(node.id()) ? kinds.size() : kinds.size() - 1;
+      const size_t choices =
+          options_.may_lose_data.contains(node.id()) ? kinds.size() : kinds.size() - 1;
       disk.fail(kinds[random_.below(choices)], BOP_E_IO, 1 + random_.below(50),
                 1 + random_.below(3));
     }
@@ -256,9 +257,9 @@ void Faults::disk_fault(Fault fault) {
 
 // A bit of a log flips, or a sector of it cannot be read any more; found when the node starts again.
 void Faults::rot() {
-  if (options_.frail.empty()) return;
+  if (options_.may_lose_data.empty()) return;
   Node& node = any();
-  if (!options_.frail.contains(node.id())) return;
+  if (!options_.may_lose_data.contains(node.id())) return;
   const auto seat = static_cast<uint32_t>(random_.below(node.seat_count()));
   const std::string directory = "shard" + std::to_string(seat);
   Disk& disk = node.disk(seat);

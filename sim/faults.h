@@ -1,9 +1,9 @@
-// What goes wrong in a simulated cluster, and whoever tends it: starts what died, reopens what
+// What goes wrong in a simulated cluster, and whoever supervises it: starts what died, reopens what
 // latched. Drawn from the seed; every kind can be left out.
 //
 // Some faults may leave a replica suspect, which then stays out for good: rotten blocks, reads that fail,
-// and power lost on a disk that tears blocks. They strike only `frail` nodes, fewer than half of all, so that the
-// others can always go on. A node that is not frail must never become suspect.
+// and power lost on a disk that tears blocks. They strike only nodes of `may_lose_data`, fewer than half of all, so that the
+// others can always go on. A node that is not of `may_lose_data` must never become suspect.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@
 #include "base/result.h"
 #include "sim/network.h"
 #include "sim/node.h"
-#include "sim/witness.h"
+#include "sim/state_checker.h"
 
 namespace bop::sim {
 
@@ -35,7 +35,7 @@ enum class Fault : uint8_t {
   stall,      // a disk answers not at all for a while
   failing,    // a write or sync fails
   full,       // a disk has no room for a while
-  rot,        // a block of a log changes or cannot be read (frail nodes)
+  rot,        // a block of a log changes or cannot be read (nodes that may lose data)
   clock,      // wall clocks jump, clocks drift
   store,      // a machine's storage fails
 };
@@ -49,7 +49,7 @@ Result<FaultSet> parse_faults(std::string_view text);
 
 struct FaultOptions {
   FaultSet kinds;
-  std::set<NodeId> frail;
+  std::set<NodeId> may_lose_data;
   Duration between_longest = 4 * seconds;  // uniform from 0
   Duration lasts_longest = 3 * seconds;
   LinkQuality quality;  // of links without faults
@@ -57,14 +57,14 @@ struct FaultOptions {
 
 class Faults {
  public:
-  Faults(Scheduler& scheduler, Thread& world, Network& network, Witness& witness,
+  Faults(Scheduler& scheduler, Thread& harness, Network& network, StateChecker& checker,
          std::vector<std::unique_ptr<Node>>& nodes, const FaultOptions& options);
 
   void start();
   // No fault begins any more, and all that last end; nodes are still started and reopened.
   void stop();
 
-  // Down or in doubt for good, as frail nodes may be.
+  // Down or in doubt for good, as nodes that may lose data may be.
   bool lost(const Node& node) const;
 
   const std::map<Fault, uint64_t>& counters() const { return counters_; }
@@ -72,7 +72,7 @@ class Faults {
  private:
   void next();
   void strike(Fault fault);
-  void tend();
+  void supervise();
   void tend_halted(Node& node);
   void reopen_or_report(Node& node, const Error& error);
   void end_process(Node& node, Ending ending);
@@ -88,9 +88,9 @@ class Faults {
   void until(Duration time, Task end);
 
   Scheduler& scheduler_;
-  Thread& world_;
+  Thread& harness_;
   Network& network_;
-  Witness& witness_;
+  StateChecker& checker_;
   std::vector<std::unique_ptr<Node>>& nodes_;
   const FaultOptions options_;
   Random random_;

@@ -83,8 +83,8 @@ void say_figures(const SimulationResult& result, double took_s) {
               result.clients.peak_configurations);
   std::printf("  replicas: %" PRIu64 " elections, %" PRIu64 " entries, %" PRIu64
               " commands, %" PRIu64 " acknowledged, %" PRIu64 " state hashes compared\n",
-              result.witness.elections, result.witness.entries, result.witness.commands,
-              result.witness.acknowledged, result.witness.compared_hashes);
+              result.checker.elections, result.checker.entries, result.checker.commands,
+              result.checker.acknowledged, result.checker.compared_hashes);
   std::printf("  frames: %" PRIu64 " sent, %" PRIu64 " delivered, %" PRIu64 " lost\n",
               result.network.sent, result.network.delivered, result.network.lost);
   std::printf("  faults:");

@@ -94,9 +94,9 @@ struct Network::Connection {
   Stream from_high;
 };
 
-Network::Network(Scheduler& scheduler, Thread& world, const NetworkOptions& options)
+Network::Network(Scheduler& scheduler, Thread& harness, const NetworkOptions& options)
     : scheduler_(scheduler),
-      world_(world),
+      harness_(harness),
       options_(options),
       random_(scheduler.random("network")) {}
 
@@ -188,17 +188,17 @@ bool Network::passable(const Connection& connection) const {
 void Network::review(Connection& connection) {
   const bool wants_up = passable(connection);
   if (wants_up == connection.up) {
-    world_.cancel(connection.pending);
+    harness_.cancel(connection.pending);
     return;
   }
-  if (world_.scheduled(connection.pending)) return;
+  if (harness_.scheduled(connection.pending)) return;
   if (wants_up) {
     const Duration delay = random_.between(options_.dial_shortest, options_.dial_longest);
     connection.pending =
-        world_.after(delay, "connect", [this, &connection] { connect(connection); });
+        harness_.after(delay, "connect", [this, &connection] { connect(connection); });
   } else {
     const Duration delay = random_.between(options_.notice_shortest, options_.notice_longest);
-    connection.pending = world_.after(delay, "break", [this, &connection] {
+    connection.pending = harness_.after(delay, "break", [this, &connection] {
       break_down(connection);
       review(connection);
     });
@@ -228,7 +228,7 @@ void Network::connect(Connection& connection) {
 
 void Network::break_down(Connection& connection) {
   BOP_ASSERT(connection.up);
-  world_.cancel(connection.pending);
+  harness_.cancel(connection.pending);
   connection.up = false;
   ++connection.epoch;
   ++counters_.broken;

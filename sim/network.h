@@ -43,8 +43,8 @@ struct NetworkOptions {
 
 class Network {
  public:
-  // `world` runs the connections' own events.
-  Network(Scheduler& scheduler, Thread& world, const NetworkOptions& options);
+  // `harness` runs the connections' own events.
+  Network(Scheduler& scheduler, Thread& harness, const NetworkOptions& options);
   Network(const Network&) = delete;
   Network& operator=(const Network&) = delete;
   ~Network();
@@ -93,7 +93,7 @@ class Network {
                uint64_t hash);
 
   Scheduler& scheduler_;
-  Thread& world_;
+  Thread& harness_;
   const NetworkOptions options_;
   Random random_;
   std::map<NodeId, std::unique_ptr<End>> ends_;

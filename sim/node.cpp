@@ -34,18 +34,18 @@ Node::ShardContext::ShardContext(Node& node, uint32_t number)
       timers(loop, node.clock_),
       post(loop) {}
 
-Node::Node(Scheduler& scheduler, Thread& world, Network& network, Witness& witness, NodeId id,
-           const NodeSettings& settings)
+Node::Node(Scheduler& scheduler, Thread& harness, Network& network, StateChecker& checker,
+           NodeId id, const NodeSettings& settings)
     : scheduler_(scheduler),
-      world_(world),
+      harness_(harness),
       network_(network),
-      witness_(witness),
+      checker_(checker),
       id_(id),
       settings_(settings),
       clock_(scheduler, static_cast<Instant>(id) * 1000 * seconds, settings.drift_ppm),
       seats_(make_seats()),
       stores_(),
-      probe_(stores_.table(), witness, id, names_of(settings.shard.groups)),
+      machine_(stores_.table(), checker, id, names_of(settings.shard.groups)),
       transport_(network.add_node(id, seats_[0]->loop)) {
   format();
 }
@@ -111,7 +111,7 @@ void Node::open() {
   }
   node_ = std::make_unique<node::Node>(
       options_for_start(), std::move(contexts), transport_,
-      [this](std::string_view kind) { return kind == "kv" ? probe_.table() : nullptr; });
+      [this](std::string_view kind) { return kind == "kv" ? machine_.table() : nullptr; });
   node_->open([this](const Status& status) { opened(status); });
 }
 
@@ -138,7 +138,7 @@ void Node::take_part() {
   for (const node::GroupSpec& group : settings_.shard.groups) {
     const group::Replica* replica = node_->shard(group.shard).replica(group.id);
     if (replica == nullptr || replica->core() == nullptr || halted(group.id)) continue;
-    witness_.began(id_, group.id, *replica->core());
+    checker_.began(id_, group.id, *replica->core());
     watched_.push_back(group.id);
   }
   node_->start();
@@ -158,7 +158,7 @@ void Node::stop(Duration grace) {
   if (std::exchange(stopping_, true)) return;
   seats_[0]->loop.after(0, "stop", [this, grace] {
     node_->stop(grace, [this, life = life_] {
-      world_.after(0, "exit", [this, life] {
+      harness_.after(0, "exit", [this, life] {
         if (life == life_) end(Ending::process);
       });
     });
@@ -175,7 +175,7 @@ void Node::end(Ending ending) {
   }
   if (connected_) network_.end_node(id_, ending == Ending::process);
   connected_ = false;
-  for (const GroupId group : watched_) witness_.ended(id_, group);
+  for (const GroupId group : watched_) checker_.ended(id_, group);
   watched_.clear();
   node_.reset();
   for (const auto& seat : seats_) {
@@ -205,7 +205,7 @@ void Node::watch(uint32_t seat) {
   for (const node::GroupSpec& group : settings_.shard.groups) {
     if (group.shard != seat) continue;
     if (std::find(watched_.begin(), watched_.end(), group.id) == watched_.end()) continue;
-    witness_.observe(id_, group.id, *node_->shard(seat).replica(group.id)->core());
+    checker_.observe(id_, group.id, *node_->shard(seat).replica(group.id)->core());
   }
 }
 

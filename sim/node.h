@@ -19,9 +19,9 @@
 #include "sim/disk.h"
 #include "sim/loop.h"
 #include "sim/network.h"
-#include "sim/probe.h"
+#include "sim/recording_machine.h"
+#include "sim/state_checker.h"
 #include "sim/store.h"
-#include "sim/witness.h"
 
 namespace bop::sim {
 
@@ -42,8 +42,8 @@ enum class Ending : uint8_t {
 
 class Node {
  public:
-  // `world` runs what happens to it from outside.
-  Node(Scheduler& scheduler, Thread& world, Network& network, Witness& witness, NodeId id,
+  // `harness` runs what happens to it from outside.
+  Node(Scheduler& scheduler, Thread& harness, Network& network, StateChecker& checker, NodeId id,
        const NodeSettings& settings);
   Node(const Node&) = delete;
   Node& operator=(const Node&) = delete;
@@ -105,15 +105,15 @@ class Node {
   node::ShardOptions options_for_start() const;
 
   Scheduler& scheduler_;
-  Thread& world_;
+  Thread& harness_;
   Network& network_;
-  Witness& witness_;
+  StateChecker& checker_;
   const NodeId id_;
   const NodeSettings settings_;
   NodeClock clock_;
   std::vector<std::unique_ptr<ShardContext>> seats_;
   Stores stores_;
-  Probe probe_;
+  RecordingMachine machine_;
   port::Transport& transport_;
   State state_ = State::down;
   Error refusal_;
@@ -122,7 +122,7 @@ class Node {
   node::Identity identity_;
   uint64_t life_ = 0;  // raised by each end of its process
   Instant stopped_until_ = -1;
-  std::vector<GroupId> watched_;  // replicas that the witness watches
+  std::vector<GroupId> watched_;  // replicas that the checker watches
   std::unique_ptr<node::Node> node_;
   std::function<void()> ended_;
 };

@@ -103,8 +103,9 @@ FaultOptions draw_faults(Random& random, const SimulationOptions& options,
   faults.lasts_longest =
       pick(random, std::array<Duration, 3>{500 * milliseconds, 3 * seconds, 8 * seconds});
   // Fewer than half may be struck by what leaves a replica suspect.
-  const size_t frail = random.below((options.nodes - 1) / 2 + 1);
-  while (faults.frail.size() < frail) faults.frail.insert(1 + random.below(options.nodes));
+  const size_t may_lose_data = random.below((options.nodes - 1) / 2 + 1);
+  while (faults.may_lose_data.size() < may_lose_data)
+    faults.may_lose_data.insert(1 + random.below(options.nodes));
   return faults;
 }
 
@@ -118,7 +119,7 @@ Setting draw(const SimulationOptions& options, Random random) {
   setting.faults = draw_faults(random, options, setting.network.quality);
   // A replica that stays out for good keeps the others' logs from being released (there are no
   // snapshots): theirs must have room for all of the run.
-  if (!setting.faults.frail.empty()) setting.node.shard.log_max_bytes = 1ull << 40;
+  if (!setting.faults.may_lose_data.empty()) setting.node.shard.log_max_bytes = 1ull << 40;
   return setting;
 }
 
@@ -126,9 +127,9 @@ std::string describe(const Setting& setting) {
   std::string text = std::to_string(setting.groups) + " groups on " +
                      std::to_string(setting.contexts) + " shards, " +
                      std::to_string(setting.workload.clients) + " clients, " +
-                     std::to_string(setting.workload.keys) + " keys, frail:";
-  for (const NodeId node : setting.faults.frail) text += " " + std::to_string(node);
-  if (setting.faults.frail.empty()) text += " none";
+                     std::to_string(setting.workload.keys) + " keys, may lose data:";
+  for (const NodeId node : setting.faults.may_lose_data) text += " " + std::to_string(node);
+  if (setting.faults.may_lose_data.empty()) text += " none";
   text += ", faults:";
   for (const Fault fault : setting.faults.kinds) text += std::string(" ") + name_of(fault);
   return text;
@@ -145,7 +146,7 @@ class Simulation {
  private:
   void make_nodes();
   void inspect();
-  bool good() const { return !witness_.violation(); }
+  bool good() const { return !checker_.violation(); }
   // Runs until `done`, a violation or the limit; false: it was the limit.
   template <class Done>
   bool run_until(Duration at_most, Done done);
@@ -160,9 +161,9 @@ class Simulation {
   const SimulationOptions options_;
   Scheduler scheduler_;
   const Setting setting_;
-  Thread world_;
+  Thread harness_;
   Network network_;
-  Witness witness_;
+  StateChecker checker_;
   std::vector<GroupId> groups_;
   std::vector<std::unique_ptr<Node>> nodes_;
   std::unique_ptr<Workload> workload_;
@@ -174,18 +175,18 @@ Simulation::Simulation(const SimulationOptions& options)
     : options_(options),
       scheduler_(options.seed),
       setting_(draw(options, scheduler_.random("setting"))),
-      world_(scheduler_, 0, {}),
-      network_(scheduler_, world_, setting_.network),
-      witness_(scheduler_) {
+      harness_(scheduler_, 0, {}),
+      network_(scheduler_, harness_, setting_.network),
+      checker_(scheduler_) {
   if (options.trace != nullptr) scheduler_.trace().write_to(options.trace);
   scheduler_.trace().remark(0, describe(setting_));
   for (const node::GroupSpec& group : setting_.node.shard.groups) groups_.push_back(group.id);
   make_nodes();
-  workload_ =
-      std::make_unique<Workload>(scheduler_, world_, witness_, nodes_, groups_, setting_.workload);
+  workload_ = std::make_unique<Workload>(scheduler_, harness_, checker_, nodes_, groups_,
+                                         setting_.workload);
   workload_->write_history_to(options.history);
   faults_ =
-      std::make_unique<Faults>(scheduler_, world_, network_, witness_, nodes_, setting_.faults);
+      std::make_unique<Faults>(scheduler_, harness_, network_, checker_, nodes_, setting_.faults);
 }
 
 Simulation::~Simulation() {
@@ -197,8 +198,9 @@ void Simulation::make_nodes() {
   for (NodeId id = 1; id <= options_.nodes; ++id) {
     NodeSettings settings = setting_.node;
     settings.drift_ppm = random.between(-200, 200);
-    settings.sector_bytes = setting_.faults.frail.contains(id) ? 512 : 4096;
-    nodes_.push_back(std::make_unique<Node>(scheduler_, world_, network_, witness_, id, settings));
+    settings.sector_bytes = setting_.faults.may_lose_data.contains(id) ? 512 : 4096;
+    nodes_.push_back(
+        std::make_unique<Node>(scheduler_, harness_, network_, checker_, id, settings));
     nodes_.back()->on_end([this, id] {
       workload_->node_ended(id);
       if (reader_) reader_->node_ended(id);
@@ -209,7 +211,7 @@ void Simulation::make_nodes() {
 SimulationResult Simulation::run() {
   workload_->start();
   faults_->start();
-  world_.after(inspect_every, "inspect", [this] { inspect(); });
+  harness_.after(inspect_every, "inspect", [this] { inspect(); });
   run_faults();
   if (good()) calm_down();
   if (good()) drain();
@@ -240,13 +242,13 @@ void Simulation::inspect() {
       replica->core()->check();
       const group::Replica::Status status = replica->status();
       if (!status.halted && status.applied > status.commit) {
-        witness_.report("node " + std::to_string(node->id()) + " applied " +
+        checker_.report("node " + std::to_string(node->id()) + " applied " +
                         std::to_string(status.applied) + ", committed " +
                         std::to_string(status.commit));
       }
     }
   }
-  world_.after(inspect_every, "inspect", [this] { inspect(); });
+  harness_.after(inspect_every, "inspect", [this] { inspect(); });
 }
 
 std::string Simulation::what_hinders() const {
@@ -285,7 +287,7 @@ void Simulation::calm_down() {
            });
   };
   if (run_until(calm_at_most, works)) return;
-  witness_.report("liveness: the last fault is over, and the cluster does not serve again" +
+  checker_.report("liveness: the last fault is over, and the cluster does not serve again" +
                   what_hinders());
 }
 
@@ -294,7 +296,7 @@ std::string Simulation::lagging() const {
     if (faults_->lost(*node)) continue;
     for (const GroupId group : groups_) {
       const group::Replica* replica = node->replica(group);
-      const Index wanted = witness_.committed(group);
+      const Index wanted = checker_.committed(group);
       if (replica == nullptr || replica->status().applied < wanted) {
         return "node " + std::to_string(node->id()) + " does not reach entry " +
                std::to_string(wanted) + " of group " + std::to_string(group);
@@ -308,10 +310,10 @@ std::string Simulation::lagging() const {
 void Simulation::drain() {
   workload_->stop();
   if (!run_until(settle_at_most, [&] { return workload_->idle(); })) {
-    return witness_.report("liveness: requests stay without an answer");
+    return checker_.report("liveness: requests stay without an answer");
   }
   if (!run_until(settle_at_most, [&] { return lagging().empty(); })) {
-    witness_.report("liveness: " + lagging() + what_hinders());
+    checker_.report("liveness: " + lagging() + what_hinders());
   }
 }
 
@@ -319,26 +321,26 @@ void Simulation::compare_contents() {
   for (const GroupId group : groups_) {
     for (const auto& node : nodes_) {
       if (faults_->lost(*node)) continue;
-      ContentsReader& reader = reader_.emplace(world_, *node, group);
+      ContentsReader& reader = reader_.emplace(harness_, *node, group);
       reader.start();
       const std::string who =
           "node " + std::to_string(node->id()) + ", group " + std::to_string(group);
       if (!run_until(settle_at_most, [&] { return reader.complete(); })) {
-        return witness_.report("liveness: " + who + " does not tell its contents" + what_hinders());
+        return checker_.report("liveness: " + who + " does not tell its contents" + what_hinders());
       }
-      const std::string wrong = reader.difference(witness_.contents(group));
-      if (!wrong.empty()) return witness_.report("model: " + who + ": " + wrong);
+      const std::string wrong = reader.difference(checker_.contents(group));
+      if (!wrong.empty()) return checker_.report("model: " + who + ": " + wrong);
     }
   }
 }
 
 SimulationResult Simulation::result() const {
   SimulationResult result;
-  result.failure = witness_.violation();
+  result.failure = checker_.violation();
   result.trace_hash = scheduler_.trace().hash();
   result.events = scheduler_.trace().events();
   result.simulated = scheduler_.now();
-  result.witness = witness_.counters();
+  result.checker = checker_.counters();
   result.clients = workload_->counters();
   result.network = network_.counters();
   result.faults = faults_->counters();

@@ -29,7 +29,7 @@ struct SimulationResult {
   uint64_t trace_hash = 0;
   uint64_t events = 0;
   Duration simulated = 0;
-  Witness::Counters witness;
+  StateChecker::Counters checker;
   Workload::Counters clients;
   Network::Counters network;
   std::map<Fault, uint64_t> faults;

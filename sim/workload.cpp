@@ -186,7 +186,7 @@ void Workload::Client::send(Node& node, mem::Buffer payload, Duration time) {
   const auto seat = static_cast<uint32_t>(random_.below(node.seat_count()));
   const Duration way = random_.between(shortest_way, longest_way);
   if (!node.serving()) {
-    workload_.world_.after(way, "refused", [this, token = tokens_] {
+    workload_.harness_.after(way, "refused", [this, token = tokens_] {
       if (request_ && request_->token == token) drop();
     });
     return;
@@ -213,11 +213,11 @@ void Workload::Client::send(Node& node, mem::Buffer payload, Duration time) {
 
 // A node that stood still has the same time again.
 void Workload::Client::watch_deadline(Node& node, Instant since) {
-  workload_.world_.at(
+  workload_.harness_.at(
       since + grace, "deadline check", [this, &node, since, token = request_->token] {
         if (!request_ || request_->token != token) return;
         if (node.stood_still_since(since)) return watch_deadline(node, workload_.scheduler_.now());
-        workload_.witness_.report(
+        workload_.checker_.report(
             "promise: node " + std::to_string(node.id()) +
             " did not answer long after the deadline: " + describe(request_->operations.front()));
       });
@@ -284,7 +284,7 @@ void Workload::Client::complete(uint64_t token, const port::Outcome& answer) {
   workload_.scheduler_.trace().note(workload_.scheduler_.now(), static_cast<uint32_t>(number_),
                                     "answer", hash64(content, hash64(answer.body)));
   if (!request_ || request_->token != token) {
-    workload_.witness_.report("promise: client " + std::to_string(number_) +
+    workload_.checker_.report("promise: client " + std::to_string(number_) +
                               " was answered more than once");
     return;
   }
@@ -301,7 +301,7 @@ void Workload::Client::understand(const port::Outcome& answer) {
       return request_->command ? understand_command(answer) : understand_get(answer);
     case BOP_E_WRONG_TYPE:
     case BOP_E_OVERFLOW:
-      workload_.witness_.acknowledged(request_->group, answer.index, request_->payload_hash);
+      workload_.checker_.acknowledged(request_->group, answer.index, request_->payload_hash);
       // Of two, the answer does not tell which; neither changed anything.
       if (request_->operations.size() > 1) return drop();
       return end(answer.status == BOP_E_OVERFLOW ? Outcome::overflow : Outcome::wrong_type);
@@ -318,7 +318,7 @@ void Workload::Client::understand(const port::Outcome& answer) {
     case BOP_E_MACHINE:
     case BOP_E_STOPPED: return drop();
     default:
-      workload_.witness_.report("promise: a client was answered with " +
+      workload_.checker_.report("promise: a client was answered with " +
                                 std::string(bop_error_name(answer.status)) + " " +
                                 std::string(answer.detail));
       return drop();
@@ -326,14 +326,14 @@ void Workload::Client::understand(const port::Outcome& answer) {
 }
 
 void Workload::Client::understand_command(const port::Outcome& answer) {
-  workload_.witness_.acknowledged(request_->group, answer.index, request_->payload_hash);
+  workload_.checker_.acknowledged(request_->group, answer.index, request_->payload_hash);
   const bool done = answer.status == BOP_OK;
   proto::KvItems items(answer.body);
   for (size_t i = 0; i < request_->operations.size(); ++i) {
     Operation& operation = request_->operations[i];
     proto::KvItem item;
     if (!items.next(item)) {
-      workload_.witness_.report("promise: a malformed answer to " + describe(operation));
+      workload_.checker_.report("promise: a malformed answer to " + describe(operation));
       return drop();
     }
     const Operation::Seen whole{item.present, std::string(as_text(item.value)), item.revision};
@@ -371,7 +371,7 @@ void Workload::Client::understand_get(const port::Outcome& answer) {
   for (Operation& operation : request_->operations) {
     proto::KvItem item;
     if (!items.next(item)) {
-      workload_.witness_.report("promise: a malformed answer to " + describe(operation));
+      workload_.checker_.report("promise: a malformed answer to " + describe(operation));
       return drop();
     }
     operation.outcome = Outcome::ok;
@@ -410,7 +410,7 @@ void Workload::Client::record() {
 void Workload::Client::think() {
   const WorkloadOptions& options = workload_.options_;
   const Duration time = random_.between(options.think_shortest, options.think_longest);
-  workload_.world_.after(time, "client", [this] { ask(); }, number_);
+  workload_.harness_.after(time, "client", [this] { ask(); }, number_);
 }
 
 void Workload::Client::node_ended(NodeId node) {
@@ -421,12 +421,12 @@ void Workload::Client::node_ended(NodeId node) {
 
 // ---- the workload ----
 
-Workload::Workload(Scheduler& scheduler, Thread& world, Witness& witness,
+Workload::Workload(Scheduler& scheduler, Thread& harness, StateChecker& checker,
                    std::vector<std::unique_ptr<Node>>& nodes, std::vector<GroupId> groups,
                    const WorkloadOptions& options)
     : scheduler_(scheduler),
-      world_(world),
-      witness_(witness),
+      harness_(harness),
+      checker_(checker),
       nodes_(nodes),
       groups_(std::move(groups)),
       options_(options) {
@@ -501,7 +501,7 @@ void Workload::check(const Key& key) {
       std::max<uint64_t>(counters_.peak_configurations, result.peak_configurations);
   if (result.verdict == Verdict::undecided) ++counters_.undecided;
   if (result.verdict == Verdict::violated) {
-    witness_.report("linearizability: key " + key.name + ": " + result.why);
+    checker_.report("linearizability: key " + key.name + ": " + result.why);
   }
 }
 

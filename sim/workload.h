@@ -15,7 +15,7 @@
 #include "port/requests.h"
 #include "sim/linearizability.h"
 #include "sim/node.h"
-#include "sim/witness.h"
+#include "sim/state_checker.h"
 
 namespace bop::sim {
 
@@ -33,7 +33,7 @@ struct WorkloadOptions {
 
 class Workload {
  public:
-  Workload(Scheduler& scheduler, Thread& world, Witness& witness,
+  Workload(Scheduler& scheduler, Thread& harness, StateChecker& checker,
            std::vector<std::unique_ptr<Node>>& nodes, std::vector<GroupId> groups,
            const WorkloadOptions& options);
   Workload(const Workload&) = delete;
@@ -80,8 +80,8 @@ class Workload {
   void check(const Key& key);
 
   Scheduler& scheduler_;
-  Thread& world_;
-  Witness& witness_;
+  Thread& harness_;
+  StateChecker& checker_;
   std::vector<std::unique_ptr<Node>>& nodes_;
   const std::vector<GroupId> groups_;
   const WorkloadOptions options_;

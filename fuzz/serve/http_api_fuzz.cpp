@@ -8,8 +8,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/assert.h"
+#include "harness.h"
 #include "serve/http_api.h"
-#include "world.h"
 
 namespace {
 
@@ -48,12 +48,12 @@ std::string_view cut(std::string_view& text, char at) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Options options;
   options.max_http_requests = 4;
-  World world(options);
-  HttpApi api(world.connections);
+  Harness harness(options);
+  HttpApi api(harness.connections);
   Reader in({data, size});
   const uint8_t choice = in.u8();
-  if ((choice & 1) != 0) world.service.refuse_with = BOP_E_OUTCOME_UNKNOWN;
-  world.service.is_ready = (choice & 2) == 0;
+  if ((choice & 1) != 0) harness.service.refuse_with = BOP_E_OUTCOME_UNKNOWN;
+  harness.service.is_ready = (choice & 2) == 0;
   std::string_view rest = as_text(in.rest());
   size_t requests = 0;
   size_t answers = 0;
@@ -68,9 +68,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     request.body = mem::Buffer::copy(as_bytes(text));
     api.serve(request, std::make_unique<Check>(answers));
     ++requests;
-    if ((choice & 4) == 0) world.settle();
+    if ((choice & 4) == 0) harness.settle();
   }
-  world.settle();
+  harness.settle();
   BOP_ASSERT_EQ(answers, requests);
   return 0;
 }

@@ -7,8 +7,8 @@
 #include "base/assert.h"
 #include "base/random.h"
 #include "base/say.h"
+#include "harness.h"
 #include "serve/native_connection.h"
-#include "world.h"
 
 namespace {
 
@@ -82,20 +82,20 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   options.max_pipeline = 8;
   options.pause_output_bytes = 400;
   options.read_ahead_bytes = 400;
-  World world(options);
-  if ((choice & 2) != 0) world.service.refuse_with = BOP_E_OVERLOADED;
-  Client<NativeConnection> client(world);
+  Harness harness(options);
+  if ((choice & 2) != 0) harness.service.refuse_with = BOP_E_OVERLOADED;
+  Client<NativeConnection> client(harness);
   std::string heard;
   const auto step = [&] {
-    if (world.service.waiting() > 0 && random.chance(1, 2)) {
-      world.service.answer(random.below(world.service.waiting()));
+    if (harness.service.waiting() > 0 && random.chance(1, 2)) {
+      harness.service.answer(random.below(harness.service.waiting()));
     } else if (random.chance(1, 2)) {
       heard += client.wire.take();
       client.connection().on_drained();
-      world.settle();
+      harness.settle();
     } else {
       client.wire.reads = !client.wire.reads;
-      world.post.run();
+      harness.post.run();
     }
   };
   const uint64_t largest = uint64_t{1} << (choice >> 4);
@@ -116,7 +116,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   do {
     heard += client.wire.take();
     client.connection().on_drained();
-    world.settle();
+    harness.settle();
   } while (!client.wire.sent.empty());
 
   const Heard got = read(heard);

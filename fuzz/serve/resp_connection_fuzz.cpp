@@ -8,8 +8,8 @@
 #include "base/assert.h"
 #include "base/random.h"
 #include "base/say.h"
+#include "harness.h"
 #include "serve/resp_connection.h"
-#include "world.h"
 
 namespace {
 
@@ -31,8 +31,8 @@ Options options() {
 // What a connection does while it is fed: answers, ends of turns, a client that does not read.
 class Schedule {
  public:
-  Schedule(World& world, Client<RespConnection>& client, Random& random)
-      : world_(world), client_(client), random_(random) {}
+  Schedule(Harness& harness, Client<RespConnection>& client, Random& random)
+      : harness_(harness), client_(client), random_(random) {}
 
   void feed(std::string_view stream, uint64_t largest) {
     while (!stream.empty() && !client_.wire.finished) {
@@ -50,9 +50,9 @@ class Schedule {
   // Until everything is answered and read.
   std::string heard() {
     do {
-      world_.settle();
+      harness_.settle();
       take();
-    } while (world_.post.run());
+    } while (harness_.post.run());
     return heard_;
   }
 
@@ -60,12 +60,12 @@ class Schedule {
   void step() {
     switch (random_.below(4)) {
       case 0: client_.wire.reads = !client_.wire.reads; break;
-      case 1: world_.post.run(); break;
+      case 1: harness_.post.run(); break;
       default:
-        if (world_.service.waiting() > 0) {
+        if (harness_.service.waiting() > 0) {
           answer_one();
         } else {
-          world_.settle();  // INFO's status too
+          harness_.settle();  // INFO's status too
           take();
         }
     }
@@ -74,15 +74,15 @@ class Schedule {
   // Proposals in their order, as a log has them, and so SCAN's questions, whose answers number its
   // cursors; other questions in any.
   bool keeps_order(size_t position) const {
-    return world_.service.is_proposal(position) ||
-           world_.service.request(position).payload.bytes()[1] == BOP_KV_RANGE;
+    return harness_.service.is_proposal(position) ||
+           harness_.service.request(position).payload.bytes()[1] == BOP_KV_RANGE;
   }
   void answer_one() {
-    size_t position = random_.below(world_.service.waiting());
+    size_t position = random_.below(harness_.service.waiting());
     if (keeps_order(position)) {
       for (position = 0; !keeps_order(position);) ++position;
     }
-    world_.service.answer(position);
+    harness_.service.answer(position);
   }
   void take() {
     client_.wire.reads = true;
@@ -91,16 +91,16 @@ class Schedule {
     if (was_full) client_.connection().on_drained();
   }
 
-  World& world_;
+  Harness& harness_;
   Client<RespConnection>& client_;
   Random& random_;
   std::string heard_;
 };
 
 std::string one_by_one(std::string_view stream, bop_status refuse_with) {
-  World world(options());
-  world.service.refuse_with = refuse_with;
-  Client<RespConnection> client(world);
+  Harness harness(options());
+  harness.service.refuse_with = refuse_with;
+  Client<RespConnection> client(harness);
   std::string heard;
   for (const char c : stream) {
     if (client.wire.finished) break;
@@ -120,10 +120,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const bop_status refuse_with = refusals[choice % 8];
   const uint64_t largest = uint64_t{1} << (choice >> 4);
 
-  World world(options());
-  world.service.refuse_with = refuse_with;
-  Client<RespConnection> client(world);
-  Schedule schedule(world, client, random);
+  Harness harness(options());
+  harness.service.refuse_with = refuse_with;
+  Client<RespConnection> client(harness);
+  Schedule schedule(harness, client, random);
   schedule.feed(stream, largest);
   if ((choice & 8) != 0) {
     client.drop();  // with whatever is under way
@@ -136,6 +136,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     std::fprintf(stderr, "heard:\n%s\nexpected:\n%s\n", heard.c_str(), expected.c_str());
     std::abort();
   }
-  BOP_ASSERT(world.service.waiting() == 0);
+  BOP_ASSERT(harness.service.waiting() == 0);
   return 0;
 }

@@ -182,7 +182,7 @@ class BasicWalk {
     check();
   }
 
-  // ---- the world ----
+  // ---- the harness ----
 
   void settle() {
     const uint64_t last = replica_.driver().applied().index;

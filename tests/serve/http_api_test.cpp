@@ -5,8 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "harness.h"
 #include "serve/http_front.h"
-#include "world.h"
 
 namespace bop::serve {
 namespace {
@@ -37,7 +37,7 @@ class HttpApiTest : public testing::Test {
   Got call(ApiRequest request) {
     std::optional<ApiResponse> response;
     api.serve(request, std::make_unique<Kept>(response));
-    world.settle();
+    harness.settle();
     if (!response) {
       ADD_FAILURE() << request.method << " " << request.target << ": no answer";
       return {};
@@ -55,8 +55,8 @@ class HttpApiTest : public testing::Test {
   }
   Got remove(std::string_view target) { return call({.method = "DELETE", .target = target}); }
 
-  World world;
-  HttpApi api{world.connections};
+  Harness harness;
+  HttpApi api{harness.connections};
 };
 
 TEST_F(HttpApiTest, puts_gets_and_deletes_raw_values) {
@@ -156,17 +156,17 @@ TEST_F(HttpApiTest, refuses_what_is_malformed_by_name) {
   EXPECT_EQ(method.headers.at("Allow"), "GET, HEAD, PUT, DELETE");
   EXPECT_EQ(method.parsed()["error"]["text"], "the methods here are GET, HEAD, PUT, DELETE");
   EXPECT_EQ(call({.method = "PUT", .target = "/metrics"}).headers.at("Allow"), "GET, HEAD");
-  EXPECT_EQ(world.service.kv.size(), 0u);
+  EXPECT_EQ(harness.service.kv.size(), 0u);
 }
 
 TEST_F(HttpApiTest, says_what_became_of_a_request) {
-  world.service.refuse_with = BOP_E_OUTCOME_UNKNOWN;
+  harness.service.refuse_with = BOP_E_OUTCOME_UNKNOWN;
   const Got unknown = put("/v1/kv/k", "v");
   EXPECT_EQ(unknown.status, 504u);
   EXPECT_EQ(unknown.parsed()["outcome"], "unknown");
   for (const bop_status status : {BOP_E_UNAVAILABLE, BOP_E_TIMEOUT, BOP_E_OVERLOADED,
                                   BOP_E_LOG_FULL, BOP_E_DISK_FULL, BOP_E_LATCHED, BOP_E_SUSPECT}) {
-    world.service.refuse_with = status;
+    harness.service.refuse_with = status;
     for (const Got& refused :
          {put("/v1/kv/k", "v"), get("/v1/kv/k"), remove("/v1/kv/k"), get("/v1/kv")}) {
       EXPECT_EQ(refused.status, 503u) << bop_error_name(status);
@@ -175,12 +175,12 @@ TEST_F(HttpApiTest, says_what_became_of_a_request) {
       EXPECT_EQ(refused.parsed()["leader"], 2);
     }
   }
-  world.service.refuse_with = BOP_E_MACHINE;
+  harness.service.refuse_with = BOP_E_MACHINE;
   EXPECT_EQ(put("/v1/kv/k", "v").parsed()["outcome"], "unknown");
 }
 
 TEST_F(HttpApiTest, tells_the_status_in_the_names_others_rely_on) {
-  auto& status = world.service.node_status;
+  auto& status = harness.service.node_status;
   status.cluster = "00112233445566778899aabbccddeeff";
   status.node = 2;
   status.version = "0.1.0";
@@ -254,7 +254,7 @@ TEST_F(HttpApiTest, tells_the_status_in_the_names_others_rely_on) {
 TEST_F(HttpApiTest, lives_and_is_ready_when_the_service_is) {
   EXPECT_EQ(get("/livez").status, 200u);
   EXPECT_EQ(get("/readyz").status, 200u);
-  world.service.is_ready = false;
+  harness.service.is_ready = false;
   EXPECT_EQ(get("/livez").status, 200u);
   EXPECT_EQ(get("/readyz").status, 503u);
 }
@@ -264,11 +264,11 @@ TEST_F(HttpApiTest, shows_metrics_of_clients_groups_and_shards) {
   group.name = "kv";
   group.role = "leader";
   group.commit = 17;
-  world.service.node_status.groups.push_back(group);
+  harness.service.node_status.groups.push_back(group);
   group.name = "broken";
   group.halted = BOP_E_MACHINE;
-  world.service.node_status.groups.push_back(group);
-  world.service.node_status.shards = {{.log_writes = 3}, {.shard = 1, .log_writes = 4}};
+  harness.service.node_status.groups.push_back(group);
+  harness.service.node_status.shards = {{.log_writes = 3}, {.shard = 1, .log_writes = 4}};
   put("/v1/kv/k", "v");
   const Got got = get("/metrics");
   EXPECT_EQ(got.status, 200u);
@@ -286,7 +286,7 @@ TEST_F(HttpApiTest, shows_metrics_of_clients_groups_and_shards) {
 }
 
 TEST_F(HttpApiTest, counts_its_connections) {
-  HttpFront front(world.connections);
+  HttpFront front(harness.connections);
   front.on_connected();
   front.on_connected();
   front.on_disconnected();
@@ -307,7 +307,7 @@ TEST_F(HttpApiTest, describes_itself) {
 }
 
 TEST_F(HttpApiTest, bounds_what_is_under_way) {
-  world.options.max_http_requests = 2;
+  harness.options.max_http_requests = 2;
   std::optional<ApiResponse> one, two, three;
   api.serve({.method = "GET", .target = "/v1/kv/k"}, std::make_unique<Kept>(one));
   api.serve({.method = "GET", .target = "/v1/kv/k"}, std::make_unique<Kept>(two));
@@ -315,7 +315,7 @@ TEST_F(HttpApiTest, bounds_what_is_under_way) {
   ASSERT_TRUE(three);
   EXPECT_EQ(three->status, 503u);
   EXPECT_EQ(json::parse(as_text(three->body.bytes()))["outcome"], "not_executed");
-  world.settle();
+  harness.settle();
   EXPECT_TRUE(one);
   EXPECT_TRUE(two);
   EXPECT_EQ(get("/v1/kv/k").status, 404u);
@@ -325,9 +325,9 @@ TEST_F(HttpApiTest, uses_the_clients_patience_as_deadline) {
   std::optional<ApiResponse> response;
   api.serve({.method = "GET", .target = "/v1/kv/k?timeout_ms=250"},
             std::make_unique<Kept>(response));
-  ASSERT_EQ(world.service.waiting(), 1u);
-  EXPECT_EQ(world.service.request(0).deadline, world.service.time + 250 * milliseconds);
-  world.settle();
+  ASSERT_EQ(harness.service.waiting(), 1u);
+  EXPECT_EQ(harness.service.request(0).deadline, harness.service.time + 250 * milliseconds);
+  harness.settle();
 }
 
 }  // namespace

@@ -5,8 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "harness.h"
 #include "proto/kv.h"
-#include "world.h"
 
 namespace bop::serve {
 namespace {
@@ -49,7 +49,7 @@ Replies decode(const std::string& bytes) {
 
 class NativeClient : public Client<NativeConnection> {
  public:
-  explicit NativeClient(World& world) : Client(world) {}
+  explicit NativeClient(Harness& harness) : Client(harness) {}
 
   Replies frames(const std::string& bytes) { return decode(talk(bytes)); }
   void greet() { frames(encoded(ClientHello{})); }
@@ -75,8 +75,8 @@ TEST(NativeConnection, greets_with_its_cluster_node_and_limits) {
   options.cluster[3] = 9;
   options.node = 2;
   options.max_pipeline = 77;
-  World world(options);
-  NativeClient client(world);
+  Harness harness(options);
+  NativeClient client(harness);
   const auto replies = client.frames(encoded(ClientHello{.name = "test"}));
   ASSERT_EQ(replies.frames.size(), 1u);
   const auto& ack = std::get<ClientHelloAck>(replies.frames[0]);
@@ -87,8 +87,8 @@ TEST(NativeConnection, greets_with_its_cluster_node_and_limits) {
 }
 
 TEST(NativeConnection, proposes_and_queries) {
-  World world;
-  NativeClient client(world);
+  Harness harness;
+  NativeClient client(harness);
   client.greet();
   const auto replies =
       client.frames(encoded(ClientRequest{7, RequestKind::propose, 1, 0, put_command("k", "v")}));
@@ -108,34 +108,34 @@ TEST(NativeConnection, proposes_and_queries) {
 }
 
 TEST(NativeConnection, group_zero_is_the_usual_one) {
-  World world;
-  NativeClient client(world);
+  Harness harness;
+  NativeClient client(harness);
   client.greet();
   client.send(encoded(ClientRequest{1, RequestKind::query, 0, 0, get_question("k")}));
-  ASSERT_EQ(world.service.waiting(), 1u);
-  EXPECT_EQ(world.service.request(0).group, 1u);
+  ASSERT_EQ(harness.service.waiting(), 1u);
+  EXPECT_EQ(harness.service.request(0).group, 1u);
 }
 
 TEST(NativeConnection, keeps_the_deadline_of_the_client_and_has_one_of_its_own) {
-  World world;
-  NativeClient client(world);
+  Harness harness;
+  NativeClient client(harness);
   client.greet();
   client.send(encoded(ClientRequest{1, RequestKind::query, 1, 1500, get_question("k")}));
   client.send(encoded(ClientRequest{2, RequestKind::query, 1, 0, get_question("k")}));
-  ASSERT_EQ(world.service.waiting(), 2u);
-  EXPECT_EQ(world.service.request(0).deadline, world.service.time + 1500 * microseconds);
-  EXPECT_EQ(world.service.request(1).deadline, world.service.time + 5 * seconds);
+  ASSERT_EQ(harness.service.waiting(), 2u);
+  EXPECT_EQ(harness.service.request(0).deadline, harness.service.time + 1500 * microseconds);
+  EXPECT_EQ(harness.service.request(1).deadline, harness.service.time + 5 * seconds);
 }
 
 TEST(NativeConnection, replies_as_requests_are_done_not_as_they_came) {
-  World world;
-  NativeClient client(world);
+  Harness harness;
+  NativeClient client(harness);
   client.greet();
   for (uint64_t i = 0; i < 3; ++i) {
     client.send(encoded(ClientRequest{i, RequestKind::query, 1, 0, get_question("k")}));
   }
-  world.service.answer(2);
-  world.service.answer(0);
+  harness.service.answer(2);
+  harness.service.answer(0);
   const auto replies = decode(client.wire.take());
   ASSERT_EQ(replies.frames.size(), 2u);
   EXPECT_EQ(std::get<ClientReply>(replies.frames[0]).correlation, 2u);
@@ -145,11 +145,11 @@ TEST(NativeConnection, replies_as_requests_are_done_not_as_they_came) {
 TEST(NativeConnection, hints_at_the_leader_and_where_it_listens) {
   Options options;
   options.native_addresses[2] = "127.0.0.1:7110";
-  World world(options);
-  NativeClient client(world);
+  Harness harness(options);
+  NativeClient client(harness);
   client.greet();
   client.send(encoded(ClientRequest{1, RequestKind::propose, 1, 0, put_command("k", "v")}));
-  world.service.answer_with(0, BOP_E_UNAVAILABLE, "no leader");
+  harness.service.answer_with(0, BOP_E_UNAVAILABLE, "no leader");
   const auto replies = decode(client.wire.take());
   const auto& reply = std::get<ClientReply>(replies.frames.at(0));
   EXPECT_EQ(reply.status, BOP_E_UNAVAILABLE);
@@ -159,9 +159,9 @@ TEST(NativeConnection, hints_at_the_leader_and_where_it_listens) {
 }
 
 TEST(NativeConnection, finds_groups_answers_pings_and_tells_its_status) {
-  World world;
-  world.service.node_status.node = 3;
-  NativeClient client(world);
+  Harness harness;
+  harness.service.node_status.node = 3;
+  NativeClient client(harness);
   client.greet();
   auto replies = client.frames(
       encoded(ClientRequest{1, RequestKind::find_group, 0, 0, mem::Buffer::copy(as_bytes("kv"))}));
@@ -178,8 +178,8 @@ TEST(NativeConnection, finds_groups_answers_pings_and_tells_its_status) {
   EXPECT_EQ(json["node_id"], 3);
 }
 
-void expect_goodbye(World& world, const std::string& sent, bop_status status) {
-  NativeClient client(world);
+void expect_goodbye(Harness& harness, const std::string& sent, bop_status status) {
+  NativeClient client(harness);
   const auto replies = client.frames(sent);
   ASSERT_FALSE(replies.frames.empty());
   const auto* goodbye = std::get_if<ClientGoodbye>(&replies.frames.back());
@@ -190,29 +190,29 @@ void expect_goodbye(World& world, const std::string& sent, bop_status status) {
 }
 
 TEST(NativeConnection, says_goodbye_to_who_does_not_belong_here) {
-  World world;
+  Harness harness;
   ClientHello stranger;
   stranger.cluster[0] = 1;
-  expect_goodbye(world, encoded(stranger), BOP_E_WRONG_CLUSTER);
-  expect_goodbye(world, encoded(ClientHello{.version_low = 2, .version_high = 3}),
+  expect_goodbye(harness, encoded(stranger), BOP_E_WRONG_CLUSTER);
+  expect_goodbye(harness, encoded(ClientHello{.version_low = 2, .version_high = 3}),
                  BOP_E_VERSION_MISMATCH);
-  expect_goodbye(world, encoded(ClientRequest{}), BOP_E_PROTOCOL);
-  expect_goodbye(world, encoded(ClientHello{}) + encoded(ClientHello{}), BOP_E_PROTOCOL);
-  expect_goodbye(world, encoded(ClientHello{}) + encoded(ClientReply{}), BOP_E_PROTOCOL);
-  expect_goodbye(world, "GET / HTTP/1.1\r\n\r\n", BOP_E_PROTOCOL);
+  expect_goodbye(harness, encoded(ClientRequest{}), BOP_E_PROTOCOL);
+  expect_goodbye(harness, encoded(ClientHello{}) + encoded(ClientHello{}), BOP_E_PROTOCOL);
+  expect_goodbye(harness, encoded(ClientHello{}) + encoded(ClientReply{}), BOP_E_PROTOCOL);
+  expect_goodbye(harness, "GET / HTTP/1.1\r\n\r\n", BOP_E_PROTOCOL);
   std::string huge = encoded(ClientHello{});
   store_le<uint32_t>(reinterpret_cast<uint8_t*>(huge.data()) + 4, 1u << 30);
-  expect_goodbye(world, huge, BOP_E_TOO_LARGE);
+  expect_goodbye(harness, huge, BOP_E_TOO_LARGE);
 }
 
 TEST(NativeConnection, answers_what_is_under_way_before_it_says_goodbye) {
-  World world;
-  NativeClient client(world);
+  Harness harness;
+  NativeClient client(harness);
   client.greet();
   client.send(encoded(ClientRequest{1, RequestKind::propose, 1, 0, put_command("k", "v")}));
   client.send("garbage");
   EXPECT_EQ(client.wire.take(), "");
-  world.settle();
+  harness.settle();
   const auto replies = decode(client.wire.take());
   ASSERT_EQ(replies.frames.size(), 2u);
   EXPECT_EQ(std::get<ClientReply>(replies.frames[0]).correlation, 1u);
@@ -222,17 +222,17 @@ TEST(NativeConnection, answers_what_is_under_way_before_it_says_goodbye) {
 TEST(NativeConnection, takes_no_more_than_its_limit_and_goes_on_when_there_is_room) {
   Options options;
   options.max_pipeline = 8;
-  World world(options);
-  NativeClient client(world);
+  Harness harness(options);
+  NativeClient client(harness);
   client.greet();
   std::string sent;
   for (uint64_t i = 0; i < 100; ++i) {
     sent += encoded(ClientRequest{i, RequestKind::propose, 1, 0, put_command("k", "v")});
   }
   client.send(sent);
-  EXPECT_EQ(world.service.waiting(), 8u);
+  EXPECT_EQ(harness.service.waiting(), 8u);
   EXPECT_TRUE(client.wire.paused);
-  world.settle();
+  harness.settle();
   EXPECT_FALSE(client.wire.paused);
   EXPECT_EQ(decode(client.wire.take()).frames.size(), 100u);
 }
@@ -240,8 +240,8 @@ TEST(NativeConnection, takes_no_more_than_its_limit_and_goes_on_when_there_is_ro
 TEST(NativeConnection, begins_nothing_while_its_replies_are_not_read) {
   Options options;
   options.pause_output_bytes = 10'000;
-  World world(options);
-  NativeClient client(world);
+  Harness harness(options);
+  NativeClient client(harness);
   client.greet();
   client.wire.reads = false;
   const mem::Buffer payload = mem::Buffer::copy(as_bytes(std::string(1000, 'p')));
@@ -257,8 +257,8 @@ TEST(NativeConnection,
   Options options;
   options.pause_output_bytes = 10'000;
   options.read_ahead_bytes = 100'000;
-  World world(options);
-  NativeClient client(world);
+  Harness harness(options);
+  NativeClient client(harness);
   client.greet();
   const std::string large(20'000, 'v');
   client.talk(encoded(ClientRequest{1, RequestKind::propose, 1, 0, put_command("k", large)}));
@@ -271,15 +271,15 @@ TEST(NativeConnection,
     sent += encoded(ClientRequest{i, RequestKind::query, 1, 0, get_question("k")});
   }
   client.send(sent);
-  EXPECT_GT(world.service.waiting(), 20u) << "few enough to be answered whole prove nothing";
-  world.settle();
+  EXPECT_GT(harness.service.waiting(), 20u) << "few enough to be answered whole prove nothing";
+  harness.settle();
   EXPECT_LT(client.wire.sent.size(), 150'000u);
 
   std::string all;
   while (!client.wire.sent.empty()) {
     all += client.wire.take();
     client.connection().on_drained();
-    world.settle();
+    harness.settle();
   }
   std::set<uint64_t> answered;
   for (const ClientFrame& frame : decode(all).frames) {
@@ -290,14 +290,14 @@ TEST(NativeConnection,
   }
   EXPECT_EQ(answered.size(), 50u);
   client.close();
-  EXPECT_EQ(world.connections.count(), 0u);
+  EXPECT_EQ(harness.connections.count(), 0u);
 }
 
 TEST(NativeConnection, a_client_that_leaves_while_reads_are_to_be_asked_again_is_forgotten) {
   Options options;
   options.pause_output_bytes = options.read_ahead_bytes = 10'000;
-  World world(options);
-  NativeClient client(world);
+  Harness harness(options);
+  NativeClient client(harness);
   client.greet();
   client.talk(encoded(
       ClientRequest{1, RequestKind::propose, 1, 0, put_command("k", std::string(15'000, 'v'))}));
@@ -305,24 +305,24 @@ TEST(NativeConnection, a_client_that_leaves_while_reads_are_to_be_asked_again_is
   for (uint64_t i = 1; i <= 4; ++i) {
     client.send(encoded(ClientRequest{i, RequestKind::query, 1, 0, get_question("k")}));
   }
-  world.settle();
+  harness.settle();
   EXPECT_LT(client.wire.sent.size(), 40'000u);
   client.drop();
-  world.settle();
-  EXPECT_EQ(world.connections.count(), 0u);
+  harness.settle();
+  EXPECT_EQ(harness.connections.count(), 0u);
 }
 
 TEST(NativeConnection, lives_until_what_it_asked_is_answered_though_its_connection_is_gone) {
-  World world;
-  NativeClient client(world);
+  Harness harness;
+  NativeClient client(harness);
   client.greet();
   client.send(encoded(ClientRequest{1, RequestKind::propose, 1, 0, put_command("k", "v")}));
   client.send(encoded(ClientRequest{2, RequestKind::status, 0, 0, {}}));
   client.drop();
-  world.post.run();
-  EXPECT_EQ(world.connections.count(), 1u);
-  world.settle();
-  EXPECT_EQ(world.connections.count(), 0u);
+  harness.post.run();
+  EXPECT_EQ(harness.connections.count(), 1u);
+  harness.settle();
+  EXPECT_EQ(harness.connections.count(), 0u);
   EXPECT_EQ(client.wire.take(), "");
 }
 

@@ -3,8 +3,8 @@
 
 #include <fstream>
 
+#include "harness.h"
 #include "serve/resp_connection.h"
-#include "world.h"
 
 namespace bop::serve {
 namespace {
@@ -40,7 +40,7 @@ std::string escape(std::string_view text) {
 TEST(RespConnection, answers_as_redis_does_byte_for_byte) {
   std::ifstream file(BOP_REDIS_DIALOGUES);
   ASSERT_TRUE(file) << BOP_REDIS_DIALOGUES;
-  std::unique_ptr<World> world;
+  std::unique_ptr<Harness> harness;
   std::unique_ptr<Client<RespConnection>> client;
   std::string line, title, sent, reply;
   int checked = 0;
@@ -48,8 +48,8 @@ TEST(RespConnection, answers_as_redis_does_byte_for_byte) {
     const std::string rest = line.size() > 2 ? line.substr(2) : "";
     if (line.starts_with("= ")) {
       client.reset();
-      world = std::make_unique<World>();
-      client = std::make_unique<Client<RespConnection>>(*world);
+      harness = std::make_unique<Harness>();
+      client = std::make_unique<Client<RespConnection>>(*harness);
       title = rest;
     } else if (line.starts_with("> ") || line.starts_with("~ ")) {
       sent = rest;

@@ -4,7 +4,7 @@
 
 #include <set>
 
-#include "world.h"
+#include "harness.h"
 
 namespace bop::serve {
 namespace {
@@ -20,53 +20,53 @@ std::string command(const std::vector<std::string>& arguments) {
 }
 
 TEST(RespConnection, replies_in_the_order_of_the_commands_whatever_is_answered_first) {
-  World world;
-  RespClient client(world);
+  Harness harness;
+  RespClient client(harness);
   client.send("SET a 1\r\nSET b 2\r\nGET c\r\nPING\r\nGET d\r\n");
-  ASSERT_EQ(world.service.waiting(), 4u);
-  world.service.answer(3);
-  world.service.answer(2);
+  ASSERT_EQ(harness.service.waiting(), 4u);
+  harness.service.answer(3);
+  harness.service.answer(2);
   EXPECT_EQ(client.wire.take(), "");
-  world.service.answer(0);
+  harness.service.answer(0);
   EXPECT_EQ(client.wire.take(), "+OK\r\n");
-  world.service.answer(0);
+  harness.service.answer(0);
   EXPECT_EQ(client.wire.take(), "+OK\r\n$-1\r\n+PONG\r\n$-1\r\n");
 }
 
 TEST(RespConnection, writes_of_one_connection_run_together) {
-  World world;
-  RespClient client(world);
+  Harness harness;
+  RespClient client(harness);
   client.send("SET k 1\r\nSET k 2\r\nINCR k\r\nDEL k\r\nMSET k 3 j 4\r\n");
-  EXPECT_EQ(world.service.waiting(), 5u);
+  EXPECT_EQ(harness.service.waiting(), 5u);
 }
 
 TEST(RespConnection, a_read_waits_for_the_writes_of_its_key_and_a_write_for_the_reads) {
-  World world;
-  RespClient client(world);
+  Harness harness;
+  RespClient client(harness);
   client.send("SET k 1\r\nGET other\r\nGET k\r\nGET more\r\n");
-  EXPECT_EQ(world.service.waiting(), 2u) << "GET k waits, and what comes after it";
-  world.service.answer(1);
-  world.post.run();
-  EXPECT_EQ(world.service.waiting(), 1u);
-  world.service.answer(0);
-  world.post.run();
-  EXPECT_EQ(world.service.waiting(), 2u);
-  world.settle();
+  EXPECT_EQ(harness.service.waiting(), 2u) << "GET k waits, and what comes after it";
+  harness.service.answer(1);
+  harness.post.run();
+  EXPECT_EQ(harness.service.waiting(), 1u);
+  harness.service.answer(0);
+  harness.post.run();
+  EXPECT_EQ(harness.service.waiting(), 2u);
+  harness.settle();
   EXPECT_EQ(client.wire.take(), "+OK\r\n$-1\r\n$1\r\n1\r\n$-1\r\n");
 
   client.send("GET k\r\nSET k 2\r\n");
-  EXPECT_EQ(world.service.waiting(), 1u);
-  world.settle();
+  EXPECT_EQ(harness.service.waiting(), 1u);
+  harness.settle();
   EXPECT_EQ(client.wire.take(), "$1\r\n1\r\n+OK\r\n");
 }
 
 TEST(RespConnection, a_read_of_many_keys_waits_for_every_write) {
-  World world;
-  RespClient client(world);
+  Harness harness;
+  RespClient client(harness);
   for (const auto* read : {"DBSIZE", "SCAN 0", "MGET a b", "EXISTS a b"}) {
     client.send("SET k 1\r\n" + std::string(read) + "\r\n");
-    EXPECT_EQ(world.service.waiting(), 1u) << read;
-    world.settle();
+    EXPECT_EQ(harness.service.waiting(), 1u) << read;
+    harness.settle();
   }
 }
 
@@ -83,42 +83,42 @@ TEST(RespConnection, names_what_became_of_a_command_and_keeps_the_connection) {
       {BOP_E_MACHINE, "-MACHINE "},
       {BOP_E_TOO_LARGE, "-ERR "},
   };
-  World world;
-  RespClient client(world);
+  Harness harness;
+  RespClient client(harness);
   for (const auto& [status, start] : cases) {
-    world.service.refuse_with = status;
+    harness.service.refuse_with = status;
     for (const auto* sent :
          {"SET k v\r\n", "GET k\r\n", "INCR n\r\n", "SET k v NX GET\r\n", "SCAN 0\r\n"}) {
       const std::string reply = client.talk(sent);
       EXPECT_TRUE(reply.starts_with(start)) << sent << reply;
       EXPECT_TRUE(reply.ends_with("\r\n"));
     }
-    world.service.refuse_with = BOP_OK;
+    harness.service.refuse_with = BOP_OK;
     EXPECT_EQ(client.talk("PING\r\n"), "+PONG\r\n");
   }
   EXPECT_FALSE(client.wire.finished);
 }
 
 TEST(RespConnection, shows_the_words_of_an_answer) {
-  World world;
-  RespClient client(world);
+  Harness harness;
+  RespClient client(harness);
   client.send("SET k v\r\n");
-  world.service.answer_with(0, BOP_E_OUTCOME_UNKNOWN, "the leader was lost");
+  harness.service.answer_with(0, BOP_E_OUTCOME_UNKNOWN, "the leader was lost");
   EXPECT_EQ(client.wire.take(), "-UNKNOWNOUTCOME the leader was lost\r\n");
 }
 
 TEST(RespConnection, names_a_group_that_is_not_there) {
   Options options;
   options.group = "missing";
-  World world(options);
-  RespClient client(world);
+  Harness harness(options);
+  RespClient client(harness);
   EXPECT_TRUE(client.talk("GET k\r\n").starts_with("-NOGROUP "));
   EXPECT_EQ(client.talk("PING\r\n"), "+PONG\r\n");
 }
 
 TEST(RespConnection, refuses_keys_and_values_over_their_limits_and_keeps_the_connection) {
-  World world;
-  RespClient client(world);
+  Harness harness;
+  RespClient client(harness);
   const std::string long_key(1025, 'k');
   const std::string long_value((1 << 20) + 1, 'v');
   EXPECT_EQ(client.talk(command({"GET", ""})), "-ERR a key must not be empty\r\n");
@@ -139,14 +139,14 @@ TEST(RespConnection, refuses_keys_and_values_over_their_limits_and_keeps_the_con
   many.pop_back();
   many.pop_back();
   EXPECT_TRUE(client.talk(command(many)).starts_with("*1023\r\n"));
-  EXPECT_EQ(world.service.kv.size(), 0u);
+  EXPECT_EQ(harness.service.kv.size(), 0u);
   EXPECT_EQ(client.talk(command({"SET", std::string(1024, 'k'), std::string(1 << 20, 'v')})),
             "+OK\r\n");
 }
 
 TEST(RespConnection, refuses_expiry_by_name) {
-  World world;
-  RespClient client(world);
+  Harness harness;
+  RespClient client(harness);
   for (const auto* option : {"EX 10", "px 10", "EXAT 99", "PXAT 99", "EX 10 ex 20"}) {
     EXPECT_EQ(client.talk("SET k v " + std::string(option) + "\r\n"),
               "-ERR keys do not expire here: SET takes NX, XX, GET and KEEPTTL\r\n");
@@ -155,8 +155,8 @@ TEST(RespConnection, refuses_expiry_by_name) {
 }
 
 TEST(RespConnection, a_value_that_append_would_make_too_long_is_refused_in_redis_words) {
-  World world;
-  RespClient client(world);
+  Harness harness;
+  RespClient client(harness);
   client.talk(command({"SET", "k", std::string(1 << 20, 'v')}));
   EXPECT_EQ(client.talk("APPEND k x\r\n"),
             "-ERR string exceeds maximum allowed size (proto-max-bulk-len)\r\n");
@@ -165,26 +165,26 @@ TEST(RespConnection, a_value_that_append_would_make_too_long_is_refused_in_redis
 TEST(RespConnection, stops_reading_when_its_pipeline_is_full_and_goes_on_when_it_is_not) {
   Options options;
   options.max_pipeline = 8;
-  World world(options);
-  RespClient client(world);
+  Harness harness(options);
+  RespClient client(harness);
   std::string pipeline;
   for (int i = 0; i < 100; ++i) pipeline += "SET k" + std::to_string(i) + " v\r\n";
   client.send(pipeline);
-  EXPECT_EQ(world.service.waiting(), 8u);
+  EXPECT_EQ(harness.service.waiting(), 8u);
   EXPECT_TRUE(client.wire.paused);
-  world.settle();
+  harness.settle();
   EXPECT_FALSE(client.wire.paused);
   EXPECT_EQ(client.wire.take().size(), 100 * 5u);
-  EXPECT_EQ(world.service.kv.size(), 100u);
+  EXPECT_EQ(harness.service.kv.size(), 100u);
 }
 
 TEST(RespConnection, tells_a_protocol_error_behind_a_full_pipeline_after_its_replies) {
   Options options;
   options.max_pipeline = 2;
-  World world(options);
-  RespClient client(world);
+  Harness harness(options);
+  RespClient client(harness);
   client.send("GET a\r\nGET b\r\n*x\r\n");
-  world.settle();
+  harness.settle();
   EXPECT_EQ(client.wire.take(), "$-1\r\n$-1\r\n-ERR Protocol error: invalid multibulk length\r\n");
   EXPECT_TRUE(client.wire.finished);
 }
@@ -192,20 +192,20 @@ TEST(RespConnection, tells_a_protocol_error_behind_a_full_pipeline_after_its_rep
 TEST(RespConnection, starts_no_command_while_its_replies_are_not_read) {
   Options options;
   options.pause_output_bytes = 10'000;
-  World world(options);
-  RespClient client(world);
+  Harness harness(options);
+  RespClient client(harness);
   client.talk(command({"SET", "k", std::string(1000, 'v')}));
   client.wire.reads = false;
   std::string pipeline;
   for (int i = 0; i < 1000; ++i) pipeline += "GET k\r\n";
   client.send(pipeline);
-  world.settle();
+  harness.settle();
   EXPECT_TRUE(client.wire.paused);
   EXPECT_LT(client.wire.sent.size(), 60'000u);
   std::string all = client.wire.take();
   for (int rounds = 0; rounds < 1000 && client.wire.paused; ++rounds) {
     client.connection().on_drained();
-    world.settle();
+    harness.settle();
     all += client.wire.take();
   }
   EXPECT_FALSE(client.wire.paused);
@@ -215,21 +215,21 @@ TEST(RespConnection, starts_no_command_while_its_replies_are_not_read) {
 TEST(RespConnection, begins_no_more_reads_than_it_has_memory_set_aside_for_their_replies) {
   Options options;
   options.read_ahead_bytes = 1 << 20;
-  World world(options);
-  RespClient client(world);
+  Harness harness(options);
+  RespClient client(harness);
   client.talk(command({"SET", "k", std::string(300'000, 'v')}));
   client.talk("GET k\r\n");
   std::string pipeline;
   for (int i = 0; i < 50; ++i) pipeline += "GET k\r\n";
   client.send(pipeline);
-  EXPECT_EQ(world.service.waiting(), 3u);
-  world.settle();
+  EXPECT_EQ(harness.service.waiting(), 3u);
+  harness.settle();
   EXPECT_EQ(client.wire.take().size(), 50 * (300'000 + 11u));
   // Small replies make room for many again.
   client.talk("SET k v\r\n");
   for (int i = 0; i < 8; ++i) client.talk(pipeline);
   client.send(pipeline);
-  EXPECT_EQ(world.service.waiting(), 50u);
+  EXPECT_EQ(harness.service.waiting(), 50u);
 }
 
 TEST(RespConnection,
@@ -238,8 +238,8 @@ TEST(RespConnection,
     Options options;
     options.pause_output_bytes = 10'000;
     options.read_ahead_bytes = 100'000;
-    World world(options);
-    RespClient client(world);
+    Harness harness(options);
+    RespClient client(harness);
     const std::string large(20'000, 'v');
     client.talk(command({"SET", "k", large}));
     for (int i = 0; i < 100; ++i) client.talk("GET none\r\n");  // small ones: many may be under way
@@ -247,17 +247,17 @@ TEST(RespConnection,
     std::string pipeline;
     for (int i = 0; i < 50; ++i) pipeline += "GET k\r\n";
     client.send(pipeline + "SET k new\r\nGET k\r\n");
-    EXPECT_GT(world.service.waiting(), 20u) << "few enough to be answered whole prove nothing";
-    while (world.service.waiting() > 0) {
-      world.service.answer(in_order ? 0 : world.service.waiting() - 1);
+    EXPECT_GT(harness.service.waiting(), 20u) << "few enough to be answered whole prove nothing";
+    while (harness.service.waiting() > 0) {
+      harness.service.answer(in_order ? 0 : harness.service.waiting() - 1);
     }
-    world.settle();
+    harness.settle();
     EXPECT_LT(client.wire.sent.size(), 150'000u);
 
     std::string all = client.wire.take();
     for (int rounds = 0; rounds < 1000 && client.wire.paused; ++rounds) {
       client.connection().on_drained();
-      world.settle();
+      harness.settle();
       all += client.wire.take();
     }
     std::string expected;
@@ -269,68 +269,68 @@ TEST(RespConnection,
 TEST(RespConnection, a_client_that_leaves_while_reads_are_to_be_asked_again_is_forgotten) {
   Options options;
   options.pause_output_bytes = options.read_ahead_bytes = 10'000;
-  World world(options);
-  RespClient client(world);
+  Harness harness(options);
+  RespClient client(harness);
   client.talk(command({"SET", "k", std::string(15'000, 'v')}));
   client.wire.reads = false;
   client.send("GET k\r\nGET k\r\nGET k\r\nGET k\r\n");
-  world.settle();
+  harness.settle();
   EXPECT_LT(client.wire.sent.size(), 40'000u);
   client.drop();
-  world.settle();
-  EXPECT_EQ(world.connections.count(), 0u);
+  harness.settle();
+  EXPECT_EQ(harness.connections.count(), 0u);
 }
 
 TEST(RespConnection, lives_until_what_it_asked_is_answered_though_its_connection_is_gone) {
-  World world;
-  RespClient client(world);
+  Harness harness;
+  RespClient client(harness);
   client.send("SET a 1\r\nGET b\r\nINFO\r\n");
-  const size_t waiting = world.service.waiting();
+  const size_t waiting = harness.service.waiting();
   EXPECT_EQ(waiting, 2u);
   client.drop();
-  world.post.run();
-  EXPECT_EQ(world.connections.count(), 1u);
-  world.settle();
-  EXPECT_EQ(world.connections.count(), 0u);
+  harness.post.run();
+  EXPECT_EQ(harness.connections.count(), 1u);
+  harness.settle();
+  EXPECT_EQ(harness.connections.count(), 0u);
   EXPECT_EQ(client.wire.take(), "");
 }
 
 TEST(RespConnection, answers_what_was_sent_before_the_client_stopped_sending) {
-  World world;
-  RespClient client(world);
+  Harness harness;
+  RespClient client(harness);
   client.send("SET a 1\r\nGET b\r\nGET unfini");
   EXPECT_TRUE(client.connection().on_end());
-  world.settle();
+  harness.settle();
   EXPECT_EQ(client.wire.take(), "+OK\r\n$-1\r\n");
   EXPECT_TRUE(client.wire.finished);
 }
 
 TEST(RespConnection, has_nothing_to_wait_for_when_an_idle_client_stops_sending) {
-  World world;
-  RespClient client(world);
+  Harness harness;
+  RespClient client(harness);
   client.talk("PING\r\n");
   EXPECT_FALSE(client.connection().on_end());
 }
 
 TEST(RespConnection, quits_after_the_replies_that_are_still_to_come) {
-  World world;
-  RespClient client(world);
+  Harness harness;
+  RespClient client(harness);
   client.send("SET a 1\r\nQUIT\r\nSET b 2\r\n");
   EXPECT_FALSE(client.wire.finished);
-  world.settle();
+  harness.settle();
   EXPECT_EQ(client.wire.take(), "+OK\r\n+OK\r\n");
   EXPECT_TRUE(client.wire.finished);
-  EXPECT_EQ(world.service.kv.size(), 1u);
+  EXPECT_EQ(harness.service.kv.size(), 1u);
 }
 
 TEST(RespConnection, an_endless_length_costs_no_memory_and_ends_the_connection) {
-  World world;
-  RespClient client(world);
+  Harness harness;
+  RespClient client(harness);
   EXPECT_EQ(client.talk("*2\r\n$3\r\nGET\r\n$9999999999\r\n"),
             "-ERR Protocol error: invalid bulk length\r\n");
   EXPECT_TRUE(client.wire.finished);
   client.send("PING\r\n");
-  world.settle();
+  harness.settle();
   EXPECT_EQ(client.wire.take(), "");
 }
 
@@ -361,8 +361,8 @@ std::pair<std::string, std::vector<std::string>> scan(RespClient& client, const 
 }
 
 TEST(Scan, goes_through_all_keys_once_whatever_the_count) {
-  World world;
-  RespClient client(world);
+  Harness harness;
+  RespClient client(harness);
   std::set<std::string> expected;
   for (int i = 0; i < 257; ++i) {
     expected.insert("key" + std::to_string(i));
@@ -381,8 +381,8 @@ TEST(Scan, goes_through_all_keys_once_whatever_the_count) {
 }
 
 TEST(Scan, matches_patterns_and_reads_only_what_their_beginning_allows) {
-  World world;
-  RespClient client(world);
+  Harness harness;
+  RespClient client(harness);
   client.talk("MSET a:1 x a:2 x b:1 x c x\r\n");
   EXPECT_EQ(scan(client, "SCAN 0 MATCH a:*").second, (std::vector<std::string>{"a:1", "a:2"}));
   EXPECT_EQ(scan(client, "SCAN 0 MATCH *:1").second, (std::vector<std::string>{"a:1", "b:1"}));
@@ -394,15 +394,15 @@ TEST(Scan, matches_patterns_and_reads_only_what_their_beginning_allows) {
 }
 
 TEST(Scan, a_pattern_of_the_highest_bytes_has_no_end) {
-  World world;
-  RespClient client(world);
+  Harness harness;
+  RespClient client(harness);
   client.talk(command({"SET", "\xff\xff", "v"}));
   EXPECT_EQ(scan(client, "SCAN 0 MATCH \"\\xff*\"").second, (std::vector<std::string>{"\xff\xff"}));
 }
 
 TEST(Scan, a_cursor_works_on_other_connections_and_again) {
-  World world;
-  RespClient one(world), two(world);
+  Harness harness;
+  RespClient one(harness), two(harness);
   one.talk("MSET a 1 b 2 c 3\r\n");
   const auto [cursor, keys] = scan(one, "SCAN 0 COUNT 1");
   EXPECT_EQ(scan(two, "SCAN " + cursor + " COUNT 1").second, (std::vector<std::string>{"b"}));
@@ -410,13 +410,13 @@ TEST(Scan, a_cursor_works_on_other_connections_and_again) {
 }
 
 TEST(Scan, names_a_cursor_that_is_unknown_or_expired) {
-  World world;
-  RespClient client(world);
+  Harness harness;
+  RespClient client(harness);
   EXPECT_EQ(client.talk("SCAN 42\r\n"),
             "-BADCURSOR cursor 42 is unknown or expired, begin again with 0\r\n");
   client.talk("MSET a 1 b 2\r\n");
   const auto [cursor, keys] = scan(client, "SCAN 0 COUNT 1");
-  world.service.time += 601 * seconds;
+  harness.service.time += 601 * seconds;
   EXPECT_TRUE(client.talk("SCAN " + cursor + "\r\n").starts_with("-BADCURSOR "));
 }
 
@@ -435,8 +435,8 @@ TEST(ScanCursors, forget_the_oldest_when_they_are_full) {
 // ---- the connection and the server ----
 
 TEST(RespConnection, says_hello_in_both_versions) {
-  World world;
-  RespClient client(world);
+  Harness harness;
+  RespClient client(harness);
   const std::string two = client.talk("HELLO\r\n");
   EXPECT_TRUE(
       two.starts_with("*14\r\n$6\r\nserver\r\n$3\r\nbop\r\n$7\r\nversion\r\n$5\r\n0.1.0\r\n"))
@@ -449,18 +449,18 @@ TEST(RespConnection, says_hello_in_both_versions) {
 }
 
 TEST(RespConnection, replies_under_way_keep_the_version_their_command_was_sent_in) {
-  World world;
-  RespClient client(world);
+  Harness harness;
+  RespClient client(harness);
   client.send("GET k\r\nHELLO 3\r\nGET k\r\n");
-  world.settle();
+  harness.settle();
   const std::string replies = client.wire.take();
   EXPECT_TRUE(replies.starts_with("$-1\r\n%7\r\n")) << replies;
   EXPECT_TRUE(replies.ends_with("_\r\n")) << replies;
 }
 
 TEST(RespConnection, tells_clients_who_they_are) {
-  World world;
-  RespClient one(world), two(world);
+  Harness harness;
+  RespClient one(harness), two(harness);
   EXPECT_NE(one.talk("CLIENT ID\r\n"), two.talk("CLIENT ID\r\n"));
   EXPECT_EQ(one.talk("CLIENT SETINFO lib-name redis-py\r\n"), "+OK\r\n");
   EXPECT_EQ(one.talk("CLIENT SETINFO LIB-VER 5.0\r\n"), "+OK\r\n");
@@ -474,8 +474,8 @@ TEST(RespConnection, tells_clients_who_they_are) {
 }
 
 TEST(RespConnection, config_get_answers_only_what_is_so) {
-  World world;
-  RespClient client(world);
+  Harness harness;
+  RespClient client(harness);
   EXPECT_EQ(client.talk("CONFIG GET port\r\n"), "*2\r\n$4\r\nport\r\n$4\r\n7101\r\n");
   EXPECT_EQ(client.talk("CONFIG GET DATA* max*\r\n"),
             "*4\r\n$9\r\ndatabases\r\n$1\r\n1\r\n$10\r\nmaxclients\r\n$5\r\n10000\r\n");
@@ -485,8 +485,8 @@ TEST(RespConnection, config_get_answers_only_what_is_so) {
 }
 
 TEST(RespConnection, counts_and_describes_its_commands) {
-  World world;
-  RespClient client(world);
+  Harness harness;
+  RespClient client(harness);
   const size_t count = resp_commands().size();
   EXPECT_EQ(client.talk("COMMAND COUNT\r\n"), ":" + std::to_string(count) + "\r\n");
   EXPECT_TRUE(client.talk("COMMAND\r\n").starts_with("*" + std::to_string(count) + "\r\n*10\r\n"));
@@ -500,8 +500,8 @@ TEST(RespConnection, counts_and_describes_its_commands) {
 }
 
 TEST(RespConnection, lists_its_commands_as_an_array_in_both_versions) {
-  World world;
-  RespClient client(world);
+  Harness harness;
+  RespClient client(harness);
   const std::string start = "*" + std::to_string(resp_commands().size()) + "\r\n$6\r\nappend\r\n";
   EXPECT_TRUE(client.talk("COMMAND LIST\r\n").starts_with(start));
   client.talk("HELLO 3\r\n");
@@ -509,8 +509,8 @@ TEST(RespConnection, lists_its_commands_as_an_array_in_both_versions) {
 }
 
 TEST(RespConnection, helps_with_the_subcommands_that_there_are) {
-  World world;
-  RespClient client(world);
+  Harness harness;
+  RespClient client(harness);
   EXPECT_EQ(client.talk("CONFIG HELP\r\n"),
             "*5\r\n+CONFIG takes one of these:\r\n+GET <pattern>\r\n"
             "+    The parameters whose names match, with their values.\r\n+HELP\r\n+    This.\r\n");
@@ -536,15 +536,15 @@ TEST(RespConnection, every_command_of_the_table_is_known_by_its_name) {
 }
 
 TEST(RespConnection, info_shows_groups_and_the_sections_asked_for) {
-  World world;
+  Harness harness;
   node::GroupStatus group;
   group.name = "kv";
   group.id = 1;
   group.role = "leader";
   group.term = 3;
-  world.service.node_status.groups.push_back(group);
-  world.service.node_status.version = "0.1.0";
-  RespClient client(world);
+  harness.service.node_status.groups.push_back(group);
+  harness.service.node_status.version = "0.1.0";
+  RespClient client(harness);
   const std::string all = client.talk("INFO\r\n");
   EXPECT_NE(all.find("# Server\r\nbop_version:0.1.0\r\n"), std::string::npos) << all;
   EXPECT_NE(all.find("connected_clients:1\r\n"), std::string::npos);
@@ -556,20 +556,20 @@ TEST(RespConnection, info_shows_groups_and_the_sections_asked_for) {
 }
 
 TEST(RespConnection, info_says_why_a_group_takes_no_part) {
-  World world;
+  Harness harness;
   node::GroupStatus group;
   group.name = "kv";
   group.halted = BOP_E_SUSPECT;
   group.file = "shard0/1.seg";
   group.offset = 4096;
   group.reason = "a block is damaged";
-  world.service.node_status.groups.push_back(group);
+  harness.service.node_status.groups.push_back(group);
   group = {};
   group.name = "broken";
   group.halted = BOP_E_MACHINE;
   group.reason = "one line,\r\nanother";
-  world.service.node_status.groups.push_back(group);
-  RespClient client(world);
+  harness.service.node_status.groups.push_back(group);
+  RespClient client(harness);
   const std::string info = client.talk("INFO groups\r\n");
   EXPECT_NE(info.find(",health=suspect,file=shard0/1.seg,offset=4096,halted=BOP_E_SUSPECT,"
                       "reason=a block is damaged\r\n"),

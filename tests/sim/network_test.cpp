@@ -35,7 +35,7 @@ struct SimulatedNetwork : testing::Test {
     int lost_lanes = 0;
   };
 
-  SimulatedNetwork() : network(scheduler, world, options()) {
+  SimulatedNetwork() : network(scheduler, harness, options()) {
     for (Node* node : {&one, &two, &three}) {
       node->transport = &network.add_node(node->thread.number(), node->thread);
     }
@@ -60,7 +60,7 @@ struct SimulatedNetwork : testing::Test {
   }
 
   Scheduler scheduler{1};
-  Thread world{scheduler, 0, {}};
+  Thread harness{scheduler, 0, {}};
   Network network;
   Node one{scheduler, 1};
   Node two{scheduler, 2};

@@ -1,4 +1,4 @@
-#include "sim/witness.h"
+#include "sim/state_checker.h"
 
 #include <algorithm>
 #include <cinttypes>
@@ -43,9 +43,9 @@ uint64_t hash_of(const raft::Entry& entry) {
   return hash64(fields, hash64(entry.payload.bytes()));
 }
 
-Witness::Group::Group() : entries(before) {}
+StateChecker::Group::Group() : entries(before) {}
 
-void Witness::report(const std::string& what) {
+void StateChecker::report(const std::string& what) {
   scheduler_.trace().note(scheduler_.now(), 0, "violation", hash64(as_bytes(what)));
   scheduler_.trace().remark(scheduler_.now(), what);
   if (violation_) return;
@@ -55,13 +55,13 @@ void Witness::report(const std::string& what) {
   violation_ = time + what;
 }
 
-std::string Witness::name(NodeId node, GroupId group) const {
+std::string StateChecker::name(NodeId node, GroupId group) const {
   return "node " + std::to_string(node) + ", group " + std::to_string(group);
 }
 
 // ---- a replica's life ----
 
-void Witness::began(NodeId node, GroupId group, const raft::Core& core) {
+void StateChecker::began(NodeId node, GroupId group, const raft::Core& core) {
   Replica& replica = groups_[group].replicas[node];
   check_durable(node, group, replica, core);
   replica.watched = true;
@@ -76,8 +76,8 @@ void Witness::began(NodeId node, GroupId group, const raft::Core& core) {
 }
 
 // The acknowledgement of a replica is a promise about its disk.
-void Witness::check_durable(NodeId node, GroupId group, const Replica& before,
-                            const raft::Core& core) {
+void StateChecker::check_durable(NodeId node, GroupId group, const Replica& before,
+                                 const raft::Core& core) {
   const raft::EntryId promised = before.durable;
   if (promised.index == 0) return;
   const Term found = core.term_at(promised.index);
@@ -89,9 +89,11 @@ void Witness::check_durable(NodeId node, GroupId group, const Replica& before,
          " durable, after its restart the log ends at " + text_of({last, core.last()}));
 }
 
-void Witness::ended(NodeId node, GroupId group) { groups_[group].replicas[node].watched = false; }
+void StateChecker::ended(NodeId node, GroupId group) {
+  groups_[group].replicas[node].watched = false;
+}
 
-void Witness::observe(NodeId node, GroupId group, const raft::Core& core) {
+void StateChecker::observe(NodeId node, GroupId group, const raft::Core& core) {
   Replica& replica = groups_[group].replicas[node];
   if (!replica.watched) return;
   check_log(node, group, replica, core);
@@ -101,7 +103,8 @@ void Witness::observe(NodeId node, GroupId group, const raft::Core& core) {
   replica.durable = {core.term_at(durable), durable};
 }
 
-void Witness::check_term(NodeId node, GroupId group, Replica& replica, const raft::Core& core) {
+void StateChecker::check_term(NodeId node, GroupId group, Replica& replica,
+                              const raft::Core& core) {
   if (core.term() < replica.term) {
     report(name(node, group) + " went back from term " + std::to_string(replica.term) + " to " +
            std::to_string(core.term()));
@@ -123,7 +126,7 @@ void Witness::check_term(NodeId node, GroupId group, Replica& replica, const raf
   check_leader(node, group, core);
 }
 
-void Witness::check_leader(NodeId node, GroupId group, const raft::Core& core) {
+void StateChecker::check_leader(NodeId node, GroupId group, const raft::Core& core) {
   const std::vector<Term>& committed = groups_[group].committed;
   for (Index index = committed.size(); index > 0; --index) {
     const Term term = committed[index - 1];
@@ -136,7 +139,7 @@ void Witness::check_leader(NodeId node, GroupId group, const raft::Core& core) {
   }
 }
 
-void Witness::check_log(NodeId node, GroupId group, Replica& replica, const raft::Core& core) {
+void StateChecker::check_log(NodeId node, GroupId group, Replica& replica, const raft::Core& core) {
   Index same = std::min(replica.last(), core.last());
   while (same > 0) {
     const Term term = core.term_at(same);
@@ -166,7 +169,8 @@ void Witness::check_log(NodeId node, GroupId group, Replica& replica, const raft
   }
 }
 
-void Witness::check_entry(NodeId node, GroupId group, const raft::Entry& entry, Term term_before) {
+void StateChecker::check_entry(NodeId node, GroupId group, const raft::Entry& entry,
+                               Term term_before) {
   const raft::EntryId id{entry.term, entry.index};
   const EntryFacts facts{term_before, hash_of(entry)};
   const auto [known, first] = groups_[group].entries.try_emplace(id, facts);
@@ -185,7 +189,8 @@ void Witness::check_entry(NodeId node, GroupId group, const raft::Entry& entry, 
   }
 }
 
-void Witness::check_commit(NodeId node, GroupId group, Replica& replica, const raft::Core& core) {
+void StateChecker::check_commit(NodeId node, GroupId group, Replica& replica,
+                                const raft::Core& core) {
   if (core.commit() < replica.commit) {
     report(name(node, group) + " took its commit back from " + std::to_string(replica.commit) +
            " to " + std::to_string(core.commit()));
@@ -210,7 +215,7 @@ void Witness::check_commit(NodeId node, GroupId group, Replica& replica, const r
 
 // ---- at the machine's door ----
 
-void Witness::machine_opened(NodeId node, GroupId group, Index applied) {
+void StateChecker::machine_opened(NodeId node, GroupId group, Index applied) {
   Replica& replica = groups_[group].replicas[node];
   if (applied < replica.machine_durable) {
     report("durability: " + name(node, group) + ": its machine had called " +
@@ -224,7 +229,7 @@ void Witness::machine_opened(NodeId node, GroupId group, Index applied) {
   replica.applied = applied;
 }
 
-void Witness::machine_durable(NodeId node, GroupId group, Index index) {
+void StateChecker::machine_durable(NodeId node, GroupId group, Index index) {
   Replica& replica = groups_[group].replicas[node];
   if (index > replica.applied) {
     report("durability: " + name(node, group) + ": its machine calls " + std::to_string(index) +
@@ -237,7 +242,7 @@ void Witness::machine_durable(NodeId node, GroupId group, Index index) {
   replica.machine_durable = std::max(replica.machine_durable, index);
 }
 
-void Witness::machine_applies(NodeId node, GroupId group, const bop_entry& entry) {
+void StateChecker::machine_applies(NodeId node, GroupId group, const bop_entry& entry) {
   Group& all = groups_[group];
   Replica& replica = all.replicas[node];
   if (entry.index <= replica.applied) {
@@ -276,7 +281,8 @@ void Witness::machine_applies(NodeId node, GroupId group, const bop_entry& entry
   }
 }
 
-void Witness::machine_replied(NodeId node, GroupId group, Index index, const bop_reply& reply) {
+void StateChecker::machine_replied(NodeId node, GroupId group, Index index,
+                                   const bop_reply& reply) {
   const auto& commands = groups_[group].commands;
   const auto command = commands.find(index);
   if (command == commands.end()) return;
@@ -287,7 +293,7 @@ void Witness::machine_replied(NodeId node, GroupId group, Index index, const bop
          " with " + wrong);
 }
 
-void Witness::machine_hashed(NodeId node, GroupId group, const bop_state_hash& hash) {
+void StateChecker::machine_hashed(NodeId node, GroupId group, const bop_state_hash& hash) {
   const auto [known, first] = groups_[group].hashes.try_emplace(hash.index, hash);
   if (first) return;
   ++counters_.compared_hashes;
@@ -298,7 +304,7 @@ void Witness::machine_hashed(NodeId node, GroupId group, const bop_state_hash& h
 
 // ---- clients ----
 
-void Witness::acknowledged(GroupId group, Index index, uint64_t command_hash) {
+void StateChecker::acknowledged(GroupId group, Index index, uint64_t command_hash) {
   ++counters_.acknowledged;
   const auto& commands = groups_[group].commands;
   const auto found = commands.find(index);
@@ -309,12 +315,12 @@ void Witness::acknowledged(GroupId group, Index index, uint64_t command_hash) {
                                   : ", where machines were handed another"));
 }
 
-Index Witness::committed(GroupId group) const {
+Index StateChecker::committed(GroupId group) const {
   const auto found = groups_.find(group);
   return found == groups_.end() ? 0 : found->second.committed.size();
 }
 
-Index Witness::last_command(GroupId group) const {
+Index StateChecker::last_command(GroupId group) const {
   const auto found = groups_.find(group);
   if (found == groups_.end() || found->second.commands.empty()) return 0;
   return found->second.commands.rbegin()->first;

@@ -1,5 +1,5 @@
-// A machine's table with a witness at its door: hands everything on to the table behind it and tells
-// the witness what passes.
+// A machine's table with a checker at its door: hands everything on to the table behind it and tells
+// the checker what passes.
 #pragma once
 
 #include <map>
@@ -7,26 +7,26 @@
 
 #include "base/ids.h"
 #include "bop/machine.h"
-#include "sim/witness.h"
+#include "sim/state_checker.h"
 
 namespace bop::sim {
 
-class Probe {
+class RecordingMachine {
  public:
   // `groups` by name. All must outlive the machines opened.
-  Probe(const bop_machine_table& behind, Witness& witness, NodeId node,
-        std::map<std::string, GroupId> groups);
-  Probe(const Probe&) = delete;
-  Probe& operator=(const Probe&) = delete;
+  RecordingMachine(const bop_machine_table& behind, StateChecker& checker, NodeId node,
+                   std::map<std::string, GroupId> groups);
+  RecordingMachine(const RecordingMachine&) = delete;
+  RecordingMachine& operator=(const RecordingMachine&) = delete;
 
   const bop_machine_table* table() const { return &table_.table; }
 
  private:
   struct Machine;
-  // The table is its first member: what open gets as `self` leads back to the probe.
+  // The table is its first member: what open gets as `self` leads back to the recording.
   struct Table {
     bop_machine_table table;
-    Probe* probe;
+    RecordingMachine* recording;
   };
 
   static int32_t open(const bop_machine_table* self, const bop_machine_host* host,
@@ -51,7 +51,7 @@ class Probe {
 
   Table table_;
   const bop_machine_table& behind_;
-  Witness& witness_;
+  StateChecker& checker_;
   const NodeId node_;
   const std::map<std::string, GroupId> groups_;
 };

@@ -33,8 +33,8 @@ class TestWire final : public Wire {
   Error reason;
 };
 
-struct World {
-  explicit World(const Options& chosen = {}) : options(chosen) {
+struct Harness {
+  explicit Harness(const Options& chosen = {}) : options(chosen) {
     options.version = "0.1.0";
     options.resp_port = 7101;
   }
@@ -59,17 +59,17 @@ struct World {
 template <class ConnectionKind>
 class Client {
  public:
-  explicit Client(World& world)
-      : world_(world),
-        connection_(&world.connections.add(std::make_unique<ConnectionKind>(
-            world.connections.next_id(), world.connections, wire))) {}
+  explicit Client(Harness& harness)
+      : harness_(harness),
+        connection_(&harness.connections.add(std::make_unique<ConnectionKind>(
+            harness.connections.next_id(), harness.connections, wire))) {}
   ~Client() { close(); }
 
   void send(std::string_view bytes) { connection_->on_bytes(mem::Buffer::copy(as_bytes(bytes))); }
   // What comes back, all of it.
   std::string talk(std::string_view bytes) {
     send(bytes);
-    world_.settle();
+    harness_.settle();
     return wire.take();
   }
   // The connection breaks; what waits goes on waiting.
@@ -79,14 +79,14 @@ class Client {
   }
   void close() {
     drop();
-    world_.settle();
+    harness_.settle();
   }
   ClientConnection& connection() { return *connection_; }
 
   TestWire wire;
 
  private:
-  World& world_;
+  Harness& harness_;
   ClientConnection* connection_;
 };
 

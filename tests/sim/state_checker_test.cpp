@@ -1,4 +1,4 @@
-#include "sim/witness.h"
+#include "sim/state_checker.h"
 
 #include <gtest/gtest.h>
 
@@ -57,14 +57,14 @@ raft::Restored log_of(std::vector<raft::TermRun> runs, Index last, Index commit 
 
 struct WitnessOf : testing::Test {
   Scheduler scheduler{1};
-  Witness witness{scheduler};
+  StateChecker checker{scheduler};
 
-  void begin(NodeId node, const Alone& alone) { witness.began(node, group, alone.core()); }
-  void observe(NodeId node, const Alone& alone) { witness.observe(node, group, alone.core()); }
-  void expect_good() { EXPECT_FALSE(witness.violation()) << *witness.violation(); }
+  void begin(NodeId node, const Alone& alone) { checker.began(node, group, alone.core()); }
+  void observe(NodeId node, const Alone& alone) { checker.observe(node, group, alone.core()); }
+  void expect_good() { EXPECT_FALSE(checker.violation()) << *checker.violation(); }
   void expect_violation(const std::string& of) {
-    ASSERT_TRUE(witness.violation());
-    EXPECT_NE(witness.violation()->find(of), std::string::npos) << *witness.violation();
+    ASSERT_TRUE(checker.violation());
+    EXPECT_NE(checker.violation()->find(of), std::string::npos) << *checker.violation();
   }
 };
 
@@ -82,8 +82,8 @@ TEST_F(WitnessOfElections, has_nothing_to_say_of_one_leader) {
   observe(1, one);
   observe(1, one);
   expect_good();
-  EXPECT_EQ(witness.counters().elections, 1u);
-  EXPECT_GE(witness.committed(group), 2u);
+  EXPECT_EQ(checker.counters().elections, 1u);
+  EXPECT_GE(checker.committed(group), 2u);
 }
 
 TEST_F(WitnessOfElections, sees_two_leaders_of_one_term) {
@@ -145,7 +145,7 @@ TEST_F(WitnessOfLogs, is_content_with_equal_entries) {
     ASSERT_EQ(follower->core().last(), 2u);
   }
   expect_good();
-  EXPECT_EQ(witness.counters().entries, 2u);
+  EXPECT_EQ(checker.counters().entries, 2u);
 }
 
 TEST_F(WitnessOfLogs, sees_two_contents_of_one_entry) {
@@ -183,7 +183,7 @@ TEST_F(WitnessOfLogs, sees_different_entries_committed_at_one_index) {
 TEST_F(WitnessOfRestarts, is_content_when_what_was_durable_is_there) {
   Alone before(1, log_of({{1, 1}}, 10));
   begin(1, before);
-  witness.ended(1, group);
+  checker.ended(1, group);
   Alone after(1, log_of({{1, 1}}, 12));
   begin(1, after);
   expect_good();
@@ -192,7 +192,7 @@ TEST_F(WitnessOfRestarts, is_content_when_what_was_durable_is_there) {
 TEST_F(WitnessOfRestarts, sees_that_durable_entries_are_gone) {
   Alone before(1, log_of({{1, 1}}, 10));
   begin(1, before);
-  witness.ended(1, group);
+  checker.ended(1, group);
   Alone after(1, log_of({{1, 1}}, 9));
   begin(1, after);
   expect_violation("durability");
@@ -201,7 +201,7 @@ TEST_F(WitnessOfRestarts, sees_that_durable_entries_are_gone) {
 TEST_F(WitnessOfRestarts, allows_that_a_later_term_replaced_them) {
   Alone before(1, log_of({{1, 1}}, 10));
   begin(1, before);
-  witness.ended(1, group);
+  checker.ended(1, group);
   Alone after(1, log_of({{1, 1}, {5, 2}}, 6));
   begin(1, after);
   expect_good();
@@ -235,7 +235,7 @@ bop_entry entry_at(Index index, const std::vector<uint8_t>& command) {
 
 struct WitnessAtDoors : WitnessOf {
   void SetUp() override {
-    for (const NodeId node : {1, 2}) witness.machine_opened(node, group, 0);
+    for (const NodeId node : {1, 2}) checker.machine_opened(node, group, 0);
   }
   const std::vector<uint8_t> a = put_command("a");
   const std::vector<uint8_t> b = put_command("b");
@@ -243,85 +243,85 @@ struct WitnessAtDoors : WitnessOf {
 
 TEST_F(WitnessAtDoors, is_content_with_the_same_commands_in_order) {
   for (const NodeId node : {1, 2}) {
-    witness.machine_applies(node, group, entry_at(2, a));
-    witness.machine_applies(node, group, entry_at(5, b));
+    checker.machine_applies(node, group, entry_at(2, a));
+    checker.machine_applies(node, group, entry_at(5, b));
   }
   expect_good();
-  EXPECT_EQ(witness.contents(group).at("k"), (KvModel::Record{"b", 5}));
+  EXPECT_EQ(checker.contents(group).at("k"), (KvModel::Record{"b", 5}));
 }
 
 TEST_F(WitnessAtDoors, sees_another_command_at_an_index) {
-  witness.machine_applies(1, group, entry_at(2, a));
-  witness.machine_applies(2, group, entry_at(2, b));
+  checker.machine_applies(1, group, entry_at(2, a));
+  checker.machine_applies(2, group, entry_at(2, b));
   expect_violation("another command");
 }
 
 TEST_F(WitnessAtDoors, sees_another_time_at_an_index) {
-  witness.machine_applies(1, group, entry_at(2, a));
+  checker.machine_applies(1, group, entry_at(2, a));
   bop_entry entry = entry_at(2, a);
   entry.time_ns = 1;
-  witness.machine_applies(2, group, entry);
+  checker.machine_applies(2, group, entry);
   expect_violation("another command");
 }
 
 TEST_F(WitnessAtDoors, sees_a_command_left_out) {
-  witness.machine_applies(1, group, entry_at(2, a));
-  witness.machine_applies(1, group, entry_at(3, a));
-  witness.machine_applies(2, group, entry_at(3, a));
+  checker.machine_applies(1, group, entry_at(2, a));
+  checker.machine_applies(1, group, entry_at(3, a));
+  checker.machine_applies(2, group, entry_at(3, a));
   expect_violation("not handed the command at 2");
 }
 
 TEST_F(WitnessAtDoors, sees_a_command_that_others_left_out) {
-  witness.machine_applies(1, group, entry_at(3, a));
-  witness.machine_applies(2, group, entry_at(2, a));
+  checker.machine_applies(1, group, entry_at(3, a));
+  checker.machine_applies(2, group, entry_at(2, a));
   expect_violation("not handed the command at 2");
 }
 
 TEST_F(WitnessAtDoors, sees_a_command_handed_twice) {
-  witness.machine_applies(1, group, entry_at(2, a));
-  witness.machine_applies(1, group, entry_at(2, a));
+  checker.machine_applies(1, group, entry_at(2, a));
+  checker.machine_applies(1, group, entry_at(2, a));
   expect_violation("is handed 2 after 2");
 }
 
 TEST_F(WitnessAtDoors, sees_different_states_at_an_index) {
-  witness.machine_hashed(1, group, {4096, 1, 2});
-  witness.machine_hashed(2, group, {4096, 1, 2});
+  checker.machine_hashed(1, group, {4096, 1, 2});
+  checker.machine_hashed(2, group, {4096, 1, 2});
   expect_good();
-  witness.machine_hashed(2, group, {4096, 1, 3});
+  checker.machine_hashed(2, group, {4096, 1, 3});
   expect_violation("another state");
 }
 
 TEST_F(WitnessAtDoors, sees_an_answer_that_is_not_the_models) {
-  witness.machine_applies(1, group, entry_at(2, a));
+  checker.machine_applies(1, group, entry_at(2, a));
   bop_reply reply{};
   reply.status = BOP_E_CONDITION_FAILED;
-  witness.machine_replied(1, group, 2, reply);
+  checker.machine_replied(1, group, 2, reply);
   expect_violation("model");
 }
 
 TEST_F(WitnessAtDoors, sees_a_machine_that_lost_what_it_called_durable) {
-  witness.machine_applies(1, group, entry_at(2, a));
-  witness.machine_durable(1, group, 2);
-  witness.machine_opened(1, group, 1);
+  checker.machine_applies(1, group, entry_at(2, a));
+  checker.machine_durable(1, group, 2);
+  checker.machine_opened(1, group, 1);
   expect_violation("had called 2 durable");
 }
 
 TEST_F(WitnessAtDoors, sees_a_machine_that_made_permanent_what_its_log_may_lose) {
-  witness.machine_applies(1, group, entry_at(2, a));
-  witness.machine_opened(1, group, 2);
+  checker.machine_applies(1, group, entry_at(2, a));
+  checker.machine_opened(1, group, 2);
   expect_violation("made 2 permanent");
 }
 
 TEST_F(WitnessAtDoors, sees_an_acknowledgement_of_what_was_not_committed) {
-  witness.machine_applies(1, group, entry_at(2, a));
-  witness.acknowledged(group, 2, hash_of_command(a));
+  checker.machine_applies(1, group, entry_at(2, a));
+  checker.acknowledged(group, 2, hash_of_command(a));
   expect_good();
-  witness.acknowledged(group, 2, hash_of_command(b));
+  checker.acknowledged(group, 2, hash_of_command(b));
   expect_violation("acknowledgement");
 }
 
 TEST_F(WitnessAtDoors, sees_an_acknowledgement_of_nothing) {
-  witness.acknowledged(group, 7, hash_of_command(a));
+  checker.acknowledged(group, 7, hash_of_command(a));
   expect_violation("acknowledgement");
 }
 

@@ -1,4 +1,4 @@
-// The witness watches every replica of a simulated cluster and says what does not fit together. It
+// The checker watches every replica of a simulated cluster and says what does not fit together. It
 // knows nothing of how replicas work beyond what Core shows of itself and what machines are handed.
 //
 //   election safety       at most one leader a term                          (Raft, figure 3)
@@ -29,9 +29,9 @@
 
 namespace bop::sim {
 
-class Witness {
+class StateChecker {
  public:
-  explicit Witness(Scheduler& scheduler) : scheduler_(scheduler) {}
+  explicit StateChecker(Scheduler& scheduler) : scheduler_(scheduler) {}
 
   // The first thing that did not fit, with its time.
   const std::optional<std::string>& violation() const { return violation_; }
