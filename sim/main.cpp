@@ -10,7 +10,7 @@
 #include <string>
 
 #include "base/assert.h"
-#include "base/say.h"
+#include "base/logging.h"
 #include "command_line/command_line.h"
 #include "sim/simulation.h"
 
@@ -177,13 +177,14 @@ int main(int count, char** values) {
   options.history = history.get();
 
   bop::set_assert_handler(assert_handler);
-  bop::say::start({.level = arguments.verbose ? bop::say::Level::info : bop::say::Level::off});
+  bop::logging::start(
+      {.level = arguments.verbose ? bop::logging::Level::info : bop::logging::Level::off});
   bool all_good = true;
   for (uint64_t seed = first; all_good; ++seed) {
     all_good = run_seed(arguments, options, seed);
     std::fflush(stdout);
     if (seed == last) break;  // in place of `seed <= last`: no seed is above the largest number
   }
-  bop::say::stop();
+  bop::logging::stop();
   return command_line::end("bop-sim", all_good ? 0 : 1, 2);
 }

@@ -11,7 +11,7 @@
 
 #include "../frames.h"
 #include "base/assert.h"
-#include "base/say.h"
+#include "base/logging.h"
 #include "client/core.h"
 #include "io/loop.h"
 #include "proto/client.h"
@@ -112,7 +112,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static io::Loop loop;
   static net::Streams streams(loop);
   static FakeServer server;
-  say::start({.level = say::Level::off});
+  logging::start({.level = logging::Level::off});
 
   Options options;
   net::Address address;

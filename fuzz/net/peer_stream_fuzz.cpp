@@ -9,7 +9,7 @@
 #include <string>
 
 #include "base/bytes.h"
-#include "base/say.h"
+#include "base/logging.h"
 #include "feed.h"
 #include "net/peer_transport.h"
 
@@ -58,7 +58,7 @@ int connect_to(const std::string& path) {
 
 struct Node {
   Node() : streams(loop) {
-    bop::say::start({.level = bop::say::Level::off});
+    bop::logging::start({.level = bop::logging::Level::off});
     bop::net::PeerOptions options;
     options.self = 2;
     options.listen.path = "/tmp/bop-fuzz-" + std::to_string(getpid()) + ".sock";

@@ -5,8 +5,8 @@
 
 #include "../frames.h"
 #include "base/assert.h"
+#include "base/logging.h"
 #include "base/random.h"
-#include "base/say.h"
 #include "harness.h"
 #include "serve/native_connection.h"
 
@@ -70,7 +70,7 @@ std::string hello() {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  say::start({.level = say::Level::off});
+  logging::start({.level = logging::Level::off});
   Reader in({data, size});
   const uint8_t choice = in.u8();
   Random random(in.u8());

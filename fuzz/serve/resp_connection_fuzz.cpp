@@ -6,8 +6,8 @@
 #include <cstdlib>
 
 #include "base/assert.h"
+#include "base/logging.h"
 #include "base/random.h"
-#include "base/say.h"
 #include "harness.h"
 #include "serve/resp_connection.h"
 
@@ -112,7 +112,7 @@ std::string one_by_one(std::string_view stream, bop_status refuse_with) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  say::start({.level = say::Level::off});
+  logging::start({.level = logging::Level::off});
   Reader in({data, size});
   const uint8_t choice = in.u8();
   Random random(in.u8());

@@ -2,7 +2,7 @@
 #include "bop/bop.h"
 
 #include "base/assert.h"
-#include "base/say.h"
+#include "base/logging.h"
 #include "capi/shell.h"
 
 #define BOP_STRING_OF(x) #x
@@ -21,15 +21,15 @@ int32_t bop_logging_start(const bop_logging* logging, char* error, size_t error_
     return BOP_E_INVALID_ARGUMENT;
   }
   return bop::capi::guarded([&] {
-    return bop::capi::give(
-        bop::say::start({static_cast<bop::say::Level>(given.level), given.json != 0, given.path}),
-        error, error_capacity);
+    return bop::capi::give(bop::logging::start({static_cast<bop::logging::Level>(given.level),
+                                                given.json != 0, given.path}),
+                           error, error_capacity);
   });
 }
 
 void bop_logging_stop(void) {
   (void)bop::capi::guarded([] {
-    bop::say::stop();
+    bop::logging::stop();
     return BOP_OK;
   });
 }
@@ -37,8 +37,8 @@ void bop_logging_stop(void) {
 void bop_say(int32_t level, const char* text) {
   if (level < BOP_LOG_DEBUG || level >= BOP_LOG_OFF || text == nullptr) return;
   (void)bop::capi::guarded([&] {
-    const auto said = static_cast<bop::say::Level>(level);
-    if (bop::say::enabled(said)) bop::say::write(said, text);
+    const auto said = static_cast<bop::logging::Level>(level);
+    if (bop::logging::enabled(said)) bop::logging::write(said, text);
     return BOP_OK;
   });
 }

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "base/checksum.h"
-#include "base/say.h"
+#include "base/logging.h"
 #include "group/seeded_bugs.h"
 #include "raft/configuration.h"
 
@@ -113,7 +113,7 @@ Result<std::unique_ptr<Replica>> Replica::open(const ReplicaOptions& options,
     replica->halted_file_ = recovered->location.file;
     replica->halted_offset_ = recovered->location.offset;
     replica->bootstrapped_ = true;
-    say::error("group {}: suspect, it stays out: {}", options.name, recovered->reason);
+    logging::error("group {}: suspect, it stays out: {}", options.name, recovered->reason);
     return replica;
   }
   BOP_TRY(replica->open_machine());
@@ -430,9 +430,9 @@ void Replica::step_core() {
   if (halted_) return;
   take_reads();
   if (update_.role_changed) {
-    say::info("group {}: {} in term {}, leader {}", options_.name,
-              core_->role() == raft::Role::leader ? "leader" : "not leader", core_->term(),
-              core_->leader());
+    logging::info("group {}: {} in term {}, leader {}", options_.name,
+                  core_->role() == raft::Role::leader ? "leader" : "not leader", core_->term(),
+                  core_->leader());
     route_waiting();
   }
   arm();
@@ -525,7 +525,7 @@ void Replica::write(const raft::PersistMark& mark, Index first) {
   // No room: nothing was written, so writing it later is no retry of a failed write.
   held_back_ = mark;
   held_back_first_ = first;
-  if (!no_room_) say::warning("group {}: {}", options_.name, written.error().to_string());
+  if (!no_room_) logging::warning("group {}: {}", options_.name, written.error().to_string());
   no_room_ = written.error();
   arm();
 }
@@ -561,8 +561,9 @@ void Replica::load_for_peers() {
                     [this, load](Result<std::vector<raft::Entry>> entries) {
                       if (halted_) return;
                       if (!entries)
-                        say::warning("group {}: reading entry {} for node {}: {}", options_.name,
-                                     load.first, load.peer, entries.error().to_string());
+                        logging::warning("group {}: reading entry {} for node {}: {}",
+                                         options_.name, load.first, load.peer,
+                                         entries.error().to_string());
                       raft::Loaded loaded{load.peer, load.first, {}};
                       if (entries) loaded.entries = std::move(*entries);
                       events_.push_back(std::move(loaded));
@@ -887,7 +888,7 @@ void Replica::failed(const Error& error) { halt(error); }
 
 void Replica::halt(const Error& error) {
   if (halted_) return;
-  say::error("group {}: halted: {}", options_.name, error.to_string());
+  logging::error("group {}: halted: {}", options_.name, error.to_string());
   if (started_ && core_ != nullptr && core_->role() == raft::Role::leader) {
     // Its last word: the others need not wait for a timeout.
     const raft::Event unhealthy = raft::Health{false};

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/assert.h"
-#include "base/say.h"
+#include "base/logging.h"
 #include "machine/work_queues.h"
 
 namespace bop::machine {
@@ -73,12 +73,12 @@ Status check_table(const bop_machine_table& table) {
   return {};
 }
 
-say::Level level_of(int32_t level) {
+logging::Level level_of(int32_t level) {
   switch (level) {
-    case 0: return say::Level::debug;
-    case 1: return say::Level::info;
-    case 2: return say::Level::warning;
-    default: return say::Level::error;
+    case 0: return logging::Level::debug;
+    case 1: return logging::Level::info;
+    case 2: return logging::Level::warning;
+    default: return logging::Level::error;
   }
 }
 
@@ -139,7 +139,7 @@ struct Driver::State {
     applying = false;
     syncing = false;
     const Error error{code, name() + ": " + what};
-    say::error("{}", error.to_string());
+    logging::error("{}", error.to_string());
     bop_reply reply;
     clear(reply);
     reply.status = BOP_E_MACHINE;
@@ -321,7 +321,7 @@ struct Driver::State {
   }
   // Any thread: reads only what never changes.
   static void host_log(void* context, int32_t level, const char* text) {
-    say::line(level_of(level), "{}: {}", of(context).name(), text);
+    logging::line(level_of(level), "{}: {}", of(context).name(), text);
   }
 
   Status open(const bop_machine_table& original) {

@@ -12,7 +12,7 @@
 #include <utility>
 
 #include "base/assert.h"
-#include "base/say.h"
+#include "base/logging.h"
 #include "net/endpoint.h"
 #include "net/stream_count.h"
 #include "port/timer.h"
@@ -75,8 +75,8 @@ class SocketAcceptor final : public Acceptor {
       if (error == asio::error::would_block) break;
       if (error == asio::error::connection_aborted) continue;
       if (error) {
-        say::warning("accepting on {}: {}; trying again in {} ms", address_.to_string(),
-                     error.message(), pause_after_failure / milliseconds);
+        logging::warning("accepting on {}: {}; trying again in {} ms", address_.to_string(),
+                         error.message(), pause_after_failure / milliseconds);
         retry_->arm(loop_.now() + pause_after_failure);
         return;
       }
@@ -112,8 +112,8 @@ class SocketAcceptor final : public Acceptor {
     std::array<char, 4096> said;
     accepted.read_some(asio::buffer(said), ignored);
     if (std::exchange(refusing_, true)) return;
-    say::warning("{} connections on {} are the limit: more are refused", count_->value(),
-                 address_.to_string());
+    logging::warning("{} connections on {} are the limit: more are refused", count_->value(),
+                     address_.to_string());
   }
 
   // Descriptors are given out from the lowest on: a high one is among the last.

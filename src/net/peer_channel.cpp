@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "base/assert.h"
-#include "base/say.h"
+#include "base/logging.h"
 #include "net/peer_frame.h"
 
 namespace bop::net {
@@ -151,16 +151,16 @@ void PeerChannel::lose(const Error& reason) {
 // when a frame comes.
 void PeerChannel::say_up() {
   said_failure_ = BOP_OK;
-  say::info("{}: up", name());
+  logging::info("{}: up", name());
 }
 
 // Once for each kind of failure until it is up again.
 void PeerChannel::say_lost(const Error& reason) {
   if (std::exchange(said_failure_, reason.code) == reason.code) return;
   if (is_refusal(reason.code)) {
-    say::error("{}: {}", name(), reason.to_string());
+    logging::error("{}: {}", name(), reason.to_string());
   } else {
-    say::warning("{}: down: {}", name(), reason.to_string());
+    logging::warning("{}: down: {}", name(), reason.to_string());
   }
 }
 

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "base/assert.h"
-#include "base/say.h"
+#include "base/logging.h"
 #include "net/peer_channel.h"
 #include "net/peer_frame.h"
 
@@ -220,8 +220,8 @@ void PeerTransport::say_refused(NodeId from, const std::string& address, const E
     if (now < say_strangers_from_) return;
     say_strangers_from_ = now + pause_between_lines;
   }
-  say::error("refused a connection from {}{} to the port for nodes: {}", address,
-             from != 0 ? " (node " + std::to_string(from) + ")" : "", reason.to_string());
+  logging::error("refused a connection from {}{} to the port for nodes: {}", address,
+                 from != 0 ? " (node " + std::to_string(from) + ")" : "", reason.to_string());
 }
 
 }  // namespace bop::net

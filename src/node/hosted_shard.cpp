@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/checksum.h"
-#include "base/say.h"
+#include "base/logging.h"
 #include "node/directory.h"
 
 namespace bop::node {
@@ -155,11 +155,11 @@ Status HostedShard::open_log() {
   }
   BOP_TRY_ASSIGN(log_, std::move(opened));
   const log::Recovery& recovery = log_->recovery();
-  say::info("shard {}: log epoch {}, {} frames, {} bytes", options_.shard, recovery.epoch,
-            recovery.frames, recovery.bytes);
+  logging::info("shard {}: log epoch {}, {} frames, {} bytes", options_.shard, recovery.epoch,
+                recovery.frames, recovery.bytes);
   if (recovery.torn)
-    say::info("shard {}: cut an unacknowledged end at {} of {}", options_.shard,
-              recovery.cut.offset, recovery.cut.file);
+    logging::info("shard {}: cut an unacknowledged end at {} of {}", options_.shard,
+                  recovery.cut.offset, recovery.cut.file);
   return {};
 }
 
@@ -396,8 +396,8 @@ void HostedShard::check_health() {
   const bool healthy = log_->healthy(now, options_.election_timeout / 2);
   if (healthy != healthy_) {
     healthy_ = healthy;
-    say::warning("shard {}: its log {}", options_.shard,
-                 healthy ? "keeps up again" : "does not keep up, it gives up leading");
+    logging::warning("shard {}: its log {}", options_.shard,
+                     healthy ? "keeps up again" : "does not keep up, it gives up leading");
     for (auto& [id, hosted] : replicas_) hosted.replica->set_healthy(healthy);
     if (health_changed_) health_changed_(healthy);
   }
@@ -419,12 +419,12 @@ void HostedShard::on_channel(NodeId node, port::Channel channel, bool up) {
 void HostedShard::on_frame(NodeId from, mem::Buffer frame) {
   auto decoded = decoder_.decode(frame);
   if (!decoded) {
-    say::warning("node {} sent a bad frame: {}", from, decoded.error().to_string());
+    logging::warning("node {} sent a bad frame: {}", from, decoded.error().to_string());
     return;
   }
   const proto::PeerHeader& header = decoded->header;
   if (header.cluster != options_.cluster || header.from != from || header.to != options_.self) {
-    say::warning("node {} sent a frame that is not for this node of this cluster", from);
+    logging::warning("node {} sent a frame that is not for this node of this cluster", from);
     return;
   }
   uint64_t elsewhere = 0;  // a bit a shard that the frame has items for, too

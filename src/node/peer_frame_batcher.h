@@ -4,7 +4,7 @@
 #include <map>
 #include <memory>
 
-#include "base/say.h"
+#include "base/logging.h"
 #include "port/transport.h"
 #include "proto/peer.h"
 
@@ -60,7 +60,7 @@ void PeerFrameBatcher::add_with(NodeId to, port::Channel channel, Add add) {
   send({to, channel}, to_slot);
   begin(to, to_slot);
   // A frame holds more than any one item may (docs/formats/peer.md).
-  if (!add(to_slot.writer)) say::error("an item for node {} is larger than a frame", to);
+  if (!add(to_slot.writer)) logging::error("an item for node {} is larger than a frame", to);
 }
 
 template <class Item>

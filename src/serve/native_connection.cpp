@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "base/say.h"
+#include "base/logging.h"
 #include "serve/status_json.h"
 
 namespace bop::serve {
@@ -301,7 +301,7 @@ void NativeConnection::reply(const proto::ClientReply& reply, Bytes body) {
 
 // Closes, once what is under way is answered and the reason is told.
 void NativeConnection::fail(const Error& error) {
-  say::warning("{}: {}, closing", wire_->peer(), error.to_string());
+  logging::warning("{}: {}, closing", wire_->peer(), error.to_string());
   goodbye_ = error;
   ending_ = true;
   waiting_.clear();

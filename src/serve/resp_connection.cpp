@@ -4,7 +4,7 @@
 
 #include "base/assert.h"
 #include "base/checksum.h"
-#include "base/say.h"
+#include "base/logging.h"
 
 namespace bop::serve {
 
@@ -67,7 +67,7 @@ void RespConnection::pump() {
         continue;
       }
       if (step == Step::error) {
-        say::warning("{}: {}, closing", wire_->peer(), parser_.error());
+        logging::warning("{}: {}, closing", wire_->peer(), parser_.error());
         error("ERR " + parser_.error());
         ending_ = true;
         break;

@@ -5,7 +5,7 @@
 #include <array>
 
 #include "base/assert.h"
-#include "base/say.h"
+#include "base/logging.h"
 #include "serve/glob.h"
 #include "serve/resp_connection.h"
 #include "serve/resp_info.h"
@@ -122,7 +122,7 @@ void RespConnection::unknown_command(Arguments arguments) {
 }
 
 void RespConnection::close_as_foreign() {
-  say::warning("{}: HTTP on the port of the Redis protocol, closing", wire_->peer());
+  logging::warning("{}: HTTP on the port of the Redis protocol, closing", wire_->peer());
   ending_ = true;
 }
 

@@ -84,7 +84,7 @@ class KvStore : public testing::TestWithParam<Kind> {
     StoreOptions options;
     options.directory = directory_.path();
     options.map_bytes = 64 << 20;
-    options.say = [this](int32_t level, const char* text) {
+    options.log = [this](int32_t level, const char* text) {
       if (level >= 2) said_ += std::string(text) + "\n";
     };
     return options;

@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/logging.h"
 #include "base/random.h"
-#include "base/say.h"
 #include "rig.h"
 
 namespace bop::tests {
@@ -396,14 +396,14 @@ TEST_F(PeerTransport, a_peer_with_another_incarnation_is_refused) {
 
 TEST_F(PeerTransport, a_refused_peer_says_once_that_its_lane_went_down) {
   const std::string path = testing::TempDir() + "refused-peer.log";
-  ASSERT_TRUE(say::start({.path = path.c_str()}));
+  ASSERT_TRUE(logging::start({.path = path.c_str()}));
   Node &a = add(1, 1, 7), &b = add(2, 1, 8);
   a.handshake.known_incarnations[2] = 6;  // b's directory was another one; it does not know that
   start_all();
   ASSERT_TRUE(run_until([&] { return b.transport->counters().connects.value() > 9; }));
   a.stop();
   b.stop();
-  say::stop();
+  logging::stop();
   std::stringstream said;
   said << std::ifstream(path).rdbuf();
   std::filesystem::remove(path);

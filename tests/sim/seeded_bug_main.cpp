@@ -4,7 +4,7 @@
 #include <cstdlib>
 
 #include "base/assert.h"
-#include "base/say.h"
+#include "base/logging.h"
 #include "group/seeded_bugs.h"
 #include "sim/simulation.h"
 
@@ -27,7 +27,7 @@ int main(int argc, char** argv) {
   const uint64_t seeds =
       bop::group::chosen_bug == bop::group::Bug::none ? seeds_without : seeds_with_bug;
   bop::set_assert_handler(seen_by_assert);
-  bop::say::start({.level = bop::say::Level::off});
+  bop::logging::start({.level = bop::logging::Level::off});
   for (uint64_t seed = 1; seed <= seeds; ++seed) {
     bop::sim::SimulationOptions options;
     options.seed = seed;

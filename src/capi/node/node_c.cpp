@@ -9,7 +9,7 @@
 #include <set>
 #include <string>
 
-#include "base/say.h"
+#include "base/logging.h"
 #include "bop/kv.h"
 #include "capi/handles.h"
 #include "capi/node/calls.h"
@@ -178,7 +178,7 @@ Status start_node(const bop_config& config, const bop_node_options& options, bop
   BOP_TRY_ASSIGN(Machines machines, read_machines(options));
   BOP_TRY_ASSIGN(const Completions completions, read_completions(options));
   if (settings.insecure) {
-    bop::say::warning("insecure: nothing is encrypted or authenticated on any address");
+    bop::logging::warning("insecure: nothing is encrypted or authenticated on any address");
   }
   auto node = std::make_unique<bop_node>(completions);
   BOP_TRY_ASSIGN(node->runtime,

@@ -7,7 +7,7 @@
 #include <random>
 #include <thread>
 
-#include "base/say.h"
+#include "base/logging.h"
 #include "bop/bop.h"
 #include "capi/node/handshake.h"
 #include "capi/node/listeners.h"
@@ -212,7 +212,7 @@ void Runtime::State::remember(const node::Incarnations& incarnations) {
       [this, copy = incarnations] {
         // A node that cannot write here soon cannot write its log either, which stops it.
         if (Status saved = copy.save(*runtimes.front()->files); !saved)
-          say::error("the peers' incarnations are not saved: {}", saved.error().to_string());
+          logging::error("the peers' incarnations are not saved: {}", saved.error().to_string());
       },
       [] {});
 }

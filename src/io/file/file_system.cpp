@@ -12,7 +12,7 @@
 #include <string_view>
 #include <utility>
 
-#include "base/say.h"
+#include "base/logging.h"
 #include "io/file/descriptor.h"
 #include "io/file/os_error.h"
 #include "io/file/pool_engine.h"
@@ -192,8 +192,8 @@ Result<std::unique_ptr<Engine>> make_engine(Loop& loop, const FileSystemOptions&
     auto uring = UringEngine::make(loop, options.uring_entries);
     if (uring) return std::unique_ptr<Engine>(std::move(*uring));
     if (options.backend == FileBackend::uring) return std::unexpected(uring.error());
-    say::warning("io_uring cannot be used ({}): files are written by {} threads instead",
-                 uring.error().detail, options.pool_threads);
+    logging::warning("io_uring cannot be used ({}): files are written by {} threads instead",
+                     uring.error().detail, options.pool_threads);
   }
   return std::unique_ptr<Engine>(std::make_unique<PoolEngine>(loop, options.pool_threads));
 }

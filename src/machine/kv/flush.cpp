@@ -183,7 +183,7 @@ void Kv::start_flush() {
 
 // The store is as it was before, and the memtable answers in its place until there is space.
 void Kv::flush_again(const Error& error) {
-  if (!std::exchange(held_up_, true)) say(2, "flushing waits for space: " + error.to_string());
+  if (!std::exchange(held_up_, true)) log(2, "flushing waits for space: " + error.to_string());
   flush_stage_ = FlushStage::waiting;
   start_flush_when_due();
 }

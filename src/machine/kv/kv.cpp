@@ -28,7 +28,7 @@ Status Kv::open_store(const StoreFactory& make_store) {
   StoreOptions options;
   if (host_.directory != nullptr) options.directory = host_.directory;
   options.map_bytes = settings_.map_bytes;
-  options.say = [this](int32_t level, const char* text) { host_.log(host_.context, level, text); };
+  options.log = [this](int32_t level, const char* text) { host_.log(host_.context, level, text); };
   BOP_TRY_ASSIGN(store_, make_store(options));
   reads_ = std::make_unique<Reads>(host_, *store_, *this);
   const Progress& progress = store_->opened();
@@ -39,7 +39,7 @@ Status Kv::open_store(const StoreFactory& make_store) {
   return {};
 }
 
-void Kv::say(int32_t level, const std::string& text) const {
+void Kv::log(int32_t level, const std::string& text) const {
   host_.log(host_.context, level, text.c_str());
 }
 
@@ -47,7 +47,7 @@ void Kv::say(int32_t level, const std::string& text) const {
 void Kv::break_with(const Error& error) {
   if (broken_) return;
   broken_ = error;
-  say(3, "the store is in doubt and is left as it is; reopening goes back to its last sync: " +
+  log(3, "the store is in doubt and is left as it is; reopening goes back to its last sync: " +
              error.to_string());
   // One failed call halts the replica; without an open one the next call fails.
   if (const auto token = any_open_token())

@@ -178,7 +178,7 @@ class Kv final : public ReadsOwner {
   Kv(const bop_machine_host& host, const Settings& settings);
   Status open_store(const StoreFactory& make_store);
   uint64_t hash_of(Bytes key) const { return hash64(key, seed_); }
-  void say(int32_t level, const std::string& text) const;
+  void log(int32_t level, const std::string& text) const;
   void break_with(const Error& error);
   std::optional<uint64_t> any_open_token() const;
 

@@ -91,7 +91,7 @@ class Store {
 struct StoreOptions {
   std::string directory;   // empty: none
   uint64_t map_bytes = 0;  // the largest the store may become; 0: its default
-  std::function<void(int32_t level, const char* text)> say;  // as host->log; any thread
+  std::function<void(int32_t level, const char* text)> log;  // as host->log; any thread
 };
 
 using StoreFactory = std::function<Result<std::unique_ptr<Store>>(const StoreOptions&)>;

@@ -73,7 +73,7 @@ int32_t level_of(MDBX_log_level_t level) {
 
 void log(MDBX_log_level_t level, const char* function, int line, const char* format,
          va_list arguments) noexcept {
-  if (speaker == nullptr || !speaker->say) return;
+  if (speaker == nullptr || !speaker->log) return;
   std::array<char, 512> text;
   const int head = std::snprintf(text.data(), text.size(),
                                  "libmdbx: %s:%d: ", function == nullptr ? "" : function, line);
@@ -81,7 +81,7 @@ void log(MDBX_log_level_t level, const char* function, int line, const char* for
   std::vsnprintf(text.data() + head, text.size() - static_cast<size_t>(head), format, arguments);
   std::string_view whole(text.data());
   while (!whole.empty() && whole.back() == '\n') whole.remove_suffix(1);
-  speaker->say(level_of(level), std::string(whole).c_str());
+  speaker->log(level_of(level), std::string(whole).c_str());
 }
 
 // ---- going back to the last sync ----
@@ -147,7 +147,7 @@ Status go_back_to_sync(const std::string& path, const StoreOptions& options) {
     if (!metas->synced) return fail(BOP_E_DAMAGED, path + ": none of its states was ever synced");
     if (*metas->synced == metas->newest) return {};
     if (*metas->synced != meta) BOP_TRY(look_from(path, *metas->synced));
-    if (options.say) options.say(1, "went back to the last synced state of the store");
+    if (options.log) options.log(1, "went back to the last synced state of the store");
     return {};
   }
   return std::unexpected(error);

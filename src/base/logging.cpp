@@ -1,4 +1,4 @@
-#include "base/say.h"
+#include "base/logging.h"
 
 #include <spdlog/async_logger.h>
 #include <spdlog/details/thread_pool.h>
@@ -10,7 +10,7 @@
 #include <cstdio>
 #include <memory>
 
-namespace bop::say {
+namespace bop::logging {
 namespace {
 
 constexpr size_t queue_lines = 8192;  // beyond, the oldest give way
@@ -123,4 +123,4 @@ void write(Level level, std::string_view text) {
   }
 }
 
-}  // namespace bop::say
+}  // namespace bop::logging

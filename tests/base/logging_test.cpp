@@ -1,4 +1,4 @@
-#include "base/say.h"
+#include "base/logging.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -14,18 +14,18 @@
 #include <string>
 #include <thread>
 
-namespace bop::say {
+namespace bop::logging {
 namespace {
 
-class Saying : public testing::Test {
+class Logging : public testing::Test {
  protected:
-  Saying() {
+  Logging() {
     std::string name = (std::filesystem::temp_directory_path() / "bop-say-XXXXXX").string();
     EXPECT_NE(mkdtemp(name.data()), nullptr);
     directory_ = name;
     path_ = (directory_ / "lines").string();
   }
-  ~Saying() override {
+  ~Logging() override {
     stop();
     std::filesystem::remove_all(directory_);
   }
@@ -41,7 +41,7 @@ class Saying : public testing::Test {
   std::string path_;
 };
 
-TEST_F(Saying, writes_every_line_at_or_above_its_level) {
+TEST_F(Logging, writes_every_line_at_or_above_its_level) {
   ASSERT_TRUE(start(options(false)));
   debug("too {}", "fine");
   info("listening on {}", 7100);
@@ -53,7 +53,7 @@ TEST_F(Saying, writes_every_line_at_or_above_its_level) {
   EXPECT_NE(text.find("Z error   disk gone\n"), std::string::npos) << text;
 }
 
-TEST_F(Saying, in_json_gives_one_object_a_line_whatever_the_text) {
+TEST_F(Logging, in_json_gives_one_object_a_line_whatever_the_text) {
   ASSERT_TRUE(start(options(true)));
   warning("a \"quoted\" \\ line\nwith a break and a % sign");
   stop();
@@ -66,14 +66,14 @@ TEST_F(Saying, in_json_gives_one_object_a_line_whatever_the_text) {
       << text;
 }
 
-TEST_F(Saying, twice_is_refused) {
+TEST_F(Logging, twice_is_refused) {
   ASSERT_TRUE(start(options(false)));
   const Status again = start(options(false));
   ASSERT_FALSE(again);
   EXPECT_EQ(again.error().code, BOP_E_INVALID_ARGUMENT);
 }
 
-TEST_F(Saying, to_a_file_that_cannot_be_opened_is_an_error) {
+TEST_F(Logging, to_a_file_that_cannot_be_opened_is_an_error) {
   const std::string path = (directory_ / "lines" / "below").string();
   std::ofstream(path_) << "a file, not a folder";
   const Status started = start({Level::info, false, path.c_str()});
@@ -81,7 +81,7 @@ TEST_F(Saying, to_a_file_that_cannot_be_opened_is_an_error) {
   EXPECT_EQ(started.error().code, BOP_E_IO);
 }
 
-TEST_F(Saying, without_a_start_shows_warnings_on_standard_error) {
+TEST_F(Logging, without_a_start_shows_warnings_on_standard_error) {
   EXPECT_TRUE(enabled(Level::warning));
   EXPECT_FALSE(enabled(Level::info));
   testing::internal::CaptureStderr();
@@ -89,7 +89,7 @@ TEST_F(Saying, without_a_start_shows_warnings_on_standard_error) {
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "bop: warning: careful\n");
 }
 
-TEST_F(Saying, off_says_nothing) {
+TEST_F(Logging, off_says_nothing) {
   Options silent = options(false);
   silent.level = Level::off;
   ASSERT_TRUE(start(silent));
@@ -100,7 +100,7 @@ TEST_F(Saying, off_says_nothing) {
 
 // Lines go into a pipe that nobody reads until all are said: with a queue that waited for its writer, the
 // first line too many would wait for ever.
-TEST_F(Saying, a_flood_never_waits_and_lets_the_oldest_lines_go) {
+TEST_F(Logging, a_flood_never_waits_and_lets_the_oldest_lines_go) {
   constexpr int flood = 100'000;
   ASSERT_EQ(mkfifo(path_.c_str(), 0600), 0);
   // Both ends, so that opening the other one waits for nobody.
@@ -130,4 +130,4 @@ TEST_F(Saying, a_flood_never_waits_and_lets_the_oldest_lines_go) {
 }
 
 }  // namespace
-}  // namespace bop::say
+}  // namespace bop::logging

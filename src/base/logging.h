@@ -9,7 +9,7 @@
 
 #include "base/result.h"
 
-namespace bop::say {
+namespace bop::logging {
 
 enum class Level { debug, info, warning, error, off };
 
@@ -49,4 +49,4 @@ void error(fmt::format_string<Args...> format, Args&&... args) {
   line(Level::error, format, std::forward<Args>(args)...);
 }
 
-}  // namespace bop::say
+}  // namespace bop::logging
