@@ -21,7 +21,7 @@ function(bop_library name)
 endfunction()
 
 # Sockets, files. Asio and Beast are compiled in one file each (boost/asio/impl/src.hpp in io,
-# boost/beast/src.hpp in net); a room that takes this target gets the declarations alone.
+# boost/beast/src.hpp in net); a module that takes this target gets the declarations alone.
 find_package(Boost 1.81 REQUIRED)
 bop_package(asio Boost::headers Threads::Threads)
 target_compile_definitions(bop::asio INTERFACE

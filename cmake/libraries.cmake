@@ -3,24 +3,24 @@
 #   libbop    configuration, client, queue, log inspection, the machine kv, and all that they stand on
 #   libbopd   the node beside it; needs libbop
 #
-# bop::libbop and bop::libbopd are the rooms' archives, for what is built in this tree. What is installed
-# are libbop.a, libbop.so and their like, of the very objects of the rooms: nothing is compiled twice.
-# Each gives the public C headers and nothing else: the rooms' include roots stay inside. Shared,
-# libbopd reaches the rooms in libbop by private symbols, whose version is this very release's: there
+# bop::libbop and bop::libbopd are the modules' archives, for what is built in this tree. What is installed
+# are libbop.a, libbop.so and their like, of the very objects of the modules: nothing is compiled twice.
+# Each gives the public C headers and nothing else: the modules' include roots stay inside. Shared,
+# libbopd reaches the modules in libbop by private symbols, whose version is this very release's: there
 # is one allocator in a process, and no mix of releases loads.
 
 include(GNUInstallDirs)
 option(BOP_LIBRARIES "Build libbop and libbopd to be installed, static and shared" ON)
 
-set(bop_libbop_rooms base mem port io net raft log proto machine machine_kv group client capi)
+set(bop_libbop_modules base mem port io net raft log proto machine machine_kv group client capi)
 set(bop_libbopd_rooms node serve capi_node)
 
 function(bop_static_library name)
   add_library(bop_${name} INTERFACE)
   add_library(bop::${name} ALIAS bop_${name})
   target_link_libraries(bop_${name} INTERFACE bop::headers)
-  foreach(room IN LISTS ARGN)
-    target_link_libraries(bop_${name} INTERFACE $<LINK_ONLY:bop_${room}>)
+  foreach(module IN LISTS ARGN)
+    target_link_libraries(bop_${name} INTERFACE $<LINK_ONLY:bop_${module}>)
   endforeach()
 endfunction()
 
@@ -41,19 +41,19 @@ function(bop_add_crates target)
   endif()
 endfunction()
 
-# bop_installed_library(NAME rooms... [NEEDS libraries...]): bop::NAME_shared and bop::NAME_archive.
+# bop_installed_library(NAME modules... [NEEDS libraries...]): bop::NAME_shared and bop::NAME_archive.
 function(bop_installed_library name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "NEEDS")
   set(objects)
   set(outside)
-  foreach(room IN LISTS arg_UNPARSED_ARGUMENTS)
-    get_target_property(type bop_${room} TYPE)
+  foreach(module IN LISTS arg_UNPARSED_ARGUMENTS)
+    get_target_property(type bop_${module} TYPE)
     if(type STREQUAL "STATIC_LIBRARY") # else it has headers alone
-      list(APPEND objects $<TARGET_OBJECTS:bop_${room}>)
+      list(APPEND objects $<TARGET_OBJECTS:bop_${module}>)
       # What libbopd needs of libbop is exported, by the version script; hidden, it could not be.
-      set_target_properties(bop_${room} PROPERTIES CXX_VISIBILITY_PRESET default)
+      set_target_properties(bop_${module} PROPERTIES CXX_VISIBILITY_PRESET default)
     endif()
-    get_target_property(more bop_${room} BOP_OUTSIDE)
+    get_target_property(more bop_${module} BOP_OUTSIDE)
     if(more)
       list(APPEND outside ${more})
     endif()
@@ -90,7 +90,7 @@ bop_static_library(libbop capi machine_kv)
 bop_static_library(libbopd capi_node capi machine_kv)
 
 if(BOP_LIBRARIES AND NOT BOP_SANITIZE AND NOT BOP_FUZZ)
-  bop_installed_library(libbop ${bop_libbop_rooms})
+  bop_installed_library(libbop ${bop_libbop_modules})
   bop_installed_library(libbopd ${bop_libbopd_rooms} NEEDS libbop)
   install(DIRECTORY "${CMAKE_SOURCE_DIR}/include/bop" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
 endif()

@@ -4,11 +4,11 @@ if(BOP_TESTS)
   include(GoogleTest)
 endif()
 
-# tests: every test program; tests_<room>: those of one folder of tests/; header_checks: see below.
+# tests: every test program; tests_<module>: those of one folder of tests/; header_checks: see below.
 add_custom_target(tests)
 add_custom_target(header_checks)
-foreach(room IN LISTS BOP_ROOMS ITEMS e2e)
-  string(REPLACE "/" "_" name "${room}")
+foreach(module IN LISTS BOP_MODULES ITEMS e2e)
+  string(REPLACE "/" "_" name "${module}")
   add_custom_target(tests_${name})
 endforeach()
 
@@ -25,7 +25,7 @@ endfunction()
 # bop_test(NAME source... [DEPS dependency...] [WHOLE] [OPTIMISED] [TIMEOUT seconds]
 #          [ENVIRONMENT NAME=value...])
 #
-# A GoogleTest program, called from tests/<room>/CMakeLists.txt and labelled with that folder. Every
+# A GoogleTest program, called from tests/<module>/CMakeLists.txt and labelled with that folder. Every
 # test case is a test of ctest, unless WHOLE: thousands of small cases are quicker in one process.
 # Under a sanitizer a test is compiled without optimisation, which takes half the time, unless
 # OPTIMISED: it computes much itself. What is tested is optimised in any case.
@@ -57,7 +57,7 @@ endfunction()
 
 # bop_bug_tests(NAME source... DEPS dependency... BUGS bug... [ARGUMENTS argument...])
 #
-# A program linked with a room's variant that has bugs (base/seeded_bugs.h); one test a bug, whose name
+# A program linked with a module's variant that has bugs (base/seeded_bugs.h); one test a bug, whose name
 # and ARGUMENTS the program is called with. It passes when it sees the bug. Without any it must say that
 # it was "not seen".
 function(bop_bug_tests name)
@@ -110,7 +110,7 @@ function(bop_fuzz name)
 endfunction()
 
 # One translation unit a header, in the language its name says: an include that the header forgot, or
-# took from a room it may not see, does not compile.
+# took from a module it may not see, does not compile.
 function(bop_check_headers name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "C99" "" "HEADERS;DEPS")
   if(NOT arg_HEADERS OR NOT BOP_TESTS OR BOP_SANITIZE)

@@ -1,4 +1,4 @@
-// Identities that every room speaks of.
+// Identities that every module speaks of.
 #pragma once
 
 #include <cstdint>

@@ -2,7 +2,7 @@
 //
 // A metric has one writing thread (a shard's, say, with the shard in its labels) and any number of
 // readers: its updates are relaxed loads and stores, without locks or bus-locked instructions.
-// Metrics are made when a room opens, not on the hot path, and live as long as their Registry. There is
+// Metrics are made when a module opens, not on the hot path, and live as long as their Registry. There is
 // no global one: whoever wires a node makes it and passes it on.
 #pragma once
 

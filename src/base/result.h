@@ -1,6 +1,6 @@
 // Result: a value or an error of the one list (bop/error.h) with the words that make it useful.
 //
-// Nothing in bop throws across a room's edge. An Error names what failed in the terms of the
+// Nothing in bop throws across a module's edge. An Error names what failed in the terms of the
 // caller ("shard0/0000000000000002.seg at 4096: ..."), so that it can be shown as it is.
 #pragma once
 

@@ -1,4 +1,4 @@
-// Bugs that a build variant of a room can carry, to prove that the checkers see them. The library that
+// Bugs that a build variant of a module can carry, to prove that the checkers see them. The library that
 // ships has none: each place that asks seeded() compiles to nothing.
 //
 // A room lists its bugs as LIST(bug), one bug(name) each. In a variant, which is compiled with

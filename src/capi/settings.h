@@ -1,4 +1,4 @@
-// Settings: a configuration that was checked, as the rooms that stand on it want it: typed, complete,
+// Settings: a configuration that was checked, as the modules that stand on it want it: typed, complete,
 // with every default filled in.
 #pragma once
 

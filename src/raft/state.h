@@ -1,4 +1,4 @@
-// All that one replica knows. The functions of this room work on it, one file a concern; no
+// All that one replica knows. The functions of this module work on it, one file a concern; no
 // pointer to it outlives a step.
 #pragma once
 

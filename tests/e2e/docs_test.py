@@ -22,19 +22,19 @@ def documents():
 
 class Docs(unittest.TestCase):
     def rooms_of_the_build(self):
-        text = read("cmake/room.cmake")
-        rooms = re.search(r"set\(BOP_ROOMS ([^)]*)\)", text).group(1).split()
-        may = dict(re.findall(r"set\(bop_room_(\w+)_may ?([^)]*)\)", text))
-        return {room: {name.replace("raft_types", "raft/types.h") for name in may[room].split()} for room in rooms}
+        text = read("cmake/module.cmake")
+        modules = re.search(r"set\(BOP_MODULES ([^)]*)\)", text).group(1).split()
+        may = dict(re.findall(r"set\(bop_module_(\w+)_may ?([^)]*)\)", text))
+        return {room: {name.replace("raft_types", "raft/types.h") for name in may[room].split()} for room in modules}
 
     def rooms_of_the_table(self):
-        table = re.search(r"<!-- rooms -->\n(.*?)<!-- end of rooms -->", read("docs/ARCHITECTURE.md"), re.S).group(1)
+        table = re.search(r"<!-- modules -->\n(.*?)<!-- end of modules -->", read("docs/ARCHITECTURE.md"), re.S).group(1)
         rows = re.findall(r"^\| `(\w+)` \|[^|]*\|([^|]*)\|$", table, re.M)
-        rooms = {}
+        modules = {}
         for room, may in rows:
             names = set(filter(None, (name.strip() for name in may.split(","))))
-            rooms[room] = (set(rooms) - {"base"}) if names == {"all above"} else names
-        return rooms
+            modules[room] = (set(modules) - {"base"}) if names == {"all above"} else names
+        return modules
 
     def test_the_table_of_rooms_is_the_one_that_the_build_enforces(self):
         build, table = self.rooms_of_the_build(), self.rooms_of_the_table()

@@ -1,4 +1,4 @@
-// The bugs of this room's variant (base/seeded_bugs.h).
+// The bugs of this variant of the module (base/seeded_bugs.h).
 #pragma once
 
 #include "base/seeded_bugs.h"

@@ -1,37 +1,37 @@
-# Rooms: one target each, with an include root of its own.
+# Modules: one target each, with an include root of its own.
 #
-#   bop_room(NAME [SOURCES file...] [PUBLIC dependency...] [PRIVATE dependency...])
+#   bop_module(NAME [SOURCES file...] [PUBLIC dependency...] [PRIVATE dependency...])
 #
 # makes the static library bop_<name>, known as bop::<name>, of src/<name>, whose headers are included
-# as "<name>/file.h". Without SOURCES it takes every .cpp file of the folder; a room without any is
-# header-only. bop::base and bop::headers come by themselves. PUBLIC is what the room's headers
+# as "<name>/file.h". Without SOURCES it takes every .cpp file of the folder; a module without any is
+# header-only. bop::base and bop::headers come by themselves. PUBLIC is what the module's headers
 # include, PRIVATE what only its .cpp files do. A subfolder with a CMakeLists.txt of its own is a
-# nested room: bop_room(machine/kv) makes bop::machine_kv, included as "machine/kv/file.h", and
+# nested module: bop_module(machine/kv) makes bop::machine_kv, included as "machine/kv/file.h", and
 # bop::machine does not show it.
 #
-# A shared -Isrc would enforce nothing: each root holds links to one room's headers only, so that an
+# A shared -Isrc would enforce nothing: each root holds links to one module's headers only, so that an
 # include which its target does not name fails to build. What a target may name is the table below,
 # which docs/ARCHITECTURE.md explains.
 
-set(BOP_ROOMS base mem port io net raft log proto machine group node client serve capi)
-set(bop_room_base_may)
-set(bop_room_mem_may)
-set(bop_room_port_may mem)
-set(bop_room_io_may mem port)
-set(bop_room_net_may mem port io)
-set(bop_room_raft_may mem)
-set(bop_room_log_may mem port raft_types)
-set(bop_room_proto_may mem raft_types)
-set(bop_room_machine_may mem)
-set(bop_room_group_may mem port raft log proto machine)
-set(bop_room_node_may mem port group log proto machine)
-set(bop_room_client_may mem port io net proto)
-set(bop_room_serve_may mem port io net node proto)
-set(bop_room_capi_may mem port io net raft log proto machine machine_kv group node client serve)
+set(BOP_MODULES base mem port io net raft log proto machine group node client serve capi)
+set(bop_module_base_may)
+set(bop_module_mem_may)
+set(bop_module_port_may mem)
+set(bop_module_io_may mem port)
+set(bop_module_net_may mem port io)
+set(bop_module_raft_may mem)
+set(bop_module_log_may mem port raft_types)
+set(bop_module_proto_may mem raft_types)
+set(bop_module_machine_may mem)
+set(bop_module_group_may mem port raft log proto machine)
+set(bop_module_node_may mem port group log proto machine)
+set(bop_module_client_may mem port io net proto)
+set(bop_module_serve_may mem port io net node proto)
+set(bop_module_capi_may mem port io net raft log proto machine machine_kv group node client serve)
 
-# The order matters to no one but the reader; a nested room follows its parent.
-list(TRANSFORM BOP_ROOMS REPLACE "^machine$" "machine;machine/kv")
-list(TRANSFORM BOP_ROOMS REPLACE "^capi$" "capi;capi/node")
+# The order matters to no one but the reader; a nested module follows its parent.
+list(TRANSFORM BOP_MODULES REPLACE "^machine$" "machine;machine/kv")
+list(TRANSFORM BOP_MODULES REPLACE "^capi$" "capi;capi/node")
 
 function(bop_add_subdirectory folder)
   if(EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/${folder}/CMakeLists.txt")
@@ -45,8 +45,8 @@ function(bop_link original link)
   file(CREATE_LINK "${original}" "${link}" SYMBOLIC)
 endfunction()
 
-# ROOT/<room> becomes a link to FOLDER or, when it has nested rooms, a folder of links to all but those.
-function(bop_make_include_root room folder root)
+# ROOT/<module> becomes a link to FOLDER or, when it has nested modules, a folder of links to all but those.
+function(bop_make_include_root module folder root)
   file(GLOB entries CONFIGURE_DEPENDS RELATIVE "${folder}" "${folder}/*")
   set(nested FALSE)
   set(shown)
@@ -58,7 +58,7 @@ function(bop_make_include_root room folder root)
     endif()
   endforeach()
 
-  set(link "${root}/${room}")
+  set(link "${root}/${module}")
   if(IS_SYMLINK "${link}")
     file(REMOVE "${link}")
   elseif(IS_DIRECTORY "${link}")
@@ -78,8 +78,8 @@ function(bop_make_include_root room folder root)
   endif()
 endfunction()
 
-# The files of a room that match PATTERN, below it but outside its nested rooms.
-function(bop_room_files result folder pattern)
+# The files of a module that match PATTERN, below it but outside its nested modules.
+function(bop_module_files result folder pattern)
   file(GLOB_RECURSE files CONFIGURE_DEPENDS RELATIVE "${folder}" "${folder}/${pattern}")
   file(GLOB nested RELATIVE "${folder}" "${folder}/*/CMakeLists.txt")
   foreach(list IN LISTS nested)
@@ -90,40 +90,40 @@ function(bop_room_files result folder pattern)
 endfunction()
 
 # Also notes what comes from outside as the target's BOP_OUTSIDE, for cmake/libraries.cmake.
-function(bop_check_dependencies room target)
-  cmake_path(GET room PARENT_PATH parent)
-  if(parent) # what a nested room may include is what its parent may, and the parent
-    set(allowed base headers ${bop_room_${parent}_may} ${parent})
+function(bop_check_dependencies module target)
+  cmake_path(GET module PARENT_PATH parent)
+  if(parent) # what a nested module may include is what its parent may, and the parent
+    set(allowed base headers ${bop_module_${parent}_may} ${parent})
   else()
-    set(allowed base headers ${bop_room_${room}_may})
+    set(allowed base headers ${bop_module_${module}_may})
   endif()
-  string(REPLACE "/" "_" all_rooms "${BOP_ROOMS};raft_types")
+  string(REPLACE "/" "_" all_modules "${BOP_MODULES};raft_types")
   foreach(dependency IN LISTS ARGN)
     string(REGEX REPLACE "^bop(::|_)" "" name "${dependency}")
-    if(NOT name IN_LIST all_rooms)
+    if(NOT name IN_LIST all_modules)
       set_property(TARGET ${target} APPEND PROPERTY BOP_OUTSIDE ${dependency})
     elseif(NOT name IN_LIST allowed)
       message(FATAL_ERROR
-        "Room ${room} may not include ${name}: see docs/ARCHITECTURE.md and cmake/room.cmake")
+        "Module ${module} may not include ${name}: see docs/ARCHITECTURE.md and cmake/module.cmake")
     endif()
   endforeach()
 endfunction()
 
-function(bop_room room)
+function(bop_module module)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;PUBLIC;PRIVATE")
   set(sources ${arg_SOURCES} ${arg_UNPARSED_ARGUMENTS})
   set(folder "${CMAKE_CURRENT_SOURCE_DIR}")
-  string(REPLACE "/" "_" name "${room}")
+  string(REPLACE "/" "_" name "${module}")
   set(target bop_${name})
-  set(root "${CMAKE_BINARY_DIR}/rooms/${name}")
+  set(root "${CMAKE_BINARY_DIR}/modules/${name}")
 
-  bop_make_include_root(${room} "${folder}" "${root}")
+  bop_make_include_root(${module} "${folder}" "${root}")
   if(NOT sources)
-    bop_room_files(sources "${folder}" "*.cpp")
+    bop_module_files(sources "${folder}" "*.cpp")
   endif()
 
   set(public_dependencies bop::headers)
-  if(NOT room STREQUAL "base")
+  if(NOT module STREQUAL "base")
     list(APPEND public_dependencies bop::base)
   endif()
   list(APPEND public_dependencies ${arg_PUBLIC})
@@ -137,21 +137,21 @@ function(bop_room room)
     add_library(${target} INTERFACE)
   endif()
   add_library(bop::${name} ALIAS ${target})
-  bop_check_dependencies(${room} ${target} ${arg_PUBLIC} ${arg_PRIVATE})
+  bop_check_dependencies(${module} ${target} ${arg_PUBLIC} ${arg_PRIVATE})
   target_include_directories(${target} ${scope} "${root}")
   target_link_libraries(${target} ${scope} ${public_dependencies})
 
-  bop_room_files(headers "${folder}" "*.h")
-  list(TRANSFORM headers PREPEND "${room}/")
+  bop_module_files(headers "${folder}" "*.h")
+  list(TRANSFORM headers PREPEND "${module}/")
   bop_check_headers(${name} HEADERS ${headers} DEPS ${target} ${arg_PRIVATE})
 endfunction()
 
-# bop_room_variant(NAME [DEPS dependency...]): the library bop_<name>_seeded, the room with the bugs of its
-# seeded_bugs.h in it, of which a program that links it in the room's place chooses one. Built only when
+# bop_module_variant(NAME [DEPS dependency...]): the library bop_<name>_seeded, the module with the bugs of its
+# seeded_bugs.h in it, of which a program that links it in the module's place chooses one. Built only when
 # something links it.
-function(bop_room_variant room)
+function(bop_module_variant module)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "DEPS")
-  string(REPLACE "/" "_" name "${room}")
+  string(REPLACE "/" "_" name "${module}")
   get_target_property(sources bop_${name} SOURCES)
   list(TRANSFORM sources PREPEND "${CMAKE_CURRENT_SOURCE_DIR}/")
   set(target bop_${name}_seeded)
@@ -159,13 +159,13 @@ function(bop_room_variant room)
   # One translation unit: nobody works on it.
   set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 0)
   target_compile_definitions(${target} PUBLIC BOP_SEEDED_BUGS)
-  target_include_directories(${target} PUBLIC "${CMAKE_BINARY_DIR}/rooms/${name}")
+  target_include_directories(${target} PUBLIC "${CMAKE_BINARY_DIR}/modules/${name}")
   target_link_libraries(${target} PUBLIC bop::headers bop::base ${arg_DEPS})
 endfunction()
 
 # raft/types.h alone, for those who speak of terms and indexes but not to the core.
 function(bop_raft_types)
-  set(root "${CMAKE_BINARY_DIR}/rooms/raft_types")
+  set(root "${CMAKE_BINARY_DIR}/modules/raft_types")
   bop_link("${CMAKE_SOURCE_DIR}/src/raft/types.h" "${root}/raft/types.h")
   add_library(bop_raft_types INTERFACE)
   add_library(bop::raft_types ALIAS bop_raft_types)
