@@ -1,6 +1,7 @@
 #include "group/proposals.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace bop::group {
 
@@ -34,6 +35,16 @@ Pending Proposals::take(Index index) {
   if (taken.term != 0) --size_;
   place = {};
   return taken;
+}
+
+void Proposals::take_older(Term term, const std::function<void(const Pending&)>& taken) {
+  for (Index index = first_; index < end_ && size_ > 0; ++index) {
+    Pending& place = ring_[index & (ring_.size() - 1)];
+    if (place.term == 0 || place.term >= term) continue;
+    const Pending out = std::exchange(place, {});
+    --size_;
+    taken(out);
+  }
 }
 
 Instant Proposals::expire(Instant now, const std::function<void(Index, const Pending&)>& expired) {

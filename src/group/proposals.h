@@ -20,6 +20,8 @@ class Proposals {
   Pending put(Index index, const Pending& pending);
   // Takes out what waits for `index`; term 0: nobody does. Indexes are taken in rising order.
   Pending take(Index index);
+  // Takes out all that were proposed in a term before `term`.
+  void take_older(Term term, const std::function<void(const Pending&)>& taken);
   // Takes out all whose deadline passed, and tells the earliest of the rest.
   Instant expire(Instant now, const std::function<void(Index, const Pending&)>& expired);
 

@@ -19,6 +19,14 @@ constexpr Duration ask_again_after = 500 * milliseconds;
 constexpr Duration quiet_after = 50 * milliseconds;
 constexpr unsigned max_hash_questions = 2;
 
+// Of a proposal whose entry provably never is committed.
+Outcome superseded() {
+  Outcome out;
+  out.status = BOP_E_UNAVAILABLE;
+  out.detail = "the leader changed before the entry was committed, nothing was executed";
+  return out;
+}
+
 uint64_t seed_of(GroupId group, const raft::Entry& entry) {
   uint8_t bytes[24];
   store_le<uint64_t>(bytes, group);
@@ -90,7 +98,7 @@ Replica::Replica(const ReplicaOptions& options, const ReplicaPorts& ports)
   });
   expiry_timer_ = ports_.timers.make_timer([this] {
     expiry_armed_ = never;
-    expire(false);
+    expire();
     schedule();
   });
   quiet_timer_ = ports_.timers.make_timer([this] {
@@ -108,18 +116,30 @@ Result<std::unique_ptr<Replica>> Replica::open(const ReplicaOptions& options,
   std::unique_ptr<Replica> replica(new Replica(options, ports));
   ports.log.attach(options.id, replica.get());
   if (recovered != nullptr && recovered->health == log::Health::suspect) {
-    // What it holds may lack entries it acknowledged: it must not vote, answer or serve.
-    replica->halted_ = Error{BOP_E_SUSPECT, recovered->reason};
+    // It may lack entries that it acknowledged: it must not vote, answer or serve.
+    replica->stay_out({BOP_E_SUSPECT, recovered->reason});
     replica->halted_file_ = recovered->location.file;
     replica->halted_offset_ = recovered->location.offset;
-    replica->bootstrapped_ = true;
-    logging::error("group {}: suspect, it stays out: {}", options.name, recovered->reason);
     return replica;
   }
   BOP_TRY(replica->open_machine());
   BOP_TRY(recovered != nullptr ? replica->restore(*recovered) : replica->bootstrap());
   replica->bootstrapped_ = recovered != nullptr;
   return replica;
+}
+
+std::unique_ptr<Replica> Replica::halted(const ReplicaOptions& options, const ReplicaPorts& ports,
+                                         const Error& reason) {
+  std::unique_ptr<Replica> replica(new Replica(options, ports));
+  ports.log.attach(options.id, replica.get());
+  replica->stay_out(reason);
+  return replica;
+}
+
+void Replica::stay_out(const Error& reason) {
+  halted_ = reason;
+  bootstrapped_ = true;  // nothing of it is waited for
+  logging::error("group {}: takes no part: {}", options_.name, reason.to_string());
 }
 
 bop::Status Replica::open_machine() {
@@ -142,34 +162,39 @@ bop::Status Replica::restore(const log::RecoveredGroup& recovered) {
   restored.before_first = recovered.before_first;
   restored.last = recovered.last;
   restored.last_time_ns = recovered.last_time_ns;
-  if (machine.index > restored.last) {
-    // The machine is ahead of its log: what it holds is committed, so it stands for a snapshot.
-    restored.runs.clear();
-    restored.before_first = {machine.term, machine.index};
-    restored.last = machine.index;
-    ports_.log.release(options_.id, restored.before_first);  // its next record begins anew there
-  }
+  // The machine makes permanent only what is durable in the log, so that a machine ahead of its log
+  // shows that the log lost entries: some of them may have been acknowledged, and votes with them.
+  if (machine.index > restored.last)
+    return fail(BOP_E_SUSPECT, place_of_machine() + "the machine holds entries up to " +
+                                   std::to_string(machine.index) + ", but its log ends at " +
+                                   std::to_string(restored.last) + ": the log lost entries");
   if (machine.index < restored.before_first.index)
-    return fail(BOP_E_DAMAGED, "group " + options_.name + ": the machine holds entries up to " +
-                                   std::to_string(machine.index) + ", the log begins after " +
+    return fail(BOP_E_DAMAGED, place_of_machine() + "the machine holds entries up to " +
+                                   std::to_string(machine.index) + ", but its log begins after " +
                                    std::to_string(restored.before_first.index));
   if (const Term term = term_in(restored, machine.index); term != machine.term)
-    return fail(BOP_E_DAMAGED, "group " + options_.name + ": the machine holds entry " +
+    return fail(BOP_E_DAMAGED, place_of_machine() + "the machine holds entry " +
                                    std::to_string(machine.index) + " of term " +
-                                   std::to_string(machine.term) + ", the log has it of term " +
-                                   std::to_string(term));
+                                   std::to_string(machine.term) +
+                                   ", but in its log that entry has term " + std::to_string(term));
   applied_ = seeded(Bug::skip_after_restart) ? restored.last : machine.index;
   released_ = restored.before_first.index;
   core_ = std::make_unique<raft::Core>(raft_config(options_), restored, ports_.clock.now());
   return {};
 }
 
+std::string Replica::place_of_machine() const {
+  return (options_.machine_directory.empty() ? "group " + options_.name
+                                             : options_.machine_directory) +
+         ": ";
+}
+
 // Every replica of a new group begins with the same entry, so that the configuration is in the log
 // before there is a leader to append it.
 bop::Status Replica::bootstrap() {
-  if (driver_->applied().index > 0)
-    return fail(BOP_E_DAMAGED,
-                "group " + options_.name + ": its machine holds entries, its log none");
+  if (const Index applied = driver_->applied().index; applied > 0)
+    return fail(BOP_E_DAMAGED, place_of_machine() + "the machine holds entries up to " +
+                                   std::to_string(applied) + ", but its log is new and empty");
   raft::Entry entry;
   entry.term = 1;
   entry.index = 1;
@@ -350,7 +375,10 @@ void Replica::receive_forward_reply(NodeId from, const ForwardReply& reply) {
   if (reply.outcome.status == BOP_E_NOT_LEADER) {
     // Who does not lead in a term never leads in it again. A leader that halted said so once, which may
     // have been lost, and a quiet group waits for no heartbeat that would be missing.
-    if (!halted_ && request.term == core_->term() && from == core_->leader()) node_lost(from);
+    if (halted_)
+      return defer({.completion = request.request.completion, .token = request.request.token},
+                   halted_->code, halted_->detail);
+    if (request.term == core_->term() && from == core_->leader()) node_lost(from);
     return wait_for_leader(request.request);
   }
   request.request.completion->complete(request.request.token, reply.outcome);
@@ -395,7 +423,8 @@ void Replica::resign() {
 
 void Replica::step() {
   scheduled_ = false;
-  if (started_ && !halted_) step_core();
+  if (halted_) return events_.clear();
+  if (started_) step_core();
 }
 
 // What stands in this node's log for good. An entry that is durable and not committed may still be replaced
@@ -620,6 +649,7 @@ void Replica::applied(std::span<const bop_reply> replies) {
   applied_ = batch_last_;
   applying_ = false;
   core_->applied(applied_);
+  answer_superseded();
   watch_for_quiet();
   // Inside finish() its completion goes on; a later completion needs a turn of its own.
   if (!finishing_) schedule();
@@ -628,15 +658,23 @@ void Replica::applied(std::span<const bop_reply> replies) {
 void Replica::finish_entry(Index index, Term term, const Outcome& machine_outcome) {
   const Pending pending = proposals_.take(index);
   if (pending.term == 0) return;
+  // Another entry was committed at its index: this one never will be.
+  if (pending.term != term && !seeded(Bug::wrong_entry_answers))
+    return complete(pending.origin, superseded());
   Outcome out = machine_outcome;
   out.index = index;
-  if (pending.term != term && !seeded(Bug::wrong_entry_answers)) {
-    // Another entry was committed at its index: this one never will be.
-    out = {};
-    out.status = BOP_E_UNAVAILABLE;
-    out.detail = "the leader changed before the entry was committed, nothing was executed";
-  }
   complete(pending.origin, out);
+}
+
+// Terms never fall along a log (paper, figure 3: log matching), and every later leader has what is
+// committed. So once an entry of a newer term is applied, no proposal of an older one that stands
+// behind it can be committed any more.
+void Replica::answer_superseded() {
+  const Term term = core_->term_at(applied_);
+  if (term == applied_term_) return;
+  applied_term_ = term;
+  proposals_.take_older(term,
+                        [this](const Pending& pending) { complete(pending.origin, superseded()); });
 }
 
 // After a restart the committed entries that the machine lacks are only in the log's files. What
@@ -758,9 +796,9 @@ void Replica::look_for_quiet() {
   if (!ready && ++hash_questions_ < max_hash_questions) watch_for_quiet();
 }
 
-// Answers what is past its deadline; `all`: everything, because the replica stops.
-void Replica::expire(bool all) {
-  const Instant now = all ? never : ports_.clock.now();
+// Answers what is past its deadline.
+void Replica::expire() {
+  const Instant now = ports_.clock.now();
   proposals_.expire(now, [this](Index, const Pending& pending) {
     defer(pending.origin, BOP_E_OUTCOME_UNKNOWN,
           "the deadline passed before the entry was committed");
@@ -774,6 +812,7 @@ void Replica::expire(bool all) {
           "the leader did not answer before the deadline");
     it = forwarded_.erase(it);
   }
+  if (halted_) return arm_expiry();  // the leader's answers are all that is waited for
   std::erase_if(waiting_, [&](const Request& request) {
     if (request.deadline > now) return false;
     defer({.completion = request.completion, .token = request.token}, BOP_E_UNAVAILABLE,
@@ -785,25 +824,56 @@ void Replica::expire(bool all) {
     if (read.stage == ReadSlot::Stage::free || read.stage == ReadSlot::Stage::with_machine)
       continue;
     if (read.request.deadline <= now) {
-      defer({.completion = read.request.completion, .token = read.request.token}, BOP_E_TIMEOUT,
-            read.stage == ReadSlot::Stage::asked
-                ? "no leader confirmed the read before the deadline"
-                : "this node did not get what the leader had before the deadline");
-      read.request = {};
-      // Its place in waiting_reads_ is skipped when it comes up; until then the slot is not reused.
-      if (read.stage == ReadSlot::Stage::asked) free_reads_.push_back(slot);
-      read.stage = ReadSlot::Stage::free;
+      const bool asked = read.stage == ReadSlot::Stage::asked;
+      drop_read(slot, BOP_E_TIMEOUT,
+                asked ? "no leader confirmed the read before the deadline"
+                      : "this node did not get what the leader had before the deadline");
     } else if (read.stage == ReadSlot::Stage::asked && now - read.asked_at >= ask_again_after) {
       ask_read(slot);
     }
   }
-  if (all) {
-    free_reads_.insert(free_reads_.end(), waiting_reads_.begin(), waiting_reads_.end());
-    waiting_reads_.clear();
-    return;
-  }
   route_waiting();
   write_held_back();
+}
+
+void Replica::drop_read(uint32_t slot, bop_status status, std::string detail) {
+  ReadSlot& read = reads_[slot];
+  defer({.completion = read.request.completion, .token = read.request.token}, status,
+        std::move(detail));
+  read.request = {};
+  // Its place in waiting_reads_ is skipped when it comes up; until then the slot is not reused.
+  if (read.stage == ReadSlot::Stage::asked) free_reads_.push_back(slot);
+  read.stage = ReadSlot::Stage::free;
+}
+
+// Answers what is open here, because nobody else will. What was given to the log may still be
+// committed by others: `event` says what came first.
+void Replica::answer_open(const Error& reason, const std::string& event) {
+  for (const Staged& staged : std::exchange(staged_, {})) {
+    if (staged.origin.completion != nullptr)
+      defer(staged.origin, reason.code, reason.detail);
+    else
+      defer(staged.origin, BOP_E_NOT_LEADER);
+  }
+  proposals_.expire(never, [&](Index, const Pending& pending) {
+    defer(pending.origin, BOP_E_OUTCOME_UNKNOWN, "the entry was not committed before " + event);
+  });
+  for (const Request& request : std::exchange(waiting_, {}))
+    defer({.completion = request.completion, .token = request.token}, reason.code, reason.detail);
+  for (uint32_t slot = 0; slot < reads_.size(); ++slot) {
+    const ReadSlot::Stage stage = reads_[slot].stage;
+    if (stage == ReadSlot::Stage::asked || stage == ReadSlot::Stage::waiting)
+      drop_read(slot, reason.code, reason.detail);
+  }
+  free_reads_.insert(free_reads_.end(), waiting_reads_.begin(), waiting_reads_.end());
+  waiting_reads_.clear();
+}
+
+void Replica::abandon() {
+  answer_open({BOP_E_STOPPED, {}}, "this node stopped");
+  for (auto& [sequence, forwarded] : std::exchange(forwarded_, {}))
+    defer({.completion = forwarded.request.completion, .token = forwarded.request.token},
+          BOP_E_OUTCOME_UNKNOWN, "the leader did not answer before this node stopped");
 }
 
 bool Replica::idle() const {
@@ -818,6 +888,10 @@ void Replica::arm() {
     step_armed_ = update_.deadline;
     step_timer_->arm(step_armed_);
   }
+  arm_expiry();
+}
+
+void Replica::arm_expiry() {
   const bool open = proposals_.size() > 0 || !waiting_.empty() || !forwarded_.empty() ||
                     reads_.size() > free_reads_.size() || held_back_.number != 0;
   if (open && expiry_armed_ == never) {
@@ -825,6 +899,8 @@ void Replica::arm() {
     expiry_timer_->arm(expiry_armed_);
   }
 }
+
+NodeId Replica::known_leader() const { return halted_ || core_ == nullptr ? 0 : core_->leader(); }
 
 bool Replica::ready() const {
   if (halted_ || !started_ || core_->leader() == 0) return false;
@@ -840,7 +916,7 @@ Replica::Status Replica::status() const {
   if (core_ != nullptr) {
     status.role = halted_ ? raft::Role::follower : core_->role();
     status.term = core_->term();
-    status.leader = halted_ ? 0 : core_->leader();
+    status.leader = known_leader();
     status.commit = core_->commit();
     status.last = core_->last();
     status.durable = core_->durable();
@@ -863,7 +939,7 @@ bool Replica::refuse_too_large(const Origin& origin, size_t bytes) {
 }
 
 void Replica::defer(const Origin& origin, bop_status status, std::string detail) {
-  deferred_.push_back({origin, status, core_ != nullptr ? core_->leader() : 0, std::move(detail)});
+  deferred_.push_back({origin, status, known_leader(), std::move(detail)});
   schedule();
 }
 
@@ -879,7 +955,8 @@ void Replica::complete_deferred() {
   }
 }
 
-void Replica::complete(const Origin& origin, const Outcome& outcome) {
+void Replica::complete(const Origin& origin, Outcome outcome) {
+  if (outcome.leader == 0) outcome.leader = known_leader();
   if (origin.completion != nullptr) return origin.completion->complete(origin.token, outcome);
   ports_.host.reply_forward(origin.node, options_.id, {origin.origin_epoch, origin.token, outcome});
 }
@@ -897,15 +974,10 @@ void Replica::halt(const Error& error) {
     for (const raft::Message& message : last_words.messages) ports_.host.send(options_.id, message);
   }
   halted_ = error;
+  held_back_ = {};
   step_timer_->cancel();
-  // What came in this turn, before: the core never sees it.
-  for (const Staged& staged : std::exchange(staged_, {})) {
-    if (staged.origin.completion != nullptr)
-      defer(staged.origin, error.code, error.detail);
-    else
-      defer(staged.origin, BOP_E_NOT_LEADER);
-  }
-  expire(true);
+  // What was forwarded stays open: its leader answers, whatever became of this node's log.
+  answer_open(error, "this replica halted: " + error.to_string());
   schedule();  // the shard may wait for its first entry
 }
 

@@ -60,6 +60,10 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   static Result<std::unique_ptr<Replica>> open(const ReplicaOptions& options,
                                                const ReplicaPorts& ports,
                                                const log::RecoveredGroup* recovered);
+  // A replica that takes no part from the start, because its machine or its log cannot be opened: it
+  // answers every request with `reason` and counts towards nothing.
+  static std::unique_ptr<Replica> halted(const ReplicaOptions& options, const ReplicaPorts& ports,
+                                         const Error& reason);
   ~Replica() override;
   Replica(const Replica&) = delete;
   Replica& operator=(const Replica&) = delete;
@@ -80,6 +84,8 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   void channel_lost(NodeId node);  // what was forwarded to it and not answered is unknown
   void set_healthy(bool healthy);
   void resign();
+  // Answers everything that is still open: the node ends, and nobody else would.
+  void abandon();
   // Has the machine make durable what it applied; the answer is machine durable() rising.
   void sync_machine();
 
@@ -143,9 +149,11 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   };
 
   Replica(const ReplicaOptions& options, const ReplicaPorts& ports);
+  void stay_out(const Error& reason);
   bop::Status open_machine();
   bop::Status restore(const log::RecoveredGroup& recovered);
   bop::Status bootstrap();
+  std::string place_of_machine() const;  // for messages
 
   void schedule();
   void step_core();
@@ -167,19 +175,24 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   void read_committed();
   void not_read(const Error& error);
   void finish_entry(Index index, Term term, const Outcome& outcome);
+  void answer_superseded();
   void take_reads();
   void serve_reads();
   void ask_read(size_t slot);
   void release_log();
-  void expire(bool all);
+  void expire();
+  void drop_read(uint32_t slot, bop_status status, std::string detail);
+  void answer_open(const Error& reason, const std::string& event);
   void arm();
+  void arm_expiry();
   void watch_for_quiet();
   void look_for_quiet();
 
   std::string machine_kind() const { return driver_->kind(); }
   bool refuse_too_large(const Origin& origin, size_t bytes);
   void defer(const Origin& origin, bop_status status, std::string detail = {});
-  void complete(const Origin& origin, const Outcome& outcome);
+  NodeId known_leader() const;
+  void complete(const Origin& origin, Outcome outcome);
   void complete_deferred();
   void halt(const Error& error);
 
@@ -222,6 +235,7 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   std::vector<DeferredOutcome> deferred_;
 
   Index applied_ = 0;
+  Term applied_term_ = 0;  // of the entry at applied_, once one was applied since the start
   bool applying_ = false;
   bool finishing_ = false;  // finish() is on the stack
   bool loading_ = false;

@@ -52,6 +52,18 @@ TEST(Proposals, the_ring_refuses_an_index_that_would_overwrite_another) {
   EXPECT_TRUE(proposals.fits(14));
 }
 
+TEST(Proposals, those_of_an_older_term_leave_and_the_rest_stay) {
+  Proposals proposals(8);
+  (void)proposals.put(3, pending(1, 30));
+  (void)proposals.put(4, pending(2, 40));
+  (void)proposals.put(6, pending(3, 60));
+  std::vector<uint64_t> taken;
+  proposals.take_older(3, [&](const Pending& one) { taken.push_back(one.origin.token); });
+  EXPECT_EQ(taken, (std::vector<uint64_t>{30, 40}));
+  EXPECT_EQ(proposals.size(), 1u);
+  EXPECT_EQ(proposals.take(6).origin.token, 60u);
+}
+
 TEST(Proposals, those_past_their_deadline_leave_and_the_rest_stay) {
   Proposals proposals(8);
   (void)proposals.put(1, pending(1, 10, 100));

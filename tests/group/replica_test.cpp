@@ -108,8 +108,14 @@ class Peers final : public Host {
 
 class Client final : public port::Completion {
  public:
-  void complete(uint64_t, const Outcome& outcome) override { answers.push_back(outcome.status); }
+  void complete(uint64_t, const Outcome& outcome) override {
+    answers.push_back(outcome.status);
+    leaders.push_back(outcome.leader);
+    details.emplace_back(outcome.detail);
+  }
   std::vector<bop_status> answers;
+  std::vector<NodeId> leaders;
+  std::vector<std::string> details;
 };
 
 class NoOffload final : public machine::Offload {
@@ -286,6 +292,42 @@ TEST_F(ReplicaTest, a_machine_of_another_history_than_its_log_is_refused) {
   EXPECT_EQ(refused.error().code, BOP_E_DAMAGED);
 }
 
+TEST_F(ReplicaTest, a_machine_ahead_of_its_log_is_suspect) {
+  log::RecoveredGroup recovered;
+  recovered.group = 1;
+  recovered.hard = {.term = 3, .vote = 0};
+  recovered.runs = {{.first = 1, .term = 1}, {.first = 2, .term = 3}};
+  recovered.last = 5;
+  opens_at = {.index = 5, .term = 3};
+  EXPECT_TRUE(open(&recovered));
+  opens_at = {.index = 6, .term = 3};
+  const Status refused = open(&recovered);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, BOP_E_SUSPECT);
+  EXPECT_EQ(refused.error().detail,
+            "group test: the machine holds entries up to 6, but its log ends at 5: the log lost "
+            "entries");
+}
+
+TEST_F(ReplicaTest, a_replica_that_could_not_be_opened_answers_why_and_takes_no_part) {
+  replica_ = Replica::halted(options_, {clock_, timers_, log_, peers_, offload_},
+                             {BOP_E_DAMAGED, "kv.mdbx: a page is damaged"});
+  EXPECT_TRUE(replica_->bootstrapped());
+  replica_->start();
+  hear(2, 2, 1);
+  propose();
+  replica_->receive_forward(
+      3, {.origin_epoch = 1, .sequence = 1, .term = 2, .time_left = 60 * seconds, .payload = {}});
+  turn();
+  EXPECT_EQ(client_.answers, std::vector{BOP_E_DAMAGED});
+  EXPECT_EQ(client_.details, std::vector<std::string>{"kv.mdbx: a page is damaged"});
+  EXPECT_EQ(peers_.replies, std::vector{BOP_E_NOT_LEADER});
+  EXPECT_TRUE(peers_.sent.empty());
+  EXPECT_TRUE(replica_->idle());
+  EXPECT_FALSE(replica_->ready());
+  EXPECT_EQ(replica_->status().halted->code, BOP_E_DAMAGED);
+}
+
 TEST_F(ReplicaTest, what_a_turn_took_up_before_the_log_failed_is_answered) {
   ASSERT_TRUE(open(nullptr));
   win();
@@ -309,6 +351,99 @@ TEST_F(ReplicaTest, what_was_proposed_before_the_log_failed_is_unknown) {
   log_.appender->latched({BOP_E_LATCHED, "the disk failed"});
   turn();
   EXPECT_EQ(client_.answers, std::vector{BOP_E_OUTCOME_UNKNOWN});
+  EXPECT_NE(client_.details[0].find("this replica halted: "), std::string::npos)
+      << client_.details[0];
+  EXPECT_NE(client_.details[0].find("the disk failed"), std::string::npos) << client_.details[0];
+}
+
+TEST_F(ReplicaTest, what_was_forwarded_before_the_log_failed_is_answered_by_its_leader) {
+  ASSERT_TRUE(open(nullptr));
+  hear(2, 2, 3);
+  log_is_durable();
+  propose();
+  propose();
+  ASSERT_EQ(peers_.forwards.size(), 2u);
+  log_.appender->latched({BOP_E_LATCHED, "the disk failed"});
+  turn();
+  EXPECT_TRUE(client_.answers.empty()) << "the leader has them, and its log did not fail";
+  EXPECT_FALSE(replica_->idle());
+  Outcome executed, refused;
+  refused.status = BOP_E_NOT_LEADER;
+  replica_->receive_forward_reply(2, {options_.epoch, peers_.forwards[0].sequence, executed});
+  replica_->receive_forward_reply(2, {options_.epoch, peers_.forwards[1].sequence, refused});
+  turn();
+  EXPECT_EQ(client_.answers, (std::vector{BOP_OK, BOP_E_LATCHED}));
+  EXPECT_TRUE(replica_->idle());
+}
+
+TEST_F(ReplicaTest, what_was_forwarded_before_the_log_failed_has_its_deadline_still) {
+  ASSERT_TRUE(open(nullptr));
+  hear(2, 2, 3);
+  log_is_durable();
+  propose();
+  log_.appender->latched({BOP_E_LATCHED, "the disk failed"});
+  turn();
+  timers_.fire_all();
+  turn();
+  EXPECT_TRUE(client_.answers.empty());
+  clock_.now_ns += 60 * seconds;
+  timers_.fire_all();
+  turn();
+  EXPECT_EQ(client_.answers, std::vector{BOP_E_OUTCOME_UNKNOWN});
+  EXPECT_EQ(client_.details[0], "the leader did not answer before the deadline");
+}
+
+TEST_F(ReplicaTest, everything_that_is_open_is_answered_when_the_node_stops) {
+  ASSERT_TRUE(open(nullptr));
+  win();
+  propose();
+  turn();
+  replica_->query({.group = 1,
+                   .payload = mem::Buffer::copy(as_bytes("question")),
+                   .deadline = clock_.now() + 60 * seconds,
+                   .completion = &client_,
+                   .token = 1});
+  turn();
+  replica_->abandon();
+  turn();
+  EXPECT_EQ(client_.answers, (std::vector{BOP_E_OUTCOME_UNKNOWN, BOP_E_STOPPED}));
+  EXPECT_EQ(client_.details[0], "the entry was not committed before this node stopped");
+  EXPECT_TRUE(replica_->idle());
+}
+
+TEST_F(ReplicaTest, a_successful_write_names_the_leader) {
+  ASSERT_TRUE(open(nullptr));
+  win();
+  propose();
+  turn();
+  const Index last = replica_->core()->last();
+  log_is_durable();
+  raft::Message reply;
+  reply.kind = raft::MessageKind::append_reply;
+  reply.from = 2;
+  reply.to = 1;
+  reply.term = 2;
+  reply.ok = true;
+  reply.match = last;
+  replica_->receive(reply);
+  turn();
+  EXPECT_EQ(client_.answers, std::vector{BOP_OK});
+  EXPECT_EQ(client_.leaders, std::vector<NodeId>{1});
+}
+
+TEST_F(ReplicaTest, a_proposal_behind_what_a_newer_leader_committed_was_not_executed) {
+  ASSERT_TRUE(open(nullptr));
+  win();  // entry 2 is its no-op
+  propose();
+  propose();
+  propose();
+  turn();
+  ASSERT_EQ(replica_->core()->last(), 5u);
+  hear(3, 3, 3, 2, 1);  // replaces entries 2 and 3, and nothing is known of 4 and 5 but that
+  EXPECT_EQ(client_.answers,
+            (std::vector{BOP_E_UNAVAILABLE, BOP_E_UNAVAILABLE, BOP_E_UNAVAILABLE}));
+  EXPECT_EQ(client_.leaders, (std::vector<NodeId>{3, 3, 3}));
+  EXPECT_TRUE(replica_->idle());
 }
 
 TEST_F(ReplicaTest, a_leader_that_refuses_what_was_forwarded_to_it_is_believed_no_more) {
@@ -346,7 +481,7 @@ TEST_F(ReplicaTest, nothing_is_open_after_a_read_that_waited_for_an_entry_when_t
   EXPECT_FALSE(replica_->idle());
   log_.appender->latched({BOP_E_LATCHED, "the disk failed"});
   turn();
-  EXPECT_EQ(client_.answers, std::vector{BOP_E_TIMEOUT});
+  EXPECT_EQ(client_.answers, std::vector{BOP_E_LATCHED});
   EXPECT_TRUE(replica_->idle());
 }
 
