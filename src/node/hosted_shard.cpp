@@ -24,6 +24,10 @@ class WorkerOffload final : public machine::Offload {
   std::array<std::unique_ptr<port::Worker>, 2> workers_;
 };
 
+// How long a shard that stops waits for what may still come, in heartbeat intervals: longer than a
+// message takes to a peer and back.
+constexpr int linger_heartbeats = 2;
+
 std::vector<NodeId> sorted(std::vector<NodeId> nodes) {
   std::sort(nodes.begin(), nodes.end());
   return nodes;
@@ -87,6 +91,10 @@ GroupStatus status_of(const group::Replica& replica, const std::string& machine)
     out.hash_high = from.hash->high;
   }
   return out;
+}
+
+std::string group_directory(uint32_t shard, GroupId group) {
+  return "shard" + std::to_string(shard) + "/group-" + std::to_string(group);
 }
 
 group::ForwardReply reply_of(const proto::ForwardReplyItem& item) {
@@ -187,24 +195,12 @@ Status HostedShard::open_replica(const GroupSpec& spec) {
   options.machine = ports_.find_machine(spec.machine);
   if (options.machine == nullptr)
     return fail(BOP_E_BAD_CONFIG, "group " + spec.name + ": no machine of kind " + spec.machine);
-  const std::string directory =
-      "shard" + std::to_string(options_.shard) + "/group-" + std::to_string(spec.id);
-  BOP_TRY(ports_.files.make_directory_now(directory));
+  const std::string directory = group_directory(options_.shard, spec.id);
   options.machine_directory = ports_.files.describe(directory);
   options.machine_configuration = spec.machine_configuration;
   options.machine_memory_bytes = spec.machine_memory_bytes;
   options.epoch = epoch();
 
-  const log::RecoveredGroup* found = recovered(spec.id);
-  if (found == nullptr && (!options_.fresh || log_->recovery().others_suspect)) {
-    // The log has served and does not know the group: what it acknowledged is gone.
-    lost_.group = spec.id;
-    lost_.health = log::Health::suspect;
-    lost_.location = {.file = "shard" + std::to_string(options_.shard), .offset = 0};
-    lost_.reason = ports_.files.describe(lost_.location.file) +
-                   ": the log of a directory that has served holds nothing of this group";
-    found = &lost_;
-  }
   Hosted hosted;
   hosted.offload = std::make_unique<WorkerOffload>(ports_.make_worker);
   const group::ReplicaPorts ports{.clock = ports_.clock,
@@ -212,11 +208,41 @@ Status HostedShard::open_replica(const GroupSpec& spec) {
                                   .log = *log_,
                                   .host = *this,
                                   .offload = *hosted.offload};
-  BOP_TRY_ASSIGN(hosted.replica, group::Replica::open(options, ports, found));
-  // The names of the files that the machine made: what is in them it syncs itself.
-  BOP_TRY(ports_.files.sync_directory_now(directory));
+  auto replica = recover_replica(directory, options, ports);
+  if (!replica && ends_the_start(replica.error().code)) return std::unexpected(replica.error());
+  hosted.replica =
+      replica ? std::move(*replica) : group::Replica::halted(options, ports, replica.error());
   replicas_.emplace(spec.id, std::move(hosted));
   return {};
+}
+
+// A group whose store or log cannot be opened must not keep the others of this node down, so its
+// replica halts. The start fails when the operator has to act first: on a configuration that no
+// replica can run, and in a new directory, which has nothing to serve yet.
+bool HostedShard::ends_the_start(bop_status error) const {
+  return options_.fresh || error == BOP_E_BAD_CONFIG || error == BOP_E_INVALID_ARGUMENT ||
+         error == BOP_E_VERSION_MISMATCH;
+}
+
+Result<std::unique_ptr<group::Replica>> HostedShard::recover_replica(
+    const std::string& directory, const group::ReplicaOptions& options,
+    const group::ReplicaPorts& ports) {
+  BOP_TRY(ports_.files.make_directory_now(directory));
+  const log::RecoveredGroup* found = recovered(options.id);
+  log::RecoveredGroup lost;
+  if (found == nullptr && (!options_.fresh || log_->recovery().others_suspect)) {
+    // The log has served and does not know the group: what it acknowledged is gone.
+    lost.group = options.id;
+    lost.health = log::Health::suspect;
+    lost.location = {.file = "shard" + std::to_string(options_.shard), .offset = 0};
+    lost.reason = ports_.files.describe(lost.location.file) +
+                  ": the log of a directory that has served holds nothing of this group";
+    found = &lost;
+  }
+  BOP_TRY_ASSIGN(auto replica, group::Replica::open(options, ports, found));
+  // The names of the files that the machine made: it syncs their contents itself.
+  BOP_TRY(ports_.files.sync_directory_now(directory));
+  return replica;
 }
 
 void HostedShard::when_bootstrapped(std::function<void(Status)> done) {
@@ -243,9 +269,13 @@ void HostedShard::start() {
 
 // ---- stopping ----
 
+// From here on clients are refused, and so is what followers forward, as soon as this node has resigned.
+// What was proposed before is committed by the next leaders, and answered here when it is applied.
 void HostedShard::stop(Duration grace, std::function<void()> done) {
   stopped_ = std::move(done);
-  stop_deadline_ = ports_.clock.now() + grace;
+  stopping_ = true;
+  busy_at_ = ports_.clock.now();
+  stop_deadline_ = busy_at_ + grace;
   for (auto& [id, hosted] : replicas_) {
     hosted.replica->resign();
     hosted.replica->sync_machine();
@@ -253,17 +283,27 @@ void HostedShard::stop(Duration grace, std::function<void()> done) {
   check_stopped();
 }
 
+bool HostedShard::idle() const {
+  return log_->idle() && std::all_of(replicas_.begin(), replicas_.end(), [](const auto& entry) {
+           return entry.second.replica->idle();
+         });
+}
+
+// A follower that does not know yet that this node has resigned still forwards to it, and an answer
+// may still be on its way out. So the shard stays until nothing has happened for a while.
 void HostedShard::check_stopped() {
   if (!stopped_) return;
-  const bool open = std::any_of(replicas_.begin(), replicas_.end(),
-                                [](const auto& entry) { return !entry.second.replica->idle(); });
-  if ((open || !log_->idle()) && ports_.clock.now() < stop_deadline_) {
-    stop_timer_->arm(ports_.clock.now() + 10 * milliseconds);
+  const Instant now = ports_.clock.now();
+  if (!idle()) busy_at_ = now;
+  const Duration linger =
+      options_.peers.empty() ? 0 : linger_heartbeats * options_.heartbeat_interval;
+  if (now < stop_deadline_ && (busy_at_ == now || now - busy_at_ < linger)) {
+    stop_timer_->arm(now + 10 * milliseconds);
     return;
   }
-  auto done = std::move(stopped_);
-  stopped_ = nullptr;
-  done();
+  for (auto& [id, hosted] : replicas_) hosted.replica->abandon();
+  // Behind this turn's end, at which the replicas answer what they abandoned.
+  ports_.post.post(std::exchange(stopped_, nullptr));
 }
 
 // ---- the turn ----
@@ -302,7 +342,7 @@ void HostedShard::finish_replicas() {
   // One that was stepped twice is finished twice, to no effect.
   for (size_t i = 0; i < stepped_.size(); ++i) stepped_[i]->finish();
   stepped_.clear();
-  for (const Request& request : std::exchange(refused_, {})) refuse(request);
+  answer_refused();
   check_bootstrapped();
 }
 
@@ -324,21 +364,32 @@ Result<GroupId> HostedShard::find_group(std::string_view name) const {
 }
 
 void HostedShard::propose(Request request) {
-  if (group::Replica* replica = find(request.group)) return replica->propose(std::move(request));
-  refused_.push_back(std::move(request));
-  request_turn();
+  group::Replica* replica = find(request.group);
+  if (replica == nullptr || stopping_) return refuse(std::move(request));
+  replica->propose(std::move(request));
 }
 
 void HostedShard::query(Request request) {
-  if (group::Replica* replica = find(request.group)) return replica->query(std::move(request));
+  group::Replica* replica = find(request.group);
+  if (replica == nullptr || stopping_) return refuse(std::move(request));
+  replica->query(std::move(request));
+}
+
+void HostedShard::refuse(Request request) {
   refused_.push_back(std::move(request));
   request_turn();
 }
 
-void HostedShard::refuse(const Request& request) {
-  Outcome outcome;
-  outcome.status = BOP_E_NO_GROUP;
-  request.completion->complete(request.token, outcome);
+void HostedShard::answer_refused() {
+  for (const Request& request : std::exchange(refused_, {})) {
+    Outcome outcome;
+    outcome.status = BOP_E_NO_GROUP;
+    if (stopping_) {
+      outcome.status = BOP_E_STOPPED;
+      outcome.detail = "this node is stopping, nothing was executed";
+    }
+    request.completion->complete(request.token, outcome);
+  }
 }
 
 // ---- status ----
@@ -384,8 +435,8 @@ NodeStatus HostedShard::own_status() const {
 }
 
 bool HostedShard::own_ready() const {
-  return std::all_of(replicas_.begin(), replicas_.end(),
-                     [](const auto& entry) { return entry.second.replica->ready(); });
+  return !stopping_ && std::all_of(replicas_.begin(), replicas_.end(),
+                                   [](const auto& entry) { return entry.second.replica->ready(); });
 }
 
 // ---- health and liveness ----
@@ -448,6 +499,7 @@ uint64_t HostedShard::deliver(NodeId from, const proto::PeerHeader& header,
   if (const auto* raft = std::get_if<proto::RaftItem>(&item)) {
     if (group::Replica* replica = find(raft->group, elsewhere)) replica->receive(raft->message);
   } else if (const auto* forward = std::get_if<proto::ForwardItem>(&item)) {
+    busy_at_ = ports_.clock.now();
     if (group::Replica* replica = find(forward->group, elsewhere))
       replica->receive_forward(from, {.origin_epoch = header.epoch,
                                       .sequence = forward->sequence,

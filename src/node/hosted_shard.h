@@ -63,6 +63,10 @@ class HostedShard final : public Shard, public group::Host {
   Status open_log();
   Status open_replicas();
   Status open_replica(const GroupSpec& spec);
+  Result<std::unique_ptr<group::Replica>> recover_replica(const std::string& directory,
+                                                          const group::ReplicaOptions& options,
+                                                          const group::ReplicaPorts& ports);
+  bool ends_the_start(bop_status error) const;
   const log::RecoveredGroup* recovered(GroupId group) const;
 
   void step_replicas();
@@ -71,16 +75,17 @@ class HostedShard final : public Shard, public group::Host {
   uint64_t deliver(NodeId from, const proto::PeerHeader& header, const proto::PeerItem& item);
   group::Replica* find(GroupId group) const;
   group::Replica* find(GroupId group, uint64_t& elsewhere) const;
-  void refuse(const Request& request);
+  void refuse(Request request);
+  void answer_refused();
   void check_health();
   void check_bootstrapped();
+  bool idle() const;
   void check_stopped();
 
   const ShardOptions options_;
   const ShardPorts ports_;
   std::unique_ptr<log::Log> log_;
   std::unique_ptr<PeerFrameBatcher> batcher_;
-  log::RecoveredGroup lost_;  // stands for a group that recovery should have found
   std::map<GroupId, Hosted> replicas_;
   std::unique_ptr<port::Timer> health_timer_;
   std::unique_ptr<port::Timer> stop_timer_;
@@ -88,14 +93,16 @@ class HostedShard final : public Shard, public group::Host {
   proto::PeerDecoder decoder_;
   // A turn's replicas: to be stepped, being stepped, and stepped but not finished.
   std::vector<group::Replica*> scheduled_, stepping_, stepped_;
-  std::vector<Request> refused_;  // for groups that are not here
+  std::vector<Request> refused_;  // for groups that are not here, or while it stops
   bool turn_requested_ = false;
   uint64_t turns_ = 0;
   bool healthy_ = true;
   std::function<void(bool)> health_changed_;
   std::function<void(Status)> bootstrapped_;
   std::function<void()> stopped_;
+  bool stopping_ = false;
   Instant stop_deadline_ = never;
+  Instant busy_at_ = 0;  // when something was last open, or forwarded to this shard
   bool halted_ = false;  // no replica takes a turn any more: nothing new is written
 };
 

@@ -8,6 +8,9 @@ namespace bop::node {
 
 namespace {
 
+// In which an answer of another shard arrives, even when all of the grace was used up before.
+constexpr Duration crossing_time = 100 * milliseconds;
+
 Liveness::Options liveness_options(const ShardOptions& options, uint64_t epoch) {
   Liveness::Options out;
   for (const PeerSpec& peer : options.peers) out.peers.push_back(peer.id);
@@ -129,7 +132,8 @@ void Node::stop(Duration grace, std::function<void()> done) {
     const Instant deadline = contexts_[shard_index].clock.now() + grace;
     shards_[shard_index]->stop(grace, [this, shard_index, deadline, stopped = std::move(stopped)] {
       // What it asked of other shards may still be on its way there or back.
-      services_[shard_index]->when_completed(deadline, stopped);
+      const Instant soon = contexts_[shard_index].clock.now() + crossing_time;
+      services_[shard_index]->when_completed(std::max(deadline, soon), stopped);
     });
   };
   const auto halt_shard = [this](uint32_t shard_index, const std::function<void()>& halted) {

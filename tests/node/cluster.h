@@ -1,4 +1,4 @@
-// Nodes in this process: each seat a real loop on a thread of its own, over simulated disks, and peers
+// Nodes in this process: each shard on a real loop on a thread of its own, over simulated disks, and peers
 // connected by posts. Their machine says back what it is told.
 #pragma once
 
@@ -30,6 +30,9 @@ struct bop_machine {
 
 namespace bop::node::testing {
 
+// The group whose echo machine does not open, as with a damaged store; empty: none.
+inline std::string broken_group;
+
 // Of all echo machines, for their states' hash.
 inline std::atomic<uint64_t> hash_questions = 0;
 
@@ -40,8 +43,13 @@ inline const bop_machine_table* echo_machine() {
     out.abi = BOP_MACHINE_ABI;
     out.kind = "echo";
     out.version = 1;
-    out.open = [](const bop_machine_table*, const bop_machine_host*, const bop_machine_options*,
-                  bop_machine** machine, char*, size_t) -> int32_t {
+    out.open = [](const bop_machine_table*, const bop_machine_host*,
+                  const bop_machine_options* options, bop_machine** machine, char* error,
+                  size_t capacity) -> int32_t {
+      if (broken_group == options->group) {
+        std::snprintf(error, capacity, "a page is damaged");
+        return BOP_E_DAMAGED;
+      }
       *machine = new bop_machine;
       return BOP_OK;
     };
@@ -125,44 +133,48 @@ class Asker final : public port::Completion {
 
 class Cluster;
 
-// One node: what Runtime wires, with a simulated disk a seat.
+// One node: what Runtime wires, with a simulated disk for each shard.
 class Member final : public port::Transport {
  public:
   Member(Cluster& cluster, const ShardOptions& options, uint32_t contexts);
   ~Member() override;
 
-  sim::Disk& disk(uint32_t seat) { return benches_[seat]->disk; }
-  io::Loop& loop(uint32_t seat) { return benches_[seat]->loop; }
+  sim::Disk& disk(uint32_t shard) { return shards_[shard]->disk; }
+  io::Loop& loop(uint32_t shard) { return *shards_[shard]->loop; }
   Node& node() { return *node_; }
 
   Status open();
+  // After halt(): as the next process on the same disks does.
+  Status reopen();
   void start();
   // False when it takes unreasonably long.
   bool stop(Duration grace);
   void halt();  // its loops end
-  // Runs `task` on that seat's thread and waits for it.
-  void on(uint32_t seat, const std::function<void(Service&)>& task);
-  NodeStatus status(uint32_t seat = 0);
+  // Runs `task` on that shard's thread and waits for it.
+  void on(uint32_t shard, const std::function<void(Service&)>& task);
+  NodeStatus status(uint32_t shard = 0);
 
-  // port::Transport, on the first seat's thread.
+  // port::Transport, on the first shard's thread.
   void set_receiver(port::TransportReceiver* receiver) override { receiver_ = receiver; }
   bool send(NodeId to, port::Channel channel, std::span<const mem::Buffer> parts) override;
   uint64_t queued_bytes(NodeId, port::Channel) const override { return 0; }
 
  private:
-  struct Bench {
-    explicit Bench(uint64_t seed)
-        : disk(seed, [this](Duration, std::function<void()> task) { loop.post(std::move(task)); }) {
-    }
-    io::Loop loop;
+  struct MemberShard {
+    explicit MemberShard(uint64_t seed)
+        : disk(seed,
+               [this](Duration, std::function<void()> task) { loop->post(std::move(task)); }) {}
+    std::unique_ptr<io::Loop> loop = std::make_unique<io::Loop>();
     sim::Disk disk;
     std::thread thread;
   };
 
+  void make_node();
+
   Cluster& cluster_;
   ShardOptions options_;
   Identity identity_;
-  std::vector<std::unique_ptr<Bench>> benches_;
+  std::vector<std::unique_ptr<MemberShard>> shards_;
   port::TransportReceiver* receiver_ = nullptr;
   std::unique_ptr<Node> node_;
 };
@@ -206,29 +218,33 @@ class Cluster {
 
 inline Member::Member(Cluster& cluster, const ShardOptions& options, uint32_t contexts)
     : cluster_(cluster), options_(options) {
-  std::vector<ShardContext> places;
-  for (uint32_t seat = 0; seat < contexts; ++seat) {
-    benches_.push_back(std::make_unique<Bench>(options.self * 100 + seat));
-    io::Loop& loop = benches_.back()->loop;
-    places.push_back({.clock = loop,
-                      .timers = loop,
-                      .post = loop,
-                      .files = benches_.back()->disk,
-                      .make_worker = [&loop] { return io::make_worker(loop, "machine"); }});
+  for (uint32_t index = 0; index < contexts; ++index)
+    shards_.push_back(std::make_unique<MemberShard>(options.self * 100 + index));
+  make_node();
+}
+
+inline void Member::make_node() {
+  std::vector<ShardContext> contexts;
+  for (const auto& shard : shards_) {
+    io::Loop& loop = *shard->loop;
+    contexts.push_back(
+        {.clock = loop, .timers = loop, .post = loop, .files = shard->disk, .make_worker = [&loop] {
+           return io::make_worker(loop, "machine");
+         }});
   }
-  node_ = std::make_unique<Node>(options_, std::move(places), *this,
+  node_ = std::make_unique<Node>(options_, std::move(contexts), *this,
                                  [](std::string_view) { return echo_machine(); });
 }
 
 inline Member::~Member() {
   halt();
-  for (const auto& bench : benches_) bench->disk.process_crash();
+  for (const auto& shard : shards_) shard->disk.process_crash();
   node_.reset();
 }
 
 inline Status Member::open() {
-  for (const auto& bench : benches_)
-    bench->thread = std::thread([&loop = bench->loop] { loop.run(); });
+  for (const auto& shard : shards_)
+    shard->thread = std::thread([&loop = *shard->loop] { loop.run(); });
   std::promise<Status> opened;
   node_->open([&](Status status) { opened.set_value(std::move(status)); });
   auto future = opened.get_future();
@@ -237,6 +253,17 @@ inline Status Member::open() {
     return fail(BOP_E_TIMEOUT, "the node does not open");
   }
   return future.get();
+}
+
+inline Status Member::reopen() {
+  node_.reset();
+  for (const auto& shard : shards_) {
+    shard->disk.process_crash();
+    shard->loop = std::make_unique<io::Loop>();
+  }
+  options_.fresh = false;
+  make_node();
+  return open();
 }
 
 inline void Member::start() {
@@ -248,7 +275,7 @@ inline void Member::start() {
         if (peer != options_.self) receiver_->on_channel(peer, channel, true);
     started.set_value();
   });
-  started.get_future().wait();  // what is posted from now on comes after it, on every seat
+  started.get_future().wait();  // what is posted from now on comes after it, on every shard
 }
 
 inline bool Member::stop(Duration grace) {
@@ -259,23 +286,23 @@ inline bool Member::stop(Duration grace) {
 }
 
 inline void Member::halt() {
-  for (const auto& bench : benches_) bench->loop.stop();
-  for (const auto& bench : benches_)
-    if (bench->thread.joinable()) bench->thread.join();
+  for (const auto& shard : shards_) shard->loop->stop();
+  for (const auto& shard : shards_)
+    if (shard->thread.joinable()) shard->thread.join();
 }
 
-inline void Member::on(uint32_t seat, const std::function<void(Service&)>& task) {
+inline void Member::on(uint32_t shard, const std::function<void(Service&)>& task) {
   std::promise<void> ran;
-  loop(seat).post([&] {
-    task(node_->service(seat));
+  loop(shard).post([&] {
+    task(node_->service(shard));
     ran.set_value();
   });
   ran.get_future().wait();
 }
 
-inline NodeStatus Member::status(uint32_t seat) {
+inline NodeStatus Member::status(uint32_t shard) {
   std::promise<NodeStatus> given;
-  on(seat, [&](Service& service) {
+  on(shard, [&](Service& service) {
     service.status([&](NodeStatus status) { given.set_value(std::move(status)); });
   });
   return given.get_future().get();
