@@ -49,6 +49,8 @@ class Channel final : public net::StreamHandler {
   bool idle() const { return state_ == State::idle; }
   bool ready() const { return state_ == State::ready; }
   size_t endpoint() const { return endpoint_; }
+  // The server stopped in order: what it had not answered when it closed, it did not execute.
+  bool stopped_in_order() const { return goodbye_.code == BOP_E_STOPPED; }
 
   void call();                                     // when idle
   void send(const proto::ClientRequest& request);  // when ready

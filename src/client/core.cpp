@@ -224,12 +224,13 @@ void Core::on_lost(Channel& channel, const Error& reason) {
   for (const uint64_t correlation : affected) {
     Call* call = calls_.find(correlation);
     if (call == nullptr || call->channel != &channel) continue;
-    lost_call(correlation, *call, endpoint);
+    lost_call(correlation, *call, endpoint, channel.stopped_in_order());
   }
 }
 
-void Core::lost_call(uint64_t correlation, Call& call, size_t endpoint) {
-  const bool maybe_executed = call.state == Call::State::sent && call.group != 0;
+// `unexecuted`: what the server did not answer it did not execute.
+void Core::lost_call(uint64_t correlation, Call& call, size_t endpoint, bool unexecuted) {
+  const bool maybe_executed = !unexecuted && call.state == Call::State::sent && call.group != 0;
   leave_channel(call);
   if (maybe_executed && !call.repeatable()) {
     return complete(correlation, call, BOP_E_OUTCOME_UNKNOWN, endpoints_.causes());

@@ -52,7 +52,7 @@ class Core final : public ChannelOwner {
   void take_group_id(uint64_t correlation, Call& call, const proto::ClientReply& reply);
   bool try_again(uint64_t correlation, Call& call, const proto::ClientReply& reply,
                  size_t endpoint);
-  void lost_call(uint64_t correlation, Call& call, size_t endpoint);
+  void lost_call(uint64_t correlation, Call& call, size_t endpoint, bool unexecuted);
   void expire(uint64_t correlation, Call& call);
   std::string causes_of(const Call& call) const;
   void complete(uint64_t correlation, Call& call, const proto::ClientReply& reply);

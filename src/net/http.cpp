@@ -128,6 +128,8 @@ class HttpSession final : public StreamHandler, public std::enable_shared_from_t
     connection_->start(*this);
   }
   void close();
+  void stop();
+  bool all_sent() const { return connection_->queued_bytes() == 0; }
   void answer(const HttpResponse& response);
   void answer_dropped();
 
@@ -325,6 +327,14 @@ void HttpSession::leave() {
   server->sessions_.erase(this);  // the last: this may be gone
 }
 
+void HttpSession::stop() {
+  keep_alive_ = false;
+  if (state_ > State::body) return;
+  state_ = State::finishing;
+  connection_->finish();
+  arm(server_->limits_.idle_limit);
+}
+
 void HttpSession::close() {
   server_ = nullptr;
   timer_.reset();
@@ -382,6 +392,14 @@ StreamLimits HttpServer::stream_limits(const HttpLimits& limits) {
   // The parser says 414 or 431 before the connection would say TOO_LARGE.
   stream.max_message_bytes = limits.max_header_bytes + (64u << 10);
   return stream;
+}
+
+void HttpServer::stop() {
+  for (const auto& [session, kept] : sessions_) session->stop();
+}
+
+bool HttpServer::all_sent() const {
+  return std::ranges::all_of(sessions_, [](const auto& entry) { return entry.second->all_sent(); });
 }
 
 void HttpServer::take(std::unique_ptr<Connection> connection) {

@@ -99,6 +99,10 @@ class HttpServer {
   static StreamLimits stream_limits(const HttpLimits& limits);
   void take(std::unique_ptr<Connection> connection);
   size_t connections() const { return sessions_.size(); }
+  // Closes every connection: once its request is answered, or at once when it has none.
+  void stop();
+  // Whether all responses were given to the operating system.
+  bool all_sent() const;
 
  private:
   friend class HttpSession;

@@ -48,6 +48,10 @@ ClientConnection& ClientConnections::add(std::unique_ptr<ClientConnection> conne
   return added;
 }
 
+void ClientConnections::stop() {
+  for (const auto& [id, connection] : connections_) connection->stop();
+}
+
 void ClientConnections::later(ClientConnection& connection) {
   if (connection.waits_for_end_of_turn_) return;
   connection.waits_for_end_of_turn_ = true;

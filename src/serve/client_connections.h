@@ -77,6 +77,8 @@ class ClientConnections {
   // ClientConnection::go_on() at the end of this turn, and destruction when it is finished.
   void later(ClientConnection& connection);
   size_t count() const { return connections_.size(); }
+  // ClientConnection::stop() for all.
+  void stop();
 
   ProtocolMetrics& resp() { return resp_; }
   ProtocolMetrics& native() { return native_; }

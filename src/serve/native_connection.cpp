@@ -68,6 +68,11 @@ void NativeConnection::on_closed() {
   connections_.later(*this);
 }
 
+void NativeConnection::stop() {
+  stopping_ = true;
+  if (wire_ != nullptr) pump();
+}
+
 void NativeConnection::go_on() {
   if (wire_ != nullptr) pump();
 }
@@ -79,6 +84,10 @@ void NativeConnection::pump() {
   while (!ending_ && !waiting_.empty()) {
     if (!has_room() || !dispatch(waiting_.front())) break;
     if (!waiting_.empty()) waiting_.pop_front();
+  }
+  if (stopping_ && !ending_ && waiting_.empty()) {
+    goodbye_ = {BOP_E_STOPPED, "this node is stopping"};
+    ending_ = true;
   }
   update_reading();
   finish_when_replied();

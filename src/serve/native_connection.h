@@ -28,6 +28,7 @@ class NativeConnection final : public ClientConnection, private port::Completion
   bool on_end() override;
   void on_drained() override;
   void on_closed() override;
+  void stop() override;
   void go_on() override;
   bool finished() const override { return wire_ == nullptr && unanswered_ == 0; }
 
@@ -71,6 +72,7 @@ class NativeConnection final : public ClientConnection, private port::Completion
   std::deque<mem::Buffer> waiting_;  // whole frames; reading is paused while one has to wait
   bool greeted_ = false;
   bool reading_ = true;
+  bool stopping_ = false;  // the node is: what was received is the last
   bool ending_ = false;
   bool finishing_ = false;
   Error goodbye_{BOP_OK, {}};  // why, when it is this side that ends

@@ -48,6 +48,11 @@ void RespConnection::on_closed() {
   connections_.later(*this);
 }
 
+void RespConnection::stop() {
+  stopping_ = true;
+  if (wire_ != nullptr) pump();
+}
+
 void RespConnection::go_on() {
   if (wire_ != nullptr) pump();
 }
@@ -76,6 +81,7 @@ void RespConnection::pump() {
     command_waits_ = !has_room() || !dispatch(parser_.arguments());
     if (command_waits_) break;
   }
+  if (stopping_ && !command_waits_) ending_ = true;
   if (ending_) {
     waiting_.clear();
     command_waits_ = false;

@@ -39,6 +39,7 @@ class RespConnection final : public ClientConnection, private port::Completion {
   bool on_end() override;
   void on_drained() override;
   void on_closed() override;
+  void stop() override;
   void go_on() override;
   bool finished() const override { return wire_ == nullptr && unanswered_ == 0; }
 
@@ -138,6 +139,7 @@ class RespConnection final : public ClientConnection, private port::Completion {
   proto::RespParser parser_;
   std::deque<mem::Buffer> waiting_;  // received while a command waits; reading is paused then
   bool command_waits_ = false;       // the parser's, in its arguments
+  bool stopping_ = false;            // the node is: what was received is the last
   bool reading_ = true;
   bool ending_ = false;     // no further command: close when all are replied
   bool finishing_ = false;  // and all were

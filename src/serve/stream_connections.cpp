@@ -1,5 +1,7 @@
 #include "serve/stream_connections.h"
 
+#include <algorithm>
+
 namespace bop::serve {
 
 class StreamConnections::StreamWire final : public Wire, public net::StreamHandler {
@@ -42,6 +44,11 @@ class StreamConnections::StreamWire final : public Wire, public net::StreamHandl
 StreamConnections::StreamConnections(ClientConnections& connections) : connections_(connections) {}
 
 StreamConnections::~StreamConnections() = default;
+
+bool StreamConnections::all_sent() const {
+  return std::ranges::all_of(wires_,
+                             [](const auto& entry) { return entry.second->queued_bytes() == 0; });
+}
 
 void StreamConnections::take(std::unique_ptr<net::Connection> connection,
                              const MakeConnection& make) {

@@ -21,6 +21,8 @@ class StreamConnections {
   ~StreamConnections();  // closes all connections
 
   void take(std::unique_ptr<net::Connection> connection, const MakeConnection& make);
+  // Whether all replies were given to the operating system.
+  bool all_sent() const;
 
  private:
   class StreamWire;

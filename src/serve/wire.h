@@ -42,6 +42,9 @@ class ClientConnection {
   virtual void on_drained() = 0;
   // The connection is gone, and with it the Wire.
   virtual void on_closed() = 0;
+  // The node stops: what was received is still answered, nothing is read any more, and then the
+  // connection is closed.
+  virtual void stop() = 0;
   // Goes on with what had to wait; called by ClientConnections at the end of a turn.
   virtual void go_on() = 0;
   // Its connection is closed and none of its requests is unanswered: nobody will call it again.

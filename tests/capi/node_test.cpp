@@ -30,12 +30,17 @@ struct Done {
   uint64_t tag = 0;
   int32_t status = BOP_E_INTERNAL;
   uint64_t index = 0;
+  uint64_t leader = 0;
   std::string body;
   std::string detail;
 };
 Done keep(const bop_completion& of) {
-  return {of.tag, of.status, of.index,
-          std::string(reinterpret_cast<const char*>(of.body.data), of.body.size), of.detail};
+  return {of.tag,
+          of.status,
+          of.index,
+          of.leader,
+          std::string(reinterpret_cast<const char*>(of.body.data), of.body.size),
+          of.detail};
 }
 
 bop_request request(const char* group, std::string_view payload, uint64_t tag = 0) {
@@ -160,6 +165,7 @@ TEST_F(ANode, answers_proposals_questions_and_for_its_status_with_the_tags_that_
   EXPECT_EQ(written.status, BOP_OK);
   EXPECT_EQ(written.tag, 11u);
   EXPECT_GT(written.index, 0u);
+  EXPECT_EQ(written.leader, 1u);
   const Done read = query(request("kv", get_k, 12));
   EXPECT_EQ(read.status, BOP_OK);
   EXPECT_EQ(read.tag, 12u);
@@ -236,7 +242,7 @@ TEST_F(ANode, is_not_ready_without_a_majority_and_completes_what_waits_when_it_i
     const Done done = wait();
     ends[done.tag] = done.status;
   }
-  EXPECT_EQ(ends[21], BOP_E_OUTCOME_UNKNOWN);
+  EXPECT_EQ(ends[21], BOP_E_STOPPED) << "it waited for a leader: nobody proposed it";
   EXPECT_EQ(ends[22], BOP_E_STOPPED);
 }
 

@@ -164,6 +164,18 @@ TEST(AClient, does_not_know_the_outcome_of_a_command_whose_connection_broke) {
   EXPECT_EQ(server.requests, 1);
 }
 
+TEST(AClient, sends_a_command_elsewhere_that_a_server_which_stops_did_not_answer) {
+  FakeServer stopping(always({Kind::stop}));
+  FakeServer other(echo);
+  Collector collector;
+  const auto client = open({stopping.address(), other.address()}, collector);
+  ASSERT_TRUE(client->submit(request(RequestKind::propose, 1)));
+  const auto seen = collector.wait(1);
+  EXPECT_EQ(seen.status, BOP_OK) << seen.detail;
+  EXPECT_EQ(stopping.requests, 1);
+  EXPECT_EQ(other.requests, 1);
+}
+
 TEST(AClient, repeats_a_question_whose_connection_broke) {
   std::atomic<int> asked = 0;
   FakeServer server([&](const auto&) { return ++asked < 3 ? Reaction{Kind::close} : reply(0); });

@@ -19,7 +19,7 @@ class FakeServer {
  public:
   // What to do with a request.
   struct Reaction {
-    enum class Kind { reply, silence, close } kind = Kind::reply;
+    enum class Kind { reply, silence, close, stop } kind = Kind::reply;
     int32_t status = BOP_OK;
     std::string body = {};
     std::string detail = {};
@@ -100,6 +100,11 @@ class FakeServer {
     ++requests;
     const Reaction reaction = script_(request);
     if (reaction.kind == Reaction::Kind::close) session.connection->close();
+    if (reaction.kind == Reaction::Kind::stop) {
+      encode(proto::ClientGoodbye{BOP_E_STOPPED, "this node is stopping"}, writer_);
+      for (const mem::Buffer& part : writer_.finish()) session.connection->append(part);
+      session.connection->finish();
+    }
     if (reaction.kind != Reaction::Kind::reply) return false;
     proto::ClientReply reply;
     reply.correlation = request.correlation;

@@ -128,5 +128,56 @@ class InDoubt(Case):
         self.serve_without_it()
 
 
+    # ---- a log that is older than its machine ----
+
+    def test_a_machine_ahead_of_its_log_keeps_its_node_out(self):
+        shard = os.path.join(self.out.directory, "shard0")
+        kept = os.path.join(self.cluster.scratch, "log of yesterday")
+        segments = shutil.ignore_patterns("group-*")
+        shutil.copytree(shard, kept, ignore=segments)
+        self.cluster.start()
+        for number in range(50):
+            self.cluster.wait_for_leader().call("SET", f"after {number}", "kept")
+        self.cluster.wait_until_equal()
+        self.cluster.dev.stop()  # which has the machines make durable what they applied
+        for name in os.listdir(shard):
+            if name.endswith(".seg"):
+                os.remove(os.path.join(shard, name))
+        shutil.copytree(kept, shard, dirs_exist_ok=True)
+
+        self.start()
+        group = self.out.group()
+        self.assertEqual(group["health"], "suspect")
+        self.assertRegex(group["halted"]["reason"],
+                         r"shard0/group-1: the machine holds entries up to \d+, but its log ends at \d+: ")
+        self.serve_without_it()
+
+
+class BadStore(Case):
+    """A store that does not open takes its own group out, and nothing else."""
+
+    def test_the_other_groups_of_the_node_are_served(self):
+        cluster = self.use(DevCluster(settings={
+            "groups": '[{name = "kv", id = 1}, {name = "more", id = 2}]'}))
+        cluster.wait_for_leader().call("SET", "key", "value")
+        cluster.wait_until_equal()
+        cluster.dev.stop()
+        node = cluster.nodes[1]
+        store = os.path.join(node.directory, "shard0", "group-2", "kv.mdbx")
+        with open(store, "r+b") as file:
+            file.write(os.urandom(64 << 10))
+        cluster.start()
+        node = cluster.nodes[1]
+        self.assertEqual(node.call("GET", "key"), b"value")
+        self.assertNotIn("halted", node.group("kv"))
+        halted = node.group("more")["halted"]
+        self.assertIn(store, halted["reason"])
+        self.assertIn(f"node {node.id}, group more takes no part: ", cluster.dev.text())
+        self.assertFalse(node.ready())
+        for other in (cluster.nodes[0], cluster.nodes[2]):
+            self.assertNotIn("halted", other.group("more"))
+            self.assertTrue(other.ready())
+
+
 if __name__ == "__main__":
     main()

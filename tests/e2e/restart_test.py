@@ -7,7 +7,7 @@ import tempfile
 
 from harness.case import Case, main
 from harness.dev import DevCluster
-from harness.load import HistoryLoad, UniqueLoad, elapsed_s
+from harness.load import BenchLoad, HistoryLoad, UniqueLoad, elapsed_s
 from harness.process import is_alive
 from harness.waiting import wait_until
 
@@ -28,6 +28,18 @@ class Restart(Case):
         history.history.check(cluster.scratch)
         for node in cluster.nodes:
             self.assertEqual(load.missing(node), [])
+        self.assertEqual(load.unknown() + history.unknown(), [])
+
+    def test_rolling_restarts_under_a_native_load_leave_no_outcome_unknown(self):
+        cluster = self.use(DevCluster())
+        with BenchLoad(cluster, seconds=15) as bench:
+            for node in cluster.nodes:
+                bench.wait_for_progress(500)
+                os.kill(node.pid, signal.SIGTERM)
+                wait_until(lambda node=node: not node.alive(), f"{node} stops", STOP_S)
+                cluster.restart(node)
+            bench.wait_for_progress(500)
+            self.assertEqual(bench.result()["errors_by_name"], {})
 
     def test_sigterm_under_load_stops_all_nodes_within_five_seconds_and_loses_nothing(self):
         cluster = self.use(DevCluster())

@@ -321,6 +321,30 @@ TEST_F(Http, a_client_that_ends_its_side_still_gets_its_answer) {
   }));
 }
 
+TEST_F(Http, a_server_that_stops_answers_what_it_has_and_closes_every_connection) {
+  when_request = [&](const HttpRequest&, HttpResponder responder) {
+    waiting.push_back(std::move(responder));
+  };
+  PlainClient idle(acceptor->address()), busy(acceptor->address());
+  send(busy, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  ASSERT_TRUE(run_until([&] { return waiting.size() == 1 && connected == 2; }));
+  server->stop();
+  EXPECT_TRUE(run_until([&] {
+    idle.receive_some();
+    return idle.ended();
+  }));
+  waiting[0].answer(HttpResponse::text(200, "late"));
+  std::string buffered;
+  const std::string answer = receive(busy, buffered);
+  EXPECT_EQ(body_of(answer), "late");
+  EXPECT_NE(answer.find("\r\nConnection: close\r\n"), answer.npos);
+  EXPECT_TRUE(run_until([&] {
+    busy.receive_some();
+    return busy.ended();
+  }));
+  EXPECT_TRUE(server->all_sent());
+}
+
 TEST_F(Http, a_dropped_request_is_an_internal_error_and_the_connection_goes_on) {
   when_request = [&](const HttpRequest& request, HttpResponder responder) {
     if (request.target == "/drop") return;

@@ -219,6 +219,25 @@ TEST(NativeConnection, answers_what_is_under_way_before_it_says_goodbye) {
   EXPECT_EQ(std::get<ClientGoodbye>(replies.frames[1]).status, BOP_E_PROTOCOL);
 }
 
+TEST(NativeConnection, answers_everything_it_received_when_the_node_stops_and_says_goodbye) {
+  Options options;
+  options.max_pipeline = 1;  // the second request waits
+  Harness harness(options);
+  NativeClient client(harness);
+  client.greet();
+  client.send(encoded(ClientRequest{1, RequestKind::propose, 1, 0, put_command("k", "v")}) +
+              encoded(ClientRequest{2, RequestKind::propose, 1, 0, put_command("k", "w")}));
+  harness.connections.stop();
+  EXPECT_FALSE(client.wire.finished);
+  harness.settle();
+  const auto replies = decode(client.wire.take());
+  ASSERT_EQ(replies.frames.size(), 3u);
+  EXPECT_EQ(std::get<ClientReply>(replies.frames[0]).correlation, 1u);
+  EXPECT_EQ(std::get<ClientReply>(replies.frames[1]).correlation, 2u);
+  EXPECT_EQ(std::get<ClientGoodbye>(replies.frames[2]).status, BOP_E_STOPPED);
+  EXPECT_TRUE(client.wire.finished);
+}
+
 TEST(NativeConnection, takes_no_more_than_its_limit_and_goes_on_when_there_is_room) {
   Options options;
   options.max_pipeline = 8;

@@ -305,6 +305,18 @@ TEST(RespConnection, answers_what_was_sent_before_the_client_stopped_sending) {
   EXPECT_TRUE(client.wire.finished);
 }
 
+TEST(RespConnection, answers_everything_it_received_when_the_node_stops_and_closes) {
+  Harness harness;
+  RespClient client(harness), idle(harness);
+  client.send("SET k 1\r\nGET k\r\nSET l 1\r\nGE");
+  harness.connections.stop();
+  EXPECT_TRUE(idle.wire.finished);
+  EXPECT_FALSE(client.wire.finished);
+  harness.settle();
+  EXPECT_EQ(client.wire.take(), "+OK\r\n$1\r\n1\r\n+OK\r\n");
+  EXPECT_TRUE(client.wire.finished);
+}
+
 TEST(RespConnection, has_nothing_to_wait_for_when_an_idle_client_stops_sending) {
   Harness harness;
   RespClient client(harness);

@@ -24,7 +24,41 @@ struct Listeners::ShardListener {
   std::unique_ptr<serve::StreamConnections> streams_in;
   std::unique_ptr<serve::HttpFront> front;
   std::unique_ptr<net::HttpServer> http;
+
+  void finish(Duration patience, std::function<void()> done);
+  void check_finished();
+
+  std::unique_ptr<port::Timer> finish_timer;
+  std::function<void()> finished;
+  Instant finishing_since = 0;
+  Duration patience = 0;
 };
+
+// How long clients have to close their side once everything is sent: some take a reset that comes with
+// the end of the process for the loss of what they have not read yet.
+constexpr Duration close_patience = 100 * milliseconds;
+
+void Listeners::ShardListener::finish(Duration limit, std::function<void()> done) {
+  waiting.clear();
+  if (connections == nullptr) return done();
+  finished = std::move(done);
+  finishing_since = loop.now();
+  patience = limit;
+  finish_timer = loop.make_timer([this] { check_finished(); });
+  connections->stop();
+  http->stop();
+  // Not at once: the end of this turn sends what the connections wrote.
+  finish_timer->arm(loop.now());
+}
+
+void Listeners::ShardListener::check_finished() {
+  const bool closed = connections->count() == 0 && http->connections() == 0;
+  const bool sent = streams_in->all_sent() && http->all_sent();
+  const Duration since = loop.now() - finishing_since;
+  if (!closed && since < (sent ? close_patience : patience))
+    return finish_timer->arm(loop.now() + 5 * milliseconds);
+  std::exchange(finished, nullptr)();
+}
 
 namespace {
 
@@ -137,6 +171,20 @@ void Listeners::serve(node::Node& node) {
 }
 
 void Listeners::close() { acceptors_.clear(); }
+
+void Listeners::finish(Duration patience, const std::function<void()>& done) {
+  auto left = std::make_shared<size_t>(listeners_.size());  // of the first shard's thread
+  io::Loop& first = listeners_.front()->loop;
+  for (const auto& listener : listeners_) {
+    listener->loop.post([&listener = *listener, &first, patience, left, done] {
+      listener.finish(patience, [&first, left, done] {
+        first.post([left, done] {
+          if (--*left == 0) done();
+        });
+      });
+    });
+  }
+}
 
 const std::string& Listeners::address(std::string_view listener) const {
   static const std::string none;

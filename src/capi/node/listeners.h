@@ -1,6 +1,7 @@
 // The ports that clients meet: acceptors on the first shard's loop, connections on all.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -36,6 +37,9 @@ class Listeners {
   // First shard's thread.
   void serve(node::Node& node);
   void close();  // no new connections
+  // Answers what was received, says goodbye and closes. `done` is called when all is sent, after
+  // `patience` at the latest. Both on the first shard's thread.
+  void finish(Duration patience, const std::function<void()>& done);
 
   const std::string& address(std::string_view listener) const;
 

@@ -24,6 +24,9 @@ namespace bop::capi {
 
 namespace {
 
+// Of a stop's grace, for the last replies to clients.
+constexpr Duration longest_goodbye = 500 * milliseconds;
+
 io::FileBackend backend_of(const Settings& settings) {
   if (settings.io_backend == "uring") return io::FileBackend::uring;
   if (settings.io_backend == "pool") return io::FileBackend::pool;
@@ -297,7 +300,10 @@ void Runtime::stop(Duration grace) {
   std::promise<void> stopped;
   state_->runtimes.front()->loop.post([&] {
     state_->listeners->close();
-    state_->node->stop(grace, [&] { stopped.set_value(); });
+    const Duration goodbye = std::min(longest_goodbye, grace / 4);
+    state_->node->stop(grace - goodbye, [this, goodbye, &stopped] {
+      state_->listeners->finish(goodbye, [&stopped] { stopped.set_value(); });
+    });
   });
   // A machine's sync may take longer than the grace; what it lacks is replayed from the log.
   stopped.get_future().wait();

@@ -35,7 +35,8 @@ class Runtime {
   Runtime(const Runtime&) = delete;
   Runtime& operator=(const Runtime&) = delete;
 
-  // Gives up leading, lets open requests end and machines sync for at most `grace`. Blocks.
+  // Refuses new requests, gives up leading, answers what is under way, lets machines sync and closes
+  // the clients' connections, all within about `grace`. Blocks.
   void stop(Duration grace);
 
   uint32_t shards() const;

@@ -43,6 +43,7 @@ class Worker(threading.Thread):
         self.client = None
         self.failure = None
         self.acknowledged = 0
+        self.unknown = []  # why an outcome stayed open
 
     def run(self):
         try:
@@ -74,6 +75,8 @@ class Worker(threading.Thread):
             reply = self.client.call(*words)
         except (OSError, RespError) as error:
             outcome = classify(error)
+            if outcome == "unknown":
+                self.unknown.append(f"{self.name}: {error!r}")
             self.disconnect()  # the next try goes to another node
             self.stopped.wait(PAUSE_S)
             return outcome, None
@@ -109,6 +112,9 @@ class Load:
 
     def acknowledged(self):
         return sum(worker.acknowledged for worker in self.workers)
+
+    def unknown(self):
+        return [why for worker in self.workers for why in worker.unknown]
 
     def wait_for_progress(self, count):
         """Until that many more requests were acknowledged."""
