@@ -13,7 +13,7 @@ namespace bop::machine {
 
 namespace {
 
-// A token carries what it is of, so that a completion can be checked.
+// A token names the call that it belongs to, so that a completion can be checked.
 enum class Call : uint64_t { apply = 1, query = 2, sync = 3 };
 constexpr unsigned call_shift = 60;
 constexpr unsigned generation_shift = 32;
@@ -41,7 +41,7 @@ bool is_reply(const bop_reply& reply) {
 
 void clear(bop_reply& reply) { reply = {sizeof reply, BOP_OK, {nullptr, 0}}; }
 
-// The part of a machine's table that it has: a field past its size is absent.
+// The table, with the fields past its size set to zero: they are absent.
 bop_machine_table copy_of(const bop_machine_table& table) {
   bop_machine_table copy{};
   std::memcpy(static_cast<void*>(&copy), &table, std::min<size_t>(table.size, sizeof copy));
@@ -54,7 +54,7 @@ Status check_table(const bop_machine_table& table) {
                                             std::to_string(table.abi) + ", this bop has " +
                                             std::to_string(BOP_MACHINE_ABI));
   if (table.kind == nullptr || *table.kind == '\0')
-    return fail(BOP_E_INVALID_ARGUMENT, "machine table: it names no kind");
+    return fail(BOP_E_INVALID_ARGUMENT, "machine table: kind is missing");
   const std::array<std::pair<bool, const char*>, 9> needed{{
       {table.open != nullptr, "open"},
       {table.apply != nullptr, "apply"},
@@ -69,7 +69,7 @@ Status check_table(const bop_machine_table& table) {
   for (const auto& [present, name] : needed)
     if (!present)
       return fail(BOP_E_INVALID_ARGUMENT,
-                  "machine " + std::string(table.kind) + ": its table lacks " + name);
+                  "machine " + std::string(table.kind) + ": the table has no function " + name);
   return {};
 }
 
@@ -98,7 +98,7 @@ struct Driver::State {
 
   bool in_machine = false;  // a function of the table is on the stack
   bool failed = false;
-  std::string misdeed;  // of the call on the stack
+  std::string violation;  // of a rule of bop/machine.h, by the call on the stack
 
   bool applying = false;
   uint64_t apply_number = 0;
@@ -151,21 +151,21 @@ struct Driver::State {
     events.failed(error);
   }
 
-  // A negative status of a call that is no reply: the machine is broken.
+  // A call of the table returned an error that is not a reply: the machine is broken.
   void fail_with_status(const char* function, int32_t status) {
     if (is_status(status))
       fail_with(BOP_E_MACHINE, std::string(function) + ": " +
                                    Error{static_cast<bop_status>(status), {}}.to_string());
     else
       fail_with(BOP_E_MACHINE, std::string(function) + " returned " + std::to_string(status) +
-                                   ", which is no status");
+                                   ", which is not a status of bop/error.h");
   }
 
-  // What a machine did wrong during a call is dealt with when it returned.
-  bool misbehaved() {
-    if (misdeed.empty()) return false;
-    const std::string what = std::move(misdeed);
-    misdeed.clear();
+  // A violation during a call fails the machine when the call has returned.
+  bool violated() {
+    if (violation.empty()) return false;
+    const std::string what = std::move(violation);
+    violation.clear();
     fail_with(BOP_E_MACHINE, what);
     return true;
   }
@@ -182,7 +182,7 @@ struct Driver::State {
     for (size_t i = 0; i < entries.size(); ++i) clear(replies[i]);
     const uint64_t token = token_of(Call::apply, ++apply_number, 0);
     const int32_t status = call(table.apply, entries.data(), entries.size(), replies.data(), token);
-    if (misbehaved() || status == BOP_PENDING) return;
+    if (violated() || status == BOP_PENDING) return;
     if (status != BOP_OK) return fail_with_status("apply", status);
     finish_apply({replies.data(), entries.size()});
   }
@@ -199,8 +199,8 @@ struct Driver::State {
   void finish_apply(std::span<const bop_reply> given) {
     for (const bop_reply& reply : given)
       if (!is_reply(reply))
-        return fail_with(BOP_E_MACHINE, "apply: a reply's status " + std::to_string(reply.status) +
-                                            " or body is not valid");
+        return fail_with(BOP_E_MACHINE, "apply: a reply has an invalid status (" +
+                                            std::to_string(reply.status) + ") or body");
     applying = false;
     events.applied(given);
   }
@@ -241,15 +241,15 @@ struct Driver::State {
     clear(reply);
     const int32_t status = call(table.query, bop_bytes{question.data(), question.size()}, &reply,
                                 token_of(Call::query, queries[slot].generation, slot));
-    if (misbehaved() || status == BOP_PENDING) return;
+    if (violated() || status == BOP_PENDING) return;
     if (status != BOP_OK) return fail_with_status("query", status);
     finish_query(slot, reply);
   }
 
   void finish_query(uint32_t slot, const bop_reply& reply) {
     if (!is_reply(reply))
-      return fail_with(BOP_E_MACHINE, "query: the reply's status " + std::to_string(reply.status) +
-                                          " or body is not valid");
+      return fail_with(BOP_E_MACHINE, "query: the reply has an invalid status (" +
+                                          std::to_string(reply.status) + ") or body");
     close_query(queries[slot]);
     events.answered(queries[slot].token, reply);
   }
@@ -264,7 +264,7 @@ struct Driver::State {
     }
     syncing = true;
     const int32_t status = call(table.sync, token_of(Call::sync, ++sync_number, 0));
-    if (misbehaved() || status == BOP_PENDING) return;
+    if (violated() || status == BOP_PENDING) return;
     if (status != BOP_OK) return fail_with_status("sync", status);
     syncing = false;
   }
@@ -281,7 +281,7 @@ struct Driver::State {
   void complete(uint64_t token, int32_t status, std::span<const bop_reply> given) {
     if (failed) return;
     if (in_machine) {
-      misdeed = "it completed a call from within a call";
+      violation = "host->complete was called from within a call of the table";
       return;
     }
     const auto slot = static_cast<uint32_t>(token);
@@ -303,8 +303,10 @@ struct Driver::State {
         if (status != BOP_OK) return fail_with_status("sync", status);
         return finish_sync();
     }
-    fail_with(BOP_E_MACHINE, "it completed a call that is not open, or with " +
-                                 std::to_string(given.size()) + " replies");
+    fail_with(BOP_E_MACHINE,
+              "host->complete was called for a call that is not open, or with the wrong number of "
+              "replies (" +
+                  std::to_string(given.size()) + ")");
   }
 
   // ---- what the machine calls ----
@@ -348,9 +350,9 @@ struct Driver::State {
       return fail(known ? static_cast<bop_status>(status) : BOP_E_MACHINE,
                   name() + ": " + text.data());
     }
-    if (machine == nullptr || !misdeed.empty())
+    if (machine == nullptr || !violation.empty())
       return fail(BOP_E_MACHINE,
-                  name() + ": open succeeded without a machine, or completed a call");
+                  name() + ": open returned BOP_OK without a machine, or completed a call");
     last_given = call(table.applied);
     return {};
   }
@@ -379,7 +381,7 @@ bop_status Driver::check(Bytes command) {
   State& state = *state_;
   if (state.failed || state.table.check == nullptr) return BOP_OK;
   const int32_t status = state.call(state.table.check, bop_bytes{command.data(), command.size()});
-  if (!state.misbehaved() && !is_status(status)) state.fail_with_status("check", status);
+  if (!state.violated() && !is_status(status)) state.fail_with_status("check", status);
   return state.failed ? BOP_E_MACHINE : static_cast<bop_status>(status);
 }
 
@@ -394,7 +396,7 @@ void Driver::stable(uint64_t index) {
   state.in_machine = true;
   state.table.stable(state.machine, index);
   state.in_machine = false;
-  state.misbehaved();
+  state.violated();
 }
 
 bop_position Driver::applied() const { return state_->table.applied(state_->machine); }

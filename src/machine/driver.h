@@ -1,17 +1,17 @@
-// Driver: a machine behind the C table of bop/machine.h, as its group sees it.
+// Driver: a machine behind the C table of bop/machine.h, as its group uses it.
 //
 //            open()                  apply → PENDING
 //  (none) ──────────► ready ───────────────────────────► applying
 //                       ▲ ◄──────────────────────────────   │
 //                       │      host->complete               │
 //                       │                                   │
-//       the machine returned or did what its table forbids, or said that it is broken
+//       a function of the table returned an error or broke a rule of bop/machine.h
 //                       │                                   │
 //                       └──────────► failed ◄───────────────┘   only a new open() leaves it
 //
-// The driver trusts a machine with nothing it can check: the table's version and size, the statuses
-// it returns, how often it completes a token and with how many replies. Whatever is wrong fails the
-// machine, never the process. All of a Driver is used on its shard's thread.
+// The driver checks everything that a machine can get wrong: the table's version and size, the statuses
+// it returns, how often it completes a token and with how many replies. A violation fails the machine,
+// never the process. All of a Driver is used on its shard's thread.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +27,7 @@
 
 namespace bop::machine {
 
-// The workers of one machine; the group passes its own. Must outlive the driver.
+// The workers of one machine, provided by the shard. Must outlive the driver.
 class Offload {
  public:
   enum class WorkQueue : uint8_t { reads = BOP_WORK_READS, writes = BOP_WORK_WRITES };
@@ -73,18 +73,18 @@ class Driver {
   void apply(std::span<const bop_entry> entries);
   bool applying() const;
 
-  // Why a command should not be proposed; BOP_OK: it may.
+  // BOP_OK when the command is well formed and may be proposed, else the reason why not.
   bop_status check(Bytes command);
 
-  // `question` stays as it is until answered().
+  // `question` must not change until answered().
   void query(Bytes question, uint64_t token);
 
-  // Makes durable what is applied: durable() rises. Calls while one is under way are joined into one
-  // more. Needs stable() to pass what is applied.
+  // Makes durable what is applied: durable() rises. Calls during a sync are joined into one more sync.
+  // Needs stable() to pass what is applied.
   void sync();
   bool syncing() const;
 
-  // The log is durable on this node up to `index`.
+  // `index` is min(committed, durable on this node): the machine may make that much permanent.
   void stable(uint64_t index);
 
   bop_position applied() const;

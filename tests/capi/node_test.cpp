@@ -368,7 +368,7 @@ TEST_F(ANodeWithAMachineOfItsCaller,
   EXPECT_NE(refused(BOP_E_BAD_CONFIG).find("no machine of kind sum"), std::string::npos);
   options_.machine_count = 1;
   sum_.state_hash = nullptr;
-  EXPECT_NE(refused(BOP_E_INVALID_ARGUMENT).find("lacks state_hash"), std::string::npos);
+  EXPECT_NE(refused(BOP_E_INVALID_ARGUMENT).find("has no function state_hash"), std::string::npos);
   sum_.state_hash = SumMachine().state_hash;
   sum_.broken = true;
   EXPECT_NE(refused(BOP_E_MACHINE).find("group sum: machine sum: out of order"), std::string::npos);

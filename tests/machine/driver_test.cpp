@@ -330,7 +330,7 @@ TEST_F(DriverTest, a_table_that_ends_before_a_needed_function_is_refused) {
   table_.bop_machine_table::size = offsetof(bop_machine_table, sync);
   const auto driver = open();
   ASSERT_FALSE(driver);
-  EXPECT_NE(driver.error().detail.find("lacks sync"), std::string::npos);
+  EXPECT_NE(driver.error().detail.find("has no function sync"), std::string::npos);
 }
 
 TEST_F(DriverTest, jobs_run_on_their_lane_and_none_after_the_machine_closed) {
