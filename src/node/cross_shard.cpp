@@ -1,6 +1,7 @@
 #include "node/cross_shard.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace bop::node {
 
@@ -18,7 +19,7 @@ CrossShardOutcome copy_of(uint64_t token, const Outcome& outcome) {
           .detail = std::string(outcome.detail)};
 }
 
-// The first shard speaks for the node, each for its log and its groups.
+// What concerns the node comes from the first shard, logs and groups from each.
 NodeStatus merged(const std::vector<NodeStatus>& parts) {
   NodeStatus all = parts.front();
   for (size_t shard_index = 1; shard_index < parts.size(); ++shard_index) {
@@ -112,7 +113,7 @@ void CrossShardService::route(Request request, bool read) {
   const uint32_t shard_index = node_.shard_of(request.group);
   if (shard_index != shard_index_ && shard_index < node_.contexts_.size())
     return cross(shard_index, std::move(request), read);
-  // Ours, or nobody's, which the shard says.
+  // A group of no shard, too: this one refuses it by name.
   if (read)
     shard_.query(std::move(request));
   else
@@ -145,7 +146,9 @@ void CrossShardService::cross(uint32_t shard_index, Request request, bool read) 
 
 void CrossShardService::take_outcomes(std::vector<CrossShardOutcome> answers) {
   for (const CrossShardOutcome& from : answers) {
-    const Call call = calls_[from.token];
+    BOP_ASSERT_LT(from.token, calls_.size());
+    const Call call = std::exchange(calls_[from.token], {});
+    BOP_ASSERT(call.completion != nullptr);  // each call is completed once
     free_calls_.push_back(from.token);
     Outcome out;
     out.status = from.status;
@@ -196,7 +199,7 @@ void CrossShardService::take_requests(uint32_t from, std::vector<CrossShardReque
 
 // ---- status ----
 
-// Only values cross: `done` belongs to this shard's thread, where it is destroyed too.
+// Only values cross: `done` is called and destroyed on this shard's thread.
 void CrossShardService::status(std::function<void(NodeStatus)> done) {
   const size_t contexts = node_.contexts_.size();
   const uint64_t gathering = ++last_gathering_;

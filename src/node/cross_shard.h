@@ -1,5 +1,5 @@
-// What crosses between the shards of a node: requests and their answers, frames to peers. Everything
-// that crosses is copied, since buffers belong to one thread, and goes in one batch a turn.
+// What shards of a node send each other: requests and their outcomes, and frames for peers. All of it is
+// copied, since a buffer belongs to one thread, and posted in one batch a turn.
 #pragma once
 
 #include <atomic>
@@ -15,7 +15,7 @@ struct CrossShardRequest {
   GroupId group = 0;
   std::vector<uint8_t> payload;
   Instant deadline = 0;  // the shards of a node have one clock
-  uint64_t token = 0;    // of the asking side
+  uint64_t token = 0;    // number of the asking shard's call
 };
 
 struct CrossShardOutcome {
@@ -27,7 +27,8 @@ struct CrossShardOutcome {
   std::string detail;
 };
 
-// The Service of one shard: what its own shard hosts goes there at once, the rest crosses.
+// The Service of one shard: requests for groups that it hosts go to it at once, the others cross to the
+// shard that does.
 class CrossShardService final : public Service {
  public:
   CrossShardService(Node& node, uint32_t shard_index);
@@ -42,12 +43,12 @@ class CrossShardService final : public Service {
 
   static constexpr size_t max_open_calls = 1 << 16;
 
-  void start();  // keeps what other shards may ask of this one's readiness current
+  void start();  // from here on ready_ is kept current for the other shards
   // Calls `done` once no call to another shard is open, or at the deadline.
   void when_completed(Instant deadline, std::function<void()> done);
 
  private:
-  // Answers what another shard asked for; a Completion for this shard's shard.
+  // Completes requests of another shard: sends their outcomes there.
   class RemoteCompletion;
 
   struct Call {
@@ -55,10 +56,10 @@ class CrossShardService final : public Service {
     uint64_t token = 0;
   };
 
-  // A status on its way from all shards.
+  // A status to which not all shards have contributed yet.
   struct Gathering {
     std::vector<NodeStatus> parts;  // by shard
-    size_t left = 0;
+    size_t left = 0;                // shards that have not
     std::function<void(NodeStatus)> done;
   };
 
@@ -75,9 +76,9 @@ class CrossShardService final : public Service {
   Node& node_;
   const uint32_t shard_index_;
   Shard& shard_;
-  std::vector<Call> calls_;
+  std::vector<Call> calls_;  // requests that crossed, by the token they carry
   std::vector<uint64_t> free_calls_;
-  std::vector<CrossShardOutcome> refused_;
+  std::vector<CrossShardOutcome> refused_;                             // of this shard's own making
   std::vector<std::vector<CrossShardRequest>> requests_;               // by the shard they go to
   std::vector<std::unique_ptr<RemoteCompletion>> remote_completions_;  // by the shard that asked
   bool flush_requested_ = false;
@@ -90,10 +91,10 @@ class CrossShardService final : public Service {
   std::atomic<bool> ready_ = false;  // read by other shards
 };
 
-// The Transport of a shard without connections: frames cross to the first shard, which has them.
+// The Transport of every shard but the first, which alone has the connections to peers: frames cross to it.
 //
-// queued_bytes() counts what crosses: what the connections themselves have queued is only known to the
-// first shard, which drops what they do not take, as any frame may be lost.
+// queued_bytes() counts the bytes on their way to the first shard. What the connections have queued only
+// that shard knows; it drops what they do not take, as any frame may be lost.
 class CrossShardTransport final : public port::Transport {
  public:
   CrossShardTransport(Node& node, uint32_t shard_index) : node_(node), shard_index_(shard_index) {}
