@@ -151,6 +151,11 @@ void add_record(const RangeArguments& arguments, const kv::Record& record, nlohm
 }  // namespace
 
 Exit range(const Globals& globals, const RangeArguments& arguments) {
+  for (const std::string& bound : {arguments.prefix, arguments.first, arguments.end}) {
+    if (bound.size() > BOP_KV_KEY_MAX) {
+      return report(BOP_E_TOO_LARGE, "a prefix or bound has at most 1024 bytes");
+    }
+  }
   const bool by_prefix = !arguments.prefix.empty();
   std::string first = by_prefix ? arguments.prefix : arguments.first;
   const uint16_t keys_only = arguments.keys_only ? BOP_KV_KEYS_ONLY : 0;
@@ -198,11 +203,10 @@ Exit range(const Globals& globals, const RangeArguments& arguments) {
 
 Exit increment(const Globals& globals, const std::string& key, int64_t by) {
   if (const auto refused = refuse_key(key)) return *refused;
-  const std::string delta = kv::add_value(by);
   kv::Operation operation;
   operation.op = BOP_KV_ADD;
   operation.key = key;
-  operation.value = delta;
+  operation.delta = by;
   Session session(globals);
   const Answer answer = session.propose(kv::command({operation}));
   if (answer.status != BOP_OK) return report_command(answer);

@@ -1,4 +1,4 @@
-// Commands, questions and answers of the machine kv, as bop/kv.h defines them byte by byte.
+// Commands, queries and answers of the machine kv as strings: C++ over the codec of bop/kv.h.
 #pragma once
 
 #include <cstdint>
@@ -15,15 +15,15 @@ struct Operation {
   bop_kv_op op = BOP_KV_PUT;
   uint8_t flags = 0;
   std::string_view key;
-  std::string_view value;     // ADD: see add_value
+  std::string_view value;     // of PUT and APPEND
+  int64_t delta = 0;          // of ADD
   uint64_t revision = 0;      // with IF_REVISION
   std::string_view expected;  // with IF_VALUE
 };
 
-std::string add_value(int64_t delta);
-
+// The encoders take what is within kv's limits: check first what the user gave.
 std::string command(const std::vector<Operation>& operations);
-std::string get(const std::vector<std::string_view>& keys, uint16_t flags = 0);
+std::string get(const std::vector<std::string_view>& keys);
 struct Range {
   uint16_t flags = 0;
   uint32_t limit = BOP_KV_RANGE_MAX;
@@ -43,7 +43,7 @@ struct Record {
 
 // Views point into the body. None: the body is not of that form.
 struct Items {
-  uint64_t position = 0;  // revision of a command, index of an answer
+  uint64_t position = 0;  // revision of a command, applied index of a GET
   std::vector<Item> items;
 };
 std::optional<Items> read_items(std::string_view body);

@@ -2,8 +2,8 @@
  *
  *   embed DIRECTORY [FIRST_PORT]     keeps the nodes' data in DIRECTORY/1..3
  *
- * It formats what is not formatted yet, starts the nodes, writes a key through one of them and reads it
- * through each, prints a node's status and stops.
+ * It formats the nodes' directories on its first run, starts the nodes, writes a key through one of them
+ * and reads it through each, prints a node's status and stops.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -102,48 +102,53 @@ static bop_completion call(int32_t (*function)(bop_node*, const bop_request*), b
   return wait_for(queue, tag);
 }
 
-/* ---- the machine kv's messages, as bop/kv.h defines them ---- */
+/* ---- the machine kv's messages, with the codec of bop/kv.h ---- */
 
-static size_t put_number(uint8_t* out, uint64_t value, size_t bytes) {
-  size_t i;
-  for (i = 0; i < bytes; ++i) out[i] = (uint8_t)(value >> (8 * i));
+static bop_bytes text_bytes(const char* text) {
+  bop_bytes bytes;
+  bytes.data = (const uint8_t*)text;
+  bytes.size = strlen(text);
   return bytes;
 }
 
-static size_t put_command(uint8_t* out, const char* key, const char* value) {
-  size_t at = 0;
-  at += put_number(out + at, BOP_KV_VERSION, 1);
-  at += put_number(out + at, 0, 1);
-  at += put_number(out + at, 1, 2); /* one operation */
-  at += put_number(out + at, BOP_KV_PUT, 1);
-  at += put_number(out + at, 0, 1); /* no flags */
-  at += put_number(out + at, strlen(key), 2);
-  at += put_number(out + at, strlen(value), 4);
-  memcpy(out + at, key, strlen(key));
-  at += strlen(key);
-  memcpy(out + at, value, strlen(value));
-  return at + strlen(value);
+/* Each returns the message's length. */
+static size_t encode_put(uint8_t* out, size_t capacity, const char* key, const char* value) {
+  size_t size = 0;
+  int32_t status;
+  bop_kv_operation put;
+  memset(&put, 0, sizeof put);
+  put.op = BOP_KV_PUT;
+  put.key = text_bytes(key);
+  put.value = text_bytes(value);
+  status = bop_kv_encode_command(&put, 1, out, capacity, &size);
+  if (status != BOP_OK) die("command", status, "");
+  return size;
 }
 
-static size_t get_question(uint8_t* out, const char* key) {
-  size_t at = 0;
-  at += put_number(out + at, BOP_KV_VERSION, 1);
-  at += put_number(out + at, BOP_KV_GET, 1);
-  at += put_number(out + at, 0, 2); /* no flags */
-  at += put_number(out + at, 1, 2); /* one key */
-  at += put_number(out + at, strlen(key), 2);
-  memcpy(out + at, key, strlen(key));
-  return at + strlen(key);
+static size_t encode_get(uint8_t* out, size_t capacity, const char* key) {
+  size_t size = 0;
+  int32_t status;
+  bop_kv_query get;
+  const bop_bytes keys[1] = {text_bytes(key)};
+  memset(&get, 0, sizeof get);
+  get.kind = BOP_KV_GET;
+  get.keys = keys;
+  get.key_count = 1;
+  status = bop_kv_encode_query(&get, out, capacity, &size);
+  if (status != BOP_OK) die("query", status, "");
+  return size;
 }
 
-/* The answer: u64 index, u16 count, then the item: u8 present, u64 revision, u32 size, value. */
-enum { ANSWER_HEAD = 10, ITEM_HEAD = 13 };
-
+/* Whether the answer to a GET of one key is this value. */
 static int answer_is(const bop_completion* answer, const char* value) {
-  const size_t size = strlen(value);
-  return answer->body.size == ANSWER_HEAD + ITEM_HEAD + size &&
-         answer->body.data[ANSWER_HEAD] == 1 &&
-         memcmp(answer->body.data + ANSWER_HEAD + ITEM_HEAD, value, size) == 0;
+  const bop_bytes expected = text_bytes(value);
+  uint64_t index = 0;
+  bop_kv_reader reader;
+  bop_kv_item item;
+  return bop_kv_open_items(answer->body, &index, &reader) == BOP_OK && reader.left == 1 &&
+         bop_kv_next_item(&reader, &item) == 1 && item.present &&
+         item.value.size == expected.size &&
+         memcmp(item.value.data, expected.data, expected.size) == 0;
 }
 
 int main(int argc, char** argv) {
@@ -165,14 +170,16 @@ int main(int argc, char** argv) {
   for (i = 0; i < NODES; ++i) nodes[i] = start(i + 1, argv[1], first_port, queue);
   printf("%d nodes run in %s\n", NODES, argv[1]);
 
-  answer = call(bop_node_propose, nodes[0], queue, bytes, put_command(bytes, key, value));
+  answer =
+      call(bop_node_propose, nodes[0], queue, bytes, encode_put(bytes, sizeof bytes, key, value));
   if (answer.status != BOP_OK) die("propose", answer.status, answer.detail);
   printf("node 1 wrote %s at index %llu\n", key, (unsigned long long)answer.index);
 
   for (i = 0; i < NODES; ++i) {
-    answer = call(bop_node_query, nodes[i], queue, bytes, get_question(bytes, key));
+    answer = call(bop_node_query, nodes[i], queue, bytes, encode_get(bytes, sizeof bytes, key));
     if (answer.status != BOP_OK) die("query", answer.status, answer.detail);
-    if (!answer_is(&answer, value)) die("query", BOP_E_INTERNAL, "another value was read");
+    if (!answer_is(&answer, value))
+      die("query", BOP_E_INTERNAL, "the value is not the one written");
     printf("node %d reads: %s\n", i + 1, value);
   }
 

@@ -1,5 +1,5 @@
-// The commands, questions and answers of the machine "kv", from the client's side: include/bop/kv.h
-// is their definition, byte for byte.
+// The commands, queries and answers of the machine "kv", from the client's side, for C++: what
+// include/bop/kv.h defines, with its bytes (kv_format.h) and decoders.
 //
 // Encoders write into an arena and allocate nothing of their own. They encode what they are given:
 // limits (key, value, number of operations) are the caller's to check first, with check_kv_*.
@@ -28,7 +28,7 @@ struct KvOperation {
 };
 
 struct KvRange {
-  uint16_t flags = 0;  // of bop_kv_question_flag
+  uint16_t flags = 0;  // of bop_kv_query_flag
   uint32_t limit = 1000;
   Bytes first;  // with PREFIX: the prefix
   Bytes end;    // empty: no bound
@@ -60,14 +60,12 @@ class KvItems {
   uint64_t position() const { return position_; }  // command: its revision. GET: the index applied
   uint16_t count() const { return count_; }
   bool next(KvItem& item);
-  bool ok() const { return ok_; }
+  bool ok() const { return reader_.failed == BOP_OK; }
 
  private:
-  Reader reader_;
+  bop_kv_reader reader_{};
   uint64_t position_ = 0;
   uint16_t count_ = 0;
-  uint16_t read_ = 0;
-  bool ok_ = false;
 };
 
 // The answer to RANGE.
@@ -78,15 +76,13 @@ class KvRecords {
   bool more() const { return more_; }
   uint32_t count() const { return count_; }
   bool next(Bytes& key, KvItem& item);
-  bool ok() const { return ok_; }
+  bool ok() const { return reader_.failed == BOP_OK; }
 
  private:
-  Reader reader_;
+  bop_kv_reader reader_{};
   uint64_t applied_ = 0;
   uint32_t count_ = 0;
-  uint32_t read_ = 0;
   bool more_ = false;
-  bool ok_ = false;
 };
 
 // The answer to COUNT. PROTOCOL when it is not of that form.

@@ -103,6 +103,12 @@ class Bop(Case):
         out, _ = self.bop("range", "b", "c")
         self.assertEqual([line.split() for line in out.decode().splitlines()][0], ["KEY", "REVISION", "VALUE"])
 
+    def test_refuses_a_range_whose_bounds_are_longer_than_any_key(self):
+        for wrong in (("k" * 1025,), ("a", "k" * 1025), ("--prefix", "k" * 1025)):
+            _, error = self.bop("range", *wrong, code=2)
+            self.assertIn("BOP_E_TOO_LARGE", error)
+        self.bop("range", "k" * 1024)
+
     def test_lists_more_than_a_page(self):
         self.bop("bench", "kv", "--keys", "12000", "--time", "100ms", "--clients", "2", "--size", "8")
         listed = self.json("range", "--prefix", "k", "--limit", "50000", "--keys-only")

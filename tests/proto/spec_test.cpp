@@ -8,11 +8,9 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "bop/kv.h"
 #include "bytes.h"
-#include "machine/kv/answer.h"
-#include "machine/kv/command.h"
 #include "proto/client.h"
-#include "proto/kv.h"
 #include "proto/peer.h"
 
 namespace bop::proto {
@@ -372,150 +370,220 @@ TEST(PeerSpec, is_read_written_and_refused_as_its_examples_say) {
 
 // ---- kv.json ----
 
-namespace kv = machine::kv;
+// Both ways through the C functions of bop/kv.h.
 
-constexpr const char* operations[] = {"put", "delete", "add", "append"};
-constexpr const char* flags[] = {"if_absent", "if_present",      "if_revision",
-                                 "if_value",  "return_previous", "want_existed"};
-constexpr const char* question_flags[] = {"keys_only", "prefix", "after"};
+constexpr const char* operation_kinds[] = {"put", "delete", "add", "append"};
+constexpr const char* operation_flags[] = {"if_absent", "if_present",      "if_revision",
+                                           "if_value",  "return_previous", "want_existed"};
+constexpr const char* query_kinds[] = {"get", "range", "count"};
+constexpr const char* query_flags[] = {"keys_only", "prefix", "after"};
 
-json operation_fields(const kv::Operation& operation) {
-  json fields{{"op", operations[operation.op - 1]},
-              {"flags", names_of(operation.flags, flags)},
+bop_bytes as_c(Bytes bytes) { return {bytes.data(), bytes.size()}; }
+std::string hex(bop_bytes bytes) { return hex(Bytes(bytes.data, bytes.size)); }
+
+// The bytes that C structs point into.
+class Kept {
+ public:
+  bop_bytes keep(const json& fields, const char* name) {
+    return as_c(as_bytes(kept_.emplace_back(bytes_at(fields, name))));
+  }
+
+ private:
+  std::deque<std::string> kept_;
+};
+
+json operation_fields(const bop_kv_operation& operation) {
+  json fields{{"op", operation_kinds[operation.op - 1]},
+              {"flags", names_of(operation.flags, operation_flags)},
               {"key", hex(operation.key)}};
   if (operation.op == BOP_KV_ADD) {
-    fields["delta"] = load_le<int64_t>(operation.value.data());
+    fields["delta"] = operation.delta;
   } else if (operation.op != BOP_KV_DELETE) {
     fields["value"] = hex(operation.value);
   }
-  if (operation.has(BOP_KV_IF_REVISION)) fields["revision"] = operation.revision;
-  if (operation.has(BOP_KV_IF_VALUE)) fields["expected"] = hex(operation.expected);
+  if ((operation.flags & BOP_KV_IF_REVISION) != 0) fields["revision"] = operation.revision;
+  if ((operation.flags & BOP_KV_IF_VALUE) != 0) fields["expected"] = hex(operation.expected);
   return fields;
 }
 
-Result<json> read_command(Bytes bytes) {
-  std::vector<kv::Operation> decoded;
-  if (const bop_status status = kv::decode_command(bytes, decoded); status != BOP_OK) {
-    return fail(status);
-  }
+json item_fields(const bop_kv_item& item) {
+  return {{"present", item.present == 1}, {"revision", item.revision}, {"value", hex(item.value)}};
+}
+
+// The fields, if the message was read to its end.
+Result<json> read_whole(const bop_kv_reader& reader, const json& fields) {
+  if (reader.failed != BOP_OK) return fail(static_cast<bop_status>(reader.failed));
+  EXPECT_EQ(reader.left, 0u);
+  return fields;
+}
+
+Result<json> read_command(bop_bytes bytes) {
   json list = json::array();
-  for (const kv::Operation& operation : decoded) list.push_back(operation_fields(operation));
-  return json{{"operations", list}};
-}
-
-Result<json> read_question(Bytes bytes) {
-  kv::Question question;
-  if (const bop_status status = kv::decode_question(bytes, question); status != BOP_OK) {
-    return fail(status);
+  bop_kv_reader reader;
+  bop_kv_open_command(bytes, &reader);
+  for (bop_kv_operation each; bop_kv_next_operation(&reader, &each) == 1;) {
+    list.push_back(operation_fields(each));
   }
-  if (question.kind == BOP_KV_COUNT) return json::object();
-  json fields{{"flags", names_of(question.flags, question_flags)}};
-  if (question.kind == BOP_KV_GET) {
-    fields["keys"] = json::array();
-    for (const Bytes key : question.keys) fields["keys"].push_back(hex(key));
-    return fields;
+  return read_whole(reader, json{{"operations", list}});
+}
+
+Result<json> read_query(const std::string& kind, bop_bytes bytes) {
+  bop_kv_query query;
+  bop_kv_reader keys;
+  const int32_t status = bop_kv_open_query(bytes, &query, &keys);
+  EXPECT_EQ(status, keys.failed);
+  json fields = json::object();
+  if (status == BOP_OK) {
+    EXPECT_EQ(query_kinds[query.kind - 1], kind);
+    if (query.kind != BOP_KV_COUNT) fields["flags"] = names_of(query.flags, query_flags);
+    if (query.kind == BOP_KV_GET) fields["keys"] = json::array();
+    if (query.kind == BOP_KV_RANGE) {
+      fields["limit"] = query.limit;
+      fields["first"] = hex(query.first);
+      fields["end"] = hex(query.end);
+    }
   }
-  fields["limit"] = question.limit;
-  fields["first"] = hex(question.first);
-  fields["end"] = hex(question.end);
-  return fields;
+  for (bop_bytes key; bop_kv_next_key(&keys, &key) == 1;) fields["keys"].push_back(hex(key));
+  return read_whole(keys, fields);
 }
 
-json item_fields(const KvItem& item) {
-  return {{"present", item.present}, {"revision", item.revision}, {"value", hex(item.value)}};
+Result<json> read_items(bop_bytes bytes) {
+  json list = json::array();
+  uint64_t index = 0;
+  bop_kv_reader reader;
+  bop_kv_open_items(bytes, &index, &reader);
+  for (bop_kv_item item; bop_kv_next_item(&reader, &item) == 1;) list.push_back(item_fields(item));
+  return read_whole(reader, json{{"position", index}, {"items", list}});
 }
 
-Result<json> read_items(Bytes bytes) {
-  KvItems items(bytes);
-  json fields{{"position", items.position()}, {"items", json::array()}};
-  for (KvItem item; items.next(item);) fields["items"].push_back(item_fields(item));
-  if (!items.ok()) return fail(BOP_E_PROTOCOL);
-  return fields;
-}
-
-Result<json> read_records(Bytes bytes) {
-  KvRecords records(bytes);
-  json fields{{"applied", records.applied()}, {"more", records.more()}, {"records", json::array()}};
-  Bytes key;
-  for (KvItem item; records.next(key, item);) {
-    fields["records"].push_back(item_fields(item));
-    fields["records"].back()["key"] = hex(key);
+Result<json> read_records(bop_bytes bytes) {
+  json list = json::array();
+  uint64_t index = 0;
+  int32_t more = 0;
+  bop_kv_reader reader;
+  bop_kv_open_records(bytes, &index, &more, &reader);
+  for (bop_kv_record record; bop_kv_next_record(&reader, &record) == 1;) {
+    list.push_back(item_fields(record.item));
+    list.back()["key"] = hex(record.key);
   }
-  if (!records.ok()) return fail(BOP_E_PROTOCOL);
-  return fields;
+  return read_whole(reader, json{{"applied", index}, {"more", more == 1}, {"records", list}});
 }
 
-Result<json> read_number(Bytes bytes) {
-  BOP_TRY_ASSIGN(const uint64_t records, decode_kv_count(bytes));
-  return json{{"applied", load_le<uint64_t>(bytes.data())}, {"records", records}};
+Result<json> read_count(bop_bytes bytes) {
+  uint64_t index = 0;
+  uint64_t records = 0;
+  const int32_t status = bop_kv_decode_count(bytes, &index, &records);
+  if (status != BOP_OK) return fail(static_cast<bop_status>(status));
+  return json{{"applied", index}, {"records", records}};
 }
 
 Result<json> read_kv(const json& vector, const std::string& text) {
   const std::string& kind = text_at(vector, "kind");
-  const Bytes bytes = as_bytes(text);
+  const bop_bytes bytes = as_c(as_bytes(text));
   if (kind == "command") return read_command(bytes);
   if (kind == "items") return read_items(bytes);
   if (kind == "records") return read_records(bytes);
-  if (kind == "number") return read_number(bytes);
-  return read_question(bytes);
+  if (kind == "number") return read_count(bytes);
+  return read_query(kind, bytes);
 }
 
-mem::Buffer write_command(const json& fields) {
-  std::deque<std::string> kept;
-  const auto keep = [&](const json& each, const char* name) {
-    return as_bytes(kept.emplace_back(bytes_at(each, name)));
-  };
-  std::vector<KvOperation> list;
+// `encode` takes where to write, the room there, and where to put the length.
+template <class Encode>
+std::string encoded(const Encode& encode) {
+  size_t size = 0;
+  EXPECT_EQ(encode(nullptr, 0, &size), BOP_OK);
+  std::string bytes(size, '\xaa');
+  EXPECT_EQ(encode(reinterpret_cast<uint8_t*>(bytes.data()), size, &size), BOP_OK);
+  EXPECT_EQ(size, bytes.size());
+  return bytes;
+}
+
+std::string write_command(const json& fields) {
+  Kept kept;
+  std::vector<bop_kv_operation> list;
   for (const json& each : fields.at("operations")) {
-    KvOperation& operation = list.emplace_back();
-    operation.op = static_cast<bop_kv_op>(place(operations, text_at(each, "op")) + 1);
-    operation.flags = static_cast<uint8_t>(bits_of(each.at("flags"), flags));
-    operation.key = keep(each, "key");
-    if (each.contains("value")) operation.value = keep(each, "value");
+    bop_kv_operation operation{};
+    operation.op = static_cast<uint8_t>(place(operation_kinds, text_at(each, "op")) + 1);
+    operation.flags = static_cast<uint8_t>(bits_of(each.at("flags"), operation_flags));
+    operation.key = kept.keep(each, "key");
+    if (each.contains("value")) operation.value = kept.keep(each, "value");
     operation.delta = each.value("delta", int64_t{0});
     operation.revision = each.value("revision", uint64_t{0});
-    if (each.contains("expected")) operation.expected = keep(each, "expected");
+    if (each.contains("expected")) operation.expected = kept.keep(each, "expected");
+    list.push_back(operation);
   }
-  mem::Arena arena;
-  return encode_kv_command(arena, list);
+  return encoded([&](uint8_t* out, size_t capacity, size_t* size) {
+    return bop_kv_encode_command(list.data(), list.size(), out, capacity, size);
+  });
 }
 
-mem::Buffer write_question(const std::string& kind, const json& fields) {
-  mem::Arena arena;
-  if (kind == "count") return encode_kv_count(arena);
-  const auto question = static_cast<uint16_t>(bits_of(fields.at("flags"), question_flags));
-  if (kind == "range") {
-    const std::string first = bytes_at(fields, "first");
-    const std::string end = bytes_at(fields, "end");
-    return encode_kv_range(arena, {question, fields.at("limit"), as_bytes(first), as_bytes(end)});
+std::string write_query(const std::string& kind, const json& fields) {
+  Kept kept;
+  std::vector<bop_bytes> keys;
+  bop_kv_query query{};
+  query.kind = static_cast<uint8_t>(place(query_kinds, kind) + 1);
+  if (query.kind != BOP_KV_COUNT) {
+    query.flags = static_cast<uint16_t>(bits_of(fields.at("flags"), query_flags));
   }
-  EXPECT_EQ(kind, "get");
-  std::deque<std::string> kept;
-  std::vector<Bytes> keys;
-  for (const json& key : fields.at("keys")) {
-    keys.push_back(as_bytes(kept.emplace_back(from_hex(key.get<std::string>()))));
+  if (query.kind == BOP_KV_GET) {
+    for (const json& key : fields.at("keys")) keys.push_back(kept.keep({{"key", key}}, "key"));
+    query.keys = keys.data();
+    query.key_count = keys.size();
   }
-  return encode_kv_get(arena, keys, question);
+  if (query.kind == BOP_KV_RANGE) {
+    query.limit = fields.at("limit");
+    query.first = kept.keep(fields, "first");
+    query.end = kept.keep(fields, "end");
+  }
+  return encoded([&](uint8_t* out, size_t capacity, size_t* size) {
+    return bop_kv_encode_query(&query, out, capacity, size);
+  });
 }
 
-void put_item(std::vector<uint8_t>& out, const json& item) {
-  const std::string value = bytes_at(item, "value");
-  kv::put_item(out, item.at("present"), item.at("revision"), as_bytes(value));
+bop_kv_item item_of(Kept& kept, const json& fields) {
+  bop_kv_item item{};
+  item.present = fields.at("present").get<bool>() ? 1 : 0;
+  item.revision = fields.at("revision");
+  item.value = kept.keep(fields, "value");
+  return item;
 }
 
-// A range and a count are written where the machine answers them: tests/machine/ compares those bytes.
+std::string write_items(const json& fields) {
+  Kept kept;
+  std::vector<bop_kv_item> items;
+  for (const json& item : fields.at("items")) items.push_back(item_of(kept, item));
+  return encoded([&](uint8_t* out, size_t capacity, size_t* size) {
+    return bop_kv_encode_items(fields.at("position"), items.data(), items.size(), out, capacity,
+                               size);
+  });
+}
+
+std::string write_records(const json& fields) {
+  Kept kept;
+  std::vector<bop_kv_record> records;
+  for (const json& record : fields.at("records")) {
+    records.push_back({kept.keep(record, "key"), item_of(kept, record)});
+  }
+  return encoded([&](uint8_t* out, size_t capacity, size_t* size) {
+    return bop_kv_encode_records(fields.at("applied"), fields.at("more").get<bool>() ? 1 : 0,
+                                 records.data(), records.size(), out, capacity, size);
+  });
+}
+
+std::string write_count(const json& fields) {
+  return encoded([&](uint8_t* out, size_t capacity, size_t* size) {
+    return bop_kv_encode_count(fields.at("applied"), fields.at("records"), out, capacity, size);
+  });
+}
+
 std::optional<std::string> write_kv(const json& vector) {
   const std::string& kind = text_at(vector, "kind");
   const json& fields = vector.at("fields");
-  if (kind == "command") return text(write_command(fields));
-  if (kind == "items") {
-    std::vector<uint8_t> out;
-    kv::put_command_head(out, fields.at("position"), fields.at("items").size());
-    for (const json& item : fields.at("items")) put_item(out, item);
-    return text(Bytes(out));
-  }
-  if (kind == "records" || kind == "number") return {};
-  return text(write_question(kind, fields));
+  if (kind == "command") return write_command(fields);
+  if (kind == "items") return write_items(fields);
+  if (kind == "records") return write_records(fields);
+  if (kind == "number") return write_count(fields);
+  return write_query(kind, fields);
 }
 
 TEST(KvSpec, is_read_written_and_refused_as_its_examples_say) {

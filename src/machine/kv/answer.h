@@ -1,14 +1,15 @@
-// Encoding of answers (bop/kv.h), appended to bytes that the caller owns and reuses.
+// Answers (bop/kv.h) written piece by piece, appended to bytes that the caller owns and reuses. Their
+// layout is proto/kv_format.h's.
 #pragma once
 
 #include <vector>
 
 #include "base/bytes.h"
-#include "bop/kv.h"
+#include "proto/kv_format.h"
 
 namespace bop::machine::kv {
 
-constexpr size_t item_bytes = 1 + 8 + 4;  // before the value
+namespace format = proto::kv_format;
 
 inline uint8_t* extend(std::vector<uint8_t>& out, size_t size) {
   const size_t at = out.size();
@@ -32,26 +33,24 @@ inline void empty(std::vector<uint8_t>& bytes) {
 // The value is head + tail.
 inline void put_item(std::vector<uint8_t>& out, bool present, uint64_t revision, Bytes head = {},
                      Bytes tail = {}) {
-  uint8_t* at = extend(out, item_bytes);
-  at[0] = present ? 1 : 0;
-  store_le<uint64_t>(at + 1, present ? revision : 0);
-  store_le<uint32_t>(at + 9, present ? static_cast<uint32_t>(head.size() + tail.size()) : 0);
+  format::Cursor cursor(extend(out, format::item_head_bytes));
+  format::put_item_head(cursor, present, revision, head.size() + tail.size());
   if (!present) return;
   append(out, head);
   append(out, tail);
 }
 
-inline void put_command_head(std::vector<uint8_t>& out, uint64_t revision, size_t count) {
-  uint8_t* at = extend(out, 10);
-  store_le<uint64_t>(at, revision);
-  store_le<uint16_t>(at + 8, static_cast<uint16_t>(count));
+// Of the answer to a command, whose index is its revision, or to GET.
+inline void put_items_head(std::vector<uint8_t>& out, uint64_t index, size_t count) {
+  format::Cursor cursor(extend(out, format::items_head_bytes));
+  format::put_items_head(cursor, index, count);
 }
 
-// A whole answer to a command of one PUT without flags, the commonest there is.
+// The whole answer to a command of one PUT without flags, the commonest there is.
 inline void put_plain_answer(std::vector<uint8_t>& out, uint64_t revision) {
-  uint8_t* at = extend(out, 10 + item_bytes);  // of zeros
-  store_le<uint64_t>(at, revision);
-  store_le<uint16_t>(at + 8, 1);
+  format::Cursor cursor(extend(out, format::items_head_bytes + format::item_head_bytes));
+  format::put_items_head(cursor, revision, 1);
+  format::put_item_head(cursor, false, 0, 0);
 }
 
 }  // namespace bop::machine::kv

@@ -16,8 +16,6 @@ constexpr size_t operations_ahead = 8;
 // About what an entry takes in the log besides its command.
 constexpr size_t entry_overhead_bytes = 64;
 
-Bytes bytes_of(const bop_bytes& bytes) { return {bytes.data, bytes.size}; }
-
 }  // namespace
 
 int32_t Kv::apply(std::span<const bop_entry> entries, bop_reply* replies, uint64_t token) {

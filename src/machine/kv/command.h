@@ -1,18 +1,24 @@
-// Decoding of commands and questions (bop/kv.h): bounded, in place, never past the end.
+// Commands and queries as the machine works on them: all their parts at once, in place, decoded by
+// the C functions of bop/kv.h.
 #pragma once
 
 #include <vector>
 
 #include "base/bytes.h"
 #include "bop/kv.h"
+#include "proto/kv_format.h"
 
 namespace bop::machine::kv {
+
+using proto::kv_format::as_c;
+using proto::kv_format::bytes_of;
 
 struct Operation {
   bop_kv_op op{};
   uint8_t flags = 0;
   Bytes key;
-  Bytes value;
+  Bytes value;            // of PUT and APPEND
+  int64_t delta = 0;      // of ADD
   uint64_t revision = 0;  // with IF_REVISION
   Bytes expected;         // with IF_VALUE
 
@@ -30,14 +36,14 @@ struct Operation {
 bop_status decode_command(Bytes command, std::vector<Operation>& operations);
 
 struct Question {
-  bop_kv_question kind{};
+  bop_kv_query_kind kind{};
   uint16_t flags = 0;
   std::vector<Bytes> keys;  // of GET
   uint32_t limit = 0;       // of RANGE, as are the rest
   Bytes first;
   Bytes end;
 
-  bool has(bop_kv_question_flag flag) const { return (flags & flag) != 0; }
+  bool has(bop_kv_query_flag flag) const { return (flags & flag) != 0; }
 };
 
 bop_status decode_question(Bytes bytes, Question& question);

@@ -67,7 +67,7 @@ Kv::Working& Kv::working_of(const Command& command, size_t operation) {
 bop_status Kv::execute(const Command& command, uint64_t index) {
   const size_t begin = batch_.bodies.size();
   working_count_ = 0;
-  put_command_head(batch_.bodies, index, command.count);
+  put_items_head(batch_.bodies, index, command.count);
   for (size_t i = command.first; i < command.first + command.count; ++i) {
     const Operation& operation = batch_.operations[i];
     bop_status status = execute_operation(operation, working_of(command, i), index);
@@ -116,8 +116,7 @@ bop_status add(const Operation& operation, Working& record) {
     if (digits.size() > 20 || digits.empty() || !read_number(digits, number))
       return BOP_E_WRONG_TYPE;
   }
-  if (__builtin_add_overflow(number, load_le<int64_t>(operation.value.data()), &number))
-    return BOP_E_OVERFLOW;
+  if (__builtin_add_overflow(number, operation.delta, &number)) return BOP_E_OVERFLOW;
   char text[24];
   const auto written = std::to_chars(text, text + sizeof text, number);
   set_value(record, {});
@@ -171,7 +170,7 @@ bop_status Kv::execute_operation(const Operation& operation, Working& working, u
 // Every record as it is.
 bop_status Kv::answer_failed_condition(const Command& command, size_t begin) {
   batch_.bodies.resize(begin);
-  put_command_head(batch_.bodies, 0, command.count);
+  put_items_head(batch_.bodies, 0, command.count);
   for (size_t i = command.first; i < command.first + command.count; ++i) {
     const Known record = before(i);
     put_item(batch_.bodies, record.present, record.revision, record.value);

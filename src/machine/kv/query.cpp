@@ -12,21 +12,12 @@ namespace {
 constexpr size_t max_ordered_a_turn = 1024;
 constexpr size_t max_parts = 4096;
 
-constexpr size_t range_head_bytes = 8 + 1 + 4;
-
-void put_get_head(std::vector<uint8_t>& out, uint64_t index, size_t count) {
-  put_command_head(out, index, count);  // the same fields
-}
-
 std::vector<uint8_t> count_body(uint64_t index, uint64_t records) {
-  std::vector<uint8_t> body;
-  Writer writer(body);
-  writer.u64(index);
-  writer.u64(records);
+  std::vector<uint8_t> body(format::count_bytes);
+  format::Cursor cursor(body.data());
+  format::put_count(cursor, index, records);
   return body;
 }
-
-bop_bytes as_c(Bytes bytes) { return {bytes.data(), bytes.size()}; }
 
 }  // namespace
 
@@ -72,7 +63,7 @@ void Kv::complete_query(uint64_t token, bop_status status, Bytes body) {
 int32_t Kv::query_get(bop_reply& reply, uint64_t token) {
   const bool keys_only = question_.has(BOP_KV_KEYS_ONLY);
   empty(answer_);
-  put_get_head(answer_, applied_.index, question_.keys.size());
+  put_items_head(answer_, applied_.index, question_.keys.size());
   std::vector<GetQuery::Missing> missing;
   for (const Bytes key : question_.keys) {
     const uint64_t hash = hash_of(key);
@@ -182,7 +173,7 @@ Kv::RangeQuery::RangeQuery(Kv& kv, uint64_t token, const Question& question)
       end_(question.end),
       from_(question.first.begin(), question.first.end()),
       after_(question.has(BOP_KV_AFTER)) {
-  extend(body_, range_head_bytes);
+  extend(body_, format::records_head_bytes);
 }
 
 bool Kv::RangeQuery::in_range(Bytes key) const {
@@ -284,12 +275,14 @@ Status Kv::RangeQuery::work(Snapshot& snapshot) {
 // False: the record does not fit any more.
 bool Kv::RangeQuery::emit(const Candidate& candidate) {
   const Bytes value = keys_only_ ? Bytes{} : candidate.value;
-  const size_t size = 2 + candidate.key.size() + item_bytes + value.size();
+  const size_t size =
+      format::key_head_bytes + candidate.key.size() + format::item_head_bytes + value.size();
   if (count_ == limit_ || (count_ > 0 && body_.size() + size > BOP_KV_ANSWER_MAX)) {
     more_ = full_ = true;
     return false;
   }
-  store_le<uint16_t>(extend(body_, 2), static_cast<uint16_t>(candidate.key.size()));
+  format::Cursor cursor(extend(body_, format::key_head_bytes));
+  format::put_key_head(cursor, candidate.key.size());
   append(body_, candidate.key);
   put_item(body_, true, candidate.revision, value);
   ++count_;
@@ -312,9 +305,8 @@ void Kv::RangeQuery::done() {
 
 void Kv::RangeQuery::finish() {
   if (holding_) --kv_.holds_;
-  store_le<uint64_t>(body_.data(), index_);
-  body_[8] = more_ ? 1 : 0;
-  store_le<uint32_t>(body_.data() + 9, count_);
+  format::Cursor cursor(body_.data());
+  format::put_records_head(cursor, index_, more_, count_);
   const auto self = kv_.take_query(*this);
   kv_.complete_query(token_, BOP_OK, body_);
 }
