@@ -1,9 +1,10 @@
 /* bop/client.h: the native client (libbop).
  *
  * A client keeps connections to the cluster's endpoints, remembers which one leads, and sends each
- * request there. What provably was not executed (refused before it was proposed, or never sent) is
- * tried again, elsewhere if need be, until the request's timeout; what may have been executed is not
- * and completes with BOP_E_OUTCOME_UNKNOWN. Questions change nothing, so they are always tried again.
+ * request there. A request that provably was not executed (refused before it was proposed, or never
+ * sent) is retried, on other endpoints if necessary, until its timeout; a command that may have been
+ * executed is not retried and completes with BOP_E_OUTCOME_UNKNOWN. Queries change nothing, so they
+ * are always retried.
  */
 #ifndef BOP_CLIENT_H
 #define BOP_CLIENT_H
@@ -25,20 +26,20 @@ typedef struct bop_client_options {
   const char* endpoints;       /* "HOST:PORT[,HOST:PORT...]", 1..64 of them; HOST is a name or IPv4,
                                * or IPv6 in brackets */
   const char* cluster_id;      /* 32 hexadecimal digits that the endpoints must have; NULL: any */
-  uint32_t max_in_flight;      /* requests under way; 0: 65536. One more is OVERLOADED */
+  uint32_t max_in_flight;      /* requests in flight; 0: 65536. One more is OVERLOADED */
   uint32_t connect_timeout_ms; /* 0: 1000 */
   bop_queue* queue;            /* where calls complete; NULL: callback */
-  bop_callback callback; /* on the client's own thread; the quickest way: a call started within
-                               * it crosses no thread */
+  bop_callback callback;       /* on the client's own thread; the fastest way: a call made within it
+                               * crosses no thread */
   void* context;
 } bop_client_options;
 
-/* Creates a client and its thread; connects when the first request comes. Close it with
+/* Creates a client and its thread; connects on the first request. Close it with
  * bop_client_close. Errors: INVALID_ARGUMENT, BAD_ADDRESS, IO. Since 0.1. */
 BOP_API int32_t bop_client_open(const bop_client_options* options, bop_client** client, char* error,
                                 size_t error_capacity);
 
-/* Completes what is under way (STOPPED when it was never sent, else OUTCOME_UNKNOWN for commands),
+/* Completes calls in flight (STOPPED if never sent, else OUTCOME_UNKNOWN for commands),
  * closes the connections, joins the thread and frees the handle. Not from a callback. Since 0.1. */
 BOP_API void bop_client_close(bop_client* client);
 
@@ -48,19 +49,19 @@ BOP_API void bop_client_close(bop_client* client);
  * whose `detail` names each endpoint's last cause; NO_GROUP, LOG_FULL, the machine's own. Since 0.1. */
 BOP_API int32_t bop_client_propose(bop_client* client, const bop_request* request);
 
-/* Asks a question, answered linearizably. Errors as bop_client_propose but for OUTCOME_UNKNOWN.
+/* Answers a query, linearizably. Errors as bop_client_propose, without OUTCOME_UNKNOWN.
  * Since 0.1. */
 BOP_API int32_t bop_client_query(bop_client* client, const bop_request* request);
 
 /* Asks the endpoint at `connection` (its position in `endpoints`, from 0) for its status; completes
  * with JSON text in `body`, the same as GET /v1/status. Only size, timeout_ms, tag and connection of
- * the request count. Errors as bop_client_query, but `detail` names that endpoint's cause alone. Since
- * 0.1. */
+ * the request are used. Errors as bop_client_query, but `detail` names only that endpoint's cause.
+ * Since 0.1. */
 BOP_API int32_t bop_client_status(bop_client* client, const bop_request* request);
 
-/* Each endpoint's address with the last cause that kept a request from it, as words for people:
- * "127.0.0.1:7100: connection refused; 127.0.0.1:7110: ok". Cut to `capacity` with its NUL. Blocks
- * for a turn of the client's thread; from a callback it does not. Since 0.1. */
+/* Each endpoint's address with the last error that it caused, as a message for people:
+ * "127.0.0.1:7100: connection refused; 127.0.0.1:7110: ok". Truncated to `capacity` with its NUL.
+ * Blocks for a turn of the client's thread, except in a callback. Since 0.1. */
 BOP_API void bop_client_causes(bop_client* client, char* text, size_t capacity);
 
 #ifdef __cplusplus

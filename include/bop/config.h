@@ -5,7 +5,7 @@
  *
  *   flag (bop_config_set) > environment (BOP_*) > file (TOML) > default
  *
- * and remembers where it came from. Keys are written with dots as TOML tables nest: "log.max_bytes";
+ * and records where it came from. Keys are written with dots as TOML tables nest: "log.max_bytes";
  * the environment spells that BOP_LOG_MAX_BYTES. Lists ("peers", "groups") are one value each; in the
  * environment and for bop_config_set they are written as a TOML value: [{id = 1, address = "…"}].
  *
@@ -48,21 +48,21 @@ BOP_API int32_t bop_config_load_file(bop_config* config, const char* path, char*
 BOP_API int32_t bop_config_load_text(bop_config* config, const char* text, size_t size_bytes,
                                      const char* name, char* error, size_t error_capacity);
 
-/* Reads the keys that the process's environment gives. A BOP_ variable that is no key is left alone.
+/* Reads the keys that the process's environment gives. A BOP_ variable that is not a key is ignored.
  * Not while another thread changes the environment. Errors: BAD_CONFIG. Since 0.1. */
 BOP_API int32_t bop_config_load_environment(bop_config* config, char* error, size_t error_capacity);
 
-/* Sets one key, as a flag does. `value` is text as it is for a key of type text, else a TOML value.
+/* Sets one key, as a flag does. `value` is plain text for a key of type text, else a TOML value.
  * Errors: BAD_CONFIG (also for an unknown key). Since 0.1. */
 BOP_API int32_t bop_config_set(bop_config* config, const char* key, const char* value, char* error,
                                size_t error_capacity);
 
-/* Checks what no single key can say: that what a node needs is there, that node_id is among the
- * peers, voters are peers, addresses are on loopback unless `insecure`, timeouts fit each other.
- * bop_node_format and bop_node_start do it themselves. Errors: BAD_CONFIG. Since 0.1. */
+/* Checks the configuration as a whole: required keys are set, node_id is among the peers, voters are
+ * peers, addresses are on loopback unless `insecure`, timeouts are consistent.
+ * bop_node_format and bop_node_start do this themselves. Errors: BAD_CONFIG. Since 0.1. */
 BOP_API int32_t bop_config_check(const bop_config* config, char* error, size_t error_capacity);
 
-/* One key with its value. All pointers are the configuration's own, valid until it is changed or
+/* One key with its value. All pointers are owned by the configuration, valid until it is changed or
  * destroyed. */
 typedef struct bop_config_item {
   uint32_t size;
@@ -70,7 +70,7 @@ typedef struct bop_config_item {
   const char* key;    /* "log.max_bytes" */
   const char* value;  /* as TOML writes it: 8589934592, "127.0.0.1:7100", [{id = 1, …}] */
   const char* source; /* "default", "bopd.toml:12", "BOP_LOG_MAX_BYTES", "flag" */
-  const char* help;   /* one line: what it is, its unit and range */
+  const char* help;   /* one line: meaning, unit and range */
   const char* text; /* the value without TOML's quotes, when it is of type text; else as `value` */
 } bop_config_item;
 
@@ -81,8 +81,8 @@ BOP_API int32_t bop_config_at(const bop_config* config, size_t index, bop_config
 BOP_API int32_t bop_config_get(const bop_config* config, const char* key, bop_config_item* item);
 
 /* The values that are not defaults as a TOML document that bop_config_load_text takes: up to
- * `capacity` bytes into `text`, with a NUL. *size_bytes gets the length without NUL, whether or not
- * it fit; text may be NULL with 0. Errors: TOO_LARGE. Since 0.1. */
+ * `capacity` bytes into `text`, with a NUL. *size_bytes gets the length without NUL, even
+ * if it does not fit; text may be NULL with 0. Errors: TOO_LARGE. Since 0.1. */
 BOP_API int32_t bop_config_write(const bop_config* config, char* text, size_t capacity,
                                  size_t* size_bytes);
 

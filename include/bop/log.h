@@ -1,8 +1,8 @@
 /* bop/log.h: read-only inspection of a write-ahead log's directory.
  *
- * Reads the files as they lie, without a node, without taking the directory's lock and without
- * writing: what a running node appends meanwhile may or may not be seen. docs/formats/log.md explains
- * the words.
+ * Reads the files as they are, without a node, without taking the directory's lock and without
+ * writing: frames that a running node appends meanwhile may or may not be seen. docs/formats/log.md
+ * defines the terms.
  */
 #ifndef BOP_LOG_H
 #define BOP_LOG_H
@@ -22,12 +22,13 @@ typedef enum bop_log_item_kind {
   BOP_LOG_SEGMENT = 1, /* a file begins */
   BOP_LOG_FRAME = 2,   /* one write: its records follow */
   BOP_LOG_RECORD = 3,  /* one group's hard state and entries */
-  BOP_LOG_SEAL = 4,    /* a frame that only proves how far the log was durable */
+  BOP_LOG_SEAL = 4,    /* a frame without entries that proves how far the log was durable */
   BOP_LOG_SUMMARY = 5, /* the end of a sealed segment */
-  BOP_LOG_GAP = 6,     /* a stretch without a frame where none was acknowledged: `text` says why */
-  BOP_LOG_PROBLEM = 7, /* a stretch where acknowledged frames stood or may have; `text` says why */
-  BOP_LOG_GROUP = 8 /* at the end: what a recovery would make of a group; `text` is "ok" or why it
-                        * stays out, `file` and `offset_bytes` then say where */
+  BOP_LOG_GAP = 6, /* a range without a frame, none of it acknowledged; `text` gives the reason */
+  BOP_LOG_PROBLEM =
+      7,            /* a range where acknowledged frames were, or may have been; `text` as above */
+  BOP_LOG_GROUP = 8 /* at the end: the state in which a recovery would leave a group; `text` is
+                        * "ok" or the reason for suspect, at `file` and `offset_bytes` */
 } bop_log_item_kind;
 
 /* One finding. Fields that a kind does not have are zero. */
@@ -41,12 +42,12 @@ typedef struct bop_log_item {
   uint64_t frame;           /* its number */
   uint64_t durable_through; /* how far its writer knew the log to be durable */
   uint64_t group;
-  uint64_t term; /* the group's term and vote as the record says them */
+  uint64_t term; /* the group's term and vote, as recorded */
   uint64_t vote;
   uint64_t first_index; /* entries: 0 when the record has none */
   uint64_t last_index;
   uint64_t entries;
-  const char* text; /* words for people, never NULL; valid until the next call */
+  const char* text; /* message for people, never NULL; valid until the next call */
 } bop_log_item;
 
 /* Opens the log in `directory` (a node's data directory, or a shard's log folder within it). Close
@@ -55,8 +56,8 @@ typedef struct bop_log_item {
 BOP_API int32_t bop_log_open(const char* directory, bop_log_reader** reader, char* error,
                              size_t error_capacity);
 
-/* The next finding, in the order of the files. Blocks while it reads. NOT_FOUND at the end. What keeps
- * one log from being read is a problem, after which the next log follows. A reader is used by one
+/* The next finding, in the order of the files. Blocks while it reads. NOT_FOUND at the end. An error that
+ * keeps a log from being read is reported as a BOP_LOG_PROBLEM, after which the next log follows. A reader is used by one
  * thread at a time. Since 0.1. */
 BOP_API int32_t bop_log_next(bop_log_reader* reader, bop_log_item* item);
 

@@ -1,23 +1,23 @@
-/* bop/machine.h: the one door between bop and a replicated state machine.
+/* bop/machine.h: the interface between bop and a replicated state machine.
  *
- * The machines that ship with bop come through this door exactly as a user's plugin does.
+ * The machines that ship with bop use this interface exactly as a user's plugin does.
  *
  * Conventions
  *  1. A machine is a deterministic function of its entries. Time, randomness and identity come from
  *     the entry (time_ns, seed, session), never from the host. The same entries give the same
  *     state, the same replies and the same state hash on every node.
- *  2. Threads: bop calls every function of the table from one thread, the machine's shard, and never
- *     two at once. What would block (store reads, syncs) goes through host->offload.
- *  3. apply, query and sync answer at once (BOP_OK or an error) or later: they return BOP_PENDING
- *     and the machine calls host->complete with the same token, on its shard's thread, once. While an
+ *  2. Threads: bop calls every function of the table from one thread, that of the machine's shard,
+ *     never two at once. Blocking work (store reads, syncs) goes through host->offload.
+ *  3. apply, query and sync either finish within the call (BOP_OK or an error) or return BOP_PENDING;
+ *     then the machine calls host->complete with the same token, on its shard's thread, once. While an
  *     apply is pending bop calls no second apply; it may call query and sync.
- *  4. Bytes passed in are valid during the call, or until the completion of a call that is pending.
- *     Bytes passed out are valid until the machine is called again, or, given to host->complete,
+ *  4. Bytes passed in are valid during the call, or until the completion of a pending call.
+ *     Bytes passed out are valid until the machine is called again, or, passed to host->complete,
  *     until that returns.
  *  5. Structs carry their size in bytes as first field; a field past the size is absent. A function
- *     pointer of the table that is NULL says the machine has no such ability.
- *  6. No exception crosses this interface. An error from apply that is not a reply (a broken store)
- *     halts the replica: it is returned as a negative status and logged with its text.
+ *     pointer of the table that is NULL means that the machine lacks the capability.
+ *  6. No exception crosses this interface. An error from apply that is not a reply (a failed store)
+ *     is returned as a negative status, logged with its text, and halts the replica.
  */
 #ifndef BOP_MACHINE_H
 #define BOP_MACHINE_H
@@ -52,15 +52,15 @@ typedef struct bop_entry {
   bop_bytes command;
 } bop_entry;
 
-/* What a client gets back for one command or query: a status of its own (BOP_OK,
- * BOP_E_CONDITION_FAILED, ...), equal on every node, and bytes. */
+/* The reply to one command or query: the machine's status (BOP_OK, BOP_E_CONDITION_FAILED, ...), equal
+ * on every node, and bytes. */
 typedef struct bop_reply {
   uint32_t size;
   int32_t status;
   bop_bytes body;
 } bop_reply;
 
-/* A position in the log: 0, 0 before the first entry. */
+/* A position in the log: 0, 0 is before the first entry. */
 typedef struct bop_position {
   uint64_t index;
   uint64_t term;
@@ -73,45 +73,45 @@ typedef struct bop_state_hash {
   uint64_t high;
 } bop_state_hash;
 
-/* Which of a machine's two workers runs a job, so that no read waits behind a long write. */
+/* Which of a machine's two workers runs a job, so that reads do not wait for long writes. */
 typedef enum bop_work_queue {
   BOP_WORK_READS = 0, /* short */
   BOP_WORK_WRITES = 1 /* may take long */
 } bop_work_queue;
 
-/* What bop gives to a machine; valid from open to the return of close. */
+/* bop's services for a machine; valid from open to the return of close. */
 typedef struct bop_machine_host {
   uint32_t size;
   void* context; /* first argument of each function below */
 
   /* Runs work(argument) on a worker thread and then done(argument) on the machine's thread, never
-   * from within this call. Jobs of one queue run one after the other, in order; the two queues run at
-   * the same time. Never fails: a machine bounds how many jobs it starts. */
+   * from within this call. Jobs of one queue run one after the other, in order; the two queues run
+   * concurrently. Never fails: the machine bounds the number of jobs it starts. */
   void (*offload)(void* context, bop_work_queue queue, void (*work)(void*), void (*done)(void*),
                   void* argument);
 
   /* Completes a call that returned BOP_PENDING, from within the done of a job and never from within
    * a call of the table. bop may call the machine again before it returns. For apply, `replies` has
-   * one reply an entry; for query one; for sync none. `status` is BOP_OK or the error that halts the
+   * one reply per entry; for query one; for sync none. `status` is BOP_OK or the error that halts the
    * replica. */
   void (*complete)(void* context, uint64_t token, int32_t status, const bop_reply* replies,
                    size_t reply_count);
 
-  /* Says a line in the node's log. level: 0 debug, 1 info, 2 warning, 3 error. Any thread. */
+  /* Logs a line. level: 0 debug, 1 info, 2 warning, 3 error. Any thread. */
   void (*log)(void* context, int32_t level, const char* text);
 
-  /* Where the machine may keep files; exists, is its alone, UTF-8. NULL: memory only. */
+  /* An existing directory for the machine's files alone, UTF-8. NULL: memory only. */
   const char* directory;
 } bop_machine_host;
 
 typedef struct bop_machine_options {
   uint32_t size;
   const char* group;         /* its name */
-  uint64_t memory_bytes;     /* what the machine may keep in memory; 0: its own default */
+  uint64_t memory_bytes;     /* limit of the machine's memory; 0: its own default */
   const char* configuration; /* the machine's own, JSON text or NULL */
 } bop_machine_options;
 
-typedef struct bop_machine bop_machine; /* the machine's own */
+typedef struct bop_machine bop_machine; /* defined by the machine */
 
 typedef struct bop_machine_table bop_machine_table;
 struct bop_machine_table {
@@ -121,25 +121,25 @@ struct bop_machine_table {
   uint32_t version; /* of its commands and state; stamped into entries */
 
   /* Opens the state in host->directory, or an empty one. May block (it runs before the shard
-   * serves). `self` is the table this was called from, so that a library may have several made at
-   * run time, each with data of its own behind it. On failure `error` (capacity bytes) gets a text
-   * that names what is wrong. */
+   * serves). `self` is the table that contains this pointer, so that a library can create several
+   * tables at run time, each followed by its own data. On failure `error` (capacity bytes) gets a
+   * message that names the cause. */
   int32_t (*open)(const bop_machine_table* self, const bop_machine_host* host,
                   const bop_machine_options* options, bop_machine** machine, char* error,
                   size_t error_capacity);
 
-  /* Applies entries in order and answers each in replies[i] (or completes later). */
+  /* Applies entries in order and sets replies[i] for each (or completes later). */
   int32_t (*apply)(bop_machine* machine, const bop_entry* entries, size_t count, bop_reply* replies,
                    uint64_t token);
 
-  /* Reads the state as it is after what was applied so far; changes nothing. */
-  int32_t (*query)(bop_machine* machine, bop_bytes question, bop_reply* reply, uint64_t token);
+  /* Reads the state after all entries applied so far; changes nothing. */
+  int32_t (*query)(bop_machine* machine, bop_bytes query, bop_reply* reply, uint64_t token);
 
-  /* Makes durable everything applied so far. */
+  /* Makes everything applied so far durable. */
   int32_t (*sync)(bop_machine* machine, uint64_t token);
 
-  /* The last entry applied, and the last that the machine's own storage would still hold after a
-   * power loss. The log is released only below the durable one. What a machine makes durable by
+  /* The last entry applied, and the last that the machine's own storage would retain after a power
+   * loss. The log is compacted only up to the durable one. What a machine makes durable by
    * itself never passes what bop told it in `stable`. */
   bop_position (*applied)(bop_machine* machine);
   bop_position (*durable)(bop_machine* machine);
@@ -147,12 +147,12 @@ struct bop_machine_table {
   /* `index` is min(committed, durable on this node): the machine may make that much permanent. */
   void (*stable)(bop_machine* machine, uint64_t index);
 
-  /* The newest state hash that is ready; asking may start what makes the current one ready.
+  /* The newest state hash that is ready; the call may start computing a newer one.
    * BOP_E_NOT_FOUND before the first. */
   int32_t (*state_hash)(bop_machine* machine, bop_state_hash* hash);
 
   /* Snapshots: a handle is open from begin to end. read returns the next bytes, none at the end.
-   * May be NULL until the machine has them. */
+   * NULL if the machine has no snapshots. */
   int32_t (*snapshot_begin)(bop_machine* machine, bop_position* position, uint64_t* handle);
   int32_t (*snapshot_read)(bop_machine* machine, uint64_t handle, bop_bytes* chunk, uint64_t token);
   void (*snapshot_end)(bop_machine* machine, uint64_t handle);
@@ -160,15 +160,15 @@ struct bop_machine_table {
   int32_t (*restore_write)(bop_machine* machine, bop_bytes chunk, uint64_t token);
   int32_t (*restore_end)(bop_machine* machine, int32_t keep, uint64_t token);
 
-  /* Stops, without a sync: what is not durable is replayed from the log. bop calls it when no job of
-   * this machine runs or will run: the argument of a job whose done was not called is the machine's
-   * to free. Calls that are pending are never completed. */
+  /* Stops without a sync: entries that are not durable are replayed from the log. bop calls it when no
+   * job of this machine runs or will run; the machine frees the arguments of jobs whose done was not
+   * called. Pending calls are never completed. */
   void (*close)(bop_machine* machine);
 
-  /* Whether a command is one that this machine understands, whatever its state: BOP_OK, or the error
-   * that apply would answer it with. Asked before it is proposed, on the node that was asked for it,
-   * so that what is refused never enters the log; apply still meets commands that were not checked.
-   * NULL: every command is proposed. */
+  /* Whether this machine understands a command, independent of its state: BOP_OK, or the status with
+   * which apply would reply. Called before the command is proposed, on the node that received it, so
+   * that a malformed command never enters the log; apply still receives commands that were not
+   * checked. NULL: every command is proposed. */
   int32_t (*check)(bop_machine* machine, bop_bytes command);
 };
 
