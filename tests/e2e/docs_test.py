@@ -4,9 +4,11 @@
 import os
 import re
 import subprocess
+import tempfile
 import unittest
 
 ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "../.."))
+BIN = os.path.realpath(os.environ["BOP_BIN"])
 
 
 def read(path):
@@ -54,6 +56,27 @@ class Docs(unittest.TestCase):
                 if not re.match(r"https?:|mailto:", target):
                     found = os.path.join(ROOT, os.path.dirname(path), target)
                     self.assertTrue(os.path.exists(found), f"{path} links to {target}")
+
+    def test_the_patches_of_the_hacking_page_apply(self):
+        """Each task by itself, as a reader does it."""
+        tasks = re.findall(r"^## Task: (.*?)\n(.*?)(?=^## |\Z)", read("docs/HACKING.md"), re.S | re.M)
+        self.assertGreaterEqual(len(tasks), 2)
+        for title, text in tasks:
+            patch = "".join(re.findall(r"```diff\n(.*?)```", text, re.S))
+            self.assertTrue(patch, title)
+            done = subprocess.run(["git", "apply", "--check", "--recount", "-"], cwd=ROOT, input=patch, text=True,
+                                  capture_output=True, check=False)
+            self.assertEqual(done.returncode, 0, f"{title}: {done.stderr}")
+
+    def test_the_short_commands_of_the_hacking_page_work(self):
+        blocks = re.findall(r"<!-- runs -->\n```sh\n(.*?)```", read("docs/HACKING.md"), re.S)
+        self.assertTrue(blocks)
+        with tempfile.TemporaryDirectory(prefix="bop-e2e-") as folder:
+            for block in blocks:
+                script = re.sub(r"build/(release/bin)?", lambda found: BIN if found.group(1) else folder + "/", block)
+                done = subprocess.run(["bash", "-ec", script], cwd=ROOT, capture_output=True, text=True, timeout=200,
+                                      check=False)
+                self.assertEqual(done.returncode, 0, f"{block}\n{done.stdout}{done.stderr}")
 
     def test_ci_runs_the_command_that_the_readme_names(self):
         self.assertIn("`./scripts/test`", read("README.md"))
