@@ -13,7 +13,7 @@ include(GNUInstallDirs)
 option(BOP_LIBRARIES "Build libbop and libbopd to be installed, static and shared" ON)
 
 set(bop_libbop_modules base mem port io net raft log proto machine machine_kv group client capi)
-set(bop_libbopd_rooms node serve capi_node)
+set(bop_libbopd_modules node serve capi_node)
 
 function(bop_static_library name)
   add_library(bop_${name} INTERFACE)
@@ -91,6 +91,6 @@ bop_static_library(libbopd capi_node capi machine_kv)
 
 if(BOP_LIBRARIES AND NOT BOP_SANITIZE AND NOT BOP_FUZZ)
   bop_installed_library(libbop ${bop_libbop_modules})
-  bop_installed_library(libbopd ${bop_libbopd_rooms} NEEDS libbop)
+  bop_installed_library(libbopd ${bop_libbopd_modules} NEEDS libbop)
   install(DIRECTORY "${CMAKE_SOURCE_DIR}/include/bop" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
 endif()
