@@ -1,9 +1,9 @@
 // bop-check: is a history of client operations linearizable?
 //
-//   bop-check FILE...      one verdict a file, "-": standard input; the form is in sim/history.h
+//   bop-check FILE...      one verdict per file, "-": standard input; sim/history.h has the format
 //
-// Exit: 0 all linearizable, 1 a violation, 2 usage or a file that is no history, 3 undecided within
-// the memory it allows itself.
+// Exit: 0 all linearizable, 1 a violation, 2 usage error or invalid history, 3 undecided within its
+// memory limit.
 #include <cstdio>
 #include <fstream>
 #include <iostream>

@@ -9,10 +9,10 @@ namespace bop::sim {
 
 class NodeClock : public port::Clock {
  public:
-  // The wall clock of a simulation begins here, so that stamps look like stamps.
+  // The wall clock of a simulation begins here, so that timestamps look real.
   static constexpr int64_t wall_begins_ns = 1'700'000'000 * seconds;
 
-  // At simulated time 0 this clock shows `shows`; it gains `drift_ppm` microseconds a second.
+  // At simulated time 0 this clock shows `shows`; it gains `drift_ppm` microseconds per second.
   NodeClock(const Scheduler& scheduler, Instant shows, int64_t drift_ppm);
 
   Instant now() const override { return local(scheduler_.now()); }

@@ -1,4 +1,5 @@
-// Reads all that a group's machine holds, through a node's Service as a client would: page by page.
+// Reads the whole contents of a group's machine through a node's Service as a client would, page by
+// page.
 #pragma once
 
 #include <functional>
@@ -18,11 +19,11 @@ class ContentsReader : public port::Completion {
   void start() { ask(); }
   bool complete() const { return complete_; }
   const KvModel::Records& records() const { return records_; }
-  // "" or what of the expected records is not there, or other.
+  // "", or which of the expected records is missing or differs.
   std::string difference(const KvModel::Records& expected) const;
 
   void complete(uint64_t token, const port::Outcome& answer) override;
-  // The process of that node ended, and with it what was asked.
+  // The process of that node ended, and with it the open request.
   void node_ended(NodeId node);
 
  private:

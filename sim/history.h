@@ -1,5 +1,5 @@
-// Histories as files: one operation a line, each a JSON object. What tests on real processes write,
-// in whatever language, and bop-check reads.
+// Histories as files: one operation per line, each a JSON object. Tests on real processes write them,
+// in any language; bop-check reads them.
 //
 //   {"client":3,"key":"a","op":"put","value":"7","if":"absent","outcome":"ok",
 //    "invoked_ns":100,"returned_ns":250,"revision":12}                        (one line)
@@ -9,22 +9,22 @@
 //   key                all           a string
 //   op                 all           get, put, remove, add, append
 //   outcome            all           ok, condition_failed, wrong_type, overflow, unknown
-//   invoked_ns         all           when it was asked for: a clock that all clients share
-//   returned_ns        all but unknown   when the answer had arrived
+//   invoked_ns         all           when it was called: a clock that all clients share
+//   returned_ns        all but unknown   when the reply arrived
 //   value              put, append   a string
 //   delta              add           a 64-bit number
 //   if                 any but get   absent, present, value, revision; left out: no condition
 //   expected           if value      a string
 //   expected_revision  if revision   a number; 0: absent
-//   seen               any           the record that the answer told, {"present":true,"value":"7",
+//   seen               any           the record that the reply showed, {"present":true,"value":"7",
 //                                    "revision":12}: of a get as it is, else as it was before; left
-//                                    out: not told, as are value and revision within it
+//                                    out: unknown, as are value and revision within it
 //   result             add, append   the new number; the new length
 //   revision           writes        the new revision
 //
 // A string's characters U+0000 to U+00FF stand for the bytes of that number; others are refused.
 // An operation that certainly did not execute is left out. Empty lines are skipped, an unknown field
-// is an error: a misspelt one would weaken the check without a word.
+// is an error: a misspelt one would silently weaken the check.
 #pragma once
 
 #include <string>

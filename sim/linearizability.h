@@ -1,17 +1,17 @@
 // Is a history of client operations on a key-value store linearizable (Herlihy and Wing, 1990)?
 //
-// Pure: it takes what clients saw and knows nothing of how it came about. The simulator and the tests
-// on real processes use the same one; bop-check reads a history from a file (sim/history.h).
+// Pure: its only input is what clients saw. The simulator and the tests on real processes share it;
+// bop-check reads a history from a file (sim/history.h).
 //
 // A history is checked key by key, which is enough (locality, Herlihy and Wing §3.1). For a key the
 // checker goes through invocations and returns in time and keeps every configuration the store may be
 // in: its record, and which of the operations under way have already taken effect. An operation
-// takes effect no earlier than a return demands it ("just in time", Lowe 2017), so what nobody looks at costs
-// nothing. No configuration left: there is no linearization, and the return that left none is named.
+// takes effect no earlier than a return demands it ("just in time", Lowe 2017), so effects that nobody
+// observes cost nothing. No configuration left: there is no linearization, and the return that left none is named.
 //
 // An operation whose outcome is unknown may take effect at any time after its invocation, or never.
-// One that certainly did not execute does not belong into a history: if it took effect all the same,
-// what others see will not fit.
+// One that certainly did not execute does not belong in a history: if it took effect anyway, the
+// results of others contradict it.
 #pragma once
 
 #include <cstddef>
@@ -29,11 +29,11 @@ struct Operation {
   enum class Condition : uint8_t { none, absent, present, value, revision };
   enum class Outcome : uint8_t { ok, condition_failed, wrong_type, overflow, unknown };
 
-  // What an answer tells of the record: of a get as it is, of the others as it was before.
+  // The record as a reply shows it: for a get as it is, for the others as it was before.
   struct Seen {
     bool present = false;
-    std::optional<std::string> value;  // absent: not told
-    uint64_t revision = 0;             // 0: not told
+    std::optional<std::string> value;  // absent: unknown
+    uint64_t revision = 0;             // 0: unknown
     friend bool operator==(const Seen&, const Seen&) = default;
   };
 
@@ -49,7 +49,7 @@ struct Operation {
   Instant returned = never;  // `never` when the outcome is unknown
   Outcome outcome = Outcome::unknown;
 
-  // What the answer told; each may be left out.
+  // From the reply; each may be missing.
   std::optional<Seen> seen;
   std::optional<int64_t> result;  // add: the new number; append: the new length
   uint64_t revision = 0;          // of a write that took effect: the record's new revision

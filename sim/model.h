@@ -1,5 +1,5 @@
-// What include/bop/kv.h says, written a second time and as plainly as possible: the reference that
-// the real machine's answers and contents are compared with.
+// A second, deliberately simple implementation of include/bop/kv.h: the reference for the real
+// machine's replies and contents. It has its own decoder.
 #pragma once
 
 #include <map>
@@ -22,7 +22,7 @@ class KvModel {
   };
   using Records = std::map<std::string, Record>;
 
-  // What an operation's item tells, where kv.h says that it tells something.
+  // The fields of an operation's item that kv.h defines.
   struct Item {
     std::optional<bool> present;
     std::optional<std::string> value;
@@ -37,7 +37,7 @@ class KvModel {
   // Executes a well-formed command at `index`.
   Answer apply(Bytes command, Index index);
 
-  // "" when the machine's answer is this one, else what differs.
+  // "" if the machine's answer equals this one, else the difference.
   static std::string difference(const Answer& expected, int32_t status, Bytes body);
 
   const Records& records() const { return records_; }

@@ -1,5 +1,5 @@
-// A machine's table with a checker at its door: hands everything on to the table behind it and tells
-// the checker what passes.
+// A machine's table that forwards every call to another table and reports commands, replies and
+// durable indexes to the checker.
 #pragma once
 
 #include <map>

@@ -1,18 +1,18 @@
-// The checker watches every replica of a simulated cluster and says what does not fit together. It
-// knows nothing of how replicas work beyond what Core shows of itself and what machines are handed.
+// The checker observes every replica of a simulated cluster and reports the first violated invariant.
+// It sees only the public state of Core and the calls of machines.
 //
 //   election safety       at most one leader a term                          (Raft, figure 3)
 //   leader append-only    a leader neither overwrites nor drops its entries
-//   log matching          an entry's (index, term) stands for one content and one entry before it
+//   log matching          an entry's (index, term) determines its content and the entry before it
 //   leader completeness   a new leader's log has every committed entry
-//   state machine safety  one entry an index is committed; machines are handed the same commands
-//                         at the same indexes, none left out, and have equal state at equal indexes
-//   durability            what a replica called durable is there after any end of its process, or
-//                         was replaced in a later term, or the replica calls itself suspect
-//   model                 the machine's answers and contents are those of sim/model.h
-//                         what a machine called durable it holds after any end of its process, and
-//                         it never made permanent what the log on its node might lose
-//   acknowledgement       what a client was told happened is what was committed at that index
+//   state machine safety  one entry per index is committed; machines receive the same commands at
+//                         the same indexes, without omissions, and have equal state at equal indexes
+//   durability            an entry that a replica reported durable exists after any end of its
+//                         process, or was replaced in a later term, or the replica is suspect
+//   model                 the machine's replies and contents are those of sim/model.h; entries that a
+//                         machine reported durable are in its store after any end of its process, and
+//                         it never made permanent an entry that its node's log might lose
+//   acknowledgement       an acknowledged command is the one committed at the acknowledged index
 #pragma once
 
 #include <deque>
@@ -33,35 +33,35 @@ class StateChecker {
  public:
   explicit StateChecker(Scheduler& scheduler) : scheduler_(scheduler) {}
 
-  // The first thing that did not fit, with its time.
+  // The first violation, with its time.
   const std::optional<std::string>& violation() const { return violation_; }
   void report(const std::string& what);
 
   // ---- a replica's life ----
-  // Its process started and found this; suspect replicas are not watched.
+  // Its process started and recovered this; suspect replicas are not checked.
   void began(NodeId node, GroupId group, const raft::Core& core);
   // After each of its turns.
   void observe(NodeId node, GroupId group, const raft::Core& core);
-  // Its process ended; all of it that it called durable counts from here.
+  // Its process ended: from now on it must retain all that it reported durable.
   void ended(NodeId node, GroupId group);
 
-  // ---- at the machine's door ----
+  // ---- calls of the machine ----
   void machine_opened(NodeId node, GroupId group, Index applied);
-  // It said that its storage would still hold that much after a power loss.
+  // It reported that its storage would retain entries up to `index` after a power loss.
   void machine_durable(NodeId node, GroupId group, Index index);
   void machine_applies(NodeId node, GroupId group, const bop_entry& entry);
-  // Its answer to that entry.
+  // Its reply to that entry.
   void machine_replied(NodeId node, GroupId group, Index index, const bop_reply& reply);
   void machine_hashed(NodeId node, GroupId group, const bop_state_hash& hash);
 
   // ---- clients ----
-  // A command of that content was answered as executed at that index.
+  // A client received success for a command of that content at that index.
   void acknowledged(GroupId group, Index index, uint64_t command_hash);
 
   Index committed(GroupId group) const;
-  // The last index at which a machine was handed a command.
+  // The last index at which a machine received a command.
   Index last_command(GroupId group) const;
-  // What every machine holds when it was handed all commands.
+  // The contents of every machine that applied all commands.
   const KvModel::Records& contents(GroupId group) { return groups_[group].model.records(); }
 
   struct Counters {
@@ -78,7 +78,7 @@ class StateChecker {
     Index commit = 0;
     raft::EntryId durable;      // kept when the process ends
     Index applied = 0;          // by its machine
-    Index machine_durable = 0;  // the highest it ever said
+    Index machine_durable = 0;  // the highest it ever reported
     Index last() const { return terms.size(); }
   };
   struct EntryFacts {
@@ -87,7 +87,7 @@ class StateChecker {
   };
   struct Command {
     Term term = 0;
-    uint64_t hash = 0;     // of all that the machine is handed
+    uint64_t hash = 0;     // of the whole command as the machine receives it
     uint64_t payload = 0;  // of what the client proposed
     KvModel::Answer answer;
   };

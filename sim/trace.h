@@ -1,6 +1,6 @@
 // The trace: every event of a run flushed into one 64-bit number, in the order they happened. Two runs
-// of one seed give the same number, or the simulation is not deterministic and that is a bug of its
-// own. Only what the seed decides goes in: no pointers, no host time.
+// of one seed give the same number; otherwise the simulation is not deterministic, which is itself a
+// bug. Only values that the seed determines are included: no pointers, no host time.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,7 @@ class Trace {
   // Comparing two such files finds where runs part.
   void write_to(std::FILE* file) { file_ = file; }
   bool written() const { return file_ != nullptr; }
-  // A line for people; it is no event.
+  // A line for people that does not count as an event.
   void remark(Instant when, std::string_view text);
 
  private:

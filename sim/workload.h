@@ -1,6 +1,6 @@
-// Simulated clients: each asks one thing at a time of some node, waits for its answer, thinks, and
-// goes on. What they saw is checked for linearizability, key by key, as soon as a key is done with: a
-// key serves for so many operations, then another takes its place.
+// Simulated clients: each sends one request at a time to some node, waits for the reply, pauses, and
+// continues. Their results are checked for linearizability key by key: a key is used for a fixed number
+// of operations, then checked and replaced by another.
 #pragma once
 
 #include <array>
@@ -41,11 +41,11 @@ class Workload {
   ~Workload();
 
   void start();
-  // Clients ask for nothing more; what is open is still answered.
+  // Clients send no further requests; open ones are still answered.
   void stop() { stopped_ = true; }
   bool idle() const;
 
-  // The process of that node ended: what was asked of it and not answered has no known outcome.
+  // The process of that node ended: its unanswered requests have an unknown outcome.
   void node_ended(NodeId node);
 
   // Checks every key not checked yet. Idle.
