@@ -42,6 +42,8 @@ def install_baselines(programs):
 
 
 def first_line(*command):
+    if not shutil.which(command[0]):
+        return "not installed"  # only the systems that are compared need their program
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return (done.stdout or done.stderr).strip().splitlines()[0] if done.returncode == 0 else "unknown"
 
