@@ -96,6 +96,10 @@ Result<GroupId> CrossShardService::find_group(std::string_view name) const {
   return shard_.find_group(name);
 }
 
+std::string_view CrossShardService::machine_of(GroupId group) const {
+  return shard_.machine_of(group);
+}
+
 Instant CrossShardService::now() const { return shard_.now(); }
 
 bool CrossShardService::ready() const {

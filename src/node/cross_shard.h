@@ -35,6 +35,7 @@ class CrossShardService final : public Service {
   ~CrossShardService() override;
 
   Result<GroupId> find_group(std::string_view name) const override;
+  std::string_view machine_of(GroupId group) const override;
   void propose(Request request) override { route(std::move(request), false); }
   void query(Request request) override { route(std::move(request), true); }
   void status(std::function<void(NodeStatus)> done) override;

@@ -363,6 +363,12 @@ Result<GroupId> HostedShard::find_group(std::string_view name) const {
   return fail(BOP_E_NO_GROUP, "no group is called " + std::string(name) + "; there is: " + known);
 }
 
+std::string_view HostedShard::machine_of(GroupId group) const {
+  for (const GroupSpec& spec : options_.groups)
+    if (spec.id == group) return spec.machine;
+  return {};
+}
+
 void HostedShard::propose(Request request) {
   group::Replica* replica = find(request.group);
   if (replica == nullptr || stopping_) return refuse(std::move(request));

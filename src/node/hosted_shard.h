@@ -20,6 +20,7 @@ class HostedShard final : public Shard, public group::Host {
 
   // Service
   Result<GroupId> find_group(std::string_view name) const override;
+  std::string_view machine_of(GroupId group) const override;
   void propose(Request request) override;
   void query(Request request) override;
   void status(std::function<void(NodeStatus)> done) override;

@@ -66,7 +66,13 @@ class Service {
  public:
   virtual ~Service() = default;
 
+  // NO_GROUP, with the names there are.
   virtual Result<GroupId> find_group(std::string_view name) const = 0;
+  // The kind of machine that a group runs ("kv"); empty: there is no such group.
+  virtual std::string_view machine_of(GroupId group) const = 0;
+  // find_group for a front end that speaks one machine's commands: UNSUPPORTED, naming the machine,
+  // when the group runs another. Its bytes would mean something else to that machine, or nothing.
+  Result<GroupId> find_group_running(std::string_view machine, std::string_view name) const;
 
   // Proposes a command; forwarded to the leader by a follower (one hop, never sent twice).
   virtual void propose(Request request) = 0;

@@ -109,6 +109,27 @@ TEST(CrossShard, what_the_other_shard_refuses_is_refused_with_its_reason) {
   EXPECT_EQ(ask(member, 1, 77, "x").status, BOP_E_NO_GROUP);
 }
 
+TEST(CrossShard, a_front_end_of_one_machine_is_refused_a_group_that_runs_another_by_its_name) {
+  Cluster cluster(1, 2, groups());
+  cluster.start();
+  for (const uint32_t shard : {0u, 1u}) {
+    cluster.member(1).on(shard, [](Service& service) {
+      EXPECT_EQ(service.machine_of(first), "echo");
+      EXPECT_EQ(service.machine_of(second), "echo");
+      EXPECT_EQ(service.machine_of(77), "");
+      EXPECT_EQ(service.find_group_running("echo", "group2").value_or(0), second);
+      const auto refused = service.find_group_running("kv", "group2");
+      ASSERT_FALSE(refused);
+      EXPECT_EQ(refused.error().code, BOP_E_UNSUPPORTED);
+      EXPECT_EQ(refused.error().detail,
+                "group group2 runs the machine echo, these are commands of kv");
+      const auto missing = service.find_group_running("kv", "nowhere");
+      ASSERT_FALSE(missing);
+      EXPECT_EQ(missing.error().code, BOP_E_NO_GROUP);
+    });
+  }
+}
+
 TEST(CrossShard, a_deadline_holds_on_the_other_shard_too) {
   Cluster cluster(1, 2, with_a_leaderless_group());
   cluster.start();

@@ -194,6 +194,10 @@ Result<GroupId> ModelService::find_group(std::string_view name) const {
   return 1;
 }
 
+std::string_view ModelService::machine_of(GroupId group) const {
+  return group == 1 ? std::string_view(machine) : std::string_view();
+}
+
 void ModelService::propose(node::Request request) {
   waiting_.push_back({std::move(request), true});
 }

@@ -45,6 +45,7 @@ class ModelKv {
 class ModelService final : public node::Service {
  public:
   Result<GroupId> find_group(std::string_view name) const override;
+  std::string_view machine_of(GroupId group) const override;
   void propose(node::Request request) override;
   void query(node::Request request) override;
   void status(std::function<void(node::NodeStatus)> done) override;
@@ -64,6 +65,7 @@ class ModelService final : public node::Service {
   Instant time = 1 * seconds;
   bool is_ready = true;
   bop_status refuse_with = BOP_OK;  // every request from now on
+  std::string machine = "kv";       // that group 1 says it runs; it is kv all the same
   node::NodeStatus node_status;
 
  private:
