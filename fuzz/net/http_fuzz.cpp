@@ -1,10 +1,12 @@
-// Whatever a client sends to an HTTP port: a request or an error, and nothing left behind.
+// Any bytes sent to an HTTP port make requests or errors, and leave no connection behind.
 #include <sys/socket.h>
 
 #include <cstdlib>
 
+#include "base/assert.h"
 #include "feed.h"
 #include "net/http.h"
+#include "net/http_syntax.h"
 
 namespace {
 
@@ -12,11 +14,18 @@ class Echo final : public bop::net::HttpHandler {
  public:
   void on_request(const bop::net::HttpRequest& request,
                   bop::net::HttpResponder responder) override {
+    // What the server promises of every request.
+    BOP_ASSERT(bop::net::is_http_host(request.host));
+    BOP_ASSERT(request.target.find('#') == request.target.npos);
+    BOP_ASSERT(request.target.empty() || request.target.front() == '/' ||
+               request.target.front() == '?' || request.target == "*" ||
+               request.method == "CONNECT");
     bop::net::HttpResponse response;
     response.headers.emplace_back("X-Target", std::string(request.target));
-    response.headers.emplace_back("X-Host", std::string(request.header("Host")));
+    response.headers.emplace_back("X-Host", std::string(request.host));
+    response.headers.emplace_back("X-Connection", request.list("Connection"));
     response.body = request.body;
-    // Some are dropped: they are answered all the same.
+    // A request whose responder is destroyed is answered all the same.
     if (!request.has_header("X-Drop")) responder.answer(response);
   }
 };

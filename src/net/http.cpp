@@ -5,7 +5,8 @@
 //     ▼                    ▼                  ▼                    ▼
 //   closed               408, finishing     408, finishing       finishing
 //
-// on_error's answers lead to finishing from header and body.
+// A request that is refused leads from header or body to finishing. There the stream sends what is
+// queued, shuts down sending and drops what still arrives, up to linger_limit and linger_bytes.
 #include "net/http.h"
 
 #include <algorithm>
@@ -18,6 +19,7 @@
 
 #include "base/assert.h"
 #include "net/http_format.h"
+#include "net/http_syntax.h"
 #include "port/timer.h"
 
 namespace bop::net {
@@ -27,7 +29,7 @@ using boost::beast::error_code;
 
 namespace {
 
-// A body in one block, which grows with what really arrived.
+// A body in one block, which grows with what arrives, whatever length was announced.
 struct BlockBody {
   class value_type {
    public:
@@ -90,7 +92,13 @@ struct BlockBody {
 
 using Parser = http::request_parser<BlockBody>;
 
-// The status that says what was wrong with what did not parse.
+// Before a request line (RFC 9112 section 2.2). False: nothing but empty lines is there yet.
+bool skip_empty_lines(Bytes& rest) {
+  while (rest.size() >= 2 && rest[0] == '\r' && rest[1] == '\n') rest = rest.subspan(2);
+  return !rest.empty() && !(rest.size() == 1 && rest[0] == '\r');
+}
+
+// The status for bytes that did not parse.
 unsigned status_of(const error_code& error) {
   if (error == http::error::body_limit) return 413;
   if (error == http::error::header_limit || error == http::error::buffer_overflow) return 431;
@@ -108,11 +116,27 @@ bop_status code_of(unsigned status) {
   }
 }
 
-bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  return boost::beast::iequals({a.data(), a.size()}, {b.data(), b.size()});
+std::string_view view(boost::beast::string_view text) { return {text.data(), text.size()}; }
+
+boost::beast::string_view beast_view(std::string_view text) { return {text.data(), text.size()}; }
+
+// The value of a list that may be spread over several fields (RFC 9110 section 5.3).
+std::string joined(const http::fields& fields, std::string_view name) {
+  std::string list;
+  const auto [first, last] = fields.equal_range(beast_view(name));
+  for (auto field = first; field != last; ++field) {
+    if (!list.empty()) list += ", ";
+    list += view(field->value());
+  }
+  return list;
 }
 
-std::string_view view(boost::beast::string_view text) { return {text.data(), text.size()}; }
+// RFC 9112 section 9.3.
+bool wants_to_persist(const http::fields& fields, unsigned version) {
+  const std::string connection = joined(fields, "Connection");
+  if (has_http_token(connection, "close")) return false;
+  return version >= 11 || has_http_token(connection, "keep-alive");
+}
 
 }  // namespace
 
@@ -144,9 +168,10 @@ class HttpSession final : public StreamHandler, public std::enable_shared_from_t
   void begin_request();
   bool parse(Bytes& rest);
   bool in_request_line(Bytes left) const;
-  bool on_header_end();
+  bool on_header_end(bool body_follows);
+  bool check_fields();
   void on_request_end();
-  void send(const HttpResponse& response, bool keep_alive);
+  void send(const HttpResponse& response);
   void fail_with(unsigned status, const std::string& detail);
   void on_time();
   void leave();
@@ -156,9 +181,12 @@ class HttpSession final : public StreamHandler, public std::enable_shared_from_t
   std::unique_ptr<Connection> connection_;
   std::unique_ptr<port::Timer> timer_;
   std::optional<Parser> parser_;
+  // Of a chunked request, as they were before the trailer: the parser adds trailer fields to its own.
+  std::optional<http::fields> fields_;
+  HttpTarget target_;
   State state_ = State::idle;
-  bool head_only_ = false;  // the answer to HEAD
-  bool keep_alive_ = true;
+  bool head_only_ = false;  // the request was HEAD: the response has no body
+  HttpPersistence persistence_ = HttpPersistence::implied;
   bool client_ended_ = false;  // no more requests will come
   uint64_t sent_before_ = 0;   // when the timer was armed
 };
@@ -175,18 +203,18 @@ void HttpSession::await_request() {
   arm(server_->limits_.idle_limit);
 }
 
-// Only now: the request before may still be looked at by the handler that answered it.
+// Not before: the handler that answered the previous request may still be looking at it.
 void HttpSession::begin_request() {
   state_ = State::header;
+  fields_.reset();
   parser_.emplace();
-  parser_->eager(true);
   parser_->header_limit(server_->limits_.max_header_bytes);
   parser_->body_limit(server_->limits_.max_body_bytes);
   arm(server_->limits_.header_limit);
 }
 
 Consumed HttpSession::on_bytes(const mem::Buffer& bytes) {
-  // A handler that answers at once is back at idle here: the loop goes on, nothing recurses.
+  // A handler that answers at once leaves the state idle: the loop goes on, nothing recurses.
   const auto self = shared_from_this();
   Bytes rest = bytes.bytes();
   while (!rest.empty() && state_ <= State::body && !connection_->throttled() && parse(rest)) {
@@ -194,9 +222,12 @@ Consumed HttpSession::on_bytes(const mem::Buffer& bytes) {
   return {bytes.size() - rest.size()};
 }
 
-// False when it needs more bytes than there are.
+// False when it needs more bytes than there are, or refused the request.
 bool HttpSession::parse(Bytes& rest) {
-  if (state_ == State::idle) begin_request();
+  if (state_ == State::idle) {
+    if (!skip_empty_lines(rest)) return false;  // the idle limit runs on
+    begin_request();
+  }
   error_code error;
   const size_t used = parser_->put(boost::asio::buffer(rest.data(), rest.size()), error);
   const Bytes all = std::exchange(rest, rest.subspan(used));
@@ -206,7 +237,8 @@ bool HttpSession::parse(Bytes& rest) {
     fail_with(line ? 414 : status_of(error), error.message());
     return false;
   }
-  if (state_ == State::header && parser_->is_header_done() && !on_header_end()) return false;
+  const bool header_ends = state_ == State::header && parser_->is_header_done();
+  if (header_ends && !on_header_end(!rest.empty())) return false;
   if (parser_->is_done()) {
     on_request_end();
     return true;
@@ -214,38 +246,66 @@ bool HttpSession::parse(Bytes& rest) {
   return used > 0;
 }
 
-// Of a header that is too long: whether what is left of it is all its first line.
+// Whether a header that is too long did not even end its first line.
 bool HttpSession::in_request_line(Bytes left) const {
   left = left.first(std::min<size_t>(left.size(), server_->limits_.max_header_bytes));
   return parser_->get().target().empty() && std::ranges::find(left, '\n') == left.end();
 }
 
-bool HttpSession::on_header_end() {
+bool HttpSession::on_header_end(bool body_follows) {
   state_ = State::body;
   arm(server_->limits_.body_limit);
+  if (!check_fields()) return false;
+  parser_->eager(true);
   const auto& request = parser_->get();
-  // RFC 9112 section 3.2. HTTP/1.0 knew requests without it.
+  if (parser_->chunked()) fields_.emplace(request.base());
+  const bool persists = request.method() != http::verb::connect &&
+                        wants_to_persist(request.base(), request.version());
+  persistence_ = !persists                 ? HttpPersistence::close
+                 : request.version() >= 11 ? HttpPersistence::implied
+                                           : HttpPersistence::stated;
+  const std::string_view expect = view(request[http::field::expect]);
+  if (expect.empty() || request.version() < 11 || parser_->is_done()) return true;
+  if (!equal_ignoring_case(expect, "100-continue")) {
+    fail_with(417, "the only expectation that is met is 100-continue");
+    return false;
+  }
+  if (!body_follows) connection_->append(as_bytes("HTTP/1.1 100 Continue\r\n\r\n"));
+  return true;
+}
+
+// What the parser leaves unchecked. Before it parses the body, since this decides where the body ends.
+bool HttpSession::check_fields() {
+  const auto& request = parser_->get();
+  // RFC 9112 section 3.2. HTTP/1.0 knew requests without Host.
   const size_t hosts = request.count(http::field::host);
   if (hosts > 1 || (hosts == 0 && request.version() >= 11)) {
     fail_with(400, "a request has one Host field");
     return false;
   }
-  // Section 6.1. Beast takes a body under any other coding for none, or for what was encoded: the
-  // first would let its bytes be read as the next request.
+  if (!is_http_host(view(request[http::field::host]))) {
+    fail_with(400, "the Host field is not HOST or HOST:PORT");
+    return false;
+  }
+  auto target = parse_http_target(view(request.method_string()), view(request.target()));
+  if (!target) {
+    fail_with(400, target.error().detail);
+    return false;
+  }
+  target_ = *target;
+  // Section 6.1. Beast reads a body under any other coding as none, or as what was encoded: with the
+  // first its bytes would become the next request.
   const size_t codings = request.count(http::field::transfer_encoding);
+  if (codings > 0 && request.version() < 11) {
+    fail_with(400, "HTTP/1.0 has no Transfer-Encoding");
+    return false;
+  }
   if (codings > 1 ||
       (codings == 1 &&
        !equal_ignoring_case(view(request[http::field::transfer_encoding]), "chunked"))) {
-    fail_with(501, "no transfer coding but chunked is known");
+    fail_with(501, "the only transfer coding that is known is chunked");
     return false;
   }
-  const std::string_view expect = view(request[http::field::expect]);
-  if (expect.empty() || request.version() < 11 || parser_->is_done()) return true;
-  if (!equal_ignoring_case(expect, "100-continue")) {
-    fail_with(417, "the expectation is not known");
-    return false;
-  }
-  connection_->append(as_bytes("HTTP/1.1 100 Continue\r\n\r\n"));
   return true;
 }
 
@@ -254,14 +314,15 @@ void HttpSession::on_request_end() {
   timer_->cancel();
   connection_->pause();
   auto& message = parser_->get();
-  keep_alive_ = message.keep_alive();
   head_only_ = message.method() == http::verb::head;
+  const http::fields& fields = fields_ ? *fields_ : message.base();
   HttpRequest request;
   request.method = view(message.method_string());
-  request.target = view(message.target());
+  request.target = target_.text;
+  request.host = target_.authority.value_or(view(fields[http::field::host]));
   request.body = message.body().take();
   request.peer = connection_->peer();
-  request.fields_ = &message.base();
+  request.fields_ = &fields;
   server_->handler_.on_request(request, HttpResponder(shared_from_this()));
 }
 
@@ -279,9 +340,9 @@ bool HttpSession::on_end() {
 void HttpSession::answer(const HttpResponse& response) {
   if (server_ == nullptr || !connection_->open()) return;
   BOP_ASSERT(state_ == State::answering);
-  const bool keep_alive = keep_alive_ && !client_ended_ && !response.close;
-  send(response, keep_alive);
-  if (!keep_alive) return;
+  if (client_ended_ || response.close) persistence_ = HttpPersistence::close;
+  send(response);
+  if (persistence_ == HttpPersistence::close) return;
   await_request();
   connection_->resume();
 }
@@ -291,24 +352,25 @@ void HttpSession::answer_dropped() {
   answer(server_->handler_.on_error(500, {BOP_E_INTERNAL, "the request was dropped"}));
 }
 
-void HttpSession::send(const HttpResponse& response, bool keep_alive) {
-  connection_->append(as_bytes(http_head(response, server_->date(), keep_alive)));
+void HttpSession::send(const HttpResponse& response) {
+  connection_->append(as_bytes(http_head(response, server_->date(), persistence_)));
   if (!head_only_ && !http_has_no_body(response.status)) connection_->append(response.body);
-  if (keep_alive) return;
+  if (persistence_ != HttpPersistence::close) return;
   state_ = State::finishing;
   connection_->finish();
   arm(server_->limits_.idle_limit);
 }
 
 void HttpSession::fail_with(unsigned status, const std::string& detail) {
-  head_only_ = false;
-  send(server_->handler_.on_error(status, {code_of(status), detail}), false);
+  head_only_ = parser_ && parser_->get().method() == http::verb::head;
+  persistence_ = HttpPersistence::close;
+  send(server_->handler_.on_error(status, {code_of(status), detail}));
 }
 
 // ---- the end ----
 
 void HttpSession::on_time() {
-  // A client that takes what it is sent, however slowly, is not idle.
+  // A client that reads its response, however slowly, is not idle.
   const bool progress = connection_->queued_bytes() > 0 && connection_->sent_bytes() > sent_before_;
   if ((state_ == State::idle || state_ == State::finishing) && progress) {
     arm(server_->limits_.idle_limit);
@@ -324,11 +386,11 @@ void HttpSession::leave() {
   HttpServer* server = std::exchange(server_, nullptr);
   if (server == nullptr) return;
   server->handler_.on_disconnected();
-  server->sessions_.erase(this);  // the last: this may be gone
+  server->sessions_.erase(this);  // last: it may destroy this session
 }
 
 void HttpSession::stop() {
-  keep_alive_ = false;
+  persistence_ = HttpPersistence::close;
   if (state_ > State::body) return;
   state_ = State::finishing;
   connection_->finish();
@@ -341,17 +403,21 @@ void HttpSession::close() {
   connection_.reset();
 }
 
-// ---- what the header shows ----
+// ---- requests and responses ----
 
 std::string_view HttpRequest::header(std::string_view name) const {
   const auto& fields = *static_cast<const http::fields*>(fields_);
-  const auto found = fields.find(boost::beast::string_view(name.data(), name.size()));
+  const auto found = fields.find(beast_view(name));
   return found == fields.end() ? std::string_view() : view(found->value());
 }
 
 bool HttpRequest::has_header(std::string_view name) const {
   const auto& fields = *static_cast<const http::fields*>(fields_);
-  return fields.find(boost::beast::string_view(name.data(), name.size())) != fields.end();
+  return fields.find(beast_view(name)) != fields.end();
+}
+
+std::string HttpRequest::list(std::string_view name) const {
+  return joined(*static_cast<const http::fields*>(fields_), name);
 }
 
 HttpResponse HttpResponse::text(unsigned status, std::string_view body) {
@@ -389,8 +455,10 @@ HttpServer::~HttpServer() {
 
 StreamLimits HttpServer::stream_limits(const HttpLimits& limits) {
   StreamLimits stream;
-  // The parser says 414 or 431 before the connection would say TOO_LARGE.
+  // The parser refuses a header (414, 431) before the connection would (TOO_LARGE).
   stream.max_message_bytes = limits.max_header_bytes + (64u << 10);
+  stream.linger_limit = limits.linger_limit;
+  stream.linger_bytes = limits.linger_bytes;
   return stream;
 }
 

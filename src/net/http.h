@@ -1,7 +1,7 @@
-// HTTP/1.1 servers on this room's connections: RFC 9110 and 9112, parsed by Boost.Beast.
+// HTTP/1.1 and HTTP/1.0 servers on this module's connections: RFC 9110 and 9112, parsed by Boost.Beast.
 //
-// Requests of one connection are handled one after the other, in the order they came; what a client
-// pipelines waits unread. A slow client is bounded in time, every client in bytes.
+// The requests of a connection are handled one at a time, in order; pipelined ones stay unread until
+// then. The time that a client may take and the bytes that it may send are bounded.
 //
 //   on_bytes ──► parser ──► HttpHandler::on_request ──► HttpResponder::answer, now or later
 #pragma once
@@ -24,35 +24,47 @@ namespace bop::net {
 struct HttpLimits {
   uint32_t max_header_bytes = 16u << 10;  // request line and fields; beyond: 414, 431
   uint64_t max_body_bytes = 1u << 20;     // beyond: 413
-  Duration idle_limit = 60 * seconds;     // between requests, and for taking an answer: closed
-  Duration header_limit =
-      10 * seconds;                    // from a request's first byte to the end of its fields: 408
-  Duration body_limit = 60 * seconds;  // from there to the end of its body: 408
+  // Between requests, and for reading a response: then the connection is closed.
+  Duration idle_limit = 60 * seconds;
+  Duration header_limit = 10 * seconds;  // from a request's first byte to its last field: 408
+  Duration body_limit = 60 * seconds;    // from there to the end of the body: 408
+  // After the last response of a connection the rest of the request is read and dropped for so long or
+  // so many bytes, so that a client that sends everything before it reads still gets the response.
+  Duration linger_limit = 5 * seconds;
+  uint64_t linger_bytes = 32u << 20;
 };
 
-// Valid during on_request, but for the body, which may be kept.
+// Valid during on_request, except for the body, which may be kept.
 class HttpRequest {
  public:
-  std::string_view method;  // "GET"
-  std::string_view target;  // "/v1/kv/a%20b?x=1", as it was sent
+  std::string_view method;  // "GET"; methods are case-sensitive
+  // "/v1/kv/a%20b?x=1": path and query as they were sent, without scheme and authority. "*" of OPTIONS,
+  // "host:port" of CONNECT; "" or "?x=1" of an absolute-form without a path.
+  std::string_view target;
+  // "localhost:7102": the authority of an absolute-form, else the Host field. Of valid form; empty: the
+  // client named none.
+  std::string_view host;
   mem::Buffer body;
-  std::string_view peer;
+  std::string_view peer;  // the client's address
 
-  // The first field of that name, in whatever case; empty when there is none.
+  // The first field of that name, in whatever case; empty when there is none. Trailer fields are not
+  // among them.
   std::string_view header(std::string_view name) const;
   bool has_header(std::string_view name) const;
+  // All fields of that name, joined by ", ": the value of a field that is a list.
+  std::string list(std::string_view name) const;
 
  private:
   friend class HttpSession;
-  const void* fields_ = nullptr;
+  const void* fields_ = nullptr;  // boost::beast::http::fields
 };
 
 struct HttpResponse {
   unsigned status = 200;
-  std::string content_type = "text/plain; charset=utf-8";  // empty: none said
+  std::string content_type = "text/plain; charset=utf-8";  // empty: no such field
   std::vector<std::pair<std::string, std::string>> headers;
   mem::Buffer body;
-  bool close = false;  // after this answer
+  bool close = false;  // the connection, after this response
 
   static HttpResponse text(unsigned status, std::string_view body);
   static HttpResponse json(unsigned status, std::string_view body);
@@ -60,8 +72,8 @@ struct HttpResponse {
 
 class HttpSession;
 
-// The right, and duty, to answer one request, on the loop's thread. An answer to a connection that is
-// gone does nothing. One that goes away without an answer answers 500.
+// Answers one request, once, on the loop's thread. Does nothing when the connection is gone. Destroyed
+// without an answer it sends 500.
 class HttpResponder {
  public:
   explicit HttpResponder(std::shared_ptr<HttpSession> session) : session_(std::move(session)) {}
@@ -72,18 +84,18 @@ class HttpResponder {
   void answer(const HttpResponse& response);
 
  private:
-  std::shared_ptr<HttpSession> session_;  // until it is answered
+  std::shared_ptr<HttpSession> session_;  // nullptr: answered
 };
 
 class HttpHandler {
  public:
   virtual ~HttpHandler() = default;
-  // A connection was taken, or is gone; those that end with their server are not told of.
+  // Called for each connection taken and closed, but not for those that the server's end closes.
   virtual void on_connected() {}
   virtual void on_disconnected() {}
   virtual void on_request(const HttpRequest& request, HttpResponder responder) = 0;
-  // The answer to what never became a request: 400, 408, 413, 414, 417, 431; or to one that was
-  // dropped: 500. The connection is closed after it, but for a 500.
+  // The response to what never became a request (400, 408, 413, 414, 417, 431, 501, 505), after which
+  // the connection is closed, or to a request whose responder was destroyed (500).
   virtual HttpResponse on_error(unsigned status, const Error& error);
 };
 
@@ -95,7 +107,7 @@ class HttpServer {
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
 
-  // What to listen with, and where its connections go.
+  // For the acceptor whose connections go to take().
   static StreamLimits stream_limits(const HttpLimits& limits);
   void take(std::unique_ptr<Connection> connection);
   size_t connections() const { return sessions_.size(); }
@@ -112,7 +124,7 @@ class HttpServer {
   HttpHandler& handler_;
   const HttpLimits limits_;
   std::unordered_map<HttpSession*, std::shared_ptr<HttpSession>> sessions_;
-  std::string date_;  // as a field, of date_second_
+  std::string date_;  // the field of date_second_
   int64_t date_second_ = -1;
 };
 

@@ -82,7 +82,8 @@ void append_field(std::string& out, std::string_view name, std::string_view valu
 
 }  // namespace
 
-std::string http_head(const HttpResponse& response, std::string_view date, bool keep_alive) {
+std::string http_head(const HttpResponse& response, std::string_view date,
+                      HttpPersistence persistence) {
   std::string head;
   head.reserve(256);
   fmt::format_to(std::back_inserter(head), "HTTP/1.1 {} {}\r\n", response.status,
@@ -93,7 +94,8 @@ std::string http_head(const HttpResponse& response, std::string_view date, bool 
     if (!response.content_type.empty()) append_field(head, "Content-Type", response.content_type);
   }
   for (const auto& [name, value] : response.headers) append_field(head, name, value);
-  if (!keep_alive) head += "Connection: close\r\n";
+  if (persistence == HttpPersistence::close) head += "Connection: close\r\n";
+  if (persistence == HttpPersistence::stated) head += "Connection: keep-alive\r\n";
   head += "\r\n";
   return head;
 }

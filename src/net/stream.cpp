@@ -5,8 +5,8 @@
 //                     │  finish()                                 │ finish()
 //                     ▼                                           ▼
 //                  finishing: sends what is queued, then ──► lingering: reads and drops until the
-//                     │                                      other side ends, a second passed or
-//                     ▼                                           │      most_linger_bytes came
+//                     │                                      other side ends, linger_limit passed or
+//                     ▼                                           │      linger_bytes came
 //                  closed ◄───────────────────────────────────────┘
 //
 // close(), an error or a crossed limit lead from each state straight to closed. Lingering, because
@@ -41,9 +41,6 @@ constexpr size_t most_pieces = 64;
 // A turn that queues more than this sends before its end, so that the queue's limit is about what the
 // other side does not take, not about how much one turn says.
 constexpr size_t send_early_bytes = 512u << 10;
-constexpr Duration longest_linger = 1 * seconds;
-// In a second a fast sender that never stops could have us read gigabytes.
-constexpr uint64_t most_linger_bytes = 4u << 20;
 
 bool is_would_block(const error_code& error) {
   return error == asio::error::would_block || error == asio::error::try_again;
@@ -384,7 +381,7 @@ void Stream::finish(Error reason) {
 
 void Stream::linger() {
   lingering_ = true;
-  linger_end_ = received_ + most_linger_bytes;
+  linger_end_ = received_ + limits_.linger_bytes;
   input_.clear();
   error_code error;
   socket_.shutdown(Socket::shutdown_send, error);
@@ -393,7 +390,7 @@ void Stream::linger() {
     return;
   }
   linger_timer_ = shared_->loop.make_timer([this] { close(reason_); });
-  linger_timer_->arm(shared_->loop.now() + longest_linger);
+  linger_timer_->arm(shared_->loop.now() + limits_.linger_limit);
   read_more();
 }
 

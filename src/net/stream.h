@@ -25,6 +25,7 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "base/time.h"
 #include "io/loop.h"
 #include "mem/buffer.h"
 #include "port/post.h"
@@ -40,6 +41,9 @@ struct StreamLimits {
   size_t first_block_bytes = 4u << 10;  // of the first receive block; later ones follow the traffic
   size_t block_bytes = 64u << 10;       // of the largest, but for a message that needs more
   port::Phase sends_in = port::Phase::reply;  // of a turn's end
+  // After finish(), how long and how many bytes are read and dropped before the socket is closed.
+  Duration linger_limit = 1 * seconds;
+  uint64_t linger_bytes = 4u << 20;
   bool trust_wanted = false;  // reserve what a handler wants at once; else only as bytes arrive
 };
 

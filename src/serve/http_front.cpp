@@ -28,7 +28,8 @@ class FrontReply final : public ApiReply {
 
 std::string HttpFront::refusal(const Error& error) {
   const net::HttpResponse answer = to_net(HttpApi::problem(503, error.code, error.detail));
-  return net::http_head(answer, {}, false) + std::string(as_text(answer.body.bytes()));
+  return net::http_head(answer, {}, net::HttpPersistence::close) +
+         std::string(as_text(answer.body.bytes()));
 }
 
 void HttpFront::on_connected() {

@@ -9,6 +9,7 @@
 
 #include "base/random.h"
 #include "net/http_format.h"
+#include "net/http_syntax.h"
 #include "rig.h"
 
 namespace bop::tests {
@@ -139,16 +140,63 @@ TEST_F(Http, a_body_arrives_whole_by_length_and_in_chunks) {
   EXPECT_TRUE(as_text(bodies[0].bytes()) == body) << "a kept body was written over";
 }
 
-TEST_F(Http, requests_cut_anywhere_are_put_together) {
-  const std::string request = "PUT /key HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nvalue";
-  PlainClient client(acceptor->address());
-  std::string buffered;
-  for (size_t cut = 1; cut < request.size(); ++cut) {
-    send(client, request.substr(0, cut));
-    loop.run_turn(loop.now());
-    loop.run_turn(loop.now());
-    send(client, request.substr(cut));
-    EXPECT_EQ(body_of(receive(client, buffered)), "answer to PUT /key value") << cut;
+// Every kind of request, and of what is refused. The responses must not depend on how the bytes of the
+// requests were cut into pieces by the network.
+TEST_F(Http, requests_cut_at_any_byte_are_answered_as_whole_ones_are) {
+  const std::string close = "Connection: close\r\n\r\n";
+  const std::string requests[] = {
+      "GET /v1/kv/a%20b?x=1 HTTP/1.1\r\nHost: x\r\n" + close,
+      "\r\n\r\nGET / HTTP/1.1\r\nHost: x:1\r\n" + close,
+      "HEAD /head HTTP/1.1\r\nHost: [::1]:80\r\n" + close,
+      "PUT /key HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nConnection: close\r\n\r\nvalue",
+      "PUT /empty HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n" + close,
+      "POST /chunks HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+      "5\r\nhello\r\n1;name=\"value\"\r\n \r\n5\r\nworld\r\n0\r\nTrailer: 1\r\n\r\n",
+      "DELETE /key HTTP/1.1\r\nHost: x\r\n" + close,
+      "OPTIONS * HTTP/1.1\r\nHost: x\r\n" + close,
+      "GET http://other:7/absolute HTTP/1.1\r\nHost: x\r\n" + close,
+      "CONNECT other:7 HTTP/1.1\r\nHost: other:7\r\n\r\n",
+      "GET /old HTTP/1.0\r\n\r\n",
+      "GET /old HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET /old HTTP/1.0\r\n\r\n",
+      "GET /folded HTTP/1.1\r\nHost: x\r\nX-Folded: a\r\n b\r\n" + close,
+      "PUT /1 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\none\r\n"
+      "GET /2 HTTP/1.1\r\nHost: x\r\n\r\n"
+      "PUT /3 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nthree\r\n0\r\n\r\n"
+      "HEAD /4 HTTP/1.1\r\nHost: x\r\n" +
+          close,
+      "GET /#fragment HTTP/1.1\r\nHost: x\r\n\r\n",
+      "GET / HTTP/1.1\r\nHost: a, b\r\n\r\n",
+      "GET / HTTP/1.1\r\n\r\n",
+      "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+      "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n",
+      "PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+      "nonsense\r\n\r\n",
+  };
+  const auto without_dates = [](std::string text) {
+    for (size_t at = 0; (at = text.find("Date: ", at)) != text.npos;) {
+      text.erase(at, text.find("\r\n", at) + 2 - at);
+    }
+    return text;
+  };
+  for (const std::string& request : requests) {
+    const std::string whole = without_dates(ask(request));
+    const std::vector<std::string> requests_seen = std::exchange(seen, {});
+    ASSERT_NE(whole, "") << request;
+    for (size_t cut = 1; cut < request.size(); ++cut) {
+      PlainClient client(acceptor->address());
+      send(client, request.substr(0, cut));
+      // Until the server has what was sent, or closed.
+      for (int turn = 0; turn < 3; ++turn) loop.run_turn(loop.now());
+      client.send_some(request.substr(cut));
+      std::string got;
+      ASSERT_TRUE(run_until([&] {
+        got += client.receive_some();
+        return client.ended();
+      }));
+      EXPECT_EQ(without_dates(got), whole) << request << "\ncut at " << cut;
+      EXPECT_EQ(std::exchange(seen, {}), requests_seen) << request << "\ncut at " << cut;
+      bodies.clear();
+    }
   }
 }
 
@@ -220,16 +268,233 @@ TEST_F(Http, head_has_a_length_but_no_body_and_no_content_has_neither) {
   EXPECT_EQ(none.find("Content-Type"), none.npos);
 }
 
-TEST_F(Http, version_1_0_closes_unless_it_asks_to_be_kept) {
+TEST_F(Http, version_1_0_closes_unless_it_asks_to_be_kept_and_the_response_says_which) {
   const std::string answer = ask("GET / HTTP/1.0\r\n\r\n");
   EXPECT_NE(answer.find("Connection: close"), answer.npos);
+  for (const char* field : {"Connection: Keep-Alive\r\n", "Connection: x, keep-alive\r\n",
+                            "Connection: x\r\nConnection: keep-alive\r\n"}) {
+    PlainClient kept(acceptor->address());
+    std::string buffered;
+    for (int i = 0; i < 2; ++i) {
+      send(kept, std::string("GET / HTTP/1.0\r\n") + field + "\r\n");
+      const std::string response = receive(kept, buffered);
+      EXPECT_EQ(status_line(response), "HTTP/1.1 200 OK");
+      EXPECT_NE(response.find("\r\nConnection: keep-alive\r\n"), response.npos) << response;
+    }
+    EXPECT_FALSE(kept.ended());
+  }
+  for (const char* field :
+       {"Connection: keep-alive, close\r\n", "Connection: keep-alive\r\nConnection: close\r\n"}) {
+    const std::string closed = ask(std::string("GET / HTTP/1.0\r\n") + field + "\r\n");
+    EXPECT_NE(closed.find("Connection: close"), closed.npos);
+    EXPECT_EQ(closed.find("keep-alive"), closed.npos);
+  }
+}
+
+TEST_F(Http, version_1_1_is_kept_without_a_word_until_one_side_says_close) {
   PlainClient kept(acceptor->address());
   std::string buffered;
-  for (int i = 0; i < 2; ++i) {
-    send(kept, "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
-    EXPECT_EQ(status_line(receive(kept, buffered)), "HTTP/1.1 200 OK");
+  send(kept, "GET / HTTP/1.1\r\nHost: x\r\nConnection: keep-alive\r\n\r\n");
+  EXPECT_EQ(receive(kept, buffered).find("Connection:"), std::string::npos);
+  send(kept, "GET / HTTP/1.1\r\nHost: x\r\nConnection: x\r\nConnection: CLOSE\r\n\r\n");
+  EXPECT_NE(receive(kept, buffered).find("Connection: close"), std::string::npos);
+  EXPECT_TRUE(run_until([&] {
+    kept.receive_some();
+    return kept.ended();
+  }));
+}
+
+TEST_F(Http, empty_lines_before_a_request_are_ignored_and_do_not_keep_a_connection_open) {
+  const std::string body = "PUT /1 HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx\r\n";
+  const std::string answers =
+      ask("\r\n\r\n" + body + "\r\n" + "GET /2 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  EXPECT_EQ(seen, (std::vector<std::string>{"PUT /1 x", "GET /2 "}));
+  EXPECT_EQ(answers.find("400"), answers.npos) << answers;
+  EXPECT_EQ(status_line(ask("\r\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n")),
+            "HTTP/1.1 400 Bad Request");
+  EXPECT_EQ(status_line(ask("\nGET / HTTP/1.1\r\nHost: x\r\n\r\n")), "HTTP/1.1 400 Bad Request");
+
+  net::HttpLimits limits;
+  limits.idle_limit = 100 * milliseconds;
+  listen(limits);
+  PlainClient client(acceptor->address());
+  EXPECT_TRUE(run_until([&] {
+    client.send_some("\r\n");
+    client.receive_some();
+    return client.ended();
+  }));
+}
+
+TEST_F(Http, the_host_is_that_of_the_absolute_target_or_of_the_field) {
+  std::vector<std::string> hosts;
+  when_request = [&](const HttpRequest& request, HttpResponder responder) {
+    hosts.emplace_back(request.host);
+    responder.answer(HttpResponse::text(200, ""));
+  };
+  const std::string close = "Connection: close\r\n\r\n";
+  ask("GET / HTTP/1.1\r\nHost: a.example:80\r\n" + close);
+  ask("GET http://b.example:81/path?x HTTP/1.1\r\nHost: a.example\r\n" + close);
+  ask("GET HTTPS://b.example HTTP/1.1\r\nHost: a.example\r\n" + close);
+  ask("OPTIONS http://b.example HTTP/1.1\r\nHost: a.example\r\n" + close);
+  ask("OPTIONS * HTTP/1.1\r\nHost:\r\n" + close);
+  ask("CONNECT c.example:443 HTTP/1.1\r\nHost: c.example:443\r\n\r\n");
+  ask("GET / HTTP/1.0\r\n\r\n");
+  EXPECT_EQ(hosts, (std::vector<std::string>{"a.example:80", "b.example:81", "b.example",
+                                             "b.example", "", "c.example:443", ""}));
+  EXPECT_EQ(seen, (std::vector<std::string>{"GET / ", "GET /path?x ", "GET  ", "OPTIONS * ",
+                                            "OPTIONS * ", "CONNECT c.example:443 ", "GET / "}));
+}
+
+TEST_F(Http, a_trailer_field_is_never_taken_for_a_header_field) {
+  when_request = [&](const HttpRequest& request, HttpResponder responder) {
+    EXPECT_FALSE(request.has_header("If-Match"));
+    EXPECT_EQ(request.list("Origin"), "");
+    EXPECT_EQ(request.host, "x");
+    EXPECT_EQ(request.header("X-Header"), "1");
+    responder.answer(HttpResponse::text(200, ""));
+  };
+  const std::string answer =
+      ask("PUT / HTTP/1.1\r\nHost: x\r\nX-Header: 1\r\nConnection: close\r\n"
+          "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nIf-Match: *\r\nOrigin: y\r\nHost: "
+          "z\r\n\r\n");
+  EXPECT_EQ(status_line(answer), "HTTP/1.1 200 OK");
+}
+
+TEST_F(Http, a_list_may_be_spread_over_several_fields) {
+  when_request = [&](const HttpRequest& request, HttpResponder responder) {
+    EXPECT_EQ(request.list("IF-match"), "\"1\", \"2\", \"3\"");
+    EXPECT_EQ(request.list("X-None"), "");
+    responder.answer(HttpResponse::text(200, ""));
+  };
+  ask("GET / HTTP/1.1\r\nHost: x\r\nIf-Match: \"1\", \"2\"\r\nX: y\r\nIf-Match: \"3\"\r\n"
+      "Connection: close\r\n\r\n");
+  ASSERT_EQ(seen.size(), 1u);
+}
+
+// What two servers in a row could take for different requests (RFC 9112 section 11.2).
+TEST_F(Http, what_could_be_read_as_two_different_requests_is_refused_and_closes) {
+  const std::string smuggled = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n";
+  const std::string put = "PUT / HTTP/1.1\r\nHost: x\r\n";
+  const std::string chunked = "Transfer-Encoding: chunked\r\n\r\n";
+  const std::string requests[] = {
+      put + "Content-Length: 4\r\n" + chunked + "0\r\n\r\n" + smuggled,  // CL.TE
+      put + "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n" + smuggled,
+      put + "Transfer-Encoding: identity\r\nContent-Length: 2\r\n\r\nxx" + smuggled,
+      put + "Transfer-Encoding: chunked\r\n" + chunked + "0\r\n\r\n" + smuggled,
+      put +
+          "Transfer-Encoding:\x0b"
+          "chunked\r\n\r\n0\r\n\r\n" +
+          smuggled,
+      put + "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n" + smuggled,
+      put + "X: y\r\n Transfer-Encoding: chunked\r\nContent-Length: x\r\n\r\n" + smuggled,
+      put + "Content-Length: 2\r\nContent-Length: 3\r\n\r\nxxx" + smuggled,
+      put + "Content-Length: 2, 3\r\n\r\nxxx" + smuggled,
+      put + "Content-Length: +2\r\n\r\nxx" + smuggled,
+      put + "Content-Length: 0x2\r\n\r\nxx" + smuggled,
+      put + "Content-Length: 2 2\r\n\r\nxx" + smuggled,
+      put + "Content-Length: 18446744073709551618\r\n\r\nxx" + smuggled,
+      put + "Content-Length:\r\n\r\n" + smuggled,
+      "PUT / HTTP/1.0\r\n" + chunked + "0\r\n\r\n" + smuggled,
+      "GET / HTTP/1.1\nHost: x\n\n" + smuggled,  // bare LF
+      "GET / HTTP/1.1\r\nHost: x\nX: y\r\n\r\n" + smuggled,
+      "GET / HTTP/1.1\r\nHost: x\r\nX: y\rZ: z\r\n\r\n" + smuggled,  // bare CR
+      put + chunked + "2\nxx\r\n0\r\n\r\n" + smuggled,
+      put + chunked + "2\r\nxxx\r\n0\r\n\r\n" + smuggled,
+      put + chunked + "-1\r\nx\r\n0\r\n\r\n" + smuggled,
+      put + chunked + "10000000000000002\r\nxx\r\n0\r\n\r\n" + smuggled,
+      put + chunked + "0x2\r\nxx\r\n0\r\n\r\n" + smuggled,
+      put + chunked + "2;a\nb\r\nxx\r\n0\r\n\r\n" + smuggled,  // LF in an extension
+      put + chunked + "0\r\nContent-Length: 3\r\n\r\n" + smuggled,
+      " GET / HTTP/1.1\r\nHost: x\r\n\r\n" + smuggled,
+      "GET  / HTTP/1.1\r\nHost: x\r\n\r\n" + smuggled,
+      "GET / HTTP/1.1 \r\nHost: x\r\n\r\n" + smuggled,
+      "GET / HTTP/1.1\r\nHost: x\r\n: y\r\n\r\n" + smuggled,
+      "GET / HTTP/1.1\r\n Host: x\r\nHost: x\r\n\r\n" + smuggled,
+      std::string("GET / HTTP/1.1\r\nHost: x\r\nX: a\0b\r\n\r\n", 41) + smuggled,
+      "GET http://x HTTP/1.1\r\n\r\n" + smuggled,  // Host is needed all the same
+      "GET http://user@x/ HTTP/1.1\r\nHost: x\r\n\r\n" + smuggled,
+  };
+  for (const std::string& request : requests) {
+    const std::string answer = ask(request);
+    const std::string line = status_line(answer);
+    EXPECT_TRUE(line == "HTTP/1.1 400 Bad Request" || line == "HTTP/1.1 501 Not Implemented" ||
+                line == "HTTP/1.1 413 Content Too Large" ||
+                line == "HTTP/1.1 505 HTTP Version Not Supported")
+        << line << " to\n"
+        << request;
+    EXPECT_NE(answer.find("Connection: close"), answer.npos) << request;
   }
-  EXPECT_FALSE(kept.ended());
+  EXPECT_TRUE(seen.empty()) << seen.front();
+}
+
+TEST_F(Http, forms_that_are_rare_but_right_mean_one_request) {
+  const std::string end = "GET /end HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+  const std::string put = "PUT /1 HTTP/1.1\r\nHost: x\r\n";
+  const std::pair<std::string, std::string> requests[] = {
+      {put + "Content-Length: 2\r\nContent-Length: 2\r\n\r\nxx", "PUT /1 xx"},
+      {put + "Content-Length: 2, 2\r\n\r\nxx", "PUT /1 xx"},
+      {put + "Transfer-Encoding: Chunked\r\n\r\n2;a=b;c\r\nxx\r\n000\r\n\r\n", "PUT /1 xx"},
+      {put + "X: a\r\n\tb\r\nContent-Length: 2\r\n\r\nxx", "PUT /1 xx"},
+      {"GET /1 HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nxx", "GET /1 xx"},
+  };
+  for (const auto& [request, expected] : requests) {
+    seen.clear();
+    ask(request + end);
+    EXPECT_EQ(seen, (std::vector<std::string>{expected, "GET /end "})) << request;
+  }
+}
+
+// A client that writes its whole body before it reads would lose the response if the socket were closed
+// while bytes of the body are on their way: the reset that follows drops what was received.
+TEST_F(Http, a_client_that_sends_everything_before_it_reads_still_gets_the_413) {
+  for (const size_t size : {size_t{2} << 20, size_t{20} << 20}) {
+    PlainClient client(acceptor->address());
+    const std::string head =
+        "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(size) + "\r\n\r\n";
+    send(client, head);
+    const std::string piece(256 << 10, 'x');
+    for (size_t sent = 0; sent < size && !client.ended();) {
+      ASSERT_TRUE(run_until([&] {
+        const size_t taken = client.send_some(piece);
+        sent += taken;
+        return taken > 0 || client.ended();
+      }));
+    }
+    std::string got;
+    EXPECT_TRUE(run_until([&] {
+      got += client.receive_some();
+      return client.ended() || (got.find("\r\n\r\n") != got.npos && !body_of(got).empty());
+    }));
+    EXPECT_EQ(status_line(got), "HTTP/1.1 413 Content Too Large") << size;
+    EXPECT_FALSE(client.reset());
+  }
+}
+
+TEST_F(Http, what_is_dropped_after_the_last_response_is_bounded_in_bytes_and_time) {
+  net::HttpLimits limits;
+  limits.linger_bytes = 1u << 20;
+  limits.linger_limit = long_enough;
+  listen(limits);
+  const std::string refused = "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999\r\n\r\n";
+  PlainClient fast(acceptor->address());
+  send(fast, refused);
+  ASSERT_TRUE(run_until([&] { return server->connections() == 1; }));
+  const std::string piece(64 << 10, 'x');
+  EXPECT_TRUE(run_until([&] {
+    fast.send_some(piece);
+    return server->connections() == 0 && streams.open_connections() == 0;
+  }));
+
+  limits.linger_bytes = UINT64_MAX / 2;
+  limits.linger_limit = 50 * milliseconds;
+  listen(limits);
+  PlainClient slow(acceptor->address());
+  send(slow, refused);
+  ASSERT_TRUE(run_until([&] { return server->connections() == 1; }));
+  EXPECT_TRUE(run_until([&] {
+    slow.send_some("x");
+    return server->connections() == 0 && streams.open_connections() == 0;
+  }));
 }
 
 TEST_F(Http, a_client_that_waits_to_be_told_to_continue_is_told) {
@@ -270,6 +535,16 @@ TEST_F(Http, what_is_no_request_gets_its_status_and_the_connection_is_closed) {
       {"GET / HTTP/1.1\r\n\r\n", "HTTP/1.1 400 Bad Request"},
       {"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", "HTTP/1.1 400 Bad Request"},
       {"GET / HTTP/1.0\r\nHost: x\r\nHost: x\r\n\r\n", "HTTP/1.1 400 Bad Request"},
+      {"GET / HTTP/1.1\r\nHost: user@x\r\n\r\n", "HTTP/1.1 400 Bad Request"},
+      {"GET / HTTP/1.1\r\nHost: x/path\r\n\r\n", "HTTP/1.1 400 Bad Request"},
+      {"GET / HTTP/1.1\r\nHost: a, b\r\n\r\n", "HTTP/1.1 400 Bad Request"},
+      {"GET / HTTP/1.0\r\nHost: a b\r\n\r\n", "HTTP/1.1 400 Bad Request"},
+      {"GET /a#b HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 400 Bad Request"},
+      {"GET # HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 400 Bad Request"},
+      {"GET a HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 400 Bad Request"},
+      {"GET * HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 400 Bad Request"},
+      {"GET ftp://x/ HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 400 Bad Request"},
+      {"CONNECT /x HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 400 Bad Request"},
       {"GET /" + long_path, "HTTP/1.1 414 URI Too Long"},
       {"GET /" + long_path + " HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 414 URI Too Long"},
   };
@@ -455,6 +730,51 @@ TEST_F(Http, noise_never_becomes_a_request_and_never_harms) {
   }
 }
 
+TEST(HttpSyntax, a_host_is_a_name_or_an_address_with_at_most_a_port) {
+  for (const char* host :
+       {"", "x", "x:80", "x:", "a.example", "A-b_c~1.example:65535", "127.0.0.1", "127.0.0.1:7102",
+        "[::1]", "[::1]:7102", "[2001:db8::192.0.2.1]", "a%20b", "localhost.", "a!$&'()*+;=b"}) {
+    EXPECT_TRUE(net::is_http_host(host)) << host;
+  }
+  for (const char* host : {"user@h",
+                           "h/path",
+                           "a, b",
+                           "a,b",
+                           "a b",
+                           "h?x",
+                           "h#x",
+                           ":80",
+                           "x:80:80",
+                           "x:65536",
+                           "x:-1",
+                           "x:8a",
+                           "::1",
+                           "[::1",
+                           "[::1]x",
+                           "[::1]:x",
+                           "[]",
+                           "[127.0.0.1]",
+                           "[fe80::1%25eth0]",
+                           "a%2",
+                           "a%zz",
+                           "a\\b",
+                           "a\"b",
+                           "http://x",
+                           "\xc3\xa4"}) {
+    EXPECT_FALSE(net::is_http_host(host)) << host;
+  }
+}
+
+TEST(HttpSyntax, the_elements_of_a_list_are_split_at_commas_outside_quotes) {
+  std::string_view list = " ,\"1\" ,\t W/\"a,b\",, * ";
+  EXPECT_EQ(net::next_http_element(list), "\"1\"");
+  EXPECT_EQ(net::next_http_element(list), "W/\"a,b\"");
+  EXPECT_EQ(net::next_http_element(list), "*");
+  EXPECT_EQ(net::next_http_element(list), std::nullopt);
+  EXPECT_TRUE(net::has_http_token("a, Keep-Alive", "keep-alive"));
+  EXPECT_FALSE(net::has_http_token("keep-alives", "keep-alive"));
+}
+
 TEST(HttpFormat, dates_are_those_of_the_rfc) {
   EXPECT_EQ(net::http_date(784111777), "Sun, 06 Nov 1994 08:49:37 GMT");
   EXPECT_EQ(net::http_date(0), "Thu, 01 Jan 1970 00:00:00 GMT");
@@ -463,7 +783,7 @@ TEST(HttpFormat, dates_are_those_of_the_rfc) {
 TEST(HttpFormat, a_value_cannot_smuggle_in_a_field) {
   HttpResponse response;
   response.headers.emplace_back("Location", "/x\r\nSet-Cookie: a=b");
-  const std::string head = net::http_head(response, "now", true);
+  const std::string head = net::http_head(response, "now", net::HttpPersistence::implied);
   EXPECT_EQ(head.find("\r\nSet-Cookie"), head.npos);
   EXPECT_NE(head.find("Location: /xSet-Cookie: a=b\r\n"), head.npos);
 }
