@@ -28,11 +28,13 @@ enum class Kind : uint8_t {
   cluster_id,  // 32 hexadecimal digits or empty
   integer,     // Key::low..Key::high
   boolean,
+  hosts,  // a list of host names
   peers,
   groups,
 };
 
-using Value = std::variant<std::string, int64_t, bool, std::vector<Peer>, std::vector<GroupSpec>>;
+using Value = std::variant<std::string, int64_t, bool, std::vector<std::string>, std::vector<Peer>,
+                           std::vector<GroupSpec>>;
 
 struct Key {
   const char* name;  // "log.max_bytes"

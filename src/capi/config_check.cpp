@@ -178,6 +178,7 @@ void fill_rest(const Checker& keys, Settings& settings) {
   settings.listen_resp = keys.text("listen.resp");
   settings.listen_http = keys.text("listen.http");
   settings.listen_peer = keys.text("listen.peer");
+  settings.http_hosts = keys.get<std::vector<std::string>>("http.hosts");
   settings.log_segment_bytes = keys.bytes("log.segment_bytes");
   settings.log_max_bytes = keys.bytes("log.max_bytes");
   settings.log_direct = keys.get<bool>("log.direct");

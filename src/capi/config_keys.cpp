@@ -38,6 +38,10 @@ const Key keys[] = {
     {"listen.peer", Kind::address, "\"127.0.0.1:7103\"",
      "HOST:PORT for the other nodes. Empty: only where this node is alone."},
 
+    {"http.hosts", Kind::hosts, "[]",
+     "Further names by which HTTP clients may call this node, beside the listener's address and "
+     "localhost; others are refused (421), as a web page could have made them up. [\"*\"]: any."},
+
     {"log.segment_bytes", Kind::integer, "67108864",
      // The least holds the largest key and value of kv in one frame (log/open.cpp).
      "Bytes of one segment file of the log, preallocated and pre-written.", 2 * mib, 1 * gib},

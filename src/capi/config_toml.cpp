@@ -105,6 +105,35 @@ Result<std::string> read_cluster_id(const toml::node& node, const Spot& spot) {
   return text;
 }
 
+constexpr size_t max_hosts = 64;
+
+// A name, a numeric address or "*".
+bool is_host(std::string_view text) {
+  constexpr std::string_view characters =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._:";
+  return text == "*" || (!text.empty() && text.find_first_not_of(characters) == text.npos);
+}
+
+Result<std::vector<std::string>> read_hosts(const toml::node& node, const Spot& spot) {
+  const auto* array = node.as_array();
+  if (array == nullptr) return bad(spot, std::string("must be a list, is ") + type_name(node));
+  if (array->size() > max_hosts) {
+    return bad(spot, "has " + std::to_string(array->size()) + " items, at most " +
+                         std::to_string(max_hosts) + " are allowed");
+  }
+  std::vector<std::string> hosts;
+  for (const toml::node& element : *array) {
+    BOP_TRY_ASSIGN(std::string host, read_string(element, spot));
+    // An IPv6 address has two colons at least, a name with a port one.
+    const bool has_port = std::ranges::count(host, ':') == 1;
+    if (!is_host(host) || has_port) {
+      return bad(spot, "\"" + host + "\" is not a host name or address without a port");
+    }
+    hosts.push_back(std::move(host));
+  }
+  return hosts;
+}
+
 // A list of tables, `read_field` called for each key of each; it says whether it knows the key. Every
 // item has an id: one without would be written as what cannot be read again.
 template <class Item, class ReadField>
@@ -196,6 +225,7 @@ Result<Value> read_node(const Key& key, const toml::node& node, const Spot& spot
     case Kind::boolean:
       if (const auto* value = node.as_boolean()) return value->get();
       return bad(spot, std::string("must be true or false, is ") + type_name(node));
+    case Kind::hosts: return read_hosts(node, spot);
     case Kind::peers: return read_tables<Peer>(node, spot, 64, read_peer_field);
     case Kind::groups: return read_tables<GroupSpec>(node, spot, 4096, read_group_field);
   }
@@ -332,6 +362,8 @@ std::string joined(const std::vector<std::string>& items) {
   for (const std::string& item : items) out += (out.size() > 1 ? ", " : "") + item;
   return out += "]";
 }
+
+std::string to_toml(const std::string& text) { return toml_text(text); }
 
 std::string to_toml(const Peer& peer) {
   const std::string native = peer.native.empty() ? "" : ", native = " + toml_text(peer.native);

@@ -35,6 +35,9 @@ struct Settings {
   // HOST:PORT; empty: not served.
   std::string listen_native, listen_resp, listen_http, listen_peer;
 
+  std::vector<std::string>
+      http_hosts;  // names for HTTP clients, beside the listener's and localhost
+
   std::vector<Peer> peers;  // by id, this node among them
   uint32_t shards = 1;
   std::vector<GroupSpec> groups;  // by id, voters filled in

@@ -89,6 +89,18 @@ groups = [{name = "a", id = 1}, {name = "b", id = 2, voters = [1]}, {name = "c",
   EXPECT_EQ(with("").settings()->kv_memory_bytes, 512u << 20);
 }
 
+TEST(AConfiguration, lists_the_host_names_of_http_clients) {
+  EXPECT_EQ(with("").settings()->http_hosts, std::vector<std::string>{});
+  EXPECT_EQ(with("http.hosts = [\"db.example\", \"::1\", \"*\"]\n").settings()->http_hosts,
+            (std::vector<std::string>{"db.example", "::1", "*"}));
+  EXPECT_EQ(error_with("http.hosts = [\"a\", \"x:80\"]"),
+            "bopd.toml:4: http.hosts: \"x:80\" is not a host name or address without a port");
+  EXPECT_EQ(error_with("http.hosts = \"a\""), "bopd.toml:4: http.hosts: must be a list, is a text");
+  Config config = with("");
+  ASSERT_TRUE(config.set("http.hosts", "[\"a.example\"]"));
+  EXPECT_NE(config.write().find("hosts = [\"a.example\"]"), std::string::npos) << config.write();
+}
+
 TEST(AConfiguration, of_many_groups_gives_each_machine_what_it_needs_at_least) {
   std::string text = "kv.memory_bytes = 1048576\ngroups = [";
   for (int id = 1; id <= 100; ++id)
