@@ -1,8 +1,8 @@
-// Requests to the HTTP API over a model of kv: each is answered once, with a status of HTTP's, header
-// fields that hold no line end, and JSON where it says so.
+// Requests to the HTTP API over a model of kv: each is answered once, with a status of HTTP, header
+// fields without line ends, and JSON where the content type says so.
 //
 // The input is text, requests one after the other, each ending with a NUL or with the input:
-//   METHOD TARGET \n If-Match \n If-None-Match \n body
+//   METHOD TARGET [HOST [ORIGIN]] \n If-Match \n If-None-Match \n body
 #include <algorithm>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
@@ -54,6 +54,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const uint8_t choice = in.u8();
   if ((choice & 1) != 0) harness.service.refuse_with = BOP_E_OUTCOME_UNKNOWN;
   harness.service.is_ready = (choice & 2) == 0;
+  if ((choice & 8) != 0) harness.service.machine = "other";
+  if ((choice & 16) != 0) harness.options.http_hosts = {"0.0.0.0", {"b", "::1"}};
   std::string_view rest = as_text(in.rest());
   size_t requests = 0;
   size_t answers = 0;
@@ -62,7 +64,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     std::string_view line = cut(text, '\n');
     ApiRequest request;
     request.method = cut(line, ' ');
-    request.target = line;
+    request.target = cut(line, ' ');
+    request.host = cut(line, ' ');
+    request.origin = line;
     request.if_match = cut(text, '\n');
     request.if_none_match = cut(text, '\n');
     request.body = mem::Buffer::copy(as_bytes(text));

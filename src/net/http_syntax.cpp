@@ -1,7 +1,7 @@
 #include "net/http_syntax.h"
 
 #include <algorithm>
-#include <boost/asio/ip/address_v6.hpp>
+#include <boost/asio/ip/address.hpp>
 #include <charconv>
 
 namespace bop::net {
@@ -35,10 +35,7 @@ bool is_name(std::string_view text) {
 }
 
 bool is_ip_v6(std::string_view text) {
-  if (text.find('%') != text.npos) return false;  // a zone means nothing to another machine
-  boost::system::error_code error;
-  boost::asio::ip::make_address_v6(std::string(text), error);
-  return !error;
+  return text.find(':') != text.npos && normal_ip_address(text).has_value();
 }
 
 // Empty is valid (RFC 3986 section 3.2.3).
@@ -73,6 +70,13 @@ Result<HttpTarget> parse_absolute(std::string_view method, std::string_view targ
 
 bool equal_ignoring_case(std::string_view a, std::string_view b) {
   return std::ranges::equal(a, b, [](char x, char y) { return lower(x) == lower(y); });
+}
+
+std::optional<std::string> normal_ip_address(std::string_view text) {
+  if (text.find('%') != text.npos) return std::nullopt;  // a zone means nothing to another machine
+  boost::system::error_code error;
+  const auto address = boost::asio::ip::make_address(std::string(text), error);
+  return error ? std::nullopt : std::optional(address.to_string());
 }
 
 bool is_http_host(std::string_view text) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "base/result.h"
@@ -22,6 +23,9 @@ struct HttpTarget {
 // The four forms of RFC 9112 section 3.2. PROTOCOL, in words, for a target of no form that its method
 // allows, or with a fragment.
 Result<HttpTarget> parse_http_target(std::string_view method, std::string_view target);
+
+// An IPv4 or IPv6 address, without brackets, in the one form that its value has; nothing: it is none.
+std::optional<std::string> normal_ip_address(std::string_view text);
 
 // The next element of a comma-separated list without its white space (RFC 9110 section 5.6.1), which is
 // removed from `list` with its comma. Empty elements are skipped; nothing at the end. Commas within

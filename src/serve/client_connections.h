@@ -15,6 +15,7 @@
 #include "proto/frame.h"
 #include "proto/kv.h"
 #include "proto/part_writer.h"
+#include "serve/http_hosts.h"
 #include "serve/scan_cursors.h"
 #include "serve/wire.h"
 
@@ -28,6 +29,7 @@ struct Options {
   size_t read_ahead_bytes = 2 << 20;    // as many questions are under way as replies of that size
                                         // answer; what comes beyond is dropped and asked for again
   uint32_t max_http_requests = 4096;    // under way on a shard; more are refused
+  HttpHosts http_hosts;                 // names that HTTP clients may call this server by
   uint32_t max_connections = 10'000;    // as configured, to be told to those who ask
   std::string version;                  // of this program
   proto::ClusterId cluster{};

@@ -27,7 +27,7 @@ class FrontReply final : public ApiReply {
 }  // namespace
 
 std::string HttpFront::refusal(const Error& error) {
-  const net::HttpResponse answer = to_net(HttpApi::problem(503, error.code, error.detail));
+  const net::HttpResponse answer = to_net(problem(503, error.code, error.detail));
   return net::http_head(answer, {}, net::HttpPersistence::close) +
          std::string(as_text(answer.body.bytes()));
 }
@@ -40,17 +40,22 @@ void HttpFront::on_connected() {
 void HttpFront::on_disconnected() { connections_.http().connected.add(-1); }
 
 void HttpFront::on_request(const net::HttpRequest& request, net::HttpResponder responder) {
+  const std::string origin = request.list("Origin");
+  const std::string if_match = request.list("If-Match");
+  const std::string if_none_match = request.list("If-None-Match");
   api_.serve({.method = request.method,
               .target = request.target,
-              .if_match = request.header("If-Match"),
-              .if_none_match = request.header("If-None-Match"),
+              .host = request.host,
+              .origin = origin,
+              .if_match = if_match,
+              .if_none_match = if_none_match,
               .body = request.body},
              std::make_unique<FrontReply>(std::move(responder)));
 }
 
 net::HttpResponse HttpFront::on_error(unsigned status, const Error& error) {
   connections_.http().errors.add();
-  return to_net(HttpApi::problem(status, error.code, error.detail));
+  return to_net(problem(status, error.code, error.detail));
 }
 
 }  // namespace bop::serve

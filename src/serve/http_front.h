@@ -1,4 +1,4 @@
-// Joins net's HTTP server to the API, and with it HttpApi to sockets.
+// Connects net's HTTP server with the API.
 #pragma once
 
 #include <string>
@@ -14,7 +14,9 @@ class HttpFront final : public net::HttpHandler {
   explicit HttpFront(ClientConnections& connections)
       : connections_(connections), api_(connections) {}
 
-  // The answer to a connection that is not taken, whole.
+  // What net's server needs to be told: a body holds the largest request of a machine.
+  static net::HttpLimits limits() { return {.max_body_bytes = max_body_bytes}; }
+  // The response, head and body, to a connection that is one too many.
   static std::string refusal(const Error& error);
 
   void on_connected() override;
@@ -23,6 +25,8 @@ class HttpFront final : public net::HttpHandler {
   net::HttpResponse on_error(unsigned status, const Error& error) override;
 
  private:
+  static constexpr uint64_t max_body_bytes = 2u << 20;  // group::ReplicaOptions::max_request_bytes
+
   ClientConnections& connections_;
   HttpApi api_;
 };

@@ -8,7 +8,7 @@ namespace bop::serve {
 
 namespace {
 
-// The length of the well-formed sequence at the front; 0: there is none.
+// The length in bytes of the well-formed sequence at the front; 0: there is none.
 size_t utf8_sequence(Bytes bytes) {
   const uint8_t first = bytes[0];
   if (first < 0x80) return 1;
@@ -26,7 +26,7 @@ size_t utf8_sequence(Bytes bytes) {
   return size;
 }
 
-// What is no UTF-8 becomes the replacement character: JSON knows no other text (RFC 8259, 8.1).
+// A byte that is not UTF-8 becomes the replacement character: JSON text is UTF-8 (RFC 8259 section 8.1).
 void append_escaped(std::string& out, std::string_view text) {
   out += '"';
   while (!text.empty()) {
@@ -93,6 +93,12 @@ JsonWriter& JsonWriter::value(std::string_view text) {
 }
 
 JsonWriter& JsonWriter::value(uint64_t number) {
+  separate();
+  text_ += std::to_string(number);
+  return *this;
+}
+
+JsonWriter& JsonWriter::value(int64_t number) {
   separate();
   text_ += std::to_string(number);
   return *this;

@@ -1,4 +1,4 @@
-// Writes JSON text. Commas and nesting are its affair, names and values the caller's.
+// Writes JSON text: the writer sees to commas and quotes, the caller to names, values and nesting.
 #pragma once
 
 #include <cstdint>
@@ -16,13 +16,14 @@ class JsonWriter {
   JsonWriter& end_object() { return close('}'); }
   JsonWriter& begin_array() { return open('['); }
   JsonWriter& end_array() { return close(']'); }
-  // Within an object, before its value.
+  // Of a member of an object; its value comes next.
   JsonWriter& name(std::string_view name);
 
   JsonWriter& value(std::string_view text);
   JsonWriter& value(const char* text) { return value(std::string_view(text)); }
   JsonWriter& value(const std::string& text) { return value(std::string_view(text)); }
   JsonWriter& value(uint64_t number);
+  JsonWriter& value(int64_t number);
   JsonWriter& value(bool truth);
   JsonWriter& null();
   // A string when the bytes are UTF-8, else {"base64": "..."}.
@@ -45,7 +46,7 @@ class JsonWriter {
   bool after_name_ = false;
 };
 
-// Well-formed UTF-8 as Unicode's table 3-7 has it: nothing overlong, no surrogates.
+// Well-formed by Unicode's table 3-7: no overlong forms, no surrogates.
 bool is_utf8(Bytes bytes);
 std::string to_base64(Bytes bytes);
 

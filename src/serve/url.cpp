@@ -14,7 +14,7 @@ int hex_digit(char c) {
   return -1;
 }
 
-// In a query a form may have written a space as '+' (WHATWG URL, application/x-www-form-urlencoded).
+// HTML forms write a space of a query as '+' (WHATWG URL, application/x-www-form-urlencoded).
 Result<std::string> decode(std::string_view text, bool plus_is_space) {
   std::string decoded;
   for (size_t i = 0; i < text.size(); ++i) {
@@ -22,7 +22,7 @@ Result<std::string> decode(std::string_view text, bool plus_is_space) {
       const int high = i + 2 < text.size() ? hex_digit(text[i + 1]) : -1;
       const int low = i + 2 < text.size() ? hex_digit(text[i + 2]) : -1;
       if (high < 0 || low < 0) {
-        return fail(BOP_E_INVALID_ARGUMENT, "a '%' without two hexadecimal digits");
+        return fail(BOP_E_INVALID_ARGUMENT, "a '%' is not followed by two hexadecimal digits");
       }
       decoded += static_cast<char>(high << 4 | low);
       i += 2;
@@ -33,21 +33,15 @@ Result<std::string> decode(std::string_view text, bool plus_is_space) {
   return decoded;
 }
 
-// What follows scheme and authority, where a request to a proxy has them (RFC 9112 section 3.2.2).
-std::string_view without_authority(std::string_view target) {
-  const size_t colon = target.find("://");
-  if (colon == target.npos || target.find_first_of("/?") != colon + 1) return target;
-  target.remove_prefix(colon + 3);
-  return target.substr(std::min(target.size(), target.find_first_of("/?")));
-}
-
 }  // namespace
 
 Result<std::string> percent_decode(std::string_view text) { return decode(text, false); }
 
 Result<Target> parse_target(std::string_view target) {
   Target parsed;
-  target = without_authority(target.substr(0, target.find('#')));
+  if (target.find('#') != target.npos) {
+    return fail(BOP_E_INVALID_ARGUMENT, "write '#' in a path or query as %23");
+  }
   const size_t mark = target.find('?');
   parsed.path = target.substr(0, mark);
   if (parsed.path.empty()) parsed.path = "/";
@@ -64,7 +58,7 @@ Result<Target> parse_target(std::string_view target) {
       BOP_TRY_ASSIGN(value, decode(pair.substr(equals + 1), true));
     }
     if (!parsed.query.emplace(name, std::move(value)).second) {
-      return fail(BOP_E_INVALID_ARGUMENT, "the parameter '" + name + "' is given twice");
+      return fail(BOP_E_INVALID_ARGUMENT, "the parameter '" + name + "' is given more than once");
     }
   }
   return parsed;

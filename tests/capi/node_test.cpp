@@ -1,7 +1,11 @@
 // A node within this process, by the C interface alone.
 #include "bop/node.h"
 
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cstdlib>
@@ -343,6 +347,64 @@ TEST_F(ANodeWithAMachineOfItsCaller, runs_it_beside_the_built_in_ones_and_replay
   ASSERT_NE(node_, nullptr);
   EXPECT_EQ(query(request("sum", "")).body, "-7");
   EXPECT_EQ(sum_.opened, 2);
+}
+
+// Sends a request to HOST:PORT and returns all that comes until the server closes the connection.
+std::string http(std::string_view address, const std::string& request) {
+  const size_t colon = address.rfind(':');
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(static_cast<uint16_t>(std::stoi(std::string(address.substr(colon + 1)))));
+  inet_pton(AF_INET, std::string(address.substr(0, colon)).c_str(), &to.sin_addr);
+  const int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const timeval limit{.tv_sec = 60, .tv_usec = 0};
+  setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  EXPECT_EQ(connect(client, reinterpret_cast<const sockaddr*>(&to), sizeof to), 0);
+  EXPECT_EQ(send(client, request.data(), request.size(), MSG_NOSIGNAL),
+            static_cast<ssize_t>(request.size()));
+  std::string got;
+  char piece[4096];
+  for (ssize_t size; (size = recv(client, piece, sizeof piece, 0)) > 0;) {
+    got.append(piece, static_cast<size_t>(size));
+  }
+  close(client);
+  return got;
+}
+
+std::string http_request(const std::string& method_and_target, const std::string& body) {
+  return method_and_target +
+         " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: " +
+         std::to_string(body.size()) + "\r\n\r\n" + body;
+}
+
+TEST_F(ANodeWithAMachineOfItsCaller, is_served_raw_over_http_and_refused_the_commands_of_kv) {
+  set("groups", "[{name = \"sum\", id = 7, machine = \"sum\"}]");
+  set("listen.http", "127.0.0.1:0");
+  set("data_directory", directory_ + "/http");
+  format();
+  start();
+  ASSERT_NE(node_, nullptr);
+  ASSERT_EQ(propose(request("sum", "5")).status, BOP_OK);
+  const std::string address = bop_node_address(node_, "http");
+
+  const std::string added = http(address, http_request("POST /v1/groups/sum/propose", "7"));
+  EXPECT_TRUE(added.starts_with("HTTP/1.1 200 OK\r\n")) << added;
+  EXPECT_TRUE(added.ends_with("\r\n\r\n12")) << added;
+  EXPECT_NE(added.find("\r\nX-Bop-Outcome: executed\r\n"), std::string::npos) << added;
+  EXPECT_NE(added.find("\r\nX-Bop-Index: "), std::string::npos) << added;
+  EXPECT_TRUE(http(address, http_request("POST /v1/groups/sum/query", "")).ends_with("\r\n\r\n12"));
+
+  const std::string refused = http(address, http_request("POST /v1/groups/sum/propose", "five"));
+  EXPECT_TRUE(refused.starts_with("HTTP/1.1 400 ")) << refused;
+  EXPECT_NE(refused.find("BOP_E_WRONG_TYPE"), std::string::npos) << refused;
+  EXPECT_NE(refused.find("\r\nX-Bop-Outcome: executed\r\n"), std::string::npos) << refused;
+
+  for (const char* request : {"PUT /v1/kv/1", "GET /v1/kv/1", "DELETE /v1/kv/1", "GET /v1/kv"}) {
+    const std::string answer = http(address, http_request(request, "1"));
+    EXPECT_TRUE(answer.starts_with("HTTP/1.1 409 Conflict\r\n")) << answer;
+    EXPECT_NE(answer.find("group sum runs the machine sum"), std::string::npos) << answer;
+  }
+  EXPECT_EQ(query(request("sum", "")).body, "12") << "a command of kv reached it";
 }
 
 TEST_F(ANodeWithAMachineOfItsCaller, halts_its_group_alone_when_it_breaks) {

@@ -765,6 +765,40 @@ TEST(HttpSyntax, a_host_is_a_name_or_an_address_with_at_most_a_port) {
   }
 }
 
+TEST(HttpSyntax, a_target_has_one_of_four_forms) {
+  const auto parsed = [](std::string_view method, std::string_view target) {
+    const auto result = net::parse_http_target(method, target);
+    if (!result) return std::string("refused");
+    return std::string(result->text) + " of " +
+           std::string(result->authority.value_or("the field"));
+  };
+  EXPECT_EQ(parsed("GET", "/v1/kv/http://x/y"), "/v1/kv/http://x/y of the field");
+  EXPECT_EQ(parsed("GET", "/?next=http://x/y"), "/?next=http://x/y of the field");
+  EXPECT_EQ(parsed("GET", "http://127.0.0.1:7102/a%2fb?limit=3"),
+            "/a%2fb?limit=3 of 127.0.0.1:7102");
+  EXPECT_EQ(parsed("GET", "HTTPS://[::1]:1?a=/b"), "?a=/b of [::1]:1");
+  EXPECT_EQ(parsed("GET", "http://x"), " of x");
+  EXPECT_EQ(parsed("OPTIONS", "*"), "* of the field");
+  EXPECT_EQ(parsed("OPTIONS", "http://x:1"), "* of x:1");
+  EXPECT_EQ(parsed("CONNECT", "x:443"), "x:443 of x:443");
+  for (const auto* target : {"*", "a", "x:443", "?a=b", "http:/x", "http:///a", "ftp://x/",
+                             "http://a@x/", "/a#b", "#", "http://x/#", "http://a,b/"}) {
+    EXPECT_EQ(parsed("GET", target), "refused") << target;
+  }
+  for (const auto* target : {"/", "x", "x:", "*", "http://x:1/"}) {
+    EXPECT_EQ(parsed("CONNECT", target), "refused") << target;
+  }
+}
+
+TEST(HttpSyntax, an_address_has_one_normal_form) {
+  EXPECT_EQ(net::normal_ip_address("127.0.0.1"), "127.0.0.1");
+  EXPECT_EQ(net::normal_ip_address("2001:DB8:0:0::1"), "2001:db8::1");
+  for (const auto* other :
+       {"", "localhost", "127.1", "127.0.0.1.", "[::1]", "::1%lo", "1.2.3.4.5"}) {
+    EXPECT_EQ(net::normal_ip_address(other), std::nullopt) << other;
+  }
+}
+
 TEST(HttpSyntax, the_elements_of_a_list_are_split_at_commas_outside_quotes) {
   std::string_view list = " ,\"1\" ,\t W/\"a,b\",, * ";
   EXPECT_EQ(net::next_http_element(list), "\"1\"");

@@ -19,11 +19,12 @@ TEST(JsonWriter, writes_what_another_library_reads_back) {
       .end_object()
       .begin_array()
       .end_array();
-  writer.end_array().field("last", "x").end_object();
+  writer.end_array().field("negative", int64_t{-7}).field("last", "x").end_object();
   const auto parsed = nlohmann::json::parse(writer.take());
   EXPECT_EQ(parsed["a"], 1);
   EXPECT_EQ(parsed["list"].size(), 5u);
   EXPECT_EQ(parsed["list"][2], "t\"\\\n\x01");
+  EXPECT_EQ(parsed["negative"], -7);
   EXPECT_EQ(parsed["last"], "x");
 }
 

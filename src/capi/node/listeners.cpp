@@ -114,7 +114,7 @@ Status Listeners::listen(const std::string& name, const std::string& address) {
   options.max_connections = settings_.max_connections;
   options.spare_descriptors = 64;
   options.refusal = refusal(name);
-  if (name == "http") options.limits = net::HttpServer::stream_limits({});
+  if (name == "http") options.limits = net::HttpServer::stream_limits(serve::HttpFront::limits());
   options.limits.max_output_bytes = settings_.max_output_bytes;
   std::vector<net::AcceptTarget> targets;
   for (const auto& listener : listeners_) {
@@ -126,6 +126,12 @@ Status Listeners::listen(const std::string& name, const std::string& address) {
   BOP_TRY_ASSIGN(acceptors_[name],
                  net::Acceptor::listen(listeners_.front()->loop, options, std::move(targets)));
   addresses_[name] = acceptors_[name]->address().to_string();
+  if (name == "http") {
+    // By the name that was configured and by the address that it stands for.
+    std::vector<std::string> names = settings_.http_hosts;
+    names.push_back(acceptors_[name]->address().host);
+    options_.http_hosts = {options.address.host, names};
+  }
   if (name == "resp") options_.resp_port = acceptors_[name]->address().port;
   if (name == "native") options_.native_addresses.emplace(options_.node, addresses_[name]);
   return {};
@@ -163,7 +169,8 @@ void Listeners::serve(node::Node& node) {
                                                                    .shards = shards});
       listener.streams_in = std::make_unique<serve::StreamConnections>(*listener.connections);
       listener.front = std::make_unique<serve::HttpFront>(*listener.connections);
-      listener.http = std::make_unique<net::HttpServer>(listener.streams, *listener.front);
+      listener.http = std::make_unique<net::HttpServer>(listener.streams, *listener.front,
+                                                        serve::HttpFront::limits());
       for (ShardListener::Waiting& waiting : std::exchange(listener.waiting, {}))
         take(waiting.listener, listener, std::move(waiting.connection));
     });
