@@ -241,7 +241,7 @@ void RespConnection::ask(uint64_t number) {
 
 bool RespConnection::find_group() {
   if (group_ != 0) return true;
-  const auto found = connections_.service().find_group(connections_.options().group);
+  const auto found = connections_.service().find_group_running("kv", connections_.options().group);
   if (!found) {
     error(found.error());
     return false;

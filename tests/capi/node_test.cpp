@@ -349,8 +349,8 @@ TEST_F(ANodeWithAMachineOfItsCaller, runs_it_beside_the_built_in_ones_and_replay
   EXPECT_EQ(sum_.opened, 2);
 }
 
-// Sends a request to HOST:PORT and returns all that comes until the server closes the connection.
-std::string http(std::string_view address, const std::string& request) {
+// Sends a request of any protocol to HOST:PORT and returns what comes until the server closes.
+std::string talk(std::string_view address, const std::string& request) {
   const size_t colon = address.rfind(':');
   sockaddr_in to{};
   to.sin_family = AF_INET;
@@ -377,9 +377,10 @@ std::string http_request(const std::string& method_and_target, const std::string
          std::to_string(body.size()) + "\r\n\r\n" + body;
 }
 
-TEST_F(ANodeWithAMachineOfItsCaller, is_served_raw_over_http_and_refused_the_commands_of_kv) {
+TEST_F(ANodeWithAMachineOfItsCaller, is_served_raw_over_http_and_spared_the_commands_of_kv) {
   set("groups", "[{name = \"sum\", id = 7, machine = \"sum\"}]");
   set("listen.http", "127.0.0.1:0");
+  set("listen.resp", "127.0.0.1:0");
   set("data_directory", directory_ + "/http");
   format();
   start();
@@ -387,22 +388,29 @@ TEST_F(ANodeWithAMachineOfItsCaller, is_served_raw_over_http_and_refused_the_com
   ASSERT_EQ(propose(request("sum", "5")).status, BOP_OK);
   const std::string address = bop_node_address(node_, "http");
 
-  const std::string added = http(address, http_request("POST /v1/groups/sum/propose", "7"));
+  const std::string added = talk(address, http_request("POST /v1/groups/sum/propose", "7"));
   EXPECT_TRUE(added.starts_with("HTTP/1.1 200 OK\r\n")) << added;
   EXPECT_TRUE(added.ends_with("\r\n\r\n12")) << added;
   EXPECT_NE(added.find("\r\nX-Bop-Outcome: executed\r\n"), std::string::npos) << added;
   EXPECT_NE(added.find("\r\nX-Bop-Index: "), std::string::npos) << added;
-  EXPECT_TRUE(http(address, http_request("POST /v1/groups/sum/query", "")).ends_with("\r\n\r\n12"));
+  EXPECT_TRUE(talk(address, http_request("POST /v1/groups/sum/query", "")).ends_with("\r\n\r\n12"));
 
-  const std::string refused = http(address, http_request("POST /v1/groups/sum/propose", "five"));
+  const std::string refused = talk(address, http_request("POST /v1/groups/sum/propose", "five"));
   EXPECT_TRUE(refused.starts_with("HTTP/1.1 400 ")) << refused;
   EXPECT_NE(refused.find("BOP_E_WRONG_TYPE"), std::string::npos) << refused;
   EXPECT_NE(refused.find("\r\nX-Bop-Outcome: executed\r\n"), std::string::npos) << refused;
 
   for (const char* request : {"PUT /v1/kv/1", "GET /v1/kv/1", "DELETE /v1/kv/1", "GET /v1/kv"}) {
-    const std::string answer = http(address, http_request(request, "1"));
+    const std::string answer = talk(address, http_request(request, "1"));
     EXPECT_TRUE(answer.starts_with("HTTP/1.1 409 Conflict\r\n")) << answer;
     EXPECT_NE(answer.find("group sum runs the machine sum"), std::string::npos) << answer;
+  }
+  for (const char* command :
+       {"SET 1 1", "GET 1", "DEL 1", "INCR 1", "MSET 1 1 2 2", "SCAN 0", "DBSIZE"}) {
+    const std::string reply =
+        talk(bop_node_address(node_, "resp"), std::string(command) + "\r\nQUIT\r\n");
+    EXPECT_EQ(reply, "-ERR group sum runs the machine sum, these are commands of kv\r\n+OK\r\n")
+        << command;
   }
   EXPECT_EQ(query(request("sum", "")).body, "12") << "a command of kv reached it";
 }
