@@ -13,6 +13,11 @@
 //     multiples of alignment().
 //  5. A read past the end completes with fewer bytes.
 //  6. close, by the destructor, only after every operation of the file completed.
+//  7. A file that is open for writing is locked until its last operation has ended, which may be long
+//     after the process that started it was killed: a write that the device already has still lands.
+//     Opening it for writing waits for the lock, and fails with DIRECTORY_IN_USE when that takes too
+//     long; so nothing is read or written before an earlier process's write has landed. Opening it
+//     read_only neither waits nor locks.
 #pragma once
 
 #include <cstddef>

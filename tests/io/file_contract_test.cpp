@@ -4,10 +4,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#include <chrono>
 
 #include "io/file/file_system.h"
 #include "io/loop.h"
@@ -163,6 +167,90 @@ TEST_P(HostFiles, operations_under_way_when_it_closes_are_waited_for_and_not_tol
     loop.run_turn(loop.now());
   }
   EXPECT_EQ(heard.times, told_before);
+}
+
+// Stands for a process that was killed while one of its writes was in flight: the kernel keeps the
+// file open until the write has landed, as this child does, which then ends.
+class LateWriter {
+ public:
+  LateWriter(const std::string& path, std::chrono::milliseconds lands_after) {
+    int ready[2];
+    EXPECT_EQ(pipe(ready), 0);
+    child_ = fork();
+    if (child_ == 0) {
+      const int file = ::open(path.c_str(), O_RDWR | O_CREAT, 0600);
+      const bool locked = file >= 0 && flock(file, LOCK_EX | LOCK_NB) == 0;
+      const ssize_t told = write(ready[1], locked ? "y" : "n", 1);
+      usleep(static_cast<useconds_t>(lands_after.count() * 1000));
+      const bool landed = pwrite(file, "late", 4, 0) == 4;
+      _exit(told == 1 && landed ? 0 : 1);
+    }
+    char locked = 'n';
+    EXPECT_EQ(read(ready[0], &locked, 1), 1);
+    EXPECT_EQ(locked, 'y');
+    close(ready[0]);
+    close(ready[1]);
+  }
+  ~LateWriter() {
+    kill(child_, SIGKILL);
+    waitpid(child_, nullptr, 0);
+  }
+  LateWriter(const LateWriter&) = delete;
+  LateWriter& operator=(const LateWriter&) = delete;
+
+ private:
+  pid_t child_ = -1;
+};
+
+TEST_P(HostFiles, a_file_is_opened_for_writing_when_a_dead_process_has_no_more_writes_in_flight) {
+  auto rig = GetParam().make();
+  auto& host = static_cast<HostRig&>(*rig);
+  const LateWriter late(host.directory.path() + "/a", std::chrono::milliseconds(300));
+  auto reader = rig->files().open_now("a", {.read_only = true});
+  ASSERT_TRUE(reader.has_value()) << "reading alone does not wait";
+  EXPECT_EQ((*reader)->size(), 0u);
+  auto file = rig->files().open_now("a", {});
+  ASSERT_TRUE(file.has_value()) << file.error().to_string();
+  EXPECT_EQ((*file)->size(), 4u) << "opened before the late write landed";
+}
+
+TEST_P(HostFiles, an_asynchronous_open_waits_for_the_lock_as_well) {
+  auto rig = GetParam().make();
+  auto& host = static_cast<HostRig&>(*rig);
+  const LateWriter late(host.directory.path() + "/a", std::chrono::milliseconds(300));
+  std::unique_ptr<port::File> file;
+  Heard opened;
+  rig->files().open("a", {}, file, opened);
+  ASSERT_TRUE(rig->run_until([&] { return opened.times > 0; }));
+  ASSERT_TRUE(opened.result->has_value()) << opened.result->error().to_string();
+  EXPECT_EQ(file->size(), 4u);
+}
+
+TEST_P(HostFiles, a_file_that_stays_locked_is_an_error_that_names_it) {
+  io::Loop loop;
+  TemporaryDirectory directory;
+  auto backend =
+      std::string(GetParam().name) == "pool" ? io::FileBackend::pool : io::FileBackend::uring;
+  auto files = io::open_file_system(
+                   loop, directory.path(),
+                   {.backend = backend, .uring_entries = 16, .lock_patience = 50 * milliseconds})
+                   .value();
+  const LateWriter late(directory.path() + "/a", std::chrono::minutes(10));
+  const auto file = files->open_now("a", {});
+  ASSERT_FALSE(file.has_value());
+  EXPECT_EQ(file.error().code, BOP_E_DIRECTORY_IN_USE);
+  EXPECT_EQ(file.error().detail.find("a is still locked after 0."), 0u) << file.error().detail;
+}
+
+TEST_P(HostFiles, a_file_is_open_for_writing_once) {
+  io::Loop loop;
+  TemporaryDirectory directory;
+  auto files = io::open_file_system(loop, directory.path(), {.lock_patience = 0}).value();
+  auto file = files->open_now("a", {.create = true});
+  ASSERT_TRUE(file.has_value());
+  EXPECT_EQ(files->open_now("a", {}).error().code, BOP_E_DIRECTORY_IN_USE);
+  file->reset();
+  EXPECT_TRUE(files->open_now("a", {}).has_value());
 }
 
 TEST(FileSystem, a_root_that_is_not_there_is_an_error) {

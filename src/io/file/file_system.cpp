@@ -65,8 +65,9 @@ Result<size_t> size_or_error(const Status& status) {
 class HostFileSystem final : public FileSystem {
  public:
   HostFileSystem(Loop& loop, const std::string& root, Descriptor directory,
-                 std::unique_ptr<Engine> engine)
+                 std::unique_ptr<Engine> engine, Duration lock_patience)
       : root_(root),
+        lock_patience_(lock_patience),
         directory_(std::move(directory)),
         engine_(std::move(engine)),
         worker_(make_worker(loop, "bop-files")) {}
@@ -80,7 +81,7 @@ class HostFileSystem final : public FileSystem {
     worker_->submit(
         [this, name, options, result] {
           const Status good = check_name(name);
-          *result = good ? open_file(directory_.get(), name, options)
+          *result = good ? open_file(directory_.get(), name, options, lock_patience_)
                          : Result<OpenFile>(std::unexpected(good.error()));
         },
         [this, name, &file, &done, result] {
@@ -101,7 +102,8 @@ class HostFileSystem final : public FileSystem {
   Result<std::unique_ptr<port::File>> open_now(const std::string& name,
                                                port::FileOptions options) override {
     BOP_TRY(check_name(name));
-    BOP_TRY_ASSIGN(const OpenFile opened, open_file(directory_.get(), name, options));
+    BOP_TRY_ASSIGN(const OpenFile opened,
+                   open_file(directory_.get(), name, options, lock_patience_));
     return make_file(opened, name);
   }
   Result<std::vector<std::string>> list_now(const std::string& directory) override;
@@ -139,6 +141,7 @@ class HostFileSystem final : public FileSystem {
   }
 
   const std::filesystem::path root_;
+  const Duration lock_patience_;
   const Descriptor directory_;
   OperationPool operations_;  // before the engine, whose end still waits for some
   const std::unique_ptr<Engine> engine_;
@@ -205,8 +208,8 @@ Result<std::unique_ptr<FileSystem>> open_file_system(Loop& loop, const std::stri
   Descriptor directory(open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!directory) return os_failure(errno, "open", root);
   BOP_TRY_ASSIGN(auto engine, make_engine(loop, options));
-  return std::unique_ptr<FileSystem>(
-      std::make_unique<HostFileSystem>(loop, root, std::move(directory), std::move(engine)));
+  return std::unique_ptr<FileSystem>(std::make_unique<HostFileSystem>(
+      loop, root, std::move(directory), std::move(engine), options.lock_patience));
 }
 
 }  // namespace bop::io

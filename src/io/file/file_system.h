@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "base/time.h"
 #include "io/loop.h"
 #include "port/file.h"
 
@@ -20,6 +21,8 @@ struct FileSystemOptions {
   FileBackend backend = FileBackend::automatic;
   unsigned uring_entries = 128;  // operations in the kernel at a time; more wait their turn
   unsigned pool_threads = 2;
+  // How long opening a file for writing waits for the last write of a process that was killed.
+  Duration lock_patience = 60 * seconds;
 };
 
 class FileSystem : public port::FileSystem {

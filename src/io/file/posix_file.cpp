@@ -1,13 +1,18 @@
 #include "io/file/posix_file.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
+#include <thread>
 #include <utility>
 
 #include "base/assert.h"
+#include "base/logging.h"
 #include "io/file/os_error.h"
 
 namespace bop::io {
@@ -16,6 +21,8 @@ namespace {
 
 // A multiple of every sector size in use, and the log's block size.
 constexpr size_t direct_alignment = 4096;
+
+constexpr std::chrono::milliseconds lock_retry_interval(10);
 
 // For operations refused before they reach the system; no errno of the system's is that high.
 constexpr int misaligned = 1 << 20;
@@ -62,10 +69,51 @@ Result<OpenFile> open_at(int directory, const std::string& name, port::FileOptio
   return OpenFile{descriptor, false};
 }
 
+Duration since(std::chrono::steady_clock::time_point begin) {
+  return std::chrono::nanoseconds(std::chrono::steady_clock::now() - begin).count();
+}
+
+double in_seconds(Duration time) { return static_cast<double>(time) / seconds; }
+
+// The lock belongs to the open file, not to the process: the kernel keeps the file open, and so
+// locked, for as long as one of its operations is in flight. The lock of the data directory does not
+// wait for those: it is on another file.
+Status lock(int descriptor, const std::string& name, Duration patience) {
+  const auto begin = std::chrono::steady_clock::now();
+  for (bool told = false; flock(descriptor, LOCK_EX | LOCK_NB) != 0; told = true) {
+    if (errno != EWOULDBLOCK) return os_failure(errno, "lock", name);
+    if (since(begin) >= patience) {
+      return fail(
+          BOP_E_DIRECTORY_IN_USE,
+          fmt::format("{} is still locked after {:.1f} s: another process writes to it, or a "
+                      "write of one that was killed has not reached the disk",
+                      name, in_seconds(since(begin))));
+    }
+    if (!told) {
+      logging::warning(
+          "{} is locked: waiting up to {:.1f} s for a write that an earlier process left in flight",
+          name, in_seconds(patience));
+    }
+    std::this_thread::sleep_for(lock_retry_interval);
+  }
+  const Duration waited = since(begin);
+  if (waited >= 100 * milliseconds) {
+    logging::info("waited {:.1f} s for the lock of {}", in_seconds(waited), name);
+  }
+  return {};
+}
+
 }  // namespace
 
-Result<OpenFile> open_file(int directory, const std::string& name, port::FileOptions options) {
+Result<OpenFile> open_file(int directory, const std::string& name, port::FileOptions options,
+                           Duration lock_patience) {
   BOP_TRY_ASSIGN(const OpenFile opened, open_at(directory, name, options));
+  if (!options.read_only) {
+    if (Status locked = lock(opened.descriptor, name, lock_patience); !locked) {
+      close(opened.descriptor);
+      return std::unexpected(locked.error());
+    }
+  }
   const auto bytes = static_cast<off_t>(options.reserve_bytes);
   if (bytes == 0) return opened;
   // The file stays as long as what is written.

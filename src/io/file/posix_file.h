@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "base/time.h"
 #include "io/file/operation.h"
 #include "port/file.h"
 
@@ -14,8 +15,10 @@ struct OpenFile {
   bool direct = false;
 };
 
-// `name` is below `directory`, a descriptor. Any thread.
-Result<OpenFile> open_file(int directory, const std::string& name, port::FileOptions options);
+// `name` is below `directory`, a descriptor. Blocks for up to `lock_patience` when the file is to be
+// written and still locked. Any thread.
+Result<OpenFile> open_file(int directory, const std::string& name, port::FileOptions options,
+                           Duration lock_patience);
 
 class PosixFile final : public port::File {
  public:
