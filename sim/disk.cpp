@@ -346,7 +346,34 @@ Result<std::shared_ptr<Disk::Inode>> Disk::find_or_create(const std::string& nam
     return inode;
   }
   if (found == names_.end()) return bop::fail(BOP_E_NOT_FOUND, describe(name));
+  if (!options.read_only) BOP_TRY(take_lock(name, found->second.get()));
   return found->second;
+}
+
+Status Disk::take_lock(const std::string& name, const Inode* inode) {
+  if (faults_.ignore_locks) return {};
+  const auto holds = [&](const auto& write) { return write->inode.get() == inode; };
+  const auto held = std::ranges::count_if(late_writes_, holds);
+  if (held == 0) return {};
+  if (random_.chance(1, 8)) {
+    return bop::fail(BOP_E_DIRECTORY_IN_USE, describe(name) + " is still locked");
+  }
+  for (const auto& write : late_writes_) {
+    if (holds(write)) land(*write);
+  }
+  std::erase_if(late_writes_, holds);
+  waited_for_ += static_cast<uint64_t>(held);
+  return {};
+}
+
+void Disk::land(const Operation& late) {
+  // Whether there was space for it nobody is told any more.
+  [[maybe_unused]] const Status landed =
+      write(*late.inode, late.offset, late.bytes, late.synchronous);
+}
+
+void Disk::land_late_writes() {
+  for (const auto& write : std::exchange(late_writes_, {})) land(*write);
 }
 
 Result<size_t> Disk::read(Inode& inode, uint64_t offset, std::span<uint8_t> into) {
@@ -475,6 +502,14 @@ void Disk::tear_operations() {
 
 void Disk::process_crash() { tear_operations(); }
 
+void Disk::process_crash_with_late_writes() {
+  for (auto& [id, operation] : operations_) {
+    if (operation->kind == DiskOperation::write) late_writes_.push_back(std::move(operation));
+  }
+  std::erase_if(operations_, [](const auto& operation) { return operation.second == nullptr; });
+  tear_operations();
+}
+
 void Disk::lose_page_cache() {
   std::set<Inode*> seen;
   std::vector<Inode*> inodes;  // in the order of the names, not of their addresses
@@ -499,6 +534,9 @@ void Disk::lose_directory_changes() {
 }
 
 void Disk::power_loss() {
+  for (const auto& write : std::exchange(late_writes_, {})) {
+    tear(*write->inode, write->offset, write->bytes);
+  }
   tear_operations();
   lose_page_cache();
   lose_directory_changes();
@@ -535,6 +573,7 @@ Disk::Image Disk::image() const {
 
 void Disk::load(const Image& image) {
   BOP_ASSERT(operations_.empty());
+  late_writes_.clear();
   ++incarnation_;
   names_.clear();
   for (const auto& [name, bytes] : image) {

@@ -14,6 +14,10 @@
 //                                                   the first so many kept
 //   under way        each sector written or not     each sector written or not
 //
+// A killed process's writes may also stay in flight (process_crash_with_late_writes): each lands whole,
+// and keeps its file locked against writers until then, as port/file.h says. Blocking calls take no
+// simulated time, so an open that waits for a lock has the write land at once.
+//
 // A sector (Faults::sector_bytes) is never torn. Everything is a function of the seed and of the calls.
 #pragma once
 
@@ -46,6 +50,8 @@ class Disk : public port::FileSystem {
     uint32_t sector_bytes = 512;
     bool shuffle = false;     // step(): a random operation completes next, not the oldest
     bool reads_last = false;  // step(): no read completes while something else is under way
+    // A seeded bug: a file is opened for writing while a dead process's write to it is in flight.
+    bool ignore_locks = false;
   };
 
   explicit Disk(uint64_t seed, Delay delay = nullptr);
@@ -81,6 +87,13 @@ class Disk : public port::FileSystem {
   // The owners of the files are destroyed after it, before the disk is used again.
   void process_crash();
   void power_loss();
+  // As process_crash(), but the writes under way stay in flight.
+  void process_crash_with_late_writes();
+  // Those of all processes that have ended land, in the order in which they were started.
+  void land_late_writes();
+  size_t late_writes() const { return late_writes_.size(); }
+  // Late writes that an open had to wait for.
+  uint64_t waited_for() const { return waited_for_; }
 
   // ---- faults ----
   void set_latency(const Latency& latency) { latency_ = latency; }
@@ -132,6 +145,9 @@ class Disk : public port::FileSystem {
   Status remove_name(const std::string& name);
   Status rename_name(const std::string& from, const std::string& to);
   Status sync_names(const std::string& directory);
+  // What opening a file for writing waits for.
+  Status take_lock(const std::string& name, const Inode* inode);
+  void land(const Operation& write);
   void change(DirectoryChange change);
 
   // Each sector of the write reaches the device or not.
@@ -150,7 +166,9 @@ class Disk : public port::FileSystem {
   uint64_t next_id_ = 1;
   uint64_t incarnation_ = 1;  // of the process: files of an earlier one are dead
   std::map<uint64_t, std::unique_ptr<Operation>> operations_;
-  std::vector<uint64_t> overdue_;  // due while the disk was stalled
+  std::vector<uint64_t> overdue_;                        // due while the disk was stalled
+  std::vector<std::unique_ptr<Operation>> late_writes_;  // of processes that have ended
+  uint64_t waited_for_ = 0;
   std::vector<Injected> injected_;
   Names names_;                           // as a process sees them
   Names durable_names_;                   // as the device has them

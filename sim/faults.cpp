@@ -11,8 +11,8 @@ namespace bop::sim {
 namespace {
 
 constexpr std::array<const char*, fault_count> names{
-    "kill",  "power",     "blackout", "restart", "pause", "isolate", "split", "one_way",
-    "storm", "slow_disk", "stall",    "failing", "full",  "rot",     "clock", "store"};
+    "kill",      "power", "blackout", "restart", "pause", "isolate", "split", "one_way",   "storm",
+    "slow_disk", "stall", "failing",  "full",    "rot",   "clock",   "store", "late_write"};
 
 constexpr Duration supervise_every = 100 * milliseconds;
 constexpr Disk::Latency swift{};
@@ -137,6 +137,7 @@ void Faults::strike(Fault fault) {
     case Fault::rot: return rot();
     case Fault::clock: return clock_fault();
     case Fault::store: return any().stores().fail(1 + random_.below(200));
+    case Fault::late_write: return late_write();
   }
 }
 
@@ -145,6 +146,27 @@ void Faults::strike(Fault fault) {
 void Faults::end_process(Node& node, Ending ending) {
   if (node.state() == Node::State::down) return;
   node.crash(ending);
+}
+
+// The disk slows down first, so that a write is under way when the process is killed.
+void Faults::late_write() {
+  Node* node = any_serving();
+  if (node == nullptr) return;
+  const Duration slow = random_.between(10 * milliseconds, 300 * milliseconds);
+  for (uint32_t seat = 0; seat < node->seat_count(); ++seat) {
+    node->disk(seat).set_latency({slow / 2, slow, 50 * milliseconds});
+  }
+  const Duration lands_after = random_.between(1 * milliseconds, 2 * options_.lasts_longest);
+  until(random_.between(slow / 2, 3 * slow), [this, node, lands_after] {
+    for (uint32_t seat = 0; seat < node->seat_count(); ++seat) {
+      node->disk(seat).set_latency(swift);
+    }
+    end_process(*node, Ending::process_with_late_writes);
+    for (uint32_t seat = 0; seat < node->seat_count(); ++seat) {
+      harness_.after(lands_after, "late write",
+                     [&disk = node->disk(seat)] { disk.land_late_writes(); });
+    }
+  });
 }
 
 bool Faults::lost(const Node& node) const {
@@ -188,7 +210,8 @@ void Faults::reopen_or_report(Node& node, const Error& error) {
   switch (error.code) {
     case BOP_E_LATCHED:
     case BOP_E_IO:
-    case BOP_E_DISK_FULL: return end_process(node, Ending::process);
+    case BOP_E_DISK_FULL:
+    case BOP_E_DIRECTORY_IN_USE: return end_process(node, Ending::process);
     case BOP_E_MACHINE:
       if (node.stores().failed()) return end_process(node, Ending::process);
       [[fallthrough]];

@@ -22,24 +22,25 @@
 namespace bop::sim {
 
 enum class Fault : uint8_t {
-  kill,       // a process ends at once
-  power,      // a machine loses power
-  blackout,   // all machines lose power together
-  restart,    // a process ends cleanly
-  pause,      // a process stands still
-  isolate,    // a node is cut off
-  split,      // the nodes fall in two parts
-  one_way,    // frames of one direction are lost
-  storm,      // links lose, repeat and overtake
-  slow_disk,  // a disk answers late
-  stall,      // a disk answers not at all for a while
-  failing,    // a write or sync fails
-  full,       // a disk has no room for a while
-  rot,        // a block of a log changes or cannot be read (nodes that may lose data)
-  clock,      // wall clocks jump, clocks drift
-  store,      // a machine's storage fails
+  kill,        // a process ends at once
+  power,       // a machine loses power
+  blackout,    // all machines lose power together
+  restart,     // a process ends cleanly
+  pause,       // a process stands still
+  isolate,     // a node is cut off
+  split,       // the nodes fall in two parts
+  one_way,     // frames of one direction are lost
+  storm,       // links lose, repeat and overtake
+  slow_disk,   // a disk answers late
+  stall,       // a disk answers not at all for a while
+  failing,     // a write or sync fails
+  full,        // a disk has no room for a while
+  rot,         // a block of a log changes or cannot be read (nodes that may lose data)
+  clock,       // wall clocks jump, clocks drift
+  store,       // a machine's storage fails
+  late_write,  // a process is killed while its disk is slow; its last writes land seconds later
 };
-constexpr size_t fault_count = 16;
+constexpr size_t fault_count = 17;
 
 const char* name_of(Fault fault);
 using FaultSet = std::set<Fault>;
@@ -76,6 +77,7 @@ class Faults {
   void tend_halted(Node& node);
   void reopen_or_report(Node& node, const Error& error);
   void end_process(Node& node, Ending ending);
+  void late_write();
   void start_later(Node& node);
   void split();
   void storm();

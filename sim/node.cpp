@@ -58,6 +58,7 @@ std::vector<std::unique_ptr<Node::ShardContext>> Node::make_seats() {
   std::vector<std::unique_ptr<ShardContext>> contexts;
   Disk::Faults faults;
   faults.sector_bytes = settings_.sector_bytes;
+  faults.ignore_locks = settings_.ignore_file_locks;
   for (uint32_t seat = 0; seat < settings_.contexts; ++seat) {
     contexts.push_back(std::make_unique<ShardContext>(*this, seat));
     contexts.back()->disk.set_faults(faults);
@@ -167,13 +168,13 @@ void Node::stop(Duration grace) {
 
 void Node::end(Ending ending) {
   for (const auto& seat : seats_) {
-    if (ending == Ending::power) {
-      seat->disk.power_loss();
-    } else {
-      seat->disk.process_crash();
+    switch (ending) {
+      case Ending::power: seat->disk.power_loss(); break;
+      case Ending::process: seat->disk.process_crash(); break;
+      case Ending::process_with_late_writes: seat->disk.process_crash_with_late_writes(); break;
     }
   }
-  if (connected_) network_.end_node(id_, ending == Ending::process);
+  if (connected_) network_.end_node(id_, ending != Ending::power);
   connected_ = false;
   for (const GroupId group : watched_) checker_.ended(id_, group);
   watched_.clear();

@@ -33,11 +33,14 @@ struct NodeSettings {
   Worker::JobTime job_time;
   int64_t drift_ppm = 0;
   uint32_t sector_bytes = 4096;
+  bool ignore_file_locks = false;  // a seeded bug: see Disk::Faults
 };
 
 enum class Ending : uint8_t {
   process,  // killed: what was written stays
-  power,    // what no sync covers is kept, lost or torn
+  // Killed, and what it was writing lands later, when its successor may be at work already.
+  process_with_late_writes,
+  power,  // what no sync covers is kept, lost or torn
 };
 
 class Node {

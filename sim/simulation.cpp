@@ -199,6 +199,7 @@ void Simulation::make_nodes() {
     NodeSettings settings = setting_.node;
     settings.drift_ppm = random.between(-200, 200);
     settings.sector_bytes = setting_.faults.may_lose_data.contains(id) ? 512 : 4096;
+    settings.ignore_file_locks = options_.ignore_file_locks;
     nodes_.push_back(
         std::make_unique<Node>(scheduler_, harness_, network_, checker_, id, settings));
     nodes_.back()->on_end([this, id] {
@@ -344,6 +345,11 @@ SimulationResult Simulation::result() const {
   result.clients = workload_->counters();
   result.network = network_.counters();
   result.faults = faults_->counters();
+  for (const auto& node : nodes_) {
+    for (uint32_t seat = 0; seat < node->seat_count(); ++seat) {
+      result.late_writes_waited_for += node->disk(seat).waited_for();
+    }
+  }
   result.setting = describe(setting_);
   return result;
 }

@@ -18,6 +18,7 @@ class DirectoryLock {
   static Patience a_second();
 
   // DIRECTORY_IN_USE, with the process id of the holder, when patience ended; NOT_FOUND; IO. Blocks.
+  // A holder that was killed and whose threads still wait for the disk is given 60 s beyond that.
   static Result<DirectoryLock> take(const std::string& directory,
                                     const Patience& patience = a_second());
 

@@ -1,10 +1,13 @@
 #include "io/directory_lock.h"
 
 #include <gtest/gtest.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <fstream>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "temporary_directory.h"
@@ -90,6 +93,41 @@ TEST(DirectoryLock, one_that_another_process_keeps_is_refused_when_patience_ends
   EXPECT_EQ(taken.error().code, BOP_E_DIRECTORY_IN_USE);
   EXPECT_EQ(tries, 3);
   holder.end();
+}
+
+// Its first thread has ended, as all of a killed process's do but those that wait for the disk.
+TEST(DirectoryLock, a_process_that_was_killed_is_waited_for_until_its_last_thread_has_ended) {
+  tests::TemporaryDirectory directory;
+  int taken[2];
+  ASSERT_EQ(pipe(taken), 0);
+  const pid_t process = fork();
+  if (process == 0) {
+    const auto held = DirectoryLock::take(directory.path());
+    std::thread([] {
+      usleep(500'000);
+      _exit(0);
+    }).detach();
+    const ssize_t told = write(taken[1], held ? "y" : "n", 1);
+    syscall(SYS_exit, told == 1 ? 0 : 1);
+  }
+  char held = 'n';
+  ASSERT_EQ(read(taken[0], &held, 1), 1);
+  ASSERT_EQ(held, 'y');
+  // Until its first thread is gone this one is patient itself.
+  int tries = 0;
+  const auto state = "/proc/" + std::to_string(process) + "/stat";
+  const auto first_thread_lives = [&] {
+    std::ifstream file(state);
+    std::string text;
+    std::getline(file, text);
+    ++tries;
+    return text.find(") Z ") == text.npos;
+  };
+  EXPECT_TRUE(DirectoryLock::take(directory.path(), first_thread_lives).has_value());
+  EXPECT_GT(tries, 1);
+  EXPECT_EQ(waitpid(process, nullptr, 0), process);
+  close(taken[0]);
+  close(taken[1]);
 }
 
 TEST(DirectoryLock, a_directory_that_is_not_there_is_an_error) {

@@ -156,6 +156,68 @@ TEST(Disk, cannot_read_a_lost_sector_until_it_is_written) {
   EXPECT_TRUE(file->read_now(1024, bytes));
 }
 
+// A write of `fresh` over `old` is under way in the file "a" when its process is killed.
+struct LateWrite {
+  explicit LateWrite(uint64_t seed) : disk(seed) {
+    auto file = make_file(disk, "a", old, true);
+    const Bytes parts[] = {fresh};
+    file->write(0, parts, done);
+    disk.process_crash_with_late_writes();
+  }
+  const std::vector<uint8_t> old = pattern(4096, 0);
+  const std::vector<uint8_t> fresh = pattern(4096, 7);
+  Disk disk;
+  Done done;
+};
+
+TEST(Disk, a_late_write_lands_after_its_process_was_killed) {
+  LateWrite late(1);
+  EXPECT_EQ(read_all(late.disk, "a"), late.old);
+  EXPECT_EQ(late.disk.late_writes(), 1u);
+  late.disk.land_late_writes();
+  EXPECT_EQ(read_all(late.disk, "a"), late.fresh);
+  EXPECT_EQ(late.done.count, 0) << "nobody is left to be told";
+}
+
+TEST(Disk, a_file_is_opened_for_writing_after_the_late_writes_to_it_or_not_at_all) {
+  bool waited = false, refused = false;
+  for (uint64_t seed = 1; seed < 40; ++seed) {
+    LateWrite late(seed);
+    const auto file = late.disk.open_now("a", {});
+    waited |= file.has_value();
+    refused |= !file.has_value();
+    if (!file) {
+      EXPECT_EQ(file.error().code, BOP_E_DIRECTORY_IN_USE);
+      continue;
+    }
+    EXPECT_EQ(read_all(late.disk, "a"), late.fresh);
+    EXPECT_EQ(late.disk.late_writes(), 0u);
+    EXPECT_EQ(late.disk.waited_for(), 1u);
+  }
+  EXPECT_TRUE(waited && refused);
+}
+
+TEST(Disk, without_locks_a_late_write_overwrites_what_its_successor_wrote) {
+  LateWrite late(1);
+  late.disk.set_faults({.ignore_locks = true});
+  auto file = late.disk.open_now("a", {.synchronous = true});
+  ASSERT_TRUE((*file)->write_now(0, pattern(4096, 99)));
+  late.disk.land_late_writes();
+  EXPECT_EQ(read_all(late.disk, "a"), late.fresh);
+}
+
+TEST(Disk, a_power_loss_tears_late_writes) {
+  bool torn = false;
+  for (uint64_t seed = 1; seed < 20; ++seed) {
+    LateWrite late(seed);
+    late.disk.power_loss();
+    EXPECT_EQ(late.disk.late_writes(), 0u);
+    const auto found = read_all(late.disk, "a");
+    torn |= found != late.old && found != late.fresh;
+  }
+  EXPECT_TRUE(torn);
+}
+
 TEST(Disk, completes_what_was_due_while_it_was_stalled) {
   std::vector<std::function<void()>> tasks;
   Disk disk(1, [&](Duration, std::function<void()> task) { tasks.push_back(std::move(task)); });
