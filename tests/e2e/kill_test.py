@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """kill -9 of nodes under load: what was acknowledged stays."""
 
+import fcntl
 import os
 import subprocess
 
 from harness.case import Case, main
 from harness.dev import DevCluster
+from harness.hand import HandCluster
 from harness.load import BenchLoad, HistoryLoad, UniqueLoad
 from harness.process import is_alive, program
 from harness.waiting import holds_for, wait_until
@@ -114,6 +116,33 @@ class Kill(Case):
         for node in self.cluster.nodes:
             self.assertTrue(is_alive(node.pid))
             self.assertTrue(os.path.samefile(f"/proc/{node.pid}/exe", program("bopd")))
+
+
+class LateWrite(Case):
+    """The kernel keeps a file open, and so locked, until the last write of a killed process has landed. Here the
+    test does, on the segment that such a write would be for."""
+
+    def setUp(self):
+        self.cluster = self.use(HandCluster())
+        self.follower = self.cluster.followers()[0]
+        self.cluster.wait_for_leader().call("SET", "before", "kept")
+        self.follower.kill()
+        wait_until(lambda: not self.follower.alive(), "the follower is dead")
+        shard = os.path.join(self.follower.directory, "data", "shard0")
+        segments = sorted(name for name in os.listdir(shard) if name.endswith(".seg"))
+        self.segment = open(os.path.join(shard, segments[0]), "r+b")
+        self.addCleanup(self.segment.close)
+        fcntl.flock(self.segment, fcntl.LOCK_EX)
+
+    def test_a_node_waits_for_the_last_write_of_its_killed_predecessor(self):
+        self.cluster.start_node(self.follower)
+        name = os.path.basename(self.segment.name)
+        wait_until(lambda: f"shard0/{name} is locked: waiting" in self.cluster.said(), "it says that it waits")
+        self.assertFalse(self.follower.ready())
+        self.segment.close()
+        wait_until(self.follower.ready, "it serves once the write has landed")
+        self.assertIn(f"for the lock of shard0/{name}", self.cluster.said())
+        self.assertEqual(self.follower.call("GET", "before"), b"kept")
 
 
 if __name__ == "__main__":
