@@ -122,6 +122,13 @@ Result<bool> Inspection::next(Item& item) {
     if (more_) continue;
     rebuild_.finish();
     recovery_ = rebuild_.recovery();
+    if (const Position bad = scanner_.end().bad_behind_end; bad != 0) {
+      Item problem;
+      problem.kind = ItemKind::problem;
+      problem.location = scanner_.file_offset(bad);
+      problem.text = "behind the end of the log: " + recovery_.bad_behind_end;
+      items_.push_back(std::move(problem));
+    }
   }
   if (items_.empty()) return false;
   item = std::move(items_.front());

@@ -82,6 +82,9 @@ struct Recovery {
   bool damaged = false;  // a bad block at or below what was proven durable
   FileOffset location;
   std::vector<RecoveredGroup> groups;  // by id
+  // A bad block behind the end of the log, where nothing was ever acknowledged, with its file and
+  // offset; empty: there is none. It touches no group: the log writes over it when it gets there.
+  std::string bad_behind_end;
   // Groups that are not among them may have been in the log and lost: each is suspect.
   bool others_suspect = false;
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "base/logging.h"
 #include "log/shard_log.h"
 
 namespace bop::log {
@@ -71,6 +72,11 @@ Status ShardLog::recover(bool create) {
   rebuild.finish();
   ScanEnd end = scanner.end();
   recovery_ = rebuild.recovery();
+  if (!recovery_.bad_behind_end.empty()) {
+    logging::warning(
+        "{}, behind the end of the log: nothing was acknowledged there, the log goes on",
+        recovery_.bad_behind_end);
+  }
   const bool nothing = !end.any_frame && !recovery_.damaged && !recovery_.suspect;
   if (nothing && !create) {
     return fail(BOP_E_NOT_FORMATTED, ports_.files.describe(directory_) + " holds no log");

@@ -137,6 +137,7 @@ Recovery Rebuild::recovery() const {
   out.bytes = scanner_.end().bytes;
   out.torn = torn_;
   out.cut = cut_;
+  out.bad_behind_end = scanner_.end().bad_behind_end_words;
   for (const Gap& gap : gaps_) {
     out.damaged |= gap.verdict == Verdict::damage;
     out.suspect |= gap.verdict == Verdict::suspect;

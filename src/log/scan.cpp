@@ -67,6 +67,8 @@ struct Scanner::Gap {
   Position touched = 0;  // the first block of last_epoch_ or later that is of no whole frame
   BlockState touched_state = BlockState::written;
   Position touched_end = 0;
+  // At a position where the log may have gone on stands what is not provably an incomplete write.
+  bool may_be_acknowledged = false;
 };
 
 Scanner::Scanner(port::FileSystem& files, std::string directory, uint64_t log_id,
@@ -169,6 +171,8 @@ void Scanner::walk(const SegmentFile& segment, ScanVisitor& visitor) {
       accept(segment, at, blocks, visitor);
       at += blocks;
     } else {
+      const Position position = make_position(segment.number, uint64_t{at} * block_bytes);
+      if (may_go_on_at(position) && !write_is_incomplete(at)) gap_->may_be_acknowledged = true;
       note_block(segment, at);
       ++at;
     }
@@ -253,7 +257,36 @@ void Scanner::note_block(const SegmentFile& segment, uint32_t at) {
   gap_->touched_end = end;
 }
 
+// The next frame begins behind the last one or with the next segment.
+bool Scanner::may_go_on_at(Position position) const {
+  return position == gap_->begin || position == make_position(segment_of(gap_->begin) + 1, 0);
+}
+
+// A block that the write should have replaced and did not.
+bool Scanner::holds_old_content(const BlockFacts& block) const {
+  if (block.state == BlockState::never_written || block.state == BlockState::stale) return true;
+  const bool written = block.state == BlockState::written || block.state == BlockState::mixed;
+  return written && block.newest_epoch < last_epoch_;  // a cut left it
+}
+
+// A frame is acknowledged when all its blocks are on the device: one that holds old content, or that was
+// written in part, proves that it was not.
+bool Scanner::write_is_incomplete(uint32_t at) const {
+  const BlockHeader& first = facts_[at].header;
+  for (uint32_t k = 0; at + k < facts_.size(); ++k) {
+    const BlockFacts& block = facts_[at + k];
+    if (holds_old_content(block) || block.state == BlockState::mixed) return true;
+    if (block.state != BlockState::written) return false;
+    const bool next = !end_.any_frame || block.header.number == last_number_ + 1;
+    const bool same = block.header.number == first.number && block.header.epoch == first.epoch &&
+                      block.header.n == first.n && block.header.k == k;
+    if (!next || !same || k + 1 == first.n) return false;
+  }
+  return false;
+}
+
 void Scanner::note_bad(Position position, BlockState state, Position end) {
+  if (may_go_on_at(position)) gap_->may_be_acknowledged = true;
   if (gap_->bad == 0) {
     gap_->bad = position;
     gap_->bad_state = state;
@@ -283,10 +316,16 @@ void Scanner::finish(ScanVisitor& visitor) {
   stretch.below_durable = gap_->begin < durable_through_;
   stretch.bad = gap_->bad != 0;
   stretch.touched = gap_->touched != 0;
+  stretch.first_write_incomplete = !gap_->may_be_acknowledged;
   const Verdict verdict = judge(stretch);
   end_.position = gap_->begin;
   end_.next_number = last_number_ + 1;
   end_.next_epoch = newest_epoch_ + 1;
+  if (stretch.bad && (verdict == Verdict::end || verdict == Verdict::tear)) {
+    end_.bad_behind_end = gap_->bad;
+    end_.bad_behind_end_words = words(gap_->bad, gap_->bad_state);
+    gap_->bad = 0;
+  }
   if (verdict == Verdict::end) return;
   if (verdict == Verdict::tear) {
     end_.cut = gap_->begin;

@@ -63,6 +63,10 @@ struct ScanEnd {
   uint32_t next_epoch = 1;   // above every epoch that any sector names
   uint32_t first_segment = 1;
   Position cut = 0;  // of a tear, 0: none
+  // The first bad block behind the end, where nothing was ever written; 0: none. It is written over
+  // when the log gets there.
+  Position bad_behind_end = 0;
+  std::string bad_behind_end_words;
   uint64_t frames = 0;
   uint64_t bytes = 0;  // of whole frames
 };
@@ -98,6 +102,11 @@ class Scanner {
   void note_block(const SegmentFile& segment, uint32_t at);
   void note_missing_segments(uint32_t number);
   void note_bad(Position position, BlockState state, Position end);
+  // Whether the log may have gone on at this position behind the last whole frame.
+  bool may_go_on_at(Position position) const;
+  // Whether the write that goes on there is provably not whole on the device.
+  bool write_is_incomplete(uint32_t at) const;
+  bool holds_old_content(const BlockFacts& block) const;
   void close_gap(Position next, uint64_t number, ScanVisitor& visitor);
   void finish(ScanVisitor& visitor);
   Finding finding(Verdict verdict, Position end) const;

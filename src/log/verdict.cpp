@@ -18,7 +18,7 @@ Verdict judge(const Stretch& stretch) {
   if (stretch.frame_follows && stretch.numbers_follow) return Verdict::nothing;  // 1
   if (stretch.frame_follows) return Verdict::damage;                             // 2
   if (stretch.below_durable) return Verdict::damage;                             // 3
-  if (stretch.bad) return Verdict::suspect;                                      // 4
+  if (stretch.bad && !stretch.first_write_incomplete) return Verdict::suspect;   // 4
   if (stretch.touched) return Verdict::tear;                                     // 5
   return Verdict::end;                                                           // 6
 }

@@ -23,7 +23,10 @@ struct Stretch {
   bool numbers_follow = false;  // ... and its number is the next one: no frame is missing
   bool below_durable = false;   // it begins below a durable_through that a valid block names
   bool bad = false;             // a block in it is unsound or unreadable
-  bool touched = false;         // a block in it is of the last whole frame's epoch or a later one
+  // The write that would have come first in it provably did not complete, so nothing in it was
+  // acknowledged: writes are acknowledged in order.
+  bool first_write_incomplete = false;
+  bool touched = false;  // a block in it is of the last whole frame's epoch or a later one
 };
 
 Verdict judge(const Stretch& stretch);

@@ -150,18 +150,81 @@ TEST(LogRecovery, every_flipped_bit_gets_the_verdict_of_the_table) {
   }
 }
 
-TEST(LogRecovery, a_flip_in_a_block_that_was_never_touched_is_suspect_wherever_it_stands) {
+// The first block behind the last frame is where the next one would stand: was it there and rotted?
+TEST(LogRecovery, a_bad_block_right_behind_the_last_frame_is_suspect) {
   Rig rig;
   write_small_log(rig);
-  for (uint64_t offset = 40 * block_bytes + 17; offset < rig.options.segment_bytes;
-       offset += 4001) {
+  const auto frames = frames_of(rig.disk);
+  const uint64_t end = frames.back().offset + frames.back().bytes;
+  rig.disk.lose_sector(first_file, end + 512);
+  const Recovery recovery = scan(rig.disk);
+  EXPECT_TRUE(recovery.suspect);
+  EXPECT_EQ(recovery.location.offset, end);
+  EXPECT_FALSE(is_ok(recovery, 1));
+}
+
+void expect_only_reported(const Recovery& recovery, uint64_t offset) {
+  EXPECT_FALSE(recovery.torn || recovery.suspect || recovery.damaged || recovery.others_suspect);
+  for (const GroupId group : {1, 2, 3}) EXPECT_TRUE(is_ok(recovery, group));
+  EXPECT_NE(recovery.bad_behind_end.find(std::string(first_file) + " at " +
+                                         std::to_string(offset / block_bytes * block_bytes)),
+            std::string::npos)
+      << recovery.bad_behind_end;
+}
+
+// With the block in front of it as it was before, no frame there was ever whole, and none behind it.
+TEST(LogRecovery, a_bad_block_further_behind_the_last_frame_is_reported_and_touches_no_group) {
+  Rig rig;
+  write_small_log(rig);
+  const auto frames = frames_of(rig.disk);
+  const uint64_t next = frames.back().offset + frames.back().bytes + block_bytes;
+  for (uint64_t offset = next; offset < rig.options.segment_bytes; offset += 4001) {
+    SCOPED_TRACE(offset);
     rig.disk.flip_bit(first_file, offset, 3);
-    const Recovery recovery = scan(rig.disk);
-    EXPECT_TRUE(recovery.suspect);
-    EXPECT_FALSE(is_ok(recovery, 1));
+    expect_only_reported(scan(rig.disk), offset);
     rig.disk.flip_bit(first_file, offset, 3);
   }
-  EXPECT_FALSE(scan(rig.disk).suspect);
+  EXPECT_EQ(scan(rig.disk).bad_behind_end, "");
+  rig.disk.lose_sector(first_file, next);
+  expect_only_reported(scan(rig.disk), next);
+  const auto all = items(rig.disk);
+  EXPECT_EQ(all.back().kind, ItemKind::problem);
+  EXPECT_EQ(all.back().location.offset, next);
+}
+
+TEST(LogRecovery, a_log_goes_on_over_a_block_behind_its_end_that_cannot_be_read) {
+  Rig rig;
+  write_small_log(rig);
+  rig.disk.lose_sector(first_file, 40 * block_bytes);
+  for (int life = 0; life < 3; ++life) {
+    SCOPED_TRACE(life);
+    rig.open();
+    for (const GroupId group : {1, 2, 3}) {
+      ASSERT_EQ(rig.found(group)->health, Health::ok) << rig.found(group)->reason;
+    }
+    for (int i = 0; i < 8; ++i) rig.write(1, 3, rig.found(1)->last + 1 + 5 * i, 5, 2500);
+    life == 1 ? rig.kill() : rig.close();
+  }
+  rig.open();
+  EXPECT_EQ(rig.found(1)->last, 9u + 3 * 40);
+  EXPECT_EQ(rig.log->recovery().bad_behind_end, "") << "the log has passed it";
+  EXPECT_EQ(rig.read(1, 1, 10 << 20)->size(), 9u + 3 * 40);
+}
+
+// The bad block may be that of a frame in the next segment, if the log went on there.
+TEST(LogRecovery, a_bad_block_at_the_beginning_of_the_next_segment_is_suspect) {
+  Rig rig;
+  rig.open(true);
+  rig.write(1, 1, 1, 3);
+  rig.close();
+  rig.disk.lose_sector("wal/0000000000000002.seg", 0);
+  EXPECT_TRUE(scan(rig.disk).suspect);
+  Rig other;
+  other.open(true);
+  other.write(1, 1, 1, 3);
+  other.close();
+  other.disk.lose_sector("wal/0000000000000002.seg", block_bytes);
+  EXPECT_FALSE(scan(other.disk).suspect);
 }
 
 // ---- tears ----
@@ -305,6 +368,36 @@ TEST(LogRecovery, a_torn_last_frame_over_what_an_earlier_tear_left_is_cut_and_re
     EXPECT_EQ(rig.found(1)->last, 3u);
     tear_everywhere(rig, prepare(rig, 4, entries));
   }
+}
+
+// A torn frame and a bad block behind it: one that the frame's blocks surround may be part of what was
+// acknowledged, one behind a block that the frame did not reach is not.
+TEST(LogRecovery, a_bad_block_behind_a_torn_frame_is_suspect_only_if_the_frame_may_be_whole) {
+  Rig rig;
+  rig.open(true);
+  rig.write(1, 1, 1, 3, 1000);
+  const TearCase tear = prepare(rig, 4, 17);
+  const size_t blocks = tear.bytes / block_bytes;
+  ASSERT_GE(blocks, 4u);
+  rig.log.reset();
+  rig.disk.load(tear.before);
+  auto& bytes = rig.disk.bytes(tear.file);
+  const auto put = [&](size_t block, const std::vector<uint8_t>& from) {
+    const auto at = static_cast<long>(tear.offset + block * block_bytes);
+    std::copy_n(from.begin() + at, block_bytes, bytes.begin() + at);
+  };
+  for (size_t block = 0; block < blocks; ++block) put(block, tear.after);
+  put(1, tear.before.at(tear.file));
+  rig.disk.lose_sector(tear.file, tear.offset + 2 * block_bytes);
+  const Recovery torn = scan(rig.disk);
+  EXPECT_TRUE(torn.torn);
+  EXPECT_FALSE(torn.suspect || torn.damaged);
+  EXPECT_EQ(torn.cut.offset, tear.offset);
+  EXPECT_EQ(find(torn, 1)->last, tear.acknowledged);
+  put(1, tear.after);
+  const Recovery suspect = scan(rig.disk);
+  EXPECT_TRUE(suspect.suspect);
+  EXPECT_FALSE(is_ok(suspect, 1));
 }
 
 // ---- after the verdict ----
