@@ -35,6 +35,7 @@ class MemoryFile final : public port::File {
   Result<uint64_t> size() const override { return bytes_.size(); }
   size_t alignment() const override { return 1; }
   bool direct() const override { return false; }
+  void renamed(const std::string&) override {}
 
  private:
   std::vector<uint8_t>& bytes_;

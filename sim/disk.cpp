@@ -49,10 +49,37 @@ struct Disk::Operation {
   std::unique_ptr<port::File>* file = nullptr;
 };
 
+namespace {
+
+const char* name_of(DiskOperation kind) {
+  switch (kind) {
+    case DiskOperation::read: return "read";
+    case DiskOperation::write: return "write";
+    case DiskOperation::sync: return "sync";
+    case DiskOperation::open: return "open";
+    case DiskOperation::remove: return "removal";
+    case DiskOperation::rename: return "renaming";
+    case DiskOperation::sync_directory: return "sync of directory";
+  }
+  return "?";
+}
+
+std::unexpected<Error> injected_failure(bop_status error, DiskOperation kind,
+                                        const std::string& name) {
+  return bop::fail(error, std::string(name_of(kind)) + " of " + name + ": injected");
+}
+
+}  // namespace
+
 class DiskFile : public port::File {
  public:
-  DiskFile(Disk& disk, std::shared_ptr<Disk::Inode> inode, port::FileOptions options)
-      : disk_(disk), inode_(std::move(inode)), options_(options), alive_(disk.incarnation_) {}
+  DiskFile(Disk& disk, std::string name, std::shared_ptr<Disk::Inode> inode,
+           port::FileOptions options)
+      : disk_(disk),
+        name_(std::move(name)),
+        inode_(std::move(inode)),
+        options_(options),
+        alive_(disk.incarnation_) {}
 
   void read(uint64_t offset, std::span<uint8_t> into, port::FileCompletion& done) override {
     check(offset, into.size(), into.data());
@@ -78,26 +105,27 @@ class DiskFile : public port::File {
   Result<size_t> read_now(uint64_t offset, std::span<uint8_t> into) override {
     check(offset, into.size(), into.data());
     if (const bop_status error = disk_.injected(DiskOperation::read))
-      return bop::fail(error, "injected");
+      return injected_failure(error, DiskOperation::read, name_);
     return disk_.read(*inode_, offset, into);
   }
   Status write_now(uint64_t offset, Bytes bytes) override {
     check(offset, bytes.size(), bytes.data());
     if (const bop_status error = disk_.injected(DiskOperation::write)) {
       disk_.tear(*inode_, offset, bytes);
-      return bop::fail(error, "injected");
+      return injected_failure(error, DiskOperation::write, name_);
     }
     return disk_.write(*inode_, offset, bytes, options_.synchronous);
   }
   Status sync_now() override {
     if (const bop_status error = disk_.injected(DiskOperation::sync))
-      return bop::fail(error, "injected");
+      return injected_failure(error, DiskOperation::sync, name_);
     return disk_.sync(*inode_);
   }
 
   Result<uint64_t> size() const override { return inode_->size; }
   size_t alignment() const override { return options_.direct ? 4096 : 1; }
   bool direct() const override { return options_.direct; }
+  void renamed(const std::string& name) override { name_ = name; }
 
  private:
   void check(uint64_t offset, size_t size, const void* memory) const {
@@ -113,10 +141,12 @@ class DiskFile : public port::File {
     operation->kind = kind;
     operation->done = &done;
     operation->inode = inode_;
+    operation->name = name_;
     return operation;
   }
 
   Disk& disk_;
+  std::string name_;  // for messages
   const std::shared_ptr<Disk::Inode> inode_;
   const port::FileOptions options_;
   const uint64_t alive_;
@@ -236,7 +266,7 @@ Result<size_t> Disk::perform(Operation& operation) {
     if (operation.kind == DiskOperation::write) {
       tear(*operation.inode, operation.offset, operation.bytes);
     }
-    return bop::fail(error, "injected");
+    return injected_failure(error, operation.kind, operation.name);
   }
   switch (operation.kind) {
     case DiskOperation::read: return read(*operation.inode, operation.offset, operation.into);
@@ -246,7 +276,7 @@ Result<size_t> Disk::perform(Operation& operation) {
     case DiskOperation::sync: BOP_TRY(sync(*operation.inode)); break;
     case DiskOperation::open: {
       BOP_TRY_ASSIGN(auto inode, find_or_create(operation.name, operation.options));
-      *operation.file = std::make_unique<DiskFile>(*this, inode, operation.options);
+      *operation.file = std::make_unique<DiskFile>(*this, operation.name, inode, operation.options);
       break;
     }
     case DiskOperation::remove: BOP_TRY(remove_name(operation.name)); break;
@@ -281,9 +311,10 @@ void Disk::heal() { injected_.clear(); }
 
 Result<std::unique_ptr<port::File>> Disk::open_now(const std::string& name,
                                                    port::FileOptions options) {
-  if (const bop_status error = injected(DiskOperation::open)) return bop::fail(error, "injected");
+  if (const bop_status error = injected(DiskOperation::open))
+    return injected_failure(error, DiskOperation::open, name);
   BOP_TRY_ASSIGN(auto inode, find_or_create(name, options));
-  return std::make_unique<DiskFile>(*this, inode, options);
+  return std::make_unique<DiskFile>(*this, name, inode, options);
 }
 
 Result<std::vector<std::string>> Disk::list_now(const std::string& directory) {
@@ -304,18 +335,20 @@ Status Disk::make_directory_now(const std::string& name) {
 }
 
 Status Disk::remove_now(const std::string& name) {
-  if (const bop_status error = injected(DiskOperation::remove)) return bop::fail(error, "injected");
+  if (const bop_status error = injected(DiskOperation::remove))
+    return injected_failure(error, DiskOperation::remove, name);
   return remove_name(name);
 }
 
 Status Disk::rename_now(const std::string& from, const std::string& to) {
-  if (const bop_status error = injected(DiskOperation::rename)) return bop::fail(error, "injected");
+  if (const bop_status error = injected(DiskOperation::rename))
+    return injected_failure(error, DiskOperation::rename, from);
   return rename_name(from, to);
 }
 
 Status Disk::sync_directory_now(const std::string& name) {
   if (const bop_status error = injected(DiskOperation::sync_directory)) {
-    return bop::fail(error, "injected");
+    return injected_failure(error, DiskOperation::sync_directory, name);
   }
   return sync_names(name);
 }

@@ -63,6 +63,7 @@ Status Segments::make_now(uint32_t number) {
   }
   BOP_TRY(file->sync_now());
   BOP_TRY(files_.rename_now(temporary(), path(number)));
+  file->renamed(path(number));
   BOP_TRY(files_.sync_directory_now(directory_));
   ++made_;
   adopt({number, options_.segment_bytes, std::move(file)});
@@ -177,7 +178,10 @@ void Segments::complete(Result<size_t> result) {
       fill_after_pause();
       break;
     case Step::renaming:
-    case Step::naming: sync(); break;
+    case Step::naming:
+      making_->file->renamed(path(next_));
+      sync();
+      break;
     case Step::syncing: ready(); break;
     case Step::discarding:
     case Step::removing:

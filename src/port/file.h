@@ -67,6 +67,9 @@ class File {
   virtual Result<uint64_t> size() const = 0;
   virtual size_t alignment() const = 0;  // 1 unless direct
   virtual bool direct() const = 0;       // what was had, not what was asked for
+
+  // It has another name now: errors are to name it so.
+  virtual void renamed(const std::string& name) = 0;
 };
 
 // Names are relative to the file system's root directory; "/" separates.

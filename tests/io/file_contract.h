@@ -340,6 +340,16 @@ TEST_P(FileContract, an_asynchronous_open_that_fails_leaves_the_file_unset) {
   EXPECT_EQ(file, nullptr);
 }
 
+TEST_P(FileContract, errors_name_a_renamed_file_by_its_new_name) {
+  create("a")->write_now(0, as_bytes("kept")).value();
+  auto file = open("a", {.read_only = true});
+  ASSERT_TRUE(files().rename_now("a", "b"));
+  file->renamed("b");
+  const auto result = write(*file, 0, as_bytes("lost"));
+  ASSERT_FALSE(result.has_value());
+  EXPECT_EQ(result.error().detail.find("write of b: "), 0u) << result.error().detail;
+}
+
 TEST_P(FileContract, a_renamed_file_replaces_the_one_that_was_there) {
   create("old")->write_now(0, as_bytes("new content")).value();
   create("name")->write_now(0, as_bytes("x")).value();

@@ -146,6 +146,34 @@ TEST(LogSpace, uses_released_segments_again) {
   EXPECT_EQ(rig.log->recovery().others_suspect, false);
 }
 
+TEST(LogSpace, a_failed_write_names_the_segment_by_its_present_name) {
+  for (const bool used_again : {false, true}) {
+    Rig rig;
+    rig.open(true);
+    Index next = 1;
+    const auto write = [&](size_t times) {
+      for (size_t i = 0; i < times; ++i, next += 10) rig.write(1, 1, next, 10, 2000);
+    };
+    write(20);  // into the second segment
+    if (used_again) {
+      rig.log->release(1, {1, next - 1});
+      write(100);
+    }
+    rig.disk.fail(sim::DiskOperation::write, BOP_E_IO);
+    rig.run();
+    ASSERT_TRUE(rig.append(1, 1, next, 1));
+    rig.log->flush();
+    rig.run();
+    const auto latch = rig.appender(1).latch;
+    ASSERT_TRUE(latch.has_value());
+    EXPECT_NE(latch->detail.find(".seg"), std::string::npos) << latch->detail;
+    EXPECT_EQ(latch->detail.find("making"), std::string::npos) << latch->detail;
+    // The last one that holds a frame: the one prepared behind it has none.
+    const auto names = *rig.disk.list_now("wal");
+    EXPECT_NE(latch->detail.find(names[names.size() - 2]), std::string::npos) << latch->detail;
+  }
+}
+
 TEST(LogSpace, a_read_under_way_keeps_its_segment_from_being_used_again) {
   Rig rig;
   rig.open(true);

@@ -37,6 +37,7 @@ class PosixFile final : public port::File {
   Result<uint64_t> size() const override;
   size_t alignment() const override;
   bool direct() const override { return open_.direct; }
+  void renamed(const std::string& name) override { name_ = name; }
 
   // For engines: the operation is over; its result goes to whoever waits for it.
   static void finish(Operation& operation);
@@ -47,7 +48,7 @@ class PosixFile final : public port::File {
   bool aligned(uint64_t offset, const void* memory, size_t size) const;
 
   const OpenFile open_;
-  const std::string name_;
+  std::string name_;  // for messages
   Engine& engine_;
   OperationPool& operations_;
   size_t under_way_ = 0;
