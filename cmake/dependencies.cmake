@@ -70,7 +70,7 @@ else()
   bop_crate_target(bop::mdbx mdbx-sys INCLUDE libmdbx)
 endif()
 
-# For mem's .cpp files and the operator new of bopd and bop (apps/operator_new.cpp). Under the sanitizers
+# For mem's .cpp files, with the operator new of bopd and bop among them (src/mem/operator_new.cpp). Under the sanitizers
 # it has no headers to give and BOP_SNMALLOC is 0: it would hide from them every use after free.
 if(BOP_SANITIZE)
   add_library(bop::snmalloc INTERFACE IMPORTED GLOBAL)

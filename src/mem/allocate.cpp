@@ -1,48 +1,75 @@
 #include "mem/allocate.h"
 
 #include "base/assert.h"
+#include "mem/choice.h"
 
 #if BOP_SNMALLOC
-#include <snmalloc/snmalloc.h>
-#else
-#include <cstdlib>
+#include <malloc.h>
+#include <sys/mman.h>
 #endif
 
 namespace bop::mem {
 
 #if BOP_SNMALLOC
 
-void* allocate(size_t size) {
-  void* memory = snmalloc::alloc(size);
-  BOP_ASSERT(memory != nullptr);
-  return memory;
+namespace choice {
+
+namespace {
+
+// As snmalloc reserves it, and as large: for every piece of the address space an entry, and four times
+// that again where the map's place is random. Then what a large process allocates.
+constexpr size_t page_map_bytes =
+    snmalloc::FlatPagemap<snmalloc::MIN_CHUNK_BITS, snmalloc::Config::PagemapEntry,
+                          snmalloc::DefaultPal, false>::required_size() *
+    (snmalloc::mitigations(snmalloc::random_pagemap) ? 5 : 1);
+constexpr size_t heap_bytes = size_t{16} << 30;
+
+bool address_space_suffices() {
+  void* space = snmalloc::DefaultPal::reserve(page_map_bytes + heap_bytes);
+  if (space == nullptr) return false;
+  munmap(space, page_map_bytes + heap_bytes);
+  return true;
 }
 
-void* allocate_aligned(size_t size, size_t alignment) {
-  void* memory = snmalloc::alloc(snmalloc::aligned_size(alignment, size));
-  BOP_ASSERT(memory != nullptr);
-  return memory;
+// Each arena of glibc's takes 64 MiB of address space, and there would be one a thread.
+constexpr int system_arenas = 2;
+
+}  // namespace
+
+constinit std::atomic<Allocator> chosen{Allocator::undecided};
+
+Allocator decide() {
+  const Allocator found = address_space_suffices() ? Allocator::snmalloc : Allocator::system;
+  Allocator before = Allocator::undecided;
+  if (!chosen.compare_exchange_strong(before, found)) return before;  // another thread was first
+#ifdef __GLIBC__
+  if (found == Allocator::system) mallopt(M_ARENA_MAX, system_arenas);
+#endif
+  return found;
 }
 
-void release(void* memory) { snmalloc::dealloc(memory); }
+}  // namespace choice
+
+bool address_space_is_short() { return !choice::on_snmalloc(); }
 
 #else
 
+bool address_space_is_short() { return false; }
+
+#endif
+
 void* allocate(size_t size) {
-  void* memory = std::malloc(size > 0 ? size : 1);
+  void* memory = choice::allocate(size);
   BOP_ASSERT(memory != nullptr);
   return memory;
 }
 
 void* allocate_aligned(size_t size, size_t alignment) {
-  // aligned_alloc wants a multiple of the alignment.
-  void* memory = std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+  void* memory = choice::allocate_aligned(size, alignment);
   BOP_ASSERT(memory != nullptr);
   return memory;
 }
 
-void release(void* memory) { std::free(memory); }
-
-#endif
+void release(void* memory) { choice::release(memory); }
 
 }  // namespace bop::mem
