@@ -58,7 +58,8 @@ option(BOP_SYSTEM_MDBX "Link the system's libmdbx in place of the crate's" OFF)
 option(BOP_HARDENED_ALLOCATOR "Let snmalloc check its clients, for some speed" OFF)
 
 if(NOT BOP_SYSTEM_MDBX)
-  bop_crate(mdbx-sys BUILD DEFINITIONS MDBX_TXN_CHECKOWNER=0)
+  # Without FALLOCATE: else opening a file allocates the space of all its holes, and fails on a full disk.
+  bop_crate(mdbx-sys BUILD DEFINITIONS MDBX_TXN_CHECKOWNER=0 MDBX_USE_FALLOCATE=0)
 endif()
 # Only its headers: a library of its own would be a second allocator.
 bop_crate(snmalloc-sys DEFINITIONS SNMALLOC_USE_WAIT_ON_ADDRESS=1)

@@ -1,11 +1,16 @@
 // What a store holds after flushes, syncs, errors and crashes; libmdbx and its double alike.
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <fstream>
 #include <map>
+#include <thread>
 
 #include "base/random.h"
 #include "machine/kv/store_mdbx.h"
@@ -44,6 +49,10 @@ struct ListedChanges final : Changes {
   }
   void replaced(const std::optional<Stored>& record) override {
     found.push_back(record ? std::optional<std::string>(as_text(record->value)) : std::nullopt);
+  }
+  void restart() override {
+    at = 0;
+    found.clear();
   }
   Progress progress() override { return after; }
 };
@@ -302,6 +311,178 @@ TEST_P(KvMdbx, a_large_flush_is_one_commit_although_its_pages_are_written_early)
   const auto store = open_mdbx_store(large);
   ASSERT_TRUE(store);
   EXPECT_EQ(all(**store).size(), 60000u);
+}
+
+// Bytes of address space that are mapped from the store's file.
+uint64_t mapped_bytes(const std::string& directory) {
+  std::ifstream maps("/proc/self/maps");
+  uint64_t bytes = 0;
+  for (std::string line; std::getline(maps, line);) {
+    if (line.find(directory + "/kv.mdbx") == line.npos || line.ends_with("-lck")) continue;
+    unsigned long begin = 0, end = 0;
+    EXPECT_EQ(std::sscanf(line.c_str(), "%lx-%lx", &begin, &end), 2) << line;
+    bytes += end - begin;
+  }
+  return bytes;
+}
+
+TEST_P(KvMdbx, a_map_is_not_much_larger_than_its_file_and_grows_with_it) {
+  StoreOptions options = this->options();
+  options.map_bytes = 0;  // the default
+  auto store = open_mdbx_store(options);
+  ASSERT_TRUE(store) << store.error().to_string();
+  const uint64_t empty = mapped_bytes(directory_.path());
+  EXPECT_GT(empty, 0u);
+  EXPECT_LE(empty, 128u << 20);
+  Records expected;
+  for (uint64_t round = 1; round <= 12; ++round) {
+    ListedChanges changes;
+    for (int i = 0; i < 200; ++i) {
+      const std::string key = "key" + std::to_string(round) + " " + std::to_string(1000 + i);
+      changes.list.push_back({key, round, std::string(100'000, 'x')});
+      expected[key] = {round, std::string(100'000, 'x')};
+    }
+    changes.after.position = {round, 1};
+    // The sum of what is there, as MemtableChanges has it: each replaced record counts once.
+    changes.ask = true;
+    ASSERT_TRUE((*store)->flush(changes));
+    EXPECT_EQ(changes.found.size(), changes.list.size());
+    // Also what no sync covers yet outlives the new map that the next flush may need.
+    if (round % 3 == 0) {
+      ASSERT_TRUE((*store)->sync());
+    }
+  }
+  EXPECT_EQ(all(**store), expected);
+  const uint64_t full = mapped_bytes(directory_.path());
+  EXPECT_GT(full, 240u << 20);
+  EXPECT_LE(full, 600u << 20);
+  ASSERT_TRUE((*store)->sync());
+  store->reset();
+  EXPECT_EQ(mapped_bytes(directory_.path()), 0u);
+  store = open_mdbx_store(options);
+  ASSERT_TRUE(store) << store.error().to_string();
+  EXPECT_EQ((*store)->opened().position.index, 12u);
+  EXPECT_EQ(all(**store), expected);
+}
+
+TEST_P(KvMdbx, a_map_is_replaced_between_the_reads_of_another_thread) {
+  StoreOptions options = this->options();
+  options.map_bytes = 0;
+  auto store = open_mdbx_store(options);
+  ASSERT_TRUE(store) << store.error().to_string();
+  auto first = flush_of({{"always", 1, "there"}}, 1);
+  ASSERT_TRUE((*store)->flush(first));
+  std::atomic<bool> done = false;
+  std::atomic<uint64_t> reads = 0;
+  std::thread reader([&] {
+    while (!done) {
+      const Status read = (*store)->read([&](Snapshot& snapshot) -> Status {
+        BOP_TRY_ASSIGN(const auto found, snapshot.get(as_bytes(std::string_view("always"))));
+        if (!found || as_text(found->value) != "there") return fail(BOP_E_INTERNAL, "not there");
+        return {};
+      });
+      EXPECT_TRUE(read) << read.error().to_string();
+      ++reads;
+    }
+  });
+  for (uint64_t round = 2; round <= 12; ++round) {
+    ListedChanges changes;
+    for (int i = 0; i < 20; ++i)
+      changes.list.push_back({"key" + std::to_string(100 * round + static_cast<uint64_t>(i)), round,
+                              std::string(1 << 20, 'x')});
+    changes.after.position = {round, 1};
+    EXPECT_TRUE((*store)->flush(changes));
+  }
+  done = true;
+  reader.join();
+  EXPECT_GT(reads, 0u);
+  EXPECT_GT(mapped_bytes(directory_.path()), 220u << 20);
+}
+
+// What a flush needs and the process may not map is no space: the store goes on with what it has.
+TEST_P(KvMdbx, a_map_that_the_address_space_does_not_allow_fails_the_flush_and_no_more) {
+  StoreOptions options = this->options();
+  options.map_bytes = 0;
+  const pid_t child = fork();
+  ASSERT_NE(child, -1);
+  if (child == 0) {
+    auto store = open_mdbx_store(options);
+    if (!store) _exit(1);
+    auto small = flush_of({{"a", 1, "1"}}, 1);
+    if (!(*store)->flush(small)) _exit(2);
+    ListedChanges large;
+    for (int i = 0; i < 80; ++i)
+      large.list.push_back({"key" + std::to_string(100 + i), 2, std::string(1 << 20, 'x')});
+    large.after.position = {2, 1};
+    // What the process has mapped now and little more.
+    std::ifstream statm("/proc/self/statm");
+    uint64_t pages = 0;
+    statm >> pages;
+    const rlimit limit{pages * 4096 + (24u << 20), RLIM_INFINITY};
+    rlimit before;
+    getrlimit(RLIMIT_AS, &before);
+    setrlimit(RLIMIT_AS, &limit);
+    const Status refused = (*store)->flush(large);
+    if (refused || refused.error().code != BOP_E_DISK_FULL) _exit(3);
+    if (all(**store) != Records{{"a", {1, "1"}}}) _exit(4);
+    setrlimit(RLIMIT_AS, &before);
+    ListedChanges again = large;
+    again.restart();
+    if (!(*store)->flush(again)) _exit(5);
+    _exit(all(**store).size() == 81 ? 0 : 6);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status)) << status;
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+// A power cut may leave holes where pages were never written, a copy in a backup too.
+TEST_P(KvMdbx, opening_a_file_with_holes_allocates_nothing) {
+  const std::string path = directory_.path() + "/kv.mdbx";
+  Records expected;
+  {
+    const auto store = open();
+    for (uint64_t index = 1; index < 4; ++index) {
+      ListedChanges changes;
+      for (int i = 0; i < 3000; ++i) {
+        const std::string key = "key" + std::to_string(10000 + i);
+        changes.list.push_back({key, index, std::string(1000, 'v')});
+        expected[key] = {index, std::string(1000, 'v')};
+      }
+      changes.after.position = {index, 1};
+      ASSERT_TRUE(store->flush(changes));
+      ASSERT_TRUE(store->sync());
+    }
+  }
+  // As large as it is, with what is unused at its end a hole.
+  std::vector<char> content(std::filesystem::file_size(path));
+  std::ifstream(path, std::ios::binary).read(content.data(), static_cast<long>(content.size()));
+  std::filesystem::remove(path);
+  {
+    std::ofstream copy(path, std::ios::binary);
+    for (size_t at = 0; at < content.size(); at += 4096) {
+      const char* page = content.data() + at;
+      if (std::all_of(page, page + 4096, [](char byte) { return byte == 0; })) continue;
+      copy.seekp(static_cast<long>(at));
+      copy.write(page, 4096);
+    }
+  }
+  std::filesystem::resize_file(path, content.size());
+  const auto allocated = [&] {
+    struct stat status;
+    EXPECT_EQ(stat(path.c_str(), &status), 0);
+    return std::pair(status.st_size, status.st_blocks);
+  };
+  const auto before = allocated();
+  ASSERT_LT(before.second * 512, before.first) << "it has no holes";
+  {
+    const auto store = open();
+    ASSERT_NE(store, nullptr);
+    EXPECT_EQ(all(*store), expected);
+    EXPECT_LE(allocated(), before);
+  }
+  EXPECT_LE(allocated(), before);
 }
 
 TEST_P(KvMdbx, a_second_store_on_the_same_file_is_refused_by_name) {

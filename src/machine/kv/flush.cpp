@@ -61,6 +61,12 @@ void MemtableChanges::replaced(const std::optional<Stored>& record) {
   count_stored_version(*current_, totals_of(true, hash));
 }
 
+void MemtableChanges::restart() {
+  next_ = 0;
+  current_ = nullptr;
+  std::fill(buckets_.begin(), buckets_.end(), Totals{});
+}
+
 void MemtableChanges::count_stored_version(const Record& record, const Totals& adds) {
   if (record.ordinal < resolved_) return;  // counted when it was resolved
   const auto mark = std::upper_bound(marks_.begin(), marks_.end(), size_t{record.ordinal});

@@ -17,6 +17,7 @@ class MemtableChanges final : public Changes {
 
   bool next(Change& change) override;
   void replaced(const std::optional<Stored>& record) override;
+  void restart() override;
   Progress progress() override;
 
   // Of all touched keys, and of those that were touched before each of the memtable's points that has

@@ -69,6 +69,9 @@ class Changes {
   virtual bool next(Change& change) = 0;
   // The record that the last change replaced or deleted, if it wants to know.
   virtual void replaced(const std::optional<Stored>& record) = 0;
+  // From the first change on again: the store found no space in its map and repeats the flush in a larger
+  // one. What `replaced` told before is void.
+  virtual void restart() = 0;
   // What the store holds after all of them.
   virtual Progress progress() = 0;
 };

@@ -8,6 +8,7 @@
 #include <cstdarg>
 #include <cstdio>
 #include <filesystem>
+#include <mutex>
 
 #include "base/assert.h"
 #include "mem/page_cache.h"
@@ -16,9 +17,12 @@ namespace bop::machine::kv {
 
 namespace {
 
-constexpr uint64_t default_map_bytes = uint64_t{256} << 30;  // address space, not memory
-constexpr intptr_t growth_bytes = 16 << 20;
-constexpr intptr_t shrink_bytes = 256 << 20;
+constexpr uint64_t default_largest_bytes = uint64_t{256} << 30;  // of the file
+constexpr intptr_t growth_bytes = 16 << 20;                      // of the file, at a time
+constexpr intptr_t shrink_bytes = 256 << 20;  // so much unused at its end is cut off
+// Address space beyond the file's end that is mapped at least: how often the file can grow before
+// it is mapped again.
+constexpr uint64_t least_headroom_bytes = 64 << 20;
 // Pages that a flush keeps in memory before it writes some early.
 constexpr uint64_t dirty_pages = 16384;
 constexpr unsigned meta_pages = 3;
@@ -268,24 +272,14 @@ class MdbxStore final : public Store {
     mdbx_setup_debug(MDBX_LOG_NOTICE, MDBX_DBG_DONTCHANGE, log);
     const Speaking speaking(options_);
     BOP_TRY(go_back_to_sync(path_, options_));
-    BOP_TRY_ASSIGN(env_, make_environment(path_));
-    BOP_TRY(configure());
-    BOP_TRY(check(mdbx_env_open(env_.get(), path_.c_str(),
-                                MDBX_NOSUBDIR | MDBX_SAFE_NOSYNC | MDBX_NOSTICKYTHREADS |
-                                    MDBX_EXCLUSIVE | MDBX_NORDAHEAD,
-                                0600),
-                  path_, "open"));
-    BOP_TRY(set(MDBX_opt_sync_bytes, 0));
-    BOP_TRY(set(MDBX_opt_sync_period, 0));
-    BOP_TRY(open_tables());
-    // What it opened with is durable: a new file's first commit, or what libmdbx itself adjusted.
-    return sync();
+    return open_mapped(map_for(file_bytes()));
   }
 
   const Progress& opened() const override { return opened_; }
 
   Status read(const std::function<Status(Snapshot&)>& work) override {
     const Speaking speaking(options_);
+    const std::lock_guard no_remapping(mapped_);
     BOP_TRY(begin_read());
     Status status;
     {
@@ -303,7 +297,7 @@ class MdbxStore final : public Store {
     if (full_ && std::filesystem::space(options_.directory, ignored).available <
                      static_cast<uintmax_t>(growth_bytes))
       return fail(BOP_E_DISK_FULL, path_ + ": no space to grow");
-    Status flushed = flush_now(changes);
+    Status flushed = flush_in_map(changes);
     full_ = !flushed && flushed.error().code == BOP_E_DISK_FULL;
     return flushed;
   }
@@ -311,10 +305,88 @@ class MdbxStore final : public Store {
   Status sync() override {
     const Speaking speaking(options_);
     BOP_TRY(write_back());
-    return check(mdbx_env_sync_ex(env_.get(), true, false), path_, "sync");
+    BOP_TRY(check(mdbx_env_sync_ex(env_.get(), true, false), path_, "sync"));
+    synced_ = true;
+    return {};
   }
 
  private:
+  // ---- the map ----
+  //
+  // libmdbx maps the file up to the largest size it is told, and cannot move the map while a reader may
+  // use it. So it is told a size with some headroom, and when a flush fills the map, the file is closed and
+  // opened again with more: never more address space than a half beyond the file.
+
+  uint64_t file_bytes() const {
+    std::error_code missing;
+    const uint64_t bytes = std::filesystem::file_size(path_, missing);
+    return missing ? 0 : bytes;
+  }
+  uint64_t largest_bytes() const {
+    return options_.map_bytes != 0 ? options_.map_bytes : default_largest_bytes;
+  }
+  // The map for a file of that size; always holds it.
+  uint64_t map_for(uint64_t file) const {
+    const uint64_t wanted = file + std::max(file / 2, least_headroom_bytes);
+    return std::max(file, std::min(wanted, largest_bytes()));
+  }
+
+  Status open_mapped(uint64_t map_bytes) {
+    BOP_TRY_ASSIGN(Environment env, make_environment(path_));
+    env_ = std::move(env);
+    BOP_TRY(configure(map_bytes));
+    BOP_TRY(check(mdbx_env_open(env_.get(), path_.c_str(),
+                                MDBX_NOSUBDIR | MDBX_SAFE_NOSYNC | MDBX_NOSTICKYTHREADS |
+                                    MDBX_EXCLUSIVE | MDBX_NORDAHEAD,
+                                0600),
+                  path_, "open"));
+    BOP_TRY(set(MDBX_opt_sync_bytes, 0));
+    BOP_TRY(set(MDBX_opt_sync_period, 0));
+    BOP_TRY(open_tables());
+    map_bytes_ = map_bytes;
+    // What it opened with is durable: a new file's first commit, or the sizes that libmdbx keeps in it.
+    return sync();
+  }
+
+  // DISK_FULL: it stays as large as it is, and goes on.
+  Status grow_map() {
+    if (!synced_) BOP_TRY(sync());  // it opens with what is synced
+    const uint64_t before = map_bytes_;
+    const uint64_t wanted = map_for(before);
+    if (wanted <= before)
+      return fail(BOP_E_DISK_FULL, path_ + ": has the largest size that it may have");
+    const std::lock_guard no_reads(mapped_);
+    const Status grown = reopen(wanted);
+    if (grown) return {};
+    BOP_TRY(reopen(before));
+    return fail(BOP_E_DISK_FULL, path_ + ": cannot map " + std::to_string(wanted >> 20) +
+                                     " MiB: " + grown.error().detail);
+  }
+  Status reopen(uint64_t map_bytes) {
+    if (reader_ != nullptr) mdbx_txn_abort(reader_);
+    reader_ = nullptr;
+    env_.reset();
+    return open_mapped(map_bytes);
+  }
+
+  // ---- flushes ----
+
+  Status flush_in_map(Changes& changes) {
+    for (;;) {
+      map_is_full_ = false;
+      Status flushed = flush_now(changes);
+      if (flushed || !map_is_full_) return flushed;
+      BOP_TRY(grow_map());
+      changes.restart();
+    }
+  }
+
+  // As check(); and takes note when there is no space in the map.
+  Status checked(int rc, const char* what) {
+    map_is_full_ |= rc == MDBX_MAP_FULL;
+    return check(rc, path_, what);
+  }
+
   Status flush_now(Changes& changes) {
     MDBX_txn* txn = nullptr;
     BOP_TRY(check(mdbx_txn_begin(env_.get(), nullptr, MDBX_TXN_READWRITE, &txn), path_,
@@ -323,7 +395,8 @@ class MdbxStore final : public Store {
       mdbx_txn_abort(txn);
       return status;
     }
-    return check(mdbx_txn_commit(txn), path_, "commit of a flush");
+    synced_ = false;
+    return checked(mdbx_txn_commit(txn), "commit of a flush");
   }
 
   Status write_back() {
@@ -332,13 +405,15 @@ class MdbxStore final : public Store {
     return check(mem::write_back(file), path_, "sync");
   }
 
-  Status configure() {
+  // The file keeps its present size: opening needs no space.
+  Status configure(uint64_t map_bytes) {
     BOP_TRY(check(mdbx_env_set_maxdbs(env_.get(), 2), path_, "set tables"));
     BOP_TRY(set(MDBX_opt_max_readers, 16));
     BOP_TRY(set(MDBX_opt_txn_dp_limit, dirty_pages));
-    const uint64_t wanted = options_.map_bytes != 0 ? options_.map_bytes : default_map_bytes;
-    return check(mdbx_env_set_geometry(env_.get(), -1, -1, static_cast<intptr_t>(wanted),
-                                       growth_bytes, shrink_bytes, -1),
+    // While shrinking is off, libmdbx does not round the file's size up to a multiple of its step.
+    const auto now = static_cast<intptr_t>(file_bytes());
+    return check(mdbx_env_set_geometry(env_.get(), -1, now > 0 ? now : -1,
+                                       static_cast<intptr_t>(map_bytes), growth_bytes, 0, -1),
                  path_, "set the size");
   }
   Status set(MDBX_option_t option, uint64_t value) {
@@ -357,6 +432,9 @@ class MdbxStore final : public Store {
   Status open_tables(MDBX_txn* txn) {
     BOP_TRY(check(mdbx_dbi_open(txn, "records", MDBX_CREATE, &records_), path_, "open records"));
     BOP_TRY(check(mdbx_dbi_open(txn, "meta", MDBX_CREATE, &meta_), path_, "open meta"));
+    // Within the transaction, whose sizes are the ones that it changes.
+    BOP_TRY(check(mdbx_env_set_geometry(env_.get(), -1, -1, -1, -1, shrink_bytes, -1), path_,
+                  "set the size"));
     const MDBX_val key = value_of(as_bytes(progress_key));
     MDBX_val value;
     const int rc = mdbx_get(txn, meta_, &key, &value);
@@ -384,11 +462,11 @@ class MdbxStore final : public Store {
     bool found = false;
     if (change.want_replaced || !change.present) BOP_TRY(look(cursor, change, changes, found));
     if (!change.present)
-      return found ? check(mdbx_cursor_del(cursor, MDBX_CURRENT), path_, "delete") : Status{};
+      return found ? checked(mdbx_cursor_del(cursor, MDBX_CURRENT), "delete") : Status{};
     const MDBX_val key = value_of(change.key);
     MDBX_val value{nullptr, revision_bytes + change.value.size()};
     // Room in the page itself: the value is copied once.
-    BOP_TRY(check(mdbx_cursor_put(cursor, &key, &value, MDBX_UPSERT | MDBX_RESERVE), path_, "put"));
+    BOP_TRY(checked(mdbx_cursor_put(cursor, &key, &value, MDBX_UPSERT | MDBX_RESERVE), "put"));
     auto* to = static_cast<uint8_t*>(value.iov_base);
     store_le(to, change.revision);
     std::copy(change.value.begin(), change.value.end(), to + revision_bytes);
@@ -416,12 +494,16 @@ class MdbxStore final : public Store {
     encode(progress, bytes);
     const MDBX_val key = value_of(as_bytes(progress_key));
     MDBX_val value = value_of(bytes);
-    return check(mdbx_put(txn, meta_, &key, &value, MDBX_UPSERT), path_, "put its progress");
+    return checked(mdbx_put(txn, meta_, &key, &value, MDBX_UPSERT), "put its progress");
   }
 
   const StoreOptions options_;
   const std::string path_;
   Environment env_;
+  std::mutex mapped_;         // held by a read, and while the map is replaced
+  uint64_t map_bytes_ = 0;    // mapped: what the file may grow to before it is mapped again
+  bool map_is_full_ = false;  // the flush under way found no space in it
+  bool synced_ = true;        // every commit is
   MDBX_dbi records_ = 0;
   MDBX_dbi meta_ = 0;
   MDBX_txn* reader_ = nullptr;
