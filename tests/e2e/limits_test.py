@@ -11,6 +11,7 @@ from harness import frames
 from harness.case import Case, main
 from harness.dev import DevCluster
 from harness.hand import HandCluster
+from harness.process import program, run
 from harness.resp import RespError
 from harness.waiting import wait_until
 
@@ -121,6 +122,38 @@ class ALargeCommand(Case):
                 self.assertEqual(client.call("MGET", "one", "other"), [None, None])
                 self.assertEqual(client.call("SET", "k" * 1024, largest), "OK")
                 self.assertEqual(client.call("GET", "k" * 1024), largest)
+
+
+class ALittleAddressSpace(Case):
+    """1 GiB, as `ulimit -v` gives it: far less than snmalloc and a large map of a store reserve."""
+
+    LIMITED = ["bash", "-c", 'ulimit -v 1048576 && exec "$0" "$@"']
+
+    def test_every_program_says_its_version(self):
+        for name in ("bop", "bopd"):
+            self.assertRegex(run([*self.LIMITED, program(name), "--version"]).stdout, f"^{name} [0-9.]+")
+
+    def test_a_node_starts_with_one_warning_serves_and_starts_again(self):
+        cluster = self.use(LimitedCluster(nodes=1))
+        node = cluster.nodes[0]
+        with node.client(30) as client:
+            for number in range(2000):
+                client.call("SET", f"key {number}", VALUE[:20_000])
+        self.assertEqual(node.call("GET", "key 1234"), VALUE[:20_000])
+        self.assertEqual(run([*self.LIMITED, program("bop"), "--endpoint", node.native, "get", "key 7"]).stdout.strip(),
+                         VALUE[:20_000].decode())
+        self.assertEqual(cluster.said().count("address space is limited"), 1)
+        node.kill()
+        wait_until(lambda: not node.alive(), "the node is dead")
+        cluster.start_node(node)
+        wait_until(node.ready, "it is ready again")
+        self.assertEqual(node.call("GET", "key 1234"), VALUE[:20_000])
+
+
+class LimitedCluster(HandCluster):
+    def start_node(self, node):
+        node.pid = self.start_process(f"node{node.id}", [
+            *ALittleAddressSpace.LIMITED, program("bopd"), "start", "--config", node.configuration]).pid
 
 
 class AFullDisk(Case):

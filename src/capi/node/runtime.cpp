@@ -15,6 +15,7 @@
 #include "io/file/file_system.h"
 #include "io/loop.h"
 #include "io/worker.h"
+#include "mem/allocate.h"
 #include "net/peer_transport.h"
 #include "node/directory.h"
 #include "node/incarnations.h"
@@ -287,6 +288,11 @@ Status Runtime::format(const Settings& settings) {
 
 Result<std::unique_ptr<Runtime>> Runtime::start(const Settings& settings,
                                                 FindMachine find_machine) {
+  if (mem::address_space_is_short()) {
+    logging::warning(
+        "address space is limited (ulimit -v, overcommit): memory comes from the system's "
+        "allocator");
+  }
   auto state = std::make_unique<State>(settings);
   BOP_TRY(state->prepare(std::move(find_machine)));
   return std::unique_ptr<Runtime>(new Runtime(std::move(state)));
