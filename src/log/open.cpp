@@ -135,20 +135,21 @@ Status ShardLog::write_opening(const ScanEnd& end) {
     segment = segments_.find(head_);
   }
   if (segment == nullptr) {
-    BOP_TRY(segments_.make_now(head_));
+    const Status made = segments_.make_now(head_);
+    // What the log holds is served while it waits for space.
+    if (!made && made.error().code == BOP_E_DISK_FULL && end.any_frame) {
+      return open_without_space(end, made.error());
+    }
+    BOP_TRY(made);
     segment = segments_.find(head_);
   }
   head_bytes_ = segment->size;
-
-  auto opening = take_memory();
-  opening->frame.begin(FrameKind::opening, next_position_, next_number_++,
-                       std::min(max_frame_blocks_, blocks_left()), ports_.clock.now());
-  put_summary(opening->frame);
+  auto opening = make_opening(end);
   BlockHeader common;
   common.log_id = options_.log_id;
   common.durable_through = end.position;
   common.epoch = end.next_epoch;
-  common.first_segment = written_first_segment_ = std::max(end.first_segment, first_needed());
+  common.first_segment = written_first_segment_ = opening->first_segment;
   common.segment_blocks = static_cast<uint32_t>(head_bytes_ / block_bytes);
   const Bytes bytes = opening->frame.finish(common);
   BOP_TRY(segment->file->write_now(offset_of(opening->frame.position()), bytes));
@@ -156,6 +157,26 @@ Status ShardLog::write_opening(const ScanEnd& end) {
   next_position_ = durable_end_ = opening->frame.end();
   sealed_ = true;
   free_.push_back(std::move(opening));
+  return {};
+}
+
+std::unique_ptr<ShardLog::Gathering> ShardLog::make_opening(const ScanEnd& end) {
+  auto opening = take_memory();
+  opening->first_segment = std::max(end.first_segment, first_needed());
+  opening->frame.begin(FrameKind::opening, next_position_, next_number_++,
+                       std::min(max_frame_blocks_, blocks_left()), ports_.clock.now());
+  put_summary(opening->frame);
+  return opening;
+}
+
+// The opening waits in the queue, in front of all else, for a segment to be made.
+Status ShardLog::open_without_space(const ScanEnd& end, const Error& why) {
+  logging::warning("{}: no space for a segment ({}): entries are refused until there is some",
+                   ports_.files.describe(directory_), why.to_string());
+  head_bytes_ = options_.segment_bytes;
+  durable_end_ = end.position;
+  written_first_segment_ = end.first_segment;
+  enqueue(make_opening(end));
   return {};
 }
 

@@ -54,20 +54,28 @@ Status Segments::make_now(uint32_t number) {
   options.create = true;
   options.reserve_bytes = options_.segment_bytes;
   BOP_TRY_ASSIGN(auto file, files_.open_now(temporary(), options));
-  for (uint64_t offset = 0; offset < options_.segment_bytes; offset += large_piece_bytes) {
-    const size_t size = std::min<uint64_t>(large_piece_bytes, options_.segment_bytes - offset);
-    for (size_t at = 0; at < size; at += block_bytes) {
-      fill_never_written(pattern_ + at, options_.log_id, offset + at);
-    }
-    BOP_TRY(file->write_now(offset, {pattern_, size}));
+  if (Status filled = fill_now(*file); !filled) {
+    file.reset();
+    BOP_TRY(files_.remove_now(temporary()));
+    return filled;
   }
-  BOP_TRY(file->sync_now());
   BOP_TRY(files_.rename_now(temporary(), path(number)));
   file->renamed(path(number));
   BOP_TRY(files_.sync_directory_now(directory_));
   ++made_;
   adopt({number, options_.segment_bytes, std::move(file)});
   return {};
+}
+
+Status Segments::fill_now(port::File& file) {
+  for (uint64_t offset = 0; offset < options_.segment_bytes; offset += large_piece_bytes) {
+    const size_t size = std::min<uint64_t>(large_piece_bytes, options_.segment_bytes - offset);
+    for (size_t at = 0; at < size; at += block_bytes) {
+      fill_never_written(pattern_ + at, options_.log_id, offset + at);
+    }
+    BOP_TRY(file.write_now(offset, {pattern_, size}));
+  }
+  return file.sync_now();
 }
 
 void Segments::adopt(SegmentFile file) {

@@ -53,6 +53,7 @@ class Segments : private port::FileCompletion {
   // ---- blocking, before the log serves ----
   // What a crash left of a segment in the making.
   Status remove_leftovers();
+  // An error, DISK_FULL among them, leaves nothing behind.
   Status make_now(uint32_t number);
   void adopt(SegmentFile file);
 
@@ -88,6 +89,7 @@ class Segments : private port::FileCompletion {
     removing,    // a released segment
   };
 
+  Status fill_now(port::File& file);
   void complete(Result<size_t> result) override;
   void choose();
   bool remove_released(size_t kept);  // begins to

@@ -98,6 +98,8 @@ class ShardLog final : public Log, private port::FileCompletion {
   Result<std::vector<SegmentFile>> open_files(bool create);
   void take_groups(Rebuild& rebuild);
   Status write_opening(const ScanEnd& end);
+  std::unique_ptr<Gathering> make_opening(const ScanEnd& end);
+  Status open_without_space(const ScanEnd& end, const Error& why);
   void serve();
 
   // ---- appending ----

@@ -146,6 +146,72 @@ TEST(LogSpace, uses_released_segments_again) {
   EXPECT_EQ(rig.log->recovery().others_suspect, false);
 }
 
+// Fills the log until it refuses votes, too: the reserve is used up.
+Index fill_to_the_brim(Rig& rig) {
+  Index next = 1;
+  EXPECT_EQ(fill(rig, 1, next).code, BOP_E_DISK_FULL);
+  for (Term term = 2; term < 10'000; ++term) {
+    const Status voted = rig.append(2, term, 1, 0);
+    if (!voted) return next - 1;
+    rig.log->flush();
+    rig.run();
+  }
+  ADD_FAILURE() << "votes are taken without end";
+  return 0;
+}
+
+TEST(LogSpace, a_full_log_opens_on_a_full_disk_serves_reads_and_goes_on_when_there_is_space) {
+  for (const bool power_cut : {false, true}) {
+    Rig rig;
+    rig.open(true);
+    rig.disk.set_capacity(2 * rig.options.segment_bytes + 1000);
+    const Index last = fill_to_the_brim(rig);
+    power_cut ? rig.cut_power() : rig.kill();
+    // Each open writes a frame and raises the epoch, until there is no block left for one.
+    uint64_t epoch = 0;
+    for (int life = 0; life < 200; ++life) {
+      rig.open();
+      EXPECT_EQ(rig.found(1)->last, last);
+      if (std::exchange(epoch, rig.log->recovery().epoch) == rig.log->recovery().epoch) break;
+      rig.run();
+      rig.kill();
+    }
+    ASSERT_EQ(rig.log->recovery().epoch, epoch);
+    EXPECT_FALSE(rig.log->idle()) << "the opening waits";
+    rig.run();
+    EXPECT_FALSE(rig.disk.exists("wal/segment.making"));
+    EXPECT_EQ(rig.read(1, 1)->front().index, 1u);
+    EXPECT_EQ(rig.append(1, 1, last + 1, 1).error().code, BOP_E_DISK_FULL);
+    rig.kill();
+    rig.open();
+    EXPECT_EQ(rig.append(1, 1, last + 1, 1).error().code, BOP_E_DISK_FULL) << "again";
+    EXPECT_EQ(rig.append(2, 10'000, 1, 0).error().code, BOP_E_DISK_FULL);
+
+    rig.disk.set_capacity(0);
+    rig.pass(10 * seconds);
+    rig.write(1, 1, last + 1, 3);
+    rig.write(2, 10'000, 1, 0);
+    rig.kill();
+    rig.open();
+    EXPECT_EQ(rig.found(1)->last, last + 3);
+    for (const GroupId group : {1, 2}) {
+      EXPECT_EQ(rig.found(group)->health, Health::ok) << rig.found(group)->reason;
+    }
+    EXPECT_EQ(rig.found(2)->hard.term, 10'000u);
+    EXPECT_GT(rig.log->recovery().epoch, epoch);
+    EXPECT_FALSE(rig.log->recovery().damaged || rig.log->recovery().suspect);
+  }
+}
+
+TEST(LogSpace, a_new_log_needs_space) {
+  Rig rig;
+  rig.disk.set_capacity(1000);
+  EXPECT_EQ(rig.try_open(true).error().code, BOP_E_DISK_FULL);
+  EXPECT_FALSE(rig.disk.exists("wal/segment.making"));
+  rig.disk.set_capacity(0);
+  rig.open(true);
+}
+
 TEST(LogSpace, a_failed_write_names_the_segment_by_its_present_name) {
   for (const bool used_again : {false, true}) {
     Rig rig;
