@@ -5,6 +5,7 @@ import json
 import os
 import socket
 import subprocess
+import tempfile
 import unittest
 
 from harness import frames
@@ -197,6 +198,66 @@ class AFullDisk(Case):
         self.cluster.wait_until_equal()
         for node in self.cluster.nodes:
             self.assertEqual(node.call("GET", "with room"), VALUE)
+
+
+class AFullDiskAtTheStart(Case):
+    """A node with data on a disk of its own, without a free byte. ext4: tmpfs forgives what a full disk does not."""
+
+    def setUp(self):
+        self.cluster = HandCluster(nodes=1)
+        self.node = self.cluster.nodes[0]
+        image = tempfile.NamedTemporaryFile(prefix="bop-disk-")
+        self.addCleanup(image.close)
+        image.truncate(300 << 20)
+        made = subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", image.name], capture_output=True, check=False)
+        mounted = made.returncode == 0 and subprocess.run(
+            ["mount", "-o", "loop", image.name, self.cluster.scratch], capture_output=True, check=False).returncode == 0
+        if not mounted:
+            self.cluster.stop()
+            raise unittest.SkipTest("a disk of a size of our own needs the right to mount one")
+        self.addCleanup(subprocess.run, ["umount", "-l", self.cluster.scratch], check=True)
+        self.use(self.cluster)
+        self.ballast = os.path.join(self.cluster.scratch, "ballast")
+
+    def fill_disk(self):
+        with open(self.ballast, "ab", buffering=0) as file:
+            for size in (1 << 20, 4096, 1):
+                try:
+                    while file.write(bytes(size)) == size:
+                        pass
+                except OSError:
+                    pass
+            os.fsync(file.fileno())
+        self.assertEqual(os.statvfs(self.cluster.scratch).f_bavail, 0)
+
+    def restart(self):
+        self.node.kill()
+        wait_until(lambda: not self.node.alive(), "the node is dead")
+        self.fill_disk()
+        self.cluster.start_node(self.node)
+        wait_until(self.node.ready, "the node is ready")
+
+    def test_does_not_keep_a_node_from_starting_and_reading_and_it_writes_again_when_there_is_space(self):
+        last = None
+        with self.node.client(30) as client:
+            for number in range(600):
+                last = f"key {number}"
+                client.call("SET", last, VALUE)
+        for _ in range(3):
+            self.restart()
+            self.assertEqual(self.node.call("GET", last), VALUE)
+            self.assertEqual(self.node.group()["health"], "ok")
+        last = write_until_refused(self.node, "DISKFULL")
+        self.restart()
+        self.assertEqual(self.node.call("GET", last), VALUE)
+        os.remove(self.ballast)
+        def taken():
+            try:
+                return self.node.call("SET", "with room", VALUE) == "OK"
+            except RespError as refused:
+                self.assertEqual(refused.kind, "DISKFULL")
+                return False
+        wait_until(taken, "writes are taken again")
 
 
 if __name__ == "__main__":
