@@ -63,7 +63,9 @@ void GroupIndex::add_location(const RecordLocation& location) {
 }
 
 void GroupIndex::extend_last(uint32_t count, uint32_t bytes) {
+  BOP_ASSERT(!locations_.empty());
   RecordLocation& location = locations_.back();
+  BOP_ASSERT_EQ(location.last(), last_);
   location.count += count;
   location.bytes += bytes;
   live_bytes_ += bytes;
@@ -115,6 +117,29 @@ void GroupIndex::apply_rewritten(const RecordLocation& location, const RecordHea
   truncate(header.first);
   add_terms(entries);
   add_location(location);
+}
+
+void GroupIndex::check() const {
+  BOP_ASSERT_GE(last_, before_first_.index);
+  BOP_ASSERT_EQ(locations_.empty(), empty());
+  BOP_ASSERT_EQ(runs_.empty(), empty());
+  uint64_t bytes = 0;
+  Index next = 0;
+  Position behind = 0;
+  for (const RecordLocation& location : locations_) {
+    BOP_ASSERT_GT(location.count, 0u);
+    BOP_ASSERT(next == 0 || location.first == next);
+    BOP_ASSERT_GE(location.position(), behind);
+    next = location.last() + 1;
+    behind = location.position() + 1;
+    bytes += location.bytes;
+  }
+  BOP_ASSERT_EQ(bytes, live_bytes_);
+  BOP_ASSERT(locations_.empty() || locations_.front().first <= before_first_.index + 1);
+  BOP_ASSERT(locations_.empty() || locations_.back().last() == last_);
+  for (size_t i = 1; i < runs_.size(); ++i) BOP_ASSERT_LT(runs_[i - 1].first, runs_[i].first);
+  BOP_ASSERT(runs_.empty() || runs_.front().first <= before_first_.index + 1);
+  BOP_ASSERT(runs_.empty() || runs_.back().first <= last_);
 }
 
 Position GroupIndex::needs() const {

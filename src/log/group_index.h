@@ -70,6 +70,9 @@ class GroupIndex {
   Position needs() const;
   uint64_t live_bytes() const { return live_bytes_; }
 
+  // Asserts what must always hold.
+  void check() const;
+
  private:
   void apply_rewritten(const RecordLocation& location, const RecordHeader& header, Bytes entries);
   void add_terms(Bytes entries);

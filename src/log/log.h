@@ -156,6 +156,9 @@ class Log {
     uint64_t rewritten = 0;  // cold groups
   };
   virtual const Counters& counters() const = 0;
+  // Asserts what must always hold between calls. Takes time in proportion to the groups and to what they
+  // keep: for tests, and for builds with slow asserts.
+  virtual void check() const = 0;
 };
 
 }  // namespace bop::log

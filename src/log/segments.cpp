@@ -148,9 +148,15 @@ void Segments::choose() {
   files_.open(temporary(), options, opened_, *this);
 }
 
+void Segments::give_back(uint64_t bytes) {
+  BOP_ASSERT_GE(used_bytes_, bytes);
+  used_bytes_ -= bytes;
+}
+
 void Segments::recycle(std::vector<std::shared_ptr<Segment>>::iterator released) {
   making_ = std::move(*released);
   released_.erase(released);
+  BOP_ASSERT_LT(making_->number, next_);  // what it holds is stale from now on
   step_ = Step::renaming;
   files_.rename(path(making_->number), path(next_), *this);
 }
@@ -174,7 +180,7 @@ void Segments::complete(Result<size_t> result) {
   }
   if (!result) return after_failure(result.error());
   switch (done) {
-    case Step::resting: BOP_ASSERT(false); break;
+    case Step::resting: BOP_ASSERT(false); break;  // nothing was under way
     case Step::opening:
       filled_ = 0;
       left_at_first_ = owner_.left();
@@ -193,7 +199,7 @@ void Segments::complete(Result<size_t> result) {
     case Step::syncing: ready(); break;
     case Step::discarding:
     case Step::removing:
-      used_bytes_ -= done == Step::removing ? making_->size : options_.segment_bytes;
+      give_back(done == Step::removing ? making_->size : options_.segment_bytes);
       making_.reset();
       step_ = Step::resting;
       if (done == Step::removing)
@@ -231,6 +237,7 @@ void Segments::fill_next_piece() {
   for (size_t at = 0; at < size; at += block_bytes) {
     fill_never_written(pattern_ + at, options_.log_id, filled_ + at);
   }
+  BOP_ASSERT_LE(filled_ + size, options_.segment_bytes);
   const Bytes piece[] = {{pattern_, size}};
   piece_began_ = clock_.now();
   opened_->write(filled_, piece, *this);
@@ -243,6 +250,8 @@ void Segments::sync() {
 }
 
 void Segments::ready() {
+  BOP_ASSERT(making_ != nullptr && making_->file != nullptr);
+  BOP_ASSERT(find(next_) == nullptr);
   step_ = Step::resting;
   obstacle_ = BOP_OK;
   retry_after_ = first_retry;
@@ -263,7 +272,7 @@ void Segments::after_failure(const Error& error) {
     return retry_later();
   }
   if (failed == Step::opening && (not_begun || no_space)) {
-    used_bytes_ -= options_.segment_bytes;
+    give_back(options_.segment_bytes);
     return no_space ? try_later() : retry_later();
   }
   if (failed == Step::filling && no_space) {

@@ -95,6 +95,7 @@ class Segments : private port::FileCompletion {
   bool remove_released(size_t kept);  // begins to
   // The first released segment that nobody reads, of the size wanted or of any; end: none.
   std::vector<std::shared_ptr<Segment>>::iterator reusable(uint64_t size);
+  void give_back(uint64_t bytes);  // of used_bytes_
   void recycle(std::vector<std::shared_ptr<Segment>>::iterator released);
   void fill_after_pause();
   bool ahead_of_log() const;

@@ -89,6 +89,8 @@ size_t ShardLog::largest_payload() const {
 Status ShardLog::append(const Append& append) {
   Group& group = group_of(append.group);
   if (group.suspect) return fail(BOP_E_SUSPECT);
+  BOP_ASSERT_GE(append.hard.term, group.index.hard.term);
+  BOP_ASSERT_LE(append.leader_term, append.hard.term);
   const Demand demand = demand_of(append);
   BOP_TRY(check(demand));
   counters_.entries += demand.count;
@@ -164,6 +166,8 @@ void ShardLog::put_entry_bytes(Frame& frame, const raft::Entry& entry) {
 
 void ShardLog::put_entry(Gathering& into, Group& group, const raft::Entry& entry) {
   BOP_ASSERT_EQ(entry.index, into.tail.first + into.tail.count);
+  BOP_ASSERT_LE(entry.term, into.tail.hard.term);
+  BOP_ASSERT_GE(entry.term, group.index.term_at(entry.index - 1));
   put_entry_bytes(into.frame, entry);
   ++into.tail.count;
   group.index.last_time_ns = entry.time_ns;
@@ -234,6 +238,9 @@ std::unique_ptr<ShardLog::Gathering> ShardLog::take_memory() {
 void ShardLog::close_open() { enqueue(std::move(open_)); }
 
 void ShardLog::enqueue(std::unique_ptr<Gathering> gathering) {
+  BOP_ASSERT_EQ(gathering->frame.position(), next_position_);
+  BOP_ASSERT_LE(offset_of(next_position_) + uint64_t{gathering->frame.blocks()} * block_bytes,
+                head_bytes_);
   next_position_ = gathering->frame.end();
   gathered_bytes_ += gathering->frame.size();
   queue_.push_back(std::move(gathering));
@@ -255,6 +262,7 @@ void ShardLog::end_segment() {
 }
 
 void ShardLog::enter_segment(uint32_t number) {
+  BOP_ASSERT_EQ(number, head_ + 1);
   head_ = number;
   const auto segment = segments_.find(number);
   head_bytes_ = segment != nullptr ? segment->size : options_.segment_bytes;
@@ -333,6 +341,9 @@ void ShardLog::submit() {
   if (writing_to_ == nullptr) return;  // it comes: ready() submits
   writing_ = std::move(queue_.front());
   queue_.pop_front();
+  // Nothing that was acknowledged is written over.
+  BOP_ASSERT_GE(writing_->frame.position(), durable_end_);
+  BOP_ASSERT_LE(offset_of(writing_->frame.end() - 1), writing_to_->size - 1);
   BlockHeader common;
   common.log_id = options_.log_id;
   common.durable_through = durable_end_;
@@ -345,9 +356,11 @@ void ShardLog::submit() {
 }
 
 void ShardLog::complete(Result<size_t> result) {
+  BOP_ASSERT(writing_ != nullptr);
   std::unique_ptr<Gathering> written = std::move(writing_);
   writing_to_.reset();
   if (!result) return latch(result.error());
+  BOP_ASSERT_EQ(*result, size_t{written->frame.blocks()} * block_bytes);
   if (latched_) return;
   note_written(*written);
   submit();
@@ -359,12 +372,17 @@ void ShardLog::complete(Result<size_t> result) {
   rewrite_if_crowded();
   arm_seal();
   if (free_.size() < frames_kept) free_.push_back(std::move(written));
+#if defined(BOP_SLOW_ASSERTS)
+  check();
+#endif
 }
 
 void ShardLog::note_written(const Gathering& written) {
   const Frame& frame = written.frame;
   durable_end_ = frame.end();
   last_write_ended_ = ports_.clock.now();
+  BOP_ASSERT_GE(gathered_bytes_, frame.size());
+  BOP_ASSERT_GE(written.first_segment, written_first_segment_);
   gathered_bytes_ -= frame.size();
   sealed_ = frame.kind() == FrameKind::seal;
   written_first_segment_ = written.first_segment;

@@ -52,6 +52,7 @@ class ShardLog final : public Log, private port::FileCompletion {
   uint64_t used_bytes() const override { return segments_.used_bytes(); }
   bool crowded() const override { return needed_bytes() > options_.max_bytes / 4; }
   const Counters& counters() const override { return counters_; }
+  void check() const override;
 
  private:
   struct Gathering;
@@ -151,6 +152,10 @@ class ShardLog final : public Log, private port::FileCompletion {
   void rewrite(Group& group, const Entries& entries);
   size_t rewrite_record(Group& group, std::span<const raft::Entry> entries,
                         std::deque<RecordLocation>& locations);
+
+  // ---- invariants.cpp ----
+  void check_frames() const;
+  void check_pins() const;
 
   // ---- what is needed ----
   void pin(Group& group);

@@ -176,7 +176,11 @@ class Rig {
   }
 
   // One completion, post or due timer.
-  bool step() { return post.run_one() || disk.step() || timers.fire(clock.now()); }
+  bool step() {
+    const bool stepped = post.run_one() || disk.step() || timers.fire(clock.now());
+    if (log != nullptr && ++steps % 16 == 0) log->check();
+    return stepped;
+  }
   void run() {
     while (step()) {
     }
@@ -217,6 +221,7 @@ class Rig {
   std::map<GroupId, std::unique_ptr<TestAppender>> appenders;
   std::map<GroupId, uint64_t> numbers;
   std::unique_ptr<Log> log;
+  uint64_t steps = 0;
 
  private:
   void drop() {

@@ -1,0 +1,63 @@
+// What holds of a log between any two calls.
+#include "base/assert.h"
+#include "log/shard_log.h"
+
+namespace bop::log {
+
+// The frames on their way, in order: the one that is written, those that wait, the one that gathers. Each
+// stands right behind the one before it, or at the beginning of a later segment.
+void ShardLog::check_frames() const {
+  std::vector<const Frame*> frames;
+  if (writing_ != nullptr) frames.push_back(&writing_->frame);
+  for (const auto& waiting : queue_) frames.push_back(&waiting->frame);
+  size_t bytes = 0;
+  for (const Frame* frame : frames) bytes += frame->size();
+  BOP_ASSERT_EQ(bytes, gathered_bytes_);
+  if (open_ != nullptr) frames.push_back(&open_->frame);
+
+  Position end = durable_end_;
+  uint64_t number = next_number_ - frames.size();
+  for (const Frame* frame : frames) {
+    BOP_ASSERT_EQ(frame->number(), number++);
+    const Position position = frame->position();
+    const bool behind = position == end;
+    const bool later_segment = offset_of(position) == 0 && segment_of(position) > segment_of(end);
+    BOP_ASSERT(behind || later_segment);
+    BOP_ASSERT_EQ(segment_of(frame->end() - 1), segment_of(position));
+    end = frame->end();
+  }
+  if (open_ != nullptr) {
+    BOP_ASSERT_EQ(open_->frame.position(), next_position_);
+  } else {
+    BOP_ASSERT(next_position_ == end || offset_of(next_position_) == 0);
+  }
+  BOP_ASSERT_EQ(segment_of(next_position_), head_);
+  BOP_ASSERT_LE(offset_of(next_position_), head_bytes_);
+}
+
+// A segment is pinned once for each group that needs it, and none that is needed was given away.
+void ShardLog::check_pins() const {
+  std::map<uint32_t, uint64_t> pins;
+  for (const Group* group : sorted_groups()) {
+    BOP_ASSERT_EQ(group->pinned, segment_of(group->index.needs()));
+    BOP_ASSERT_GE(group->pinned, 1u);
+    BOP_ASSERT_LE(group->pinned, head_);
+    ++pins[group->pinned];
+  }
+  BOP_ASSERT(pins == pins_);
+  BOP_ASSERT_LE(written_first_segment_, first_needed());
+  for (const auto& [number, groups] : pins_) {
+    // One that is still being made holds only what waits for it.
+    BOP_ASSERT(segments_.find(number) != nullptr || number > segment_of(durable_end_) ||
+               gap_segment_ != 0);
+  }
+}
+
+void ShardLog::check() const {
+  if (latched_) return;
+  check_frames();
+  check_pins();
+  for (const Group* group : sorted_groups()) group->index.check();
+}
+
+}  // namespace bop::log
