@@ -1,4 +1,4 @@
-// What the log knows of one group: where its entries stand, and what its records said last.
+// What the log knows about one group: where its entries are, and the last values in its records.
 #pragma once
 
 #include <cstdint>
@@ -27,10 +27,11 @@ struct RecordLocation {
 
 class GroupIndex {
  public:
-  raft::HardState hard;
+  raft::HardState hard;  // of the last record
+  // Of the last record: term of the leader whose log this group's log is a prefix of.
   Term leader_term = 0;
-  Position last_record = 0;
-  int64_t last_time_ns = 0;
+  Position last_record = 0;  // 0: the group has no record
+  int64_t last_time_ns = 0;  // leader's time in the last entry; never falls
 
   const raft::EntryId& before_first() const { return before_first_; }
   Index last() const { return last_; }
@@ -77,9 +78,9 @@ class GroupIndex {
   void apply_rewritten(const RecordLocation& location, const RecordHeader& header, Bytes entries);
   void add_terms(Bytes entries);
 
-  raft::EntryId before_first_;
-  Index last_ = 0;
-  std::vector<raft::TermRun> runs_;
+  raft::EntryId before_first_;       // the entry in front of the first one kept
+  Index last_ = 0;                   // of the last entry kept; before_first_.index: none is
+  std::vector<raft::TermRun> runs_;  // terms of the entries kept, by first index
   std::deque<RecordLocation> locations_;
   uint64_t live_bytes_ = 0;  // of the records that locations_ names
 };

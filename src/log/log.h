@@ -3,13 +3,13 @@
 //            open()                    a write fails
 //  (none) ──────────► serving ─────────────────────────► latched: refuses all, only a new
 //                        │  ▲                                     open() leaves it
-//               no room  ▼  │ room again
-//                       full: refuses commands by name; votes and what a new leader appends, without
-//                             which nothing could be read, go to a reserve
+//              no space  ▼  │ space again
+//                       full: refuses commands with LOG_FULL or DISK_FULL. A reserve takes votes and the
+//                             no-op of a new leader, without which nothing could be read
 //
-// One write is under way while the next gathers: append() only gathers, flush() at the end of a turn
-// submits what gathered if no write is under way, and each completion submits the next. Appends of all
-// groups, entries and votes, become durable in the order they were given.
+// While one write is in flight the next frame gathers: append() only adds to it, flush() at the end of a
+// turn submits it if no write is in flight, and each completion submits the next. The appends of all groups,
+// entries and votes, become durable in the order in which they were made.
 //
 // Threads: all of one Log is used on its shard's thread. Format: docs/formats/log.md.
 #pragma once
@@ -33,53 +33,54 @@
 namespace bop::log {
 
 struct Options {
-  uint64_t segment_bytes = 64u << 20;       // preallocated and pre-written
-  uint64_t max_bytes = 8ull << 30;          // of all segments; beyond: LOG_FULL
-  uint64_t max_frame_bytes = 4u << 20;      // of one write; a larger gathering goes out in several
-  uint64_t max_gathered_bytes = 64u << 20;  // appended and not yet durable; beyond: OVERLOADED
-  Duration seal_after = 5 * milliseconds;   // idle for that long: a sealing frame
-  bool direct = true;                       // where the file system has it
-  uint64_t log_id = 0;                      // of this directory, made by bopd format
-  // Beyond it, a cold group's live entries are rewritten so that old segments can go. 0: half of
-  // max_bytes.
+  uint64_t segment_bytes = 64u << 20;   // size of a new segment, which is written whole in advance
+  uint64_t max_bytes = 8ull << 30;      // limit of all segments together; beyond it: LOG_FULL
+  uint64_t max_frame_bytes = 4u << 20;  // limit of one write; what gathers beyond it takes several
+  uint64_t max_gathered_bytes = 64u
+                                << 20;  // limit of what is not durable yet; beyond it: OVERLOADED
+  Duration seal_after = 5 * milliseconds;  // an idle log writes a sealing frame after this time
+  bool direct = true;                      // bypass the page cache where the file system can
+  uint64_t log_id = 0;                     // of this directory, drawn by `bopd format`; not 0
+  // When the segments in use exceed this, a cold group's live entries are rewritten so that old segments
+  // can be reused. 0: half of max_bytes.
   uint64_t rewrite_above_bytes = 0;
 };
 
-// Where a problem stands, for people: "wal/0000000000000003.seg", byte offset.
+// The place of a problem, for people.
 struct FileOffset {
-  std::string file;
-  uint64_t offset = 0;
+  std::string file;     // "shard0/0000000000000003.seg"
+  uint64_t offset = 0;  // bytes
 };
 
 // docs/formats/log.md has the table that leads to these.
 enum class Health : uint8_t {
   ok = 0,
   suspect =
-      1,  // acknowledged entries of this group may be missing or damaged: it counts to nothing
+      1,  // acknowledged entries may be missing or damaged: the replica counts towards nothing
 };
 
 // What recovery found of one group.
 struct RecoveredGroup {
   GroupId group = 0;
   raft::HardState hard;
-  raft::EntryId before_first;
-  std::vector<raft::TermRun> runs;
-  Index last = 0;
-  int64_t last_time_ns = 0;
+  raft::EntryId before_first;       // the entry in front of the first one kept
+  std::vector<raft::TermRun> runs;  // terms of the entries kept
+  Index last = 0;                   // of the last entry; before_first.index: there is none
+  int64_t last_time_ns = 0;         // the leader's time in that entry
   Health health = Health::ok;
-  std::string reason;  // of suspect, with file and offset
+  std::string reason;  // why it is suspect, with file and offset
   FileOffset location;
 };
 
 // What recovery did to the log as a whole.
 struct Recovery {
-  uint64_t epoch = 0;  // the one that this open began
-  uint64_t frames = 0;
-  uint64_t bytes = 0;
-  bool torn = false;  // an unacknowledged end was cut
+  uint64_t epoch = 0;   // the one that this open began
+  uint64_t frames = 0;  // that were read ...
+  uint64_t bytes = 0;   // ... and the bytes of their blocks
+  bool torn = false;    // an unacknowledged end was cut
   FileOffset cut;
-  bool suspect = false;  // a block that is neither valid, stale nor pre-written
-  bool damaged = false;  // a bad block at or below what was proven durable
+  bool suspect = false;  // bad blocks stand where acknowledged frames may have stood
+  bool damaged = false;  // acknowledged frames are missing
   FileOffset location;
   std::vector<RecoveredGroup> groups;  // by id
   // A bad block behind the end of the log, where nothing was ever acknowledged, with its file and

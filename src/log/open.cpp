@@ -111,7 +111,7 @@ Result<std::vector<SegmentFile>> ShardLog::open_files(bool create) {
 }
 
 void ShardLog::take_groups(Rebuild& rebuild) {
-  gap_segment_ = rebuild.first_hole_segment();
+  gap_segment_ = rebuild.first_gap_segment();
   for (auto& [id, rebuilt] : rebuild.take_groups()) {
     Group& group = group_of(id);
     group.index = std::move(rebuilt.index);

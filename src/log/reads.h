@@ -23,12 +23,12 @@ namespace bop::log {
 using Entries = std::vector<raft::Entry>;
 using EntriesDone = std::function<void(Result<Entries>)>;
 
-// Where an entry stands now.
+// Where an entry is now.
 struct Located {
   RecordLocation location;
-  const Frame* frame = nullptr;      // not written yet: still in memory
-  std::shared_ptr<Segment> segment;  // else
-  uint64_t truncations = 0;  // of the group: another number means that entries were replaced
+  const Frame* frame = nullptr;      // still in memory: the frame that has it
+  std::shared_ptr<Segment> segment;  // else the segment, which is not reused while this is held
+  uint64_t truncations = 0;  // of the group; when it has changed, entries were replaced meanwhile
 };
 
 class Reads {

@@ -109,7 +109,7 @@ void Rebuild::finish() {
   }
 }
 
-uint32_t Rebuild::first_hole_segment() const {
+uint32_t Rebuild::first_gap_segment() const {
   const bool any_suspect =
       std::ranges::any_of(groups_, [](const auto& group) { return group.second.suspect; });
   if (gaps_.empty() || (!any_suspect && gap_behind(complete_summary_) == nullptr)) return 0;

@@ -37,7 +37,7 @@ class Rebuild : public ScanVisitor {
   Recovery recovery() const;
   std::map<GroupId, RebuiltGroup> take_groups() { return std::move(groups_); }
   // The segment of the first gap that may still matter, 0: none.
-  uint32_t first_hole_segment() const;
+  uint32_t first_gap_segment() const;
   // The segment of the last whole frame, 0: none.
   uint32_t last_frame_segment() const { return last_frame_segment_; }
 

@@ -1,14 +1,14 @@
-// The Log that log.h promises. How an append becomes durable:
+// The implementation of Log (log.h). How an append becomes durable:
 //
 //   append() ─► open_ ──(full, or its turn)──► queue_ ─► writing_ ─► complete() ─► Appender::durable()
 //               gathers     position known       waits    one at a time
 //
-// A frame's position and number are fixed when it begins to gather, so that records can name each
-// other; a segment that is not made yet only delays the write.
+// A frame's position and number are fixed when it begins to gather, so that records can refer to each other.
+// A segment that does not exist yet only delays the write.
 //
-// Which segments are needed: every group pins the one of the lowest record it needs. What a frame
-// says of it (first_segment) is what held when it began to gather: all records that this relies on
-// stand in earlier frames, so it is true whenever the frame is durable.
+// Which segments are needed: each group pins the segment of the lowest record that it needs. The
+// first_segment in a frame is the lowest pinned one when the frame began to gather. The records that this
+// relies on are in earlier frames, so it holds whenever the frame is durable.
 #pragma once
 
 #include <deque>
@@ -59,37 +59,38 @@ class ShardLog final : public Log, private port::FileCompletion {
 
   struct Group {
     GroupId id = 0;
-    GroupIndex index;
-    Appender* appender = nullptr;
-    bool suspect = false;
-    bool restarts = false;  // the next record begins the group's log anew
-    uint64_t truncations = 0;
-    uint32_t pinned = 0;            // segment, 0: none
+    GroupIndex index;               // of all that was appended, durable or not
+    Appender* appender = nullptr;   // nullptr: nobody is attached
+    bool suspect = false;           // its appends are refused, for good
+    bool restarts = false;          // its next record is to say that the group's log starts over
+    uint64_t truncations = 0;       // how often entries were replaced or discarded: see Located
+    uint32_t pinned = 0;            // number of the segment that it pins, 0: it has no record
     uint64_t ack_waiter_frame = 0;  // number of the frame whose ack_waiters have this group ...
-    uint32_t ack_waiter = 0;        // ... at this place
+    uint32_t ack_waiter = 0;        // ... at this index
   };
-  // Whom to tell when a frame is durable, and what: the group's last append in it.
+  // Appender::durable(number) of this group is due when the frame is durable. `number` is that of the
+  // group's last append in the frame.
   struct AckWaiter {
     Group* group;
     uint64_t number;
   };
-  // A frame on its way, and what goes with it.
+  // A frame from when it begins to gather until it is durable.
   struct Gathering {
     explicit Gathering(uint32_t blocks) : frame(blocks) {}
     Frame frame;
-    uint32_t first_segment = 0;
+    uint32_t first_segment = 0;  // for its blocks' headers
     std::vector<AckWaiter> ack_waiters;
-    // The last record, which the next append of its group may continue; nullptr: none.
+    // The frame's last record: the next append of the same group may extend it. nullptr: none may be.
     Group* tail_group = nullptr;
-    uint32_t tail_offset = 0;
-    RecordHeader tail;
+    uint32_t tail_offset = 0;  // of that record in the frame's stream
+    RecordHeader tail;         // its header, written into the frame by close_record()
   };
-  // What an append asks for.
+  // What an append needs.
   struct Demand {
-    size_t bytes = record_header_bytes;
-    size_t count = 0;
-    size_t largest = 0;     // entry
-    bool commands = false;  // among them
+    size_t bytes = record_header_bytes;  // of the stream, when all is one record
+    size_t count = 0;                    // of entries
+    size_t largest = 0;                  // bytes of the largest entry, with its header
+    bool commands = false;               // one of the entries is a command
   };
 
   ShardLog(const LogPorts& ports, std::string directory, const Options& options);
@@ -173,27 +174,28 @@ class ShardLog final : public Log, private port::FileCompletion {
   Reads reads_;
   Counters counters_;
 
-  // Where the log goes on.
-  uint32_t head_ = 1;        // the segment
-  uint64_t head_bytes_ = 0;  // its size
-  Position next_position_ = 0;
-  uint64_t next_number_ = 1;
+  // Where the next frame goes.
+  uint32_t head_ = 1;           // number of the segment
+  uint64_t head_bytes_ = 0;     // size of that segment's file
+  Position next_position_ = 0;  // of the frame that gathers, or else of the next one
+  uint64_t next_number_ = 1;    // of the next frame that begins to gather
   uint32_t max_frame_blocks_ = 0;
 
-  std::unique_ptr<Gathering> open_;
-  std::deque<std::unique_ptr<Gathering>> queue_;
-  std::unique_ptr<Gathering> writing_;
-  std::shared_ptr<Segment> writing_to_;
-  Instant submitted_at_ = 0;
-  std::vector<std::unique_ptr<Gathering>> free_;
-  size_t gathered_bytes_ = 0;  // of streams that are not durable
+  std::unique_ptr<Gathering> open_;  // gathers; nullptr: none does
+  std::deque<std::unique_ptr<Gathering>>
+      queue_;                            // complete, in the order in which they are written
+  std::unique_ptr<Gathering> writing_;   // the one write in flight; nullptr: none
+  std::shared_ptr<Segment> writing_to_;  // its segment
+  Instant submitted_at_ = 0;             // when that write was submitted
+  std::vector<std::unique_ptr<Gathering>> free_;  // for reuse of their memory
+  size_t gathered_bytes_ = 0;                     // bytes of the streams in writing_ and queue_
   size_t promised_bytes_ = 0;  // by room() since the last flush, appended meanwhile or not
 
-  Position durable_end_ = 0;
-  bool sealed_ = false;  // durable_end_ is on the device as durable_through
+  Position durable_end_ = 0;  // all frames below it are on the device
+  bool sealed_ = false;  // the last frame is a seal: nothing behind the one before it is unproven
   Instant last_write_ended_ = 0;
   std::unique_ptr<port::Timer> seal_timer_;
-  bool seal_armed_ = false;
+  bool seal_armed_ = false;  // it is to fire, maybe too early
 
   std::map<uint32_t, uint64_t> pins_;   // how many groups need a segment
   uint32_t gap_segment_ = 0;            // from here on nothing is released, 0: no gap

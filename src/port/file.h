@@ -32,8 +32,8 @@
 
 namespace bop::port {
 
-// Who wants to know that an operation ended. Intrusive, so that a write costs no allocation; one
-// object may have one operation under way.
+// Called when an operation has ended. Part of its owner, so that a write allocates nothing; one object
+// serves one operation at a time.
 class FileCompletion {
  public:
   virtual ~FileCompletion() = default;
@@ -46,7 +46,7 @@ struct FileOptions {
   bool read_only = false;
   bool direct = false;       // bypass the page cache; falls back to cached where it cannot be had
   bool synchronous = false;  // each write is on the device when it completes
-  // With `create`: space for so many bytes is had, where the file system can tell, or nothing made.
+  // With `create`: allocate that many bytes, where the file system can, or make no file.
   uint64_t reserve_bytes = 0;
 };
 

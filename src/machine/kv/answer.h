@@ -21,7 +21,7 @@ inline void append(std::vector<uint8_t>& out, Bytes bytes) {
   out.insert(out.end(), bytes.begin(), bytes.end());
 }
 
-// Empties bytes that are reused, and does not keep what an unusual use made them.
+// Clears bytes that are reused; their memory is kept up to a usual size.
 inline void empty(std::vector<uint8_t>& bytes) {
   constexpr size_t usual_bytes = 1 << 20;
   if (bytes.capacity() > usual_bytes)
@@ -46,7 +46,7 @@ inline void put_items_head(std::vector<uint8_t>& out, uint64_t index, size_t cou
   format::put_items_head(cursor, index, count);
 }
 
-// The whole answer to a command of one PUT without flags, the commonest there is.
+// The whole answer to a single PUT without flags, the most frequent command.
 inline void put_plain_answer(std::vector<uint8_t>& out, uint64_t revision) {
   format::Cursor cursor(extend(out, format::items_head_bytes + format::item_head_bytes));
   format::put_items_head(cursor, revision, 1);

@@ -19,11 +19,11 @@ struct Operation {
   Bytes key;
   Bytes value;            // of PUT and APPEND
   int64_t delta = 0;      // of ADD
-  uint64_t revision = 0;  // with IF_REVISION
-  Bytes expected;         // with IF_VALUE
+  uint64_t revision = 0;  // that the record must have, with BOP_KV_IF_REVISION
+  Bytes expected;         // value that it must have, with BOP_KV_IF_VALUE
 
   bool has(bop_kv_flag flag) const { return (flags & flag) != 0; }
-  // Whether executing it takes knowing the record before.
+  // Whether its outcome depends on the record as it was before.
   bool needs_before() const { return op != BOP_KV_PUT || flags != 0; }
   bool is_conditional() const {
     return (flags &
@@ -39,9 +39,9 @@ struct Question {
   bop_kv_query_kind kind{};
   uint16_t flags = 0;
   std::vector<Bytes> keys;  // of GET
-  uint32_t limit = 0;       // of RANGE, as are the rest
-  Bytes first;
-  Bytes end;
+  uint32_t limit = 0;       // of RANGE: records at most
+  Bytes first;              // of RANGE: keys from this one on, or that begin with it
+  Bytes end;                // of RANGE: keys below this one; empty: to the last
 
   bool has(bop_kv_query_flag flag) const { return (flags & flag) != 0; }
 };

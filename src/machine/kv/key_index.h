@@ -1,6 +1,6 @@
-// Finds a memtable's record by its key: a hash table in 256 parts that grow one at a time, so that no
-// single insertion stops the shard for long. (A B-tree's search of 16-byte keys among 100,000 cost
-// four times as much, in cache misses.)
+// Finds a memtable's record by its key: a hash table of 256 parts that grow one at a time, so that no
+// insertion holds up the shard for long. (Searching a B-tree of 100,000 16-byte keys cost four times as
+// much, in cache misses.)
 #pragma once
 
 #include <array>
@@ -31,9 +31,9 @@ class KeyIndex {
       if (slot.hash == hash && equal_keys(slot.record->key(), key)) return &slot;
     }
   }
-  // Brings near what find() and then the record's user will look at. A slot and a record are a cache
-  // miss each, and were most of what a put cost: for who knows some keys ahead. Inlined always: g++
-  // takes a function that only prefetches for one without effect, and drops its calls.
+  // Prefetch what find(), and then the user of the record, will read, for a caller that knows some keys
+  // ahead: a slot and a record are a cache miss each, which was most of the cost of a put. Always inlined:
+  // g++ takes a function that only prefetches for one without effect and drops the calls.
   [[gnu::always_inline]] void prefetch_slot(uint64_t hash) const {
     const Part& part = parts_[hash >> 56];
     if (part.slots != nullptr) __builtin_prefetch(&part.slots[hash & part.mask]);
@@ -55,9 +55,9 @@ class KeyIndex {
 
  private:
   struct Part {
-    Slot* slots = nullptr;
-    uint32_t mask = 0;
-    uint32_t used = 0;
+    Slot* slots = nullptr;  // mask + 1 of them; nullptr: none yet
+    uint32_t mask = 0;      // the number of slots, a power of two, minus 1
+    uint32_t used = 0;      // at most three quarters of them
   };
 
   static void place(Part& part, const Slot& slot) {
@@ -65,7 +65,7 @@ class KeyIndex {
     while (part.slots[at].record != nullptr) at = (at + 1) & part.mask;
     part.slots[at] = slot;
   }
-  // The old slots stay, unused: in all no more than the new.
+  // The old slots' memory is not reused; all of them together are no more than the new ones.
   void grow(Part& part) {
     Part larger;
     larger.mask = part.slots == nullptr ? 7 : part.mask * 2 + 1;

@@ -1,21 +1,23 @@
-// The machine kv: memtables in memory over a store.
+// The machine kv: an ordered map in memtables, over a store on disk.
 //
-//     apply writes and reads ──►  active    on the shard's thread, at most one
-//                      reads ──►  immutable    none or one, immutable, being flushed by a worker
-//                      reads ──►  flushed     none or one: the last that was flushed; may be dropped
-//                      reads ──►  store     asked by a worker only
+//                            at most   who reads it
+//     apply ──► active         1       the shard's thread: apply writes here
+//               immutable      1       the shard's thread and a worker, which flushes it to the store
+//               flushed        1       the shard's thread; a cache of what was flushed last, may be dropped
+//               store          1       workers only
 //
-// A record is looked for in that order. What the memtables do not hold, a worker reads from the store; a
-// batch or a question that needs it waits meanwhile. The active memtable becomes immutable at indexes that the
-// log alone decides, unless a flush is still under way. No call of the store is made on the shard's
-// thread after open.
+// A record is looked up in that order; the first that has it has its newest state. When no memtable has it,
+// a worker reads the store, and the batch or query that asked waits. Which entry is the last of a memtable
+// depends on the log alone, unless a flush is still running. After open, the shard's thread never calls the
+// store.
 //
-// Why this order is right whatever the workers' timing:
-//  1. A flush changes only keys that its memtable holds. So a key looked for in the store because the
-//     immutable memtable does not hold it is the same before and after that memtable's flush.
-//  2. A memtable's flush begins only when every read that was asked before it was immutable is done: while
-//     it was active it hid nothing from them.
-//  3. A flush begins only when the log is durable on this node up to the memtable's last entry.
+// Why the order is right whatever the workers' timing:
+//  1. A flush changes only keys of its memtable. A key that is read from the store because the immutable
+//     memtable does not have it is the same before and after that memtable's flush.
+//  2. A flush begins only when every read that was submitted before its memtable became immutable is done:
+//     while it was active it hid nothing from them.
+//  3. A flush begins only when this node's log is durable up to the memtable's last entry. So the store is
+//     never ahead of the log.
 #pragma once
 
 #include <deque>
@@ -34,12 +36,14 @@
 namespace bop::machine::kv {
 
 struct Settings {
-  // Of all memtables at most. With random keys a flush writes nearly every page of the store, so half of
-  // it costs each put twice as much flushing.
+  // Limit of all memtables together. With random keys a flush rewrites nearly every page of the store,
+  // however few records it has: half the memory doubles what flushing costs each put.
   uint64_t memory_bytes = 512 << 20;
-  uint64_t hash_interval = 4096;  // the state hash is kept every `hash_interval` entries
-  uint64_t freeze_log_bytes =
-      256 << 20;           // entries since the last freeze, so that the log stays short
+  // The state hash is recorded at every index that is a multiple of this, so that replicas can be compared.
+  uint64_t hash_interval = 4096;
+  // The active memtable becomes immutable after this many bytes of log entries, however little memory
+  // they take: the log can be compacted only up to what was flushed and synced.
+  uint64_t freeze_log_bytes = 256 << 20;
   uint64_t map_bytes = 0;  // see StoreOptions
 };
 
@@ -49,7 +53,7 @@ class Kv final : public ReadsOwner {
                                           const StoreFactory& make_store);
   ~Kv() override;
 
-  // As the table's functions of the same names.
+  // The functions of bop_machine_table by the same names (bop/machine.h), on the shard's thread.
   int32_t apply(std::span<const bop_entry> entries, bop_reply* replies, uint64_t token);
   int32_t query(Bytes question, bop_reply& reply, uint64_t token);
   int32_t sync(uint64_t token);
@@ -59,7 +63,8 @@ class Kv final : public ReadsOwner {
   bop_position durable() const { return durable_; }
   int32_t state_hash(bop_state_hash& hash);
 
-  // The last state hashes that are final, of hash intervals and others, by index.
+  // The newest state hashes that are final, by index: one each hash interval, and those that somebody
+  // asked for.
   const std::deque<bop_state_hash>& recent_hashes() const { return recent_hashes_; }
 
   // ReadsOwner
@@ -76,28 +81,31 @@ class Kv final : public ReadsOwner {
 
   // ---- apply (apply.cpp) ----
 
-  // A command of the batch: operations [first, first + count), or a status that refuses it.
+  // One command of the batch: operations [first, first + count) of Batch::operations, or, when it could
+  // not be decoded, the status that answers it.
   struct Command {
     bop_status status = BOP_OK;
     size_t first = 0;
     size_t count = 0;
-    bool conditional = false;
-    bool plain = false;  // one PUT without flags
+    bool conditional = false;  // an operation of it has a condition: all or nothing is executed
+    bool plain = false;        // it is a single PUT without flags, the most frequent command
   };
   struct Batch {
-    bool open = false;  // given, and not answered within the call
+    bool open = false;  // apply() returned without an answer: it completes by `token`
     uint64_t token = 0;
-    std::span<const bop_entry> entries;
-    size_t next = 0;  // the first that is not executed
-    std::vector<Command> commands;
-    std::vector<Operation> operations;
-    std::vector<uint64_t> hashes;   // of the operations' keys, for the memtables
-    std::vector<uint32_t> fetched;  // by operation: its place in batch_reads_, or none
-    bool reading = false;
-    bool forgot = false;  // a memtable went that knew something: it may have to be fetched
-    std::vector<bop_reply> replies;  // bodies are set when all are there
-    std::vector<size_t> body_ends;
-    std::vector<uint8_t> bodies;
+    std::span<const bop_entry> entries;  // the host's, valid until the batch completes
+    size_t next = 0;                     // index into `entries` of the first that is not executed
+    std::vector<Command> commands;       // by entry
+    std::vector<Operation> operations;   // of all commands, in order; they point into `entries`
+    std::vector<uint64_t> hashes;        // by operation: hash_of(its key)
+    std::vector<uint32_t> fetched;  // by operation: its record's place in batch_reads_, or none
+    bool reading = false;           // batch_reads_ is with the worker
+    bool forgot =
+        false;  // a memtable was dropped: records that it had may have to be read after all
+    std::vector<bop_reply>
+        replies;                    // by entry; their bodies are set when all replies are there ...
+    std::vector<size_t> body_ends;  // ... by entry: the end of its body in `bodies` ...
+    std::vector<uint8_t> bodies;    // ... which may move until then
   };
 
   void decode_batch();
@@ -112,16 +120,17 @@ class Kv final : public ReadsOwner {
 
   // ---- one command (execute.cpp) ----
 
-  // What a key is within a command, as its operations go on.
+  // The state of one key in the course of a command: each operation sees what the ones before it did,
+  // and the memtable is changed only when the whole command succeeded.
   struct Working {
     Bytes key;
-    uint64_t hash = 0;
-    bool stored_known = false;  // `stored` is the record before the command
+    uint64_t hash = 0;          // hash_of(key)
+    bool stored_known = false;  // stored_version is set: the record as it was before the command
     Known stored_version;
-    bool changed = false;
-    bool present = false;
-    uint64_t revision = 0;
-    Bytes head;  // the value is head + tail
+    bool changed = false;   // by the command so far
+    bool present = false;   // the key exists now; revision, head and tail are valid
+    uint64_t revision = 0;  // index of the entry that wrote it last
+    Bytes head;             // the value is head + tail: an append need not copy what was there
     std::vector<uint8_t> tail;
 
     size_t size() const { return head.size() + tail.size(); }
@@ -184,58 +193,64 @@ class Kv final : public ReadsOwner {
 
   const bop_machine_host host_;
   const Settings settings_;
-  const uint64_t seed_;  // of the memtables' hash tables; decides nothing that anyone can see
+  const uint64_t
+      seed_;  // of the memtables' hash tables, random: no reply or state hash depends on it
   std::unique_ptr<Store> store_;
-  std::unique_ptr<Reads> reads_;
-  std::optional<Error> broken_;
-  bool held_up_ = false;  // flushing found no space, which was said
+  std::unique_ptr<Reads> reads_;  // from the store, by a worker
+  std::optional<Error> broken_;   // set once, when the store failed: every later call fails with it
+  bool held_up_ = false;          // the last flush found no space, and a line was logged
 
+  // Shared with the jobs of workers. Never null: active_; the others may be.
   std::shared_ptr<Memtable> active_;
   std::shared_ptr<Memtable> immutable_;
   std::shared_ptr<Memtable> flushed_;
 
-  bop_position applied_{0, 0};
-  bop_position durable_{0, 0};
-  uint64_t stable_ = 0;
+  // durable_ <= flushed_position_ <= applied_, by index.
+  bop_position applied_{0, 0};  // the last entry executed
+  bop_position durable_{0, 0};  // the last entry whose effect the synced store has
+  uint64_t stable_ = 0;         // index up to which the log is committed and durable on this node
 
   Batch batch_;
   std::unique_ptr<BatchReads> batch_reads_;
-  unsigned holds_ = 0;            // ranges that need the state to stay as it is
-  std::vector<Working> working_;  // the first working_count_ are in use
+  unsigned holds_ =
+      0;  // range queries in several rounds; while there are any, no entry is executed
+  std::vector<Working> working_;  // of the command that runs; the first working_count_ are in use
   size_t working_count_ = 0;
 
-  Question question_;
-  std::vector<uint8_t> answer_;
-  std::vector<std::unique_ptr<Query>> queries_;  // not answered yet; by their slot
-  std::vector<size_t> free_queries_;
-  std::vector<RangeQuery*> waiting_ranges_;  // for the immutable memtable to be sorted
+  Question question_;            // the one that query() decodes; reused
+  std::vector<uint8_t> answer_;  // to a query that completes within the call; reused
+  std::vector<std::unique_ptr<Query>>
+      queries_;                       // that wait for the store, by slot; a free slot is null
+  std::vector<size_t> free_queries_;  // the free slots
+  std::vector<RangeQuery*> waiting_ranges_;  // until the immutable memtable is sorted
   struct Count {
-    uint64_t token;
-    uint64_t index;
-    uint64_t records;
+    uint64_t token;    // of the query
+    uint64_t index;    // of the state that was counted
+    uint64_t records;  // in it
   };
-  std::vector<Count> counted_;  // answers that are ready
+  std::vector<Count> counted_;  // answers to count queries that are ready to be sent
 
-  uint64_t last_hash_index_ = 0;
-  uint64_t log_bytes_ = 0;  // of the entries since the last freeze
-  FlushStage flush_stage_ = FlushStage::none;
-  bop_position immutable_last_{0, 0};    // the last entry of the immutable memtable
-  uint64_t reads_before_immutable_ = 0;  // reads that were asked before it was immutable
-  bop_position flushed_position_{0, 0};  // what the store holds
+  uint64_t last_hash_index_ = 0;  // the last multiple of hash_interval that was executed
+  uint64_t log_bytes_ = 0;        // of the entries in the active memtable
+  FlushStage flush_stage_ = FlushStage::none;  // of immutable_, which is null exactly in stage none
+  bop_position immutable_last_{0, 0};          // the last entry of the immutable memtable
+  uint64_t reads_before_immutable_ = 0;  // reads_->submitted() when it became immutable: see rule 2
+  bop_position flushed_position_{0, 0};  // the last entry whose effect the store has, synced or not
   std::vector<std::unique_ptr<MemtableJob>> memtable_jobs_;
   struct Sync {
     uint64_t token;
-    uint64_t index;
+    uint64_t index;  // applied_ when it was asked: complete once durable_ reaches it
   };
   std::vector<Sync> syncs_;
-  std::vector<Operation> checked_;  // reused
+  std::vector<Operation> checked_;  // the operations that check() decodes; reused
 
   std::unique_ptr<StoredVersionReads> stored_version_reads_;
   bool reading_stored_versions_ = false;
-  size_t stored_versions_wanted_ =
-      0;  // touched keys of the active memtable whose stored versions somebody waits for
-  uint64_t hash_asked_at_ = 0;
-  std::deque<bop_state_hash> recent_hashes_;
+  // So many of the active memtable's keys, in the order in which they were first touched, need their
+  // stored versions looked up: somebody waits for a hash or a count that includes them.
+  size_t stored_versions_wanted_ = 0;
+  uint64_t hash_asked_at_ = 0;                // index for which state_hash() was called last
+  std::deque<bop_state_hash> recent_hashes_;  // see recent_hashes()
 };
 
 }  // namespace bop::machine::kv

@@ -1,15 +1,15 @@
-// A memtable: the changes of a run of entries, in memory, over a state that it does not hold.
+// A memtable: the changes that a run of entries made, in memory, on top of a state that it does not hold.
 //
-//            changed by apply          sorted, flushed by a worker        still read, until dropped
+//            apply changes it          a worker sorts and flushes it      read as a cache, until dropped
 //   (new) ──► active ────── freeze ───► immutable ────── flushed ───────────► flushed
 //
-// The hash and the number of records of the state after a memtable are those of the state beneath it,
-// plus what its records add, minus what the records beneath them added. A change that need not know
-// the record beneath (a plain PUT) does not look for it; the worker looks later, in the order in
-// which keys were first touched, so that the sums at an earlier index (a Point) become final too.
+// Totals. The record count and the hash of the state that includes a memtable are those of the state
+// beneath, plus what the memtable's records add, minus what the stored versions of the same keys had added.
+// A plain PUT need not know the stored version and does not look it up; a worker does so later, in the order
+// in which keys were first touched, so that the totals at an earlier index (a Point) become final as well.
 //
-// Threads: the shard's. Once immutable, workers read it at the same time; only stored versions change then, and
-// only before the flush begins.
+// Threads: the shard's. Workers may read it once it is immutable. From then on only stored versions
+// change, and only before its flush begins.
 #pragma once
 
 #include <deque>
@@ -25,7 +25,8 @@
 
 namespace bop::machine::kv {
 
-// A record of the state beneath a memtable, as somebody found it.
+// A record of the state beneath a memtable, as a lookup found it. `revision`, `value` and `hash` are valid
+// when it is present.
 struct Known {
   bool present = false;
   uint64_t revision = 0;
@@ -33,7 +34,7 @@ struct Known {
   Hash128 hash;
 };
 
-// An index whose totals somebody wants to know.
+// An index at which the totals of the state are wanted.
 struct Point {
   uint64_t index = 0;
   size_t touched = 0;                     // keys that the memtable had touched then
@@ -52,7 +53,8 @@ class Memtable {
   // `hash` is of the key, the same function for all calls.
   const Record* find(Bytes key, uint64_t hash) const;
 
-  // A key of that hash is looked for or changed soon; within some keys, respectively the next few.
+  // Hints that bring memory near: a key of that hash is looked up or changed some keys later (expect), or
+  // among the next few (expect_next).
   [[gnu::always_inline]] void expect(uint64_t hash) const { index_.prefetch_slot(hash); }
   [[gnu::always_inline]] void expect_next(uint64_t hash) const { index_.prefetch_record(hash); }
 
@@ -87,13 +89,13 @@ class Memtable {
   // The record that was touched as the `ordinal`th.
   const Record& touched_record(size_t ordinal) const { return *touched_[ordinal]; }
   void stored_version_found(size_t ordinal, bool present, const Hash128& hash);
-  // Bases from resolved() on were found by a flush, which counted them up to each point that still
-  // lacked them.
+  // A flush found the stored versions from resolved() on: their totals up to each point that had none
+  // yet, and in all.
   void stored_versions_flushed(const std::vector<Totals>& at_points, const Totals& all);
 
   // ---- order ----
 
-  // Brings up to `count` more touched keys into order; true when all are.
+  // Adds up to `count` more touched keys to the order; true when all are in it.
   bool order_more(size_t count);
   // Walks keys in order from `first` on, or after it, while visit returns true. All must be in order.
   void walk(Bytes first, bool after, const std::function<bool(const Record&)>& visit) const;
@@ -107,7 +109,7 @@ class Memtable {
   struct Order;
 
   Record& insert(Bytes key, uint64_t hash, size_t capacity, const Known* stored);
-  // The same record with room for a value of `size`; its old memory stays, unused, until the end.
+  // The record in new memory, for a value of `size` bytes. The old memory is not reused.
   Record& enlarge(KeyIndex::Slot& slot, size_t size);
   void count(Record& record, bool present, uint64_t revision);
 

@@ -1,5 +1,5 @@
-// The machine's questions to its store: all that gather while one job is under way become the next,
-// which answers them in order from one snapshot.
+// Reads of the store by a worker. Tasks that are submitted while a job runs gather and become the next job,
+// which runs them in order on one snapshot.
 #pragma once
 
 #include <optional>
@@ -10,7 +10,7 @@
 
 namespace bop::machine::kv {
 
-// Something to read. Between submit and done it belongs to the worker.
+// One thing to read. From submit until done it belongs to the worker.
 class Task {
  public:
   virtual ~Task() = default;
@@ -18,11 +18,11 @@ class Task {
   virtual void done() = 0;                      // shard's thread; not after an error
 };
 
-// Hears what the machine itself must know.
+// Notified on the shard's thread.
 class ReadsOwner {
  public:
   virtual ~ReadsOwner() = default;
-  // After the done of each task, in order.
+  // A task's done was called; in the order of tasks.
   virtual void task_done() = 0;
   virtual void reads_failed(const Error& error) = 0;
 };
@@ -34,12 +34,12 @@ class Reads {
   Reads(const Reads&) = delete;
   Reads& operator=(const Reads&) = delete;
 
-  // The task stays where it is until its done. Their number is bounded by who asks: a query each and
-  // a few of the machine's own.
+  // The task must live until its done is called. The caller bounds their number: one for each query, and a
+  // few of the machine's own.
   void submit(Task& task);
 
-  // How many were ever submitted, and how many of those are done: what was asked before a moment has
-  // been answered when done() reached the submitted() of then.
+  // How many tasks were ever submitted, and how many of them are done. Everything submitted before a moment
+  // is done once done() has reached the value that submitted() had at that moment.
   uint64_t submitted() const { return submitted_; }
   uint64_t done() const { return done_; }
 
@@ -51,11 +51,11 @@ class Reads {
   const bop_machine_host& host_;
   Store& store_;
   ReadsOwner& owner_;
-  std::vector<Task*> gathering_;
-  std::vector<Task*> running_;
-  std::vector<Task*> finished_;
-  std::optional<Error> error_;  // of the job under way
-  bool under_way_ = false;
+  std::vector<Task*> gathering_;  // for the next job
+  std::vector<Task*> running_;    // of the job that runs: the worker's
+  std::vector<Task*> finished_;   // of the job that ended, while their done is called
+  std::optional<Error> error_;    // of the job that runs
+  bool under_way_ = false;        // a job runs
   uint64_t submitted_ = 0;
   uint64_t done_ = 0;
 };

@@ -1,4 +1,4 @@
-// One record of a memtable: its newest state there and, once it is known, the record beneath it.
+// One record of a memtable: the newest state of a key there and, once known, its stored version.
 #pragma once
 
 #include <algorithm>
@@ -11,7 +11,7 @@
 
 namespace bop::machine::kv {
 
-// Unsigned bytes, a prefix before what it begins.
+// Orders keys as unsigned bytes; a prefix comes before what it is a prefix of. Negative, 0 or positive.
 inline int compare_keys(Bytes a, Bytes b) {
   const size_t shared = std::min(a.size(), b.size());
   const int order = shared == 0 ? 0 : std::memcmp(a.data(), b.data(), shared);
@@ -30,19 +30,20 @@ inline uint64_t key_prefix(Bytes key, size_t skip = 0) {
   return __builtin_bswap64(load_le<uint64_t>(bytes));
 }
 
-// The record of a key in the state beneath a memtable. Unknown until somebody had to look.
+// What the state beneath a memtable has for a key: unknown until a lookup was needed.
 enum class StoredVersion : uint8_t { unknown, absent, present };
 
-// The head of an allocation: key and value follow, the value with room to grow to `capacity`.
+// The head of an allocation. The key follows it, then the value, with room for `capacity` bytes.
 struct Record {
-  uint64_t revision;
-  Hash128 hash;         // zero when not present
-  Hash128 stored_hash;  // of the record beneath, zero unless stored version is present
-  uint32_t ordinal;     // the how-manieth key that its memtable touched
-  uint32_t value_size;
-  uint32_t capacity;
-  uint16_t key_size;
-  bool present;  // false: deleted
+  uint64_t revision;    // index of the entry that wrote or deleted it
+  Hash128 hash;         // record_hash(); zero when deleted
+  Hash128 stored_hash;  // of its stored version; zero unless that is present
+  uint32_t
+      ordinal;  // position in the order in which the memtable's keys were first touched, from 0
+  uint32_t value_size;  // bytes; at most capacity
+  uint32_t capacity;    // bytes
+  uint16_t key_size;    // bytes
+  bool present;         // false: deleted
   StoredVersion stored_version;
 
   uint8_t* data() { return reinterpret_cast<uint8_t*>(this + 1); }
@@ -56,7 +57,7 @@ struct Record {
   }
 };
 
-// Brings near its head, key and a usual value. Inlined always: see key_index.h.
+// Prefetches its head, its key and a value of the usual size. Always inlined: see key_index.h.
 [[gnu::always_inline]] inline void prefetch(const Record& record) {
   constexpr size_t usual_bytes = 384;
   const auto* bytes = reinterpret_cast<const uint8_t*>(&record);

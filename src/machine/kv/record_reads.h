@@ -1,4 +1,4 @@
-// Records that a batch must know and the memtables do not hold: read together, once a key.
+// The records that a batch needs and no memtable has, read from the store together, each key once.
 #pragma once
 
 #include <vector>
@@ -23,7 +23,7 @@ class RecordReads {
     items_.push_back({key, false, 0, 0, 0, {}});
     return last();
   }
-  // Worker: reads what was added since.
+  // On the worker: reads the keys that were added since the last call.
   Status read(Snapshot& snapshot) {
     for (; read_ < items_.size(); ++read_) {
       Item& item = items_[read_];
@@ -49,14 +49,14 @@ class RecordReads {
     Bytes key;
     bool present;
     uint64_t revision;
-    size_t at, size;  // of its value
-    Hash128 hash;
+    size_t at, size;  // of its value, in values_
+    Hash128 hash;     // record_hash(); valid when present
   };
   uint32_t last() const { return static_cast<uint32_t>(items_.size() - 1); }
 
   std::vector<Item> items_;
   std::vector<uint8_t> values_;
-  size_t read_ = 0;
+  size_t read_ = 0;  // the first so many items were looked up
 };
 
 }  // namespace bop::machine::kv

@@ -1,5 +1,5 @@
-// A store in memory that behaves as libmdbx does: for machines without a directory, and for tests and
-// the simulator, where its image outlives a crash.
+// A store in memory that behaves as the one on libmdbx: for machines without a directory, and for tests and
+// the simulator, where its image survives a crash.
 #pragma once
 
 #include <functional>
@@ -43,13 +43,13 @@ class StoreImage {
   Records records_;  // as committed
   Progress committed_;
   Progress synced_;
-  // What synced_ held where it differs from records_; nothing: no such record.
+  // What the last sync holds where it differs from records_; nullopt: no record of that key.
   std::map<std::string, std::optional<Copy>, std::less<>> undo_;
 
   void go_back_to_sync();
 };
 
-// One open store an image at a time.
+// At most one store may be open on an image.
 std::unique_ptr<Store> open_memory_store(std::shared_ptr<StoreImage> image);
 
 // Stores that forget everything when they close.

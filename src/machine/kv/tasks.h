@@ -1,4 +1,4 @@
-// What kv asks its store, one class a kind.
+// The reads that kv has a worker do in the store, a class for each kind.
 #pragma once
 
 #include <string>
@@ -33,32 +33,32 @@ class Kv::StoredVersionReads final : public Task {
   void add(const Record& record);
 
   struct Ask {
-    uint32_t ordinal;
-    uint16_t key_size;
-    size_t key_at;
-    bool present;
+    uint32_t ordinal;   // of the key in `target`
+    uint16_t key_size;  // bytes
+    size_t key_at;      // offset of the key in keys_
+    bool present;       // what the worker found; `hash` is valid then
     Hash128 hash;
   };
   std::vector<Ask> asks;
-  std::shared_ptr<Memtable> target;
-  std::shared_ptr<Memtable> below;  // the immutable memtable, or none
+  std::shared_ptr<Memtable> target;  // whose records lack their stored versions
+  std::shared_ptr<Memtable> below;  // the immutable memtable at that time, or null: looked up first
 
  private:
   Kv& kv_;
-  std::vector<uint8_t> keys_;  // a record may move meanwhile
+  std::vector<uint8_t> keys_;  // copies: a record may move while the worker reads
 };
 
-// A question that waits for the store.
+// A query that waits for the store.
 class Kv::Query : public Task {
  public:
   Query(Kv& kv, uint64_t token) : kv_(kv), token_(token), index_(kv.applied_.index) {}
   uint64_t token() const { return token_; }
-  size_t slot = 0;
+  size_t slot = 0;  // in Kv::queries_
 
  protected:
   Kv& kv_;
   const uint64_t token_;
-  uint64_t index_;  // of the state it is answered from
+  uint64_t index_;  // of the last entry in the state that answers it
 };
 
 class Kv::GetQuery final : public Query {
@@ -67,13 +67,12 @@ class Kv::GetQuery final : public Query {
   Status work(Snapshot& snapshot) override;
   void done() override;
 
-  // The answer, but for the keys that are not in the memtables.
   struct Missing {
     Bytes key;
-    size_t at;  // in `known`
+    size_t at;  // offset in `known` where its item belongs
   };
-  std::vector<uint8_t> known;
-  std::vector<Missing> missing;
+  std::vector<uint8_t> known;    // the encoded answer without the keys that no memtable has
+  std::vector<Missing> missing;  // those keys, by rising `at`
   bool keys_only = false;
 
  private:
@@ -81,9 +80,9 @@ class Kv::GetQuery final : public Query {
   bop_status status_ = BOP_OK;
 };
 
-// Rounds of: collect what the active memtable has, on the shard's thread and a bounded number of
-// records at a time; then merge it with the immutable memtable and the store, on the worker. When one round
-// may not do, applying waits from its beginning to the end of the last, so that the answer is of one state.
+// Works in rounds. Each collects records of the active memtable on the shard's thread, a bounded number,
+// and then merges them with the immutable memtable and the store on the worker. When one round may not be
+// enough, no entry is executed from the first to the last, so that the answer shows one state.
 class Kv::RangeQuery final : public Query {
  public:
   RangeQuery(Kv& kv, uint64_t token, const Question& question);
@@ -94,13 +93,15 @@ class Kv::RangeQuery final : public Query {
   void only_order() { ordering_ = true; }
 
  private:
-  struct Part {  // of the active memtable
-    size_t key_at, value_at;
+  // A record of the active memtable; key and value are copies in bytes_.
+  struct Part {
+    size_t key_at, value_at;  // offsets in bytes_
     uint32_t value_size;
     uint16_t key_size;
-    bool present;
+    bool present;  // false: deleted, it hides what is beneath
     uint64_t revision;
   };
+  // The record that comes next of those three, as it would be in the answer.
   struct Candidate {
     Bytes key;
     bool present;
@@ -121,21 +122,21 @@ class Kv::RangeQuery final : public Query {
   const Bytes first_;
   const Bytes end_;
 
-  std::vector<uint8_t> from_;  // where this round begins
-  bool after_;
+  std::vector<uint8_t> from_;  // the key at which this round begins ...
+  bool after_;                 // ... or behind which
 
   bool ordering_ = false;  // waits for the active memtable's order, reads nothing
   std::shared_ptr<Memtable> immutable_;
   std::vector<Part> parts_;
-  std::vector<uint8_t> bytes_;  // of the parts
-  size_t live_ = 0;             // of the parts
-  bool cut_ = false;            // the active memtable has more, beyond the last part
+  std::vector<uint8_t> bytes_;  // keys and values of parts_
+  size_t live_ = 0;             // parts that are present
+  bool cut_ = false;  // the active memtable has more records in the range, behind the last part
 
-  std::vector<uint8_t> body_;
-  uint32_t count_ = 0;
-  bool more_ = false;
-  bool full_ = false;  // the limit or the size ended it
-  bool holding_ = false;
+  std::vector<uint8_t> body_;  // the answer so far ...
+  uint32_t count_ = 0;         // ... and how many records it has
+  bool more_ = false;          // the range has records behind the answer's last
+  bool full_ = false;          // the limit of records, or of bytes, is reached
+  bool holding_ = false;       // counted in Kv::holds_
 };
 
 }  // namespace bop::machine::kv

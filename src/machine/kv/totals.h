@@ -1,8 +1,8 @@
-// What is kept up with every change so that replicas can be compared at equal indexes: how many
-// records there are, and the sum of their hashes.
+// Totals of the state, updated with each change, by which replicas are compared at equal indexes: the number
+// of records and the sum of their hashes.
 //
-// A sum does not depend on the order of changes nor on what lies in memory and what in the store.
-// Each half is summed modulo 2^64.
+// A sum depends neither on the order of changes nor on which records are in memory. Each half of the 128-bit
+// hashes is summed modulo 2^64.
 #pragma once
 
 #include <cstdint>
@@ -13,9 +13,9 @@
 namespace bop::machine::kv {
 
 struct Totals {
-  uint64_t low = 0;
-  uint64_t high = 0;
-  uint64_t records = 0;
+  uint64_t low = 0;      // sum of the hashes' lower halves
+  uint64_t high = 0;     // sum of their upper halves
+  uint64_t records = 0;  // that are present; a difference may wrap below 0
 
   Totals& operator+=(const Totals& other) {
     low += other.low;
