@@ -20,7 +20,7 @@ void check(int32_t status) {
   std::abort();
 }
 
-// `encode` takes where to write, the room there, and where to put the length.
+// `encode` takes where to write, the capacity there, and where to put the length.
 template <class Encode>
 std::string encoded(const Encode& encode) {
   size_t size = 0;

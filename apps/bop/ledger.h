@@ -29,7 +29,7 @@ class Ledger {
     write_key(key, text.data());
     return text;
   }
-  // The value of the write of that number: the number first, as far as there is room.
+  // The value of the write of that number: the number first, as far as it fits.
   static void write_number(uint64_t number, char* value, size_t size) {
     for (size_t i = 0; i < sizeof number && i < size; ++i) {
       value[i] = static_cast<char>(number >> (8 * i));

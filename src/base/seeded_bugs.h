@@ -1,7 +1,7 @@
 // Bugs that a build variant of a module can carry, to prove that the checkers see them. The library that
 // ships has none: each place that asks seeded() compiles to nothing.
 //
-// A room lists its bugs as LIST(bug), one bug(name) each. In a variant, which is compiled with
+// A module lists its bugs as LIST(bug), one bug(name) each. In a variant, which is compiled with
 // BOP_SEEDED_BUGS, a test program chooses one by name before it runs anything.
 #pragma once
 

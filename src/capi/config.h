@@ -75,7 +75,7 @@ class Config {
  public:
   Config();
 
-  // Each replaces what the same source said before, and changes nothing when it fails.
+  // Each replaces the earlier values of the same source, and changes nothing when it fails.
   Status load_file(const std::string& path);
   Status load_text(std::string_view text, const std::string& name, const std::string& folder = {});
   Status load_environment();

@@ -137,7 +137,7 @@ void take_groups(bop_log_reader& reader) {
   reader.inspection.reset();
 }
 
-// Nothing more can be said of this log; others may follow.
+// Nothing more can be read of this log; others may follow.
 bool give_up(bop_log_reader& reader, const bop::Error& error, bop_log_item& out) {
   reader.inspection.reset();
   out.kind = BOP_LOG_PROBLEM;

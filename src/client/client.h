@@ -29,7 +29,7 @@ struct Options {
   uint32_t max_in_flight = 65536;
   Duration connect_timeout = 1 * seconds;
   proto::ClusterId cluster{};  // all zero: any
-  std::string name = "bop";    // said to servers, for people
+  std::string name = "bop";    // sent to servers, for people
 };
 
 struct Request {

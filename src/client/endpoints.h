@@ -36,7 +36,7 @@ class Endpoints {
 
   // The endpoint that requests of that group go to now.
   size_t route(GroupId group) const;
-  // A server said that the leader of the group listens there. False: it is not an address, or there
+  // A server reported that the leader of the group listens there. False: it is not an address, or there
   // are too many already.
   bool learn_leader(GroupId group, std::string_view address);
   // Requests of the group go to the next one from now on; nothing when they go elsewhere already.

@@ -80,7 +80,7 @@ void TimerHeap::expire(Instant now) {
       insert(timer);
     }
   }
-  // By index: timers that go away or are armed anew leave holes while this runs.
+  // By index: timers that go away or are rearmed leave gaps while this runs.
   for (size_t i = 0; i < due_.size(); ++i) {
     if (HeapTimer* timer = std::exchange(due_[i], nullptr)) timer->call();
   }

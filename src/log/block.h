@@ -2,7 +2,7 @@
 //
 // A drive tears at 512 bytes, so each sector of a block carries the epoch and number of the frame
 // it was written with, and a checksum of its own. A sector's checksum also covers where in the file
-// it stands. So of every block it can be said, without knowing what should be there, whether
+// it stands. So of every block it is known, without knowing what should be there, whether
 //   all its sectors hold and are of one write   (written, stale, never_written),
 //   all hold, but they are of several writes    (mixed: a torn write),
 //   or a sector does not hold                   (unsound: no write of ours leaves that).

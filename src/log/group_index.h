@@ -48,7 +48,7 @@ class GroupIndex {
   // Of one that joins: whether the entry before its first is the one it names.
   bool agrees(const RecordHeader& header) const;
 
-  // The group's log begins anew after `before_first`.
+  // The group's log restarts after `before_first`.
   void restart(raft::EntryId before_first);
   // Entries from `first` on are no more.
   void truncate(Index first);
@@ -64,7 +64,7 @@ class GroupIndex {
 
   void replace_locations(std::deque<RecordLocation> locations);
 
-  // A record that was read back, and its body, checked. One that does not join begins anew.
+  // A record that was read back, and its body, checked. One that does not join restarts it.
   void apply(const RecordLocation& location, const RecordHeader& header, Bytes entries);
 
   // The lowest position that this group needs: of its first entry's record, or of its last record.

@@ -97,7 +97,7 @@ Result<std::vector<SegmentFile>> ShardLog::open_files(bool create) {
   std::vector<SegmentFile> files;
   const auto names = ports_.files.list_now(directory_);
   if (!names && names.error().code == BOP_E_NOT_FOUND && !create) {
-    return fail(BOP_E_NOT_FORMATTED, ports_.files.describe(directory_) + " is not there");
+    return fail(BOP_E_NOT_FORMATTED, ports_.files.describe(directory_) + " does not exist");
   }
   if (!names) return std::unexpected(names.error());
   for (const std::string& name : *names) {

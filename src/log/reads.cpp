@@ -153,7 +153,7 @@ class Reads::Job : public port::FileCompletion {
   }
 
   bool end(Error error) {
-    // What follows the last entry is not there, and not wanted when some were found.
+    // Nothing follows the last entry, and nothing more is wanted when some were found.
     if (error.code == BOP_E_NOT_FOUND && error.detail.empty() && !entries_.empty()) {
       return end_well();
     }

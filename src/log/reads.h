@@ -1,7 +1,7 @@
 // Reads of entries that are not in their group's memory any more: from the files, with every block
 // checked again, or from frames that are not written yet.
 //
-// A job reads one record after the other and looks up each anew, for the group goes on meanwhile. A few
+// A job reads one record after the other and looks up each again, for the group goes on meanwhile. A few
 // jobs run at once, the others wait in order.
 #pragma once
 

@@ -52,7 +52,7 @@ class Rebuild : public ScanVisitor {
 
   void on_record(Position frame, const RecordView& record);
   void on_summary(Position at, const RecordView& record);
-  // Why the record `previous` is not there: the gap that it fell into, or the record that names it.
+  // Why the record `previous` is missing: the gap that it fell into, or the record that names it.
   void doubt(RebuiltGroup& group, Position previous, Position named_at);
   void blame(RebuiltGroup& group, const Gap& gap);
   bool continues(const RebuiltGroup& group, bool known, const RecordHeader& header) const;

@@ -22,7 +22,7 @@ enum class RecordKind : uint8_t {
   summary = 3,    // of all groups
 };
 
-inline constexpr uint8_t record_restarts = 1;  // entries: the group's log begins anew with this one
+inline constexpr uint8_t record_restarts = 1;  // entries: the group's log restarts with this one
 inline constexpr uint8_t record_complete =
     2;  // summary: every group that was ever written is in it
 

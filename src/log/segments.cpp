@@ -17,7 +17,7 @@ constexpr size_t large_piece_bytes = 1 << 20;  // when the log is near
 constexpr Duration first_retry = 100 * milliseconds;
 constexpr Duration longest_retry = 5 * seconds;
 // So many are kept to be the next segments: machines that release in bursts would else have them made
-// anew each time, which is as much work for the device as the log itself. More are given back.
+// again each time, which is as much work for the device as the log itself. More are given back.
 constexpr size_t released_kept = 4;
 
 }  // namespace

@@ -64,7 +64,7 @@ class Segments : private port::FileCompletion {
 
   // nullptr: not there (yet).
   std::shared_ptr<Segment> find(uint32_t number) const;
-  // Prepares all up to that one, when there is room.
+  // Prepares all up to that one, if space permits.
   void want(uint32_t number);
   // Segments below `number` are needed no more, and a durable frame says so.
   void release_below(uint32_t number);

@@ -121,7 +121,7 @@ Result<Identity> read_identity(port::FileSystem& files) {
   const std::string path = files.describe(format_file);
   if (!file) {
     if (file.error().code != BOP_E_NOT_FOUND) return std::unexpected(file.error());
-    return fail(BOP_E_NOT_FORMATTED, path + ": is not there; run `bopd format` first");
+    return fail(BOP_E_NOT_FORMATTED, path + " does not exist; run `bopd format` first");
   }
   std::vector<uint8_t> bytes(format_bytes + 1);  // one more would show that it is longer
   BOP_TRY_ASSIGN(const size_t size, (*file)->read_now(0, bytes));

@@ -25,7 +25,7 @@ constexpr size_t key_head_bytes = 2;                    // its size
 inline bop_bytes as_c(Bytes bytes) { return {bytes.data(), bytes.size()}; }
 inline Bytes bytes_of(bop_bytes bytes) { return {bytes.data, bytes.size}; }
 
-// Writes where there is room: the sizes above were summed before.
+// Writes into reserved memory: the sizes above were summed before.
 class Cursor {
  public:
   explicit Cursor(uint8_t* at) : at_(at) {}

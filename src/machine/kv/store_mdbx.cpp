@@ -465,7 +465,7 @@ class MdbxStore final : public Store {
       return found ? checked(mdbx_cursor_del(cursor, MDBX_CURRENT), "delete") : Status{};
     const MDBX_val key = value_of(change.key);
     MDBX_val value{nullptr, revision_bytes + change.value.size()};
-    // Room in the page itself: the value is copied once.
+    // In the page itself: the value is copied once.
     BOP_TRY(checked(mdbx_cursor_put(cursor, &key, &value, MDBX_UPSERT | MDBX_RESERVE), "put"));
     auto* to = static_cast<uint8_t*>(value.iov_base);
     store_le(to, change.revision);
