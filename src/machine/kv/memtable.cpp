@@ -111,9 +111,9 @@ Record& Memtable::enlarge(KeyIndex::Slot& slot, size_t size) {
   // A value that grows is likely to grow again.
   const size_t capacity = capacity_for(size + size / 2);
   Record* record = allocate(region_, old.key(), capacity);
-  const uint32_t capacity = record->capacity;
+  const uint32_t grown_capacity = record->capacity;
   *record = old;
-  record->capacity = capacity;
+  record->capacity = grown_capacity;
   bytes_ += bytes_of(*record);
   slot.record = record;
   touched_[record->ordinal] = record;
