@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -230,9 +231,10 @@ TEST_F(HttpConditionsTest, a_change_that_is_overtaken_again_and_again_is_given_u
              .if_none_match = "\"77\"",
              .body = mem::Buffer::copy(as_bytes("mine"))},
             std::make_unique<Kept>(response));
+  std::deque<std::optional<ApiResponse>> others;
   for (int i = 0; i < 100 && !response; ++i) {
     harness.service.run();
-    std::optional<ApiResponse> other;
+    std::optional<ApiResponse>& other = others.emplace_back();
     api.serve(
         {.method = "PUT", .target = "/v1/kv/k", .body = mem::Buffer::copy(as_bytes("theirs"))},
         std::make_unique<Kept>(other));
