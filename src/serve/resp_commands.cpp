@@ -15,7 +15,7 @@ constexpr uint8_t connection = C::fast | C::connection;
 constexpr std::array table{
     C{Verb::append, "append", 3, write_fast, 1, 1, 1, "string", "O(1)", "Append a value to a key"},
     C{Verb::auth, "auth", -2, connection, 0, 0, 0, "connection", "O(1)",
-      "Refused: this server has no users"},
+      "Accepted for the user default: no password is configured"},
     C{Verb::client, "client", -2, C::connection, 0, 0, 0, "connection", "O(1)",
       "About this connection: ID, INFO, GETNAME, SETNAME, SETINFO"},
     C{Verb::command, "command", -1, C::connection, 0, 0, 0, "server", "O(N)",

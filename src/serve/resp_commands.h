@@ -5,6 +5,8 @@
 #include <span>
 #include <string_view>
 
+#include "base/bytes.h"
+
 namespace bop::serve {
 
 enum class Verb : uint8_t {
@@ -60,6 +62,14 @@ struct RespCommand {
   bool takes(size_t arguments) const {
     return arity >= 0 ? arguments == static_cast<size_t>(arity)
                       : arguments >= static_cast<size_t>(-arity);
+  }
+  // Calls `use` with each key among the arguments (the name is the first of them) of a complete command.
+  template <class Use>
+  void each_key(std::span<const Bytes> arguments, Use use) const {
+    if (first_key == 0) return;
+    const auto count = static_cast<int>(arguments.size());
+    const int last = last_key < 0 ? count + last_key : last_key;
+    for (int i = first_key; i <= last; i += key_step) use(arguments[static_cast<size_t>(i)]);
   }
 };
 

@@ -134,6 +134,7 @@ void RespConnection::finish_when_replied() {
 }
 
 bool RespConnection::dispatch(Arguments arguments) {
+  if (refuse_in_transaction(arguments)) return true;
   const RespCommand* command = find_resp_command(as_text(arguments[0]));
   if (command == nullptr) {
     connections_.resp().commands.add();

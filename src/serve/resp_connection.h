@@ -113,6 +113,7 @@ class RespConnection final : public ClientConnection, private port::Completion {
   // ---- the connection and the server: resp_server.cpp ----
   void run_server(Verb verb, const RespCommand& command, Arguments arguments);
   void unknown_command(Arguments arguments);
+  bool refuse_in_transaction(Arguments arguments);
   void help(const RespCommand& command, Arguments arguments,
             std::initializer_list<std::string_view> lines);
   void unknown_subcommand(const RespCommand& command, Bytes subcommand);
@@ -122,6 +123,8 @@ class RespConnection final : public ClientConnection, private port::Completion {
   void client_set_info(Arguments arguments);
   bool check_name(Bytes name);
   void command_command(const RespCommand& command, Arguments arguments);
+  void command_list(Arguments filter);
+  void command_getkeys(Arguments words);
   void command_docs(Arguments names);
   void command_info(Arguments names);
   void config(const RespCommand& command, Arguments arguments);
@@ -156,6 +159,7 @@ class RespConnection final : public ClientConnection, private port::Completion {
   uint32_t writes_ = 0;  // under way
 
   int version_ = 2;
+  bool refused_multi_ = false;  // no command runs until EXEC, DISCARD, RESET or QUIT
   std::string name_, library_name_, library_version_;
   Instant connected_at_ = 0;
   Instant active_at_ = 0;

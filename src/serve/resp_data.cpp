@@ -89,9 +89,14 @@ const char* read_scan_options(std::span<const Bytes> words, ScanOptions& options
   return nullptr;
 }
 
-// As strtoull takes it, which is how Redis reads a cursor: an empty one is 0.
+// As strtoull reads it, which is what Redis uses: an empty cursor is 0, a sign is taken.
 bool read_cursor(std::string_view text, uint64_t& cursor) {
   cursor = 0;
+  const bool negative = text.starts_with('-');
+  if (negative || text.starts_with('+')) {
+    text.remove_prefix(1);
+    if (text.empty()) return false;
+  }
   for (const char c : text) {
     if (c < '0' || c > '9') return false;
     if (cursor > (std::numeric_limits<uint64_t>::max() - static_cast<uint64_t>(c - '0')) / 10) {
@@ -99,6 +104,7 @@ bool read_cursor(std::string_view text, uint64_t& cursor) {
     }
     cursor = cursor * 10 + static_cast<uint64_t>(c - '0');
   }
+  if (negative) cursor = 0 - cursor;
   return true;
 }
 

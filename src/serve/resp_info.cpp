@@ -9,6 +9,7 @@ namespace bop::serve {
 namespace {
 
 constexpr std::string_view line_end = "\r\n";
+constexpr std::string_view redis_version = "7.0.15";
 
 class Info {
  public:
@@ -97,6 +98,8 @@ std::string resp_info(std::string_view wanted, const node::NodeStatus& status,
   Info info(wanted);
   if (info.section("Server")) {
     info.field("bop_version", status.version);
+    // Tools read it to know what they may ask; replies here are those of that version.
+    info.field("redis_version", redis_version);
     info.field("cluster_id", status.cluster);
     info.field("node_id", status.node);
     info.field("tcp_port", connections.options().resp_port);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 
 #include "base/assert.h"
 #include "base/logging.h"
@@ -30,6 +31,12 @@ std::string upper(std::string_view text) {
   return upper;
 }
 
+constexpr std::string_view wrong_pass =
+    "WRONGPASS invalid username-password pair or user is disabled.";
+
+// No password is configured: as in Redis, the user `default` exists and any password is right.
+bool is_default_user(Bytes name) { return as_text(name) == "default"; }
+
 bool plain_name(Bytes name) {
   return std::ranges::all_of(name, [](uint8_t c) { return c >= '!' && c <= '~'; });
 }
@@ -48,14 +55,29 @@ void write_flags(RespWriter& out, const RespCommand& command) {
   }
 }
 
+// The ACL categories of a command, in Redis's order.
+std::vector<std::string_view> categories(const RespCommand& command) {
+  const bool keyspace = command.group == "generic" || command.verb == Verb::dbsize;
+  const bool config = command.verb == Verb::config;
+  const bool fast = (command.flags & RespCommand::fast) != 0;
+  std::vector<std::string_view> names;
+  if (keyspace) names.emplace_back("keyspace");
+  if ((command.flags & RespCommand::readonly) != 0) names.emplace_back("read");
+  if ((command.flags & RespCommand::write) != 0) names.emplace_back("write");
+  if (command.group == "string") names.emplace_back("string");
+  if (config) names.emplace_back("admin");
+  names.emplace_back(fast ? "fast" : "slow");
+  if (config || command.verb == Verb::info) names.emplace_back("dangerous");
+  if (command.group == "connection" || command.verb == Verb::command) {
+    names.emplace_back("connection");
+  }
+  return names;
+}
+
 void write_categories(RespWriter& out, const RespCommand& command) {
-  std::vector<std::string> categories;
-  if ((command.flags & RespCommand::write) != 0) categories.emplace_back("@write");
-  if ((command.flags & RespCommand::readonly) != 0) categories.emplace_back("@read");
-  categories.emplace_back("@" + std::string(command.group));
-  categories.emplace_back((command.flags & RespCommand::fast) != 0 ? "@fast" : "@slow");
-  out.set(categories.size());
-  for (const std::string& category : categories) out.simple(category);
+  const auto names = categories(command);
+  out.set(names.size());
+  for (const std::string_view name : names) out.simple(fmt::format("@{}", name));
 }
 
 // What COMMAND and COMMAND INFO say of one: ten elements since Redis 7.
@@ -112,6 +134,9 @@ void RespConnection::unknown_command(Arguments arguments) {
   // A browser made to speak to this port begins so; what follows would be taken for commands.
   const std::string_view name = as_text(arguments[0]);
   if (same_word(name, "post") || same_word(name, "host:")) return close_as_foreign();
+  if (same_word(name, "exec")) return error("ERR EXEC without MULTI");
+  if (same_word(name, "discard")) return error("ERR DISCARD without MULTI");
+  refused_multi_ = same_word(name, "multi");
   std::string shown_arguments;
   for (size_t i = 1; i < arguments.size() && shown_arguments.size() < 128; ++i) {
     shown_arguments +=
@@ -119,6 +144,28 @@ void RespConnection::unknown_command(Arguments arguments) {
   }
   error(fmt::format("ERR unknown command '{}', with args beginning with: {}", shown(arguments[0]),
                     shown_arguments));
+}
+
+// Clients send MULTI, the commands of the transaction and EXEC without waiting for a reply. Since MULTI
+// is refused, none of these commands may run: the client would take the transaction for failed and
+// retry it.
+bool RespConnection::refuse_in_transaction(Arguments arguments) {
+  if (!refused_multi_) return false;
+  const std::string_view name = as_text(arguments[0]);
+  if (same_word(name, "quit") || same_word(name, "reset")) return false;
+  connections_.resp().commands.add();
+  if (same_word(name, "exec")) {
+    refused_multi_ = false;
+    error("EXECABORT Transaction discarded because of previous errors.");
+  } else if (same_word(name, "discard")) {
+    refused_multi_ = false;
+    error("ERR DISCARD without MULTI");
+  } else {
+    error(
+        "ERR not executed: it follows a MULTI, which is not supported here; EXEC, DISCARD or RESET "
+        "ends the refused transaction");
+  }
+  return true;
 }
 
 void RespConnection::close_as_foreign() {
@@ -158,7 +205,9 @@ void RespConnection::hello(Arguments arguments) {
   for (size_t i = 2; i < arguments.size();) {
     const std::string_view option = as_text(arguments[i]);
     if (same_word(option, "auth") && arguments.size() - i > 2) {
-      return error("WRONGPASS invalid username-password pair or user is disabled.");
+      if (!is_default_user(arguments[i + 1])) return error(wrong_pass);
+      i += 3;
+      continue;
     }
     if (!same_word(option, "setname") || arguments.size() - i < 2) {
       return error(fmt::format("ERR Syntax error in HELLO option '{}'", shown(arguments[i])));
@@ -191,7 +240,8 @@ void RespConnection::hello(Arguments arguments) {
 void RespConnection::auth(Arguments arguments) {
   if (arguments.size() > 3) return error("ERR syntax error");
   if (arguments.size() == 3) {
-    return error("WRONGPASS invalid username-password pair or user is disabled.");
+    if (!is_default_user(arguments[1])) return error(wrong_pass);
+    return reply([](RespWriter& out) { out.simple("OK"); });
   }
   error(
       "ERR AUTH <password> called without any password configured for the default user. Are you "
@@ -202,6 +252,12 @@ void RespConnection::select(Bytes database) {
   int64_t number = 0;
   if (!proto::parse_redis_integer(as_text(database), number)) {
     return error("ERR value is not an integer or out of range");
+  }
+  constexpr int64_t least = std::numeric_limits<int32_t>::min();
+  constexpr int64_t most = std::numeric_limits<int32_t>::max();
+  if (number < least || number > most) {
+    return error(
+        fmt::format("ERR value is out of range, value must between {} and {}", least, most));
   }
   if (number != 0) return error("ERR DB index is out of range");
   reply([](RespWriter& out) { out.simple("OK"); });
@@ -214,6 +270,7 @@ void RespConnection::quit() {
 
 void RespConnection::reset() {
   version_ = 2;
+  refused_multi_ = false;
   name_.clear();
   reply([](RespWriter& out) { out.simple("RESET"); });
 }
@@ -305,20 +362,67 @@ void RespConnection::command_command(const RespCommand& command, Arguments argum
   } else if (same_word(sub, "info")) {
     command_info(names);
   } else if (same_word(sub, "list")) {
-    if (!names.empty()) return error("ERR syntax error");
-    reply([](RespWriter& out) {
-      out.array(resp_commands().size());  // a set only since Redis 7.2
-      for (const RespCommand& each : resp_commands()) out.bulk(each.name);
-    });
+    command_list(names);
+  } else if (same_word(sub, "getkeys")) {
+    if (names.empty()) return error(wrong_arity("command|getkeys"));
+    command_getkeys(names);
   } else if (same_word(sub, "help")) {
     help(command, arguments,
          {"(no subcommand)", "    The arity, flags and keys of every command.", "COUNT",
-          "    How many commands there are.", "LIST", "    Their names.",
-          "INFO [<command-name> ...]", "    As without a subcommand, of these or of all.",
-          "DOCS [<command-name> ...]", "    What these do, or all."});
+          "    The number of commands.", "DOCS [<command-name> ...]",
+          "    Summary, group and complexity of these commands, or of all.",
+          "GETKEYS <command> [<arg> ...]", "    The keys of a complete command.",
+          "INFO [<command-name> ...]", "    The same as without a subcommand, for these commands.",
+          "LIST [FILTERBY (MODULE <name>|ACLCAT <category>|PATTERN <pattern>)]",
+          "    The names of the commands, all or those that match."});
   } else {
     unknown_subcommand(command, arguments[1]);
   }
+}
+
+// COMMAND LIST [FILTERBY (MODULE name | ACLCAT category | PATTERN pattern)]
+void RespConnection::command_list(Arguments filter) {
+  std::vector<std::string_view> found;
+  const auto add_if = [&](auto wanted) {
+    for (const RespCommand& each : resp_commands())
+      if (wanted(each)) found.push_back(each.name);
+  };
+  if (filter.empty()) {
+    add_if([](const RespCommand&) { return true; });
+  } else {
+    const bool complete = filter.size() == 3 && same_word(as_text(filter[0]), "filterby");
+    const std::string_view by = complete ? as_text(filter[1]) : std::string_view();
+    const std::string value = complete ? lower(as_text(filter[2])) : std::string();
+    if (same_word(by, "aclcat")) {
+      add_if([&](const RespCommand& each) {
+        return std::ranges::count(categories(each), std::string_view(value)) > 0;
+      });
+    } else if (same_word(by, "pattern")) {
+      add_if([&](const RespCommand& each) { return glob_matches(value, each.name); });
+    } else if (!same_word(by, "module")) {  // no command comes from a module
+      return error("ERR syntax error");
+    }
+  }
+  reply([&](RespWriter& out) {
+    out.array(found.size());  // a set only since Redis 7.2
+    for (const std::string_view name : found) out.bulk(name);
+  });
+}
+
+void RespConnection::command_getkeys(Arguments words) {
+  if (words.size() < 2) return error(wrong_arity("command|getkeys"));
+  const RespCommand* command = find_resp_command(as_text(words[0]));
+  if (command == nullptr) return error("ERR Invalid command specified");
+  if (command->first_key == 0) return error("ERR The command has no key arguments");
+  if (!command->takes(words.size())) {
+    return error("ERR Invalid number of arguments specified for command");
+  }
+  std::vector<Bytes> keys;
+  command->each_key(words, [&](Bytes key) { keys.push_back(key); });
+  reply([&](RespWriter& out) {
+    out.array(keys.size());
+    for (const Bytes key : keys) out.bulk(key);
+  });
 }
 
 void RespConnection::command_docs(Arguments names) {

@@ -346,6 +346,36 @@ TEST(RespConnection, an_endless_length_costs_no_memory_and_ends_the_connection) 
   EXPECT_EQ(client.wire.take(), "");
 }
 
+// ---- transactions ----
+
+TEST(RespConnection, runs_no_command_of_a_transaction_whose_multi_was_refused) {
+  Harness harness;
+  RespClient client(harness);
+  const std::string refused =
+      "-ERR not executed: it follows a MULTI, which is not supported here; EXEC, DISCARD or RESET "
+      "ends the refused transaction\r\n";
+  EXPECT_EQ(client.talk("multi\r\nINCR n\r\nGET n\r\nBOGUS\r\nPING\r\nEXEC\r\n"),
+            "-ERR unknown command 'multi', with args beginning with: \r\n" + refused + refused +
+                refused + refused +
+                "-EXECABORT Transaction discarded because of previous errors.\r\n");
+  EXPECT_EQ(client.talk("GET n\r\nINCR n\r\n"), "$-1\r\n:1\r\n") << "the connection goes on";
+  EXPECT_EQ(client.talk("MULTI\r\nINCR n\r\nDISCARD\r\nGET n\r\n"),
+            "-ERR unknown command 'MULTI', with args beginning with: \r\n" + refused +
+                "-ERR DISCARD without MULTI\r\n$1\r\n1\r\n");
+  EXPECT_EQ(client.talk("MULTI\r\nINCR n\r\nRESET\r\nGET n\r\n"),
+            "-ERR unknown command 'MULTI', with args beginning with: \r\n" + refused +
+                "+RESET\r\n$1\r\n1\r\n");
+}
+
+TEST(RespConnection, a_client_may_quit_within_a_refused_transaction) {
+  Harness harness;
+  RespClient client(harness);
+  client.talk("MULTI\r\nINCR n\r\n");
+  EXPECT_EQ(client.talk("QUIT\r\n"), "+OK\r\n");
+  EXPECT_TRUE(client.wire.finished);
+  EXPECT_EQ(harness.service.kv.size(), 0u);
+}
+
 // ---- scan ----
 
 std::string bulk_at(const std::string& reply, size_t& at) {
@@ -531,7 +561,7 @@ TEST(RespConnection, helps_with_the_subcommands_that_there_are) {
                            "SETINFO LIB-NAME|LIB-VER <value>\r", "HELP\r"}) {
     EXPECT_NE(client_help.find("\n+" + std::string(line)), std::string::npos) << line;
   }
-  EXPECT_TRUE(client.talk("COMMAND HELP\r\n").starts_with("*13\r\n+COMMAND takes "));
+  EXPECT_TRUE(client.talk("COMMAND HELP\r\n").starts_with("*15\r\n+COMMAND takes "));
 }
 
 TEST(RespConnection, every_command_of_the_table_is_known_by_its_name) {
@@ -558,6 +588,7 @@ TEST(RespConnection, info_shows_groups_and_the_sections_asked_for) {
   harness.service.node_status.version = "0.1.0";
   RespClient client(harness);
   const std::string all = client.talk("INFO\r\n");
+  EXPECT_NE(all.find("\r\nredis_version:7."), std::string::npos) << all;
   EXPECT_NE(all.find("# Server\r\nbop_version:0.1.0\r\n"), std::string::npos) << all;
   EXPECT_NE(all.find("connected_clients:1\r\n"), std::string::npos);
   EXPECT_NE(all.find("group_kv:id=1,machine=,role=leader,term=3,"), std::string::npos);
