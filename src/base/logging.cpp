@@ -6,6 +6,7 @@
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <memory>
@@ -48,7 +49,56 @@ const char* name_of(Level level) {
   return "off";
 }
 
-// A JSON string (RFC 8259 §7). Bytes above 0x7f pass as they are: what is said is UTF-8.
+// The length of the UTF-8 sequence that `text` begins with (RFC 3629 §4); 0: it is none.
+size_t utf8_length(std::string_view text) {
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char first = byte(0);
+  if (first < 0x80) return 1;
+  const size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+  if (first < 0xc2 || first > 0xf4 || text.size() < length) return 0;
+  for (size_t i = 1; i < length; ++i)
+    if ((byte(i) & 0xc0) != 0x80) return 0;
+  const bool overlong = (first == 0xe0 && byte(1) < 0xa0) || (first == 0xf0 && byte(1) < 0x90);
+  const bool surrogate = first == 0xed && byte(1) > 0x9f;
+  const bool too_large = first == 0xf4 && byte(1) > 0x8f;
+  return overlong || surrogate || too_large ? 0 : length;
+}
+
+bool is_control(std::string_view character) {
+  const auto first = static_cast<unsigned char>(character[0]);
+  // C1 controls, U+0080 to U+009F, steer a terminal as those below U+0020 do.
+  return first < 0x20 || first == 0x7f ||
+         (first == 0xc2 && static_cast<unsigned char>(character[1]) < 0xa0);
+}
+
+// A line stays one line, and UTF-8, whatever bytes of a client or a file are quoted in it: control
+// characters and what is not UTF-8 are written as \n, \r, \t or \x1b. JSON has its own way to write the
+// former.
+std::string one_line(std::string_view text, bool json) {
+  std::string out;
+  out.reserve(text.size());
+  while (!text.empty()) {
+    const size_t length = utf8_length(text);
+    const std::string_view character = text.substr(0, std::max<size_t>(length, 1));
+    text.remove_prefix(character.size());
+    if (length > 0 && (json || !is_control(character))) {
+      out += character;
+    } else if (character == "\n") {
+      out += "\\n";
+    } else if (character == "\r") {
+      out += "\\r";
+    } else if (character == "\t") {
+      out += "\\t";
+    } else {
+      for (const char c : character) {
+        out += fmt::format("\\x{:02x}", static_cast<unsigned>(static_cast<unsigned char>(c)));
+      }
+    }
+  }
+  return out;
+}
+
+// A JSON string (RFC 8259 §7) of a line.
 std::string json_string(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
@@ -108,8 +158,9 @@ bool enabled(Level level) {
   return level >= threshold.load(std::memory_order_relaxed) && level != Level::off;
 }
 
-void write(Level level, std::string_view text) {
+void write(Level level, std::string_view unescaped) {
   const Sayer* to = sayer.load(std::memory_order_acquire);
+  const std::string text = one_line(unescaped, to != nullptr && to->json);
   if (to == nullptr) {
     std::fprintf(stderr, "bop: %s: %.*s\n", name_of(level), static_cast<int>(text.size()),
                  text.data());

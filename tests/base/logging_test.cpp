@@ -66,6 +66,31 @@ TEST_F(Logging, in_json_gives_one_object_a_line_whatever_the_text) {
       << text;
 }
 
+TEST_F(Logging, writes_one_line_whatever_bytes_are_quoted_in_it) {
+  ASSERT_TRUE(start(options(false)));
+  warning("{}", "got '\r\n2026 error forged\x1b[2J\t\x7f'");
+  warning(
+      "not UTF-8: \xff \xc3( \xed\xa0\x80 \xc2\x9b, and UTF-8: \xc3\xa4 \xe2\x82\xac "
+      "\xf0\x9f\x98\x80");
+  warning("cut \xe2\x82");
+  stop();
+  const std::string text = said();
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 3) << text;
+  EXPECT_NE(text.find(R"(got '\r\n2026 error forged\x1b[2J\t\x7f')"), std::string::npos) << text;
+  EXPECT_NE(text.find(R"(not UTF-8: \xff \xc3( \xed\xa0\x80 \xc2\x9b, and UTF-8: )"
+                      "\xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80\n"),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find(R"(cut \xe2\x82)"), std::string::npos) << text;
+}
+
+TEST_F(Logging, in_json_is_utf_8_whatever_bytes_are_quoted) {
+  ASSERT_TRUE(start(options(true)));
+  warning("\xff\n\xc3\xa4");
+  stop();
+  EXPECT_NE(said().find("\"text\":\"\\\\xff\\u000a\xc3\xa4\"}"), std::string::npos) << said();
+}
+
 TEST_F(Logging, twice_is_refused) {
   ASSERT_TRUE(start(options(false)));
   const Status again = start(options(false));
