@@ -12,8 +12,8 @@
 #include <utility>
 
 #include "base/assert.h"
-#include "base/logging.h"
 #include "net/endpoint.h"
+#include "net/log_lines.h"
 #include "net/stream_count.h"
 #include "port/timer.h"
 
@@ -47,6 +47,7 @@ class SocketAcceptor final : public Acceptor {
         options_(options),
         address_(std::move(address)),
         targets_(std::move(targets)),
+        log_([&loop] { return loop.now(); }, loop, "connections to " + address_.to_string()),
         retry_(loop.make_timer([this] { accept_all(); })) {
     wait();
   }
@@ -75,8 +76,8 @@ class SocketAcceptor final : public Acceptor {
       if (error == asio::error::would_block) break;
       if (error == asio::error::connection_aborted) continue;
       if (error) {
-        logging::warning("accepting on {}: {}; trying again in {} ms", address_.to_string(),
-                         error.message(), pause_after_failure / milliseconds);
+        log_.warning("accepting on {}: {}; trying again in {} ms", address_.to_string(),
+                     error.message(), pause_after_failure / milliseconds);
         retry_->arm(loop_.now() + pause_after_failure);
         return;
       }
@@ -87,8 +88,13 @@ class SocketAcceptor final : public Acceptor {
 
   void take(Socket accepted) {
     error_code error;
-    if (!leaves_spare(accepted.native_handle()) || !count_->enter(options_.max_connections)) {
-      refuse(std::move(accepted));
+    if (!leaves_spare(accepted.native_handle())) {
+      refuse(std::move(accepted), "the process has few descriptors left");
+      return;
+    }
+    if (!count_->enter(options_.max_connections)) {
+      refuse(std::move(accepted),
+             "there are " + std::to_string(options_.max_connections) + ", which is the limit");
       return;
     }
     const int native = accepted.release(error);
@@ -104,28 +110,28 @@ class SocketAcceptor final : public Acceptor {
     }
   }
 
-  void refuse(Socket accepted) {
+  void refuse(Socket accepted, const std::string& reason) {
     error_code ignored;
     accepted.non_blocking(true, ignored);
     accepted.write_some(asio::buffer(options_.refusal), ignored);
     // Closed over what the client said already, the connection would be reset, and the words lost.
     std::array<char, 4096> said;
     accepted.read_some(asio::buffer(said), ignored);
-    if (std::exchange(refusing_, true)) return;
-    logging::warning("{} connections on {} are the limit: more are refused", count_->value(),
-                     address_.to_string());
+    log_.warning("{}: a connection is refused: {}", address_.to_string(), reason);
   }
 
   // Descriptors are given out from the lowest on: a high one is among the last.
   bool leaves_spare(int native) const {
     rlimit limit{};
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return true;
-    const rlim_t spare = std::min<rlim_t>(options_.spare_descriptors, limit.rlim_cur / 4);
+    const rlim_t spare =
+        std::min<rlim_t>(options_.spare_descriptors, limit.rlim_cur / options_.spare_part);
     return static_cast<rlim_t>(native) + spare < limit.rlim_cur;
   }
 
-  static void hand_over(const AcceptTarget& target, int native, const StreamLimits& limits,
+  static void hand_over(const AcceptTarget& target, int native, StreamLimits limits,
                         const std::shared_ptr<StreamCount>& count) {
+    limits.budget = target.budget;
     auto connection = target.streams->adopt(native, limits, count);
     if (connection) target.on_connection(std::move(*connection));
   }
@@ -145,7 +151,7 @@ class SocketAcceptor final : public Acceptor {
   const Address address_;
   std::vector<AcceptTarget> targets_;
   size_t next_target_ = 0;
-  bool refusing_ = false;  // said already
+  LogLines log_;
   std::unique_ptr<port::Timer> retry_;
   const std::shared_ptr<StreamCount> count_ = std::make_shared<StreamCount>();
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

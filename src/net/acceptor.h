@@ -17,7 +17,8 @@ struct ListenOptions {
   Address address;
   StreamLimits limits;
   size_t max_connections = 10'000;  // of this acceptor, on all its loops
-  size_t spare_descriptors = 32;    // of the process: kept for others, as files and peers need some
+  size_t spare_descriptors = 32;    // of the process: kept for files, peers and other listeners
+  size_t spare_part = 4;            // but at most one in so many of its descriptors
   std::string refusal;              // sent to those beyond either limit, before they are closed
   int backlog = 1024;
 };
@@ -26,6 +27,7 @@ struct ListenOptions {
 struct AcceptTarget {
   Streams* streams;
   std::function<void(std::unique_ptr<Connection>)> on_connection;
+  StreamBudget* budget = nullptr;  // of the target's loop
 };
 
 class Acceptor {

@@ -40,6 +40,8 @@ class Output {
   void commit(size_t size);
 
   size_t size() const { return size_; }
+  // With what is unused of the block that is being filled.
+  size_t memory_bytes() const { return size_ + (block_ != nullptr ? block_->capacity - used_ : 0); }
   bool empty() const { return size_ == 0; }
 
   // The first pieces, at most as many as fit; how many.

@@ -4,8 +4,8 @@
 //   (made) ──────► reading ──────────────────────────► ended ─────┐
 //                     │  finish()                                 │ finish()
 //                     ▼                                           ▼
-//                  finishing: sends what is queued, then ──► lingering: reads and drops until the
-//                     │                                      other side ends, linger_limit passed or
+//                  finishing: sends what is queued and ────► lingering: reads and drops until the
+//                     │       drops what it reads, then      other side ends, linger_limit passed or
 //                     ▼                                           │      linger_bytes came
 //                  closed ◄───────────────────────────────────────┘
 //
@@ -26,6 +26,7 @@
 #include "net/operation_memory.h"
 #include "net/output.h"
 #include "net/socket.h"
+#include "net/stream_budget.h"
 #include "net/stream_count.h"
 #include "port/timer.h"
 
@@ -41,6 +42,8 @@ constexpr size_t most_pieces = 64;
 // A turn that queues more than this sends before its end, so that the queue's limit is about what the
 // other side does not take, not about how much one turn says.
 constexpr size_t send_early_bytes = 512u << 10;
+// That the other side may take nothing of what is sent to it before its connection is closed.
+constexpr Duration longest_finish = 10 * seconds;
 
 bool is_would_block(const error_code& error) {
   return error == asio::error::would_block || error == asio::error::try_again;
@@ -85,11 +88,11 @@ struct Streams::Shared {
   size_t open = 0;
 };
 
-class Stream {
+class Stream final : public StreamBudget::Member {
  public:
   Stream(std::shared_ptr<Streams::Shared> shared, Socket socket, const StreamLimits& limits,
          std::string peer, std::shared_ptr<StreamCount> count);
-  ~Stream() { BOP_ASSERT(!socket_.is_open()); }
+  ~Stream() override { BOP_ASSERT(!socket_.is_open()); }
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
 
@@ -101,6 +104,7 @@ class Stream {
   void flush();
   void pause() { paused_ = true; }
   void resume();
+  void expect_progress(Duration limit);
   void finish(Error reason);
   void close(Error reason);
   void forget_handler() { handler_ = nullptr; }
@@ -108,7 +112,9 @@ class Stream {
   bool open() const { return socket_.is_open(); }
   size_t queued_bytes() const { return output_.size(); }
   bool throttled() const { return throttled_; }
-  const std::string& peer() const { return peer_; }
+  const std::string& peer() const override { return peer_; }
+  void disconnect(const Error& reason) override { close(reason); }
+  void hold(size_t input_bytes, size_t output_bytes);
   uint64_t received_bytes() const { return received_; }
   uint64_t sent_bytes() const { return sent_; }
 
@@ -126,6 +132,8 @@ class Stream {
   void read_more();
   void on_read(const error_code& error, size_t size);
   bool may_show() const;
+  // What is received is dropped: the other side has to come to the end of what it writes.
+  bool drops() const { return lingering_ || (finishing_ && writing_ && handler_ != nullptr); }
   void deliver();
   void deliver_later();
   void show();
@@ -137,7 +145,9 @@ class Stream {
   void on_writable(const error_code& error, size_t);
   void after_sending();
   void linger();
+  void look_for_progress();
   void tell_closed();
+  void count_held();
 
   const std::shared_ptr<Streams::Shared> shared_;
   Socket socket_;
@@ -161,6 +171,12 @@ class Stream {
   bool writing_ = false;  // waits until the socket takes more
   Error reason_;          // of finish(), then of the end
   std::unique_ptr<port::Timer> linger_timer_;
+  std::unique_ptr<port::Timer> progress_timer_;  // while progress is expected
+  Duration progress_limit_ = 0;
+  uint64_t progress_from_ = 0;  // of sent_, when the timer was armed
+
+  size_t handler_input_ = 0;  // kept by the handler
+  size_t handler_output_ = 0;
 
   uint64_t received_ = 0;
   uint64_t sent_ = 0;
@@ -185,6 +201,21 @@ Stream::Stream(std::shared_ptr<Streams::Shared> shared, Socket socket, const Str
       input_(limits_),
       output_(shared_->blocks) {
   ++shared_->open;
+  if (limits_.budget != nullptr) limits_.budget->enter(*this);
+}
+
+// Tells the budget what this connection holds. May close it.
+void Stream::count_held() {
+  if (limits_.budget == nullptr || !open()) return;
+  limits_.budget->set(*this, input_.unread_bytes() + handler_input_,
+                      output_.empty() ? handler_output_ : output_.memory_bytes() + handler_output_);
+}
+
+void Stream::hold(size_t input_bytes, size_t output_bytes) {
+  if (input_bytes == handler_input_ && output_bytes == handler_output_) return;
+  handler_input_ = input_bytes;
+  handler_output_ = output_bytes;
+  count_held();
 }
 
 // ---- receiving ----
@@ -201,6 +232,7 @@ void Stream::start(StreamHandler& handler) {
 
 void Stream::hand_over(StreamHandler& handler, const StreamLimits& limits) {
   BOP_ASSERT(handler_ != nullptr);
+  BOP_ASSERT(limits.budget == limits_.budget);
   handler_ = &handler;
   limits_ = limits;
   deliver_later();
@@ -208,11 +240,12 @@ void Stream::hand_over(StreamHandler& handler, const StreamLimits& limits) {
 
 // The handler is ready to be shown bytes.
 bool Stream::may_show() const {
-  return open() && !delivering_ && !paused_ && !throttled_ && !finishing_ && handler_ != nullptr;
+  const bool throttled = throttled_ && !limits_.handler_pauses;
+  return open() && !delivering_ && !paused_ && !throttled && !finishing_ && handler_ != nullptr;
 }
 
 void Stream::read_more() {
-  if (reading_ || ended_ || !open() || !(may_show() || lingering_)) return;
+  if (reading_ || ended_ || !open() || !(may_show() || drops())) return;
   auto space = input_.space();
   if (!space) {
     close(space.error());
@@ -232,13 +265,14 @@ void Stream::on_read(const error_code& error, size_t size) {
   }
   ended_ = error == asio::error::eof;
   received_ += size;
-  if (!lingering_) {
+  if (!finishing_) {
     input_.received(size);
     show_ |= size > 0;
     deliver();
-  } else if (ended_ || received_ >= linger_end_) {
+  } else if (lingering_ && (ended_ || received_ >= linger_end_)) {
     close(reason_);
   } else {
+    if (input_.unread_bytes() > 0) input_.clear();
     read_more();
   }
 }
@@ -257,7 +291,8 @@ void Stream::show() {
   const Consumed consumed = handler_->on_bytes(unread);
   delivering_ = false;
   // Who finished in there is shown no more, and what was unread is gone.
-  if (open() && !lingering_) input_.consume(consumed);
+  if (open() && !finishing_) input_.consume(consumed);
+  count_held();
 }
 
 void Stream::tell_end() {
@@ -289,6 +324,7 @@ void Stream::send(Add add) {
     return;
   }
   plan_flush();
+  count_held();
 }
 
 void Stream::plan_flush() {
@@ -333,6 +369,7 @@ bool Stream::send_some() {
     }
     sent_ += sent;
     output_.consume(sent);
+    count_held();
     if (sent < offered) {
       wait_until_writable();
       return true;
@@ -345,6 +382,7 @@ void Stream::wait_until_writable() {
   writing_ = true;
   socket_.async_wait(Socket::wait_write,
                      Handler<&Stream::on_writable, &Stream::write_memory_>{StreamUse(*this)});
+  if (finishing_) read_more();
 }
 
 void Stream::on_writable(const error_code& error, size_t) {
@@ -372,17 +410,45 @@ void Stream::finish(Error reason) {
   if (!open() || finishing_) return;
   finishing_ = true;
   reason_ = std::move(reason);
+  if (!reading_) input_.clear();  // else the block is the read's
   if (output_.empty()) {
     linger();
-  } else {
-    plan_flush();
+    return;
+  }
+  plan_flush();
+  progress_timer_.reset();
+  expect_progress(longest_finish);
+  read_more();
+}
+
+void Stream::expect_progress(Duration limit) {
+  if (limit == 0) {
+    progress_timer_.reset();
+    return;
+  }
+  if (!open() || progress_timer_ != nullptr) return;
+  progress_limit_ = limit;
+  progress_from_ = sent_;
+  progress_timer_ = shared_->loop.make_timer([this] { look_for_progress(); });
+  progress_timer_->arm(shared_->loop.now() + limit);
+}
+
+void Stream::look_for_progress() {
+  const StreamUse use(*this);
+  if (sent_ != progress_from_) {
+    progress_from_ = sent_;
+    progress_timer_->arm(shared_->loop.now() + progress_limit_);
+  } else if (finishing_) {
+    close(reason_);
+  } else if (handler_ != nullptr) {
+    handler_->on_stalled();
   }
 }
 
 void Stream::linger() {
   lingering_ = true;
   linger_end_ = received_ + limits_.linger_bytes;
-  input_.clear();
+  progress_timer_.reset();
   error_code error;
   socket_.shutdown(Socket::shutdown_send, error);
   if (error || ended_ || handler_ == nullptr) {
@@ -401,9 +467,11 @@ void Stream::close(Error reason) {
   output_.clear();
   reason_ = std::move(reason);
   --shared_->open;
+  if (limits_.budget != nullptr) limits_.budget->leave(*this);
   if (count_ != nullptr) count_->leave();
   if (handler_ != nullptr) tell_closed();
-  linger_timer_.reset();  // last: it may be what calls
+  linger_timer_.reset();  // last: one of them may be what calls
+  progress_timer_.reset();
 }
 
 void Stream::tell_closed() {
@@ -441,7 +509,11 @@ void Connection::commit(size_t size) {
 size_t Connection::queued_bytes() const { return stream_.queued_bytes(); }
 bool Connection::throttled() const { return stream_.throttled(); }
 void Connection::pause() { stream_.pause(); }
+void Connection::hold(size_t input_bytes, size_t output_bytes) {
+  stream_.hold(input_bytes, output_bytes);
+}
 void Connection::resume() { stream_.resume(); }
+void Connection::expect_progress(Duration limit) { stream_.expect_progress(limit); }
 void Connection::finish(Error reason) { stream_.finish(std::move(reason)); }
 void Connection::close(Error reason) { stream_.close(std::move(reason)); }
 bool Connection::open() const { return stream_.open(); }

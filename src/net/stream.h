@@ -12,7 +12,9 @@
 //
 // Bounds: a connection stops reading while more than `pause_reading_at` bytes wait to be sent, and is
 // closed (OVERLOADED) when more than `max_output_bytes` do; a message may have `max_message_bytes`.
-// Only a side that answers pauses reading: if both did, both could wait for the other for ever.
+// Only a side that answers pauses reading: if both did, both could wait for the other for ever. So do
+// they when the other side writes everything before it reads: a handler that is to survive that goes on
+// reading (`handler_pauses`), up to a bound of its own.
 //
 // Threads: everything of a Streams and its connections belongs to its loop's thread.
 #pragma once
@@ -32,18 +34,22 @@
 
 namespace bop::net {
 
+class StreamBudget;
+
 inline constexpr size_t never_pause = SIZE_MAX;
 
 struct StreamLimits {
   size_t max_message_bytes = 2u << 20;  // bytes that a handler leaves unconsumed; beyond: TOO_LARGE
   size_t pause_reading_at = 1u << 20;   // waiting to be sent; never_pause for one that asks
   size_t max_output_bytes = 16u << 20;  // waiting to be sent
+  bool handler_pauses = false;  // at pause_reading_at only throttled() and on_drained() tell of it
   size_t first_block_bytes = 4u << 10;  // of the first receive block; later ones follow the traffic
   size_t block_bytes = 64u << 10;       // of the largest, but for a message that needs more
   port::Phase sends_in = port::Phase::reply;  // of a turn's end
   // After finish(), how long and how many bytes are read and dropped before the socket is closed.
   Duration linger_limit = 1 * seconds;
   uint64_t linger_bytes = 4u << 20;
+  StreamBudget* budget = nullptr;             // shared with the other connections of the loop
   bool trust_wanted = false;  // reserve what a handler wants at once; else only as bytes arrive
 };
 
@@ -66,6 +72,8 @@ class StreamHandler {
   virtual void on_closed(const Error& reason) = 0;
   // Fewer than pause_reading_at bytes wait to be sent, after more did.
   virtual void on_drained() {}
+  // Nothing was sent for as long as expect_progress() said.
+  virtual void on_stalled() {}
 };
 
 class Stream;
@@ -94,6 +102,9 @@ class Connection {
   void commit(size_t size);
 
   size_t queued_bytes() const;
+  // What the handler keeps for this connection, beside what is here: counted in the budget. May close the
+  // connection.
+  void hold(size_t input_bytes, size_t output_bytes);
   // More than pause_reading_at bytes wait to be sent. A handler that answers as it goes stops here and
   // leaves the rest unconsumed: it is shown again when there is room.
   bool throttled() const;
@@ -102,7 +113,12 @@ class Connection {
   void pause();
   void resume();
 
-  // Sends what is queued and then closes; nothing is read any more.
+  // From now on, calls on_stalled() once the other side took nothing of what is queued for `limit`; 0: not
+  // any more.
+  void expect_progress(Duration limit);
+
+  // Sends what is queued and then closes; what is received meanwhile is dropped, or the other side, still
+  // writing, might never read. Closes at once when the other side takes nothing for 10 s.
   void finish(Error reason = {BOP_E_STOPPED, "closed by this side"});
   // At once, what is queued is dropped.
   void close(Error reason = {BOP_E_STOPPED, "closed by this side"});

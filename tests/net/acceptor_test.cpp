@@ -155,6 +155,33 @@ TEST_F(AcceptorTest, connections_leave_descriptors_for_the_rest_of_the_process) 
   setrlimit(RLIMIT_NOFILE, &before);
 }
 
+TEST_F(AcceptorTest, one_listener_may_have_descriptors_that_another_leaves) {
+  net::ListenOptions options = on_free_port();
+  options.spare_descriptors = 32;
+  options.refusal = "refused";
+  auto acceptor = listen(options).value();
+  options.spare_descriptors = 8;
+  options.address.port = 0;
+  auto reserved = listen(options).value();
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit few{160, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+  std::list<PlainClient> clients;
+  std::string got;
+  while (got.empty() && clients.size() < 160) {
+    clients.emplace_back(acceptor->address());
+    const size_t open = sides.size();
+    run_until(
+        [&] { return sides.size() > open || !(got += clients.back().receive_some()).empty(); });
+  }
+  EXPECT_EQ(got, "refused");
+  const size_t open = sides.size();
+  PlainClient client(reserved->address());
+  EXPECT_TRUE(run_until([&] { return sides.size() > open; }));
+  setrlimit(RLIMIT_NOFILE, &before);
+}
+
 TEST_F(AcceptorTest, a_unix_socket_left_behind_is_replaced_and_one_in_use_is_not) {
   const std::string path =
       (std::filesystem::temp_directory_path() / ("bop-" + std::to_string(getpid()) + "-a.sock"))

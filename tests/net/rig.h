@@ -36,11 +36,12 @@ class Recorder : public net::StreamHandler {
     closed = reason;
   }
   void on_drained() override { ++drained; }
+  void on_stalled() override { ++stalled; }
 
   std::function<net::Consumed(const mem::Buffer&)> when_bytes;
   bool keep_at_end = false;
   std::string received;
-  int shows = 0, ends = 0, drained = 0;
+  int shows = 0, ends = 0, drained = 0, stalled = 0;
   std::optional<Error> closed;
 };
 

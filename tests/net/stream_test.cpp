@@ -6,10 +6,12 @@
 
 #include <deque>
 #include <filesystem>
+#include <list>
 #include <thread>
 
 #include "base/bytes.h"
 #include "base/random.h"
+#include "net/stream_budget.h"
 #include "rig.h"
 
 namespace bop::tests {
@@ -260,6 +262,107 @@ TEST_F(Stream, output_over_its_limit_closes_the_connection) {
   EXPECT_EQ(server.recorder.closed->code, BOP_E_OVERLOADED);
   server.connection->append(as_bytes(piece));  // does nothing
   EXPECT_EQ(server.connection->queued_bytes(), 0u);
+}
+
+TEST_F(Stream, a_handler_that_pauses_by_itself_is_shown_bytes_while_much_waits_to_be_sent) {
+  net::StreamLimits limits;
+  limits.pause_reading_at = 100'000;
+  limits.handler_pauses = true;
+  limits.max_output_bytes = 64 << 20;
+  listen(limits);
+  auto client = connect();
+  wait_for_server();
+  const std::string much = pattern(30 << 20);
+  server.connection->append(as_bytes(much));
+  ASSERT_TRUE(run_until([&] { return server.connection->throttled(); }));
+  send_all(client, "hello");
+  EXPECT_TRUE(run_until([&] { return server.recorder.received == "hello"; }));
+  EXPECT_TRUE(server.connection->throttled());
+  EXPECT_EQ(receive(client, much.size()).size(), much.size());
+  EXPECT_TRUE(run_until([&] { return server.recorder.drained == 1; }));
+}
+
+TEST_F(Stream, tells_when_the_other_side_takes_nothing_although_progress_is_expected) {
+  net::StreamLimits limits;
+  limits.max_output_bytes = 64 << 20;
+  listen(limits);
+  auto client = connect();
+  wait_for_server();
+  const std::string much = pattern(30 << 20);
+  server.connection->append(as_bytes(much));
+  server.connection->expect_progress(300 * milliseconds);
+  size_t got = 0;
+  const Instant start = io::Loop::read_clock();
+  // As long as it reads now and then there is progress.
+  ASSERT_TRUE(run_until([&] {
+    if (got < 3'000'000) got += client.receive_some().size();
+    return io::Loop::read_clock() > start + 900 * milliseconds && got >= 3'000'000;
+  }));
+  ASSERT_TRUE(run_until([&] { return server.recorder.stalled == 1; }));
+  EXPECT_GE(io::Loop::read_clock(), start + 300 * milliseconds);
+  EXPECT_FALSE(server.recorder.closed.has_value()) << "that is the handler's to decide";
+}
+
+TEST_F(Stream, a_client_that_is_still_writing_comes_to_read_what_was_sent_before_the_end) {
+  net::StreamLimits limits;
+  limits.max_output_bytes = 64 << 20;
+  listen(limits);
+  auto client = connect();
+  wait_for_server();
+  const std::string much = pattern(30 << 20);
+  server.connection->append(as_bytes(much));
+  server.connection->finish();
+  // It writes all it has before it reads, more than the sockets hold.
+  send_all(client, std::string(20 << 20, 'w'));
+  EXPECT_TRUE(receive(client, much.size()) == much);
+  EXPECT_TRUE(run_until([&] { return client.ended() || !client.receive_some().empty(); }));
+  EXPECT_TRUE(client.ended());
+  EXPECT_EQ(server.recorder.received, "");
+}
+
+TEST_F(Stream, connections_that_hold_too_much_together_lose_the_largest) {
+  metrics::Registry registry;
+  net::StreamBudget budget(loop, {.output_bytes = 10'000'000}, registry, 0);
+  std::vector<std::unique_ptr<Side>> sides;
+  auto opened = net::Acceptor::listen(loop, on_free_port(),
+                                      {{&streams,
+                                        [&](std::unique_ptr<net::Connection> connection) {
+                                          sides.push_back(std::make_unique<Side>());
+                                          sides.back()->start(std::move(connection));
+                                        },
+                                        &budget}});
+  ASSERT_TRUE(opened.has_value());
+  std::list<PlainClient> clients;
+  for (int i = 0; i < 4; ++i) clients.emplace_back((*opened)->address());
+  ASSERT_TRUE(run_until([&] { return sides.size() == 4; }));
+  sides[0]->connection->hold(0, 2'000'000);
+  sides[1]->connection->hold(0, 5'000'000);
+  sides[2]->connection->hold(0, 2'900'000);
+  EXPECT_EQ(budget.output_bytes(), 9'900'000u);
+  testing::internal::CaptureStderr();
+  sides[3]->connection->hold(0, 200'000);
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_NE(said.find("disconnected: it holds 5000000 bytes of replies"), std::string::npos)
+      << said;
+  EXPECT_NE(said.find("limits.total_output_bytes"), std::string::npos) << said;
+  EXPECT_FALSE(sides[1]->connection->open());
+  EXPECT_EQ(budget.output_bytes(), 5'100'000u);
+  EXPECT_EQ(budget.connections(), 3u);
+  const std::string metrics = registry.text();
+  EXPECT_NE(metrics.find("bop_client_output_bytes{shard=\"0\"} 5100000"), std::string::npos)
+      << metrics;
+  EXPECT_NE(
+      metrics.find("bop_client_disconnects_total{limit=\"total_output_bytes\",shard=\"0\"} 1"),
+      std::string::npos)
+      << metrics;
+  EXPECT_TRUE(run_until([&] { return sides[1]->recorder.closed.has_value(); }));
+  // What is queued in the connection itself counts too.
+  sides[3]->connection->append(as_bytes(pattern(64 << 10)));
+  EXPECT_GE(budget.output_bytes(), 5'100'000u + (64 << 10));
+  sides[0]->connection->hold(0, 8'000'000);
+  EXPECT_FALSE(sides[0]->connection->open()) << "it is the largest itself";
+  for (auto& side : sides) side->connection.reset();
+  EXPECT_EQ(budget.output_bytes(), 0u);
 }
 
 TEST_F(Stream, a_paused_connection_shows_nothing_until_it_is_resumed) {

@@ -1,0 +1,45 @@
+// Log lines that others cause, above all clients: a few at once, and then one that says how many more
+// there were (base/log_limit.h). Of the loop's thread.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "base/log_limit.h"
+#include "base/logging.h"
+#include "port/timer.h"
+
+namespace bop::net {
+
+class LogLines {
+ public:
+  // `subject` names the lines in the summary: "12 more lines about SUBJECT were not logged".
+  LogLines(std::function<Instant()> now, port::Timers& timers, std::string subject)
+      : now_(std::move(now)),
+        subject_(std::move(subject)),
+        timer_(timers.make_timer([this] { summarize(); })) {}
+
+  template <class... Args>
+  void warning(fmt::format_string<Args...> format, Args&&... args) {
+    const bool first_missed = !limit_.missed_any();
+    if (limit_.admit(now_())) return logging::warning(format, std::forward<Args>(args)...);
+    if (first_missed) timer_->arm(limit_.summary_due());
+  }
+
+ private:
+  void summarize() {
+    logging::warning("{} more lines about {} were not logged", limit_.take_missed(now_()),
+                     subject_);
+  }
+
+  const std::function<Instant()> now_;
+  const std::string subject_;
+  LogLimit limit_;
+  std::unique_ptr<port::Timer> timer_;
+};
+
+}  // namespace bop::net
