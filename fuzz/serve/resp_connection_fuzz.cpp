@@ -25,6 +25,8 @@ Options options() {
   options.max_pipeline = 8;
   options.pause_output_bytes = 200;
   options.read_ahead_bytes = 400;
+  options.max_input_bytes = 100;
+  options.max_held_bytes = 64;
   return options;
 }
 

@@ -165,6 +165,9 @@ void fill_limits(const Checker& keys, Settings& settings) {
   settings.max_connections = keys.count("limits.connections");
   settings.max_in_flight = keys.count("limits.in_flight");
   settings.max_output_bytes = keys.bytes("limits.output_bytes");
+  settings.max_input_bytes = keys.bytes("limits.input_bytes");
+  settings.max_total_output_bytes = keys.bytes("limits.total_output_bytes");
+  settings.max_total_input_bytes = keys.bytes("limits.total_input_bytes");
   settings.max_peer_queue_bytes = keys.bytes("limits.peer_queue_bytes");
 }
 

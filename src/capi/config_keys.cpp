@@ -62,13 +62,26 @@ const Key keys[] = {
 
     {"limits.connections", Kind::integer, "4096",
      "Open connections of each listener for clients; one more is refused, and so is one that takes "
-     "one of the process's last 64 descriptors.",
+     "one of the process's last 64 descriptors (HTTP: the last 32, so that status and metrics can "
+     "still be asked for).",
      1, 1000000},
     {"limits.in_flight", Kind::integer, "1024",
      "Requests of one connection under way; beyond, the connection is not read.", 1, 65536},
     {"limits.output_bytes", Kind::integer, "16777216",
      "Replies that a connection's client has not read; beyond, the connection is closed.", 64 * kib,
      1 * gib},
+    {"limits.input_bytes", Kind::integer, "16777216",
+     "Commands of one connection that are received while its client does not read the replies; a "
+     "client that sends more and reads nothing for 5 s is told so and disconnected.",
+     64 * kib, 1 * gib},
+    {"limits.total_output_bytes", Kind::integer, "268435456",
+     "Replies of all connections that clients have not read, shared evenly by the shards; beyond, "
+     "the connection that holds most is closed, then the next.",
+     1 * mib, 1024 * gib},
+    {"limits.total_input_bytes", Kind::integer, "268435456",
+     "Commands of all connections that are received and not executed yet, shared evenly by the "
+     "shards; beyond, the connection that holds most is closed, then the next.",
+     1 * mib, 1024 * gib},
     {"limits.peer_queue_bytes", Kind::integer, "67108864",
      "Bytes of entries and forwarded commands that wait for one peer; beyond, frames are dropped "
      "and entries sent again later, and from half of it on commands are held back. Votes and "

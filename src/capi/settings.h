@@ -53,6 +53,9 @@ struct Settings {
   uint32_t max_connections = 0;   // of each listener for clients
   uint32_t max_in_flight = 0;     // requests of one connection
   uint64_t max_output_bytes = 0;  // replies of one connection that its client has not read
+  uint64_t max_input_bytes = 0;   // commands of one connection while its client reads no replies
+  uint64_t max_total_output_bytes = 0;  // of all connections of clients
+  uint64_t max_total_input_bytes = 0;
   uint64_t max_peer_queue_bytes = 0;
 
   std::string logging_level;   // debug, info, warning, error, off

@@ -1,5 +1,7 @@
 #include "serve/client_connections.h"
 
+#include <utility>
+
 #include "base/assert.h"
 
 namespace bop::serve {
@@ -35,7 +37,9 @@ ClientConnections::ClientConnections(const Shared& shared)
     : shared_(shared),
       resp_(shared.registry, "resp", shared.shard),
       native_(shared.registry, "native", shared.shard),
-      http_(shared.registry, "http", shared.shard) {}
+      http_(shared.registry, "http", shared.shard),
+      client_log_([&service = shared.service] { return service.now(); }, shared.timers,
+                  "clients of shard " + std::to_string(shared.shard)) {}
 
 ClientConnections::~ClientConnections() { *alive_ = false; }
 
@@ -60,6 +64,17 @@ void ClientConnections::later(ClientConnection& connection) {
   shared_.post.at_end_of_turn(port::Phase::apply, [this, alive = alive_] {
     if (*alive) end_turn();
   });
+}
+
+uint64_t ClientConnections::turn() {
+  if (!std::exchange(turn_ends_, true)) {
+    shared_.post.at_end_of_turn(port::Phase::step, [this, alive = alive_] {
+      if (!*alive) return;
+      turn_ends_ = false;
+      ++turn_;
+    });
+  }
+  return turn_;
 }
 
 void ClientConnections::end_turn() {

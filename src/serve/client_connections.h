@@ -10,8 +10,10 @@
 #include "base/metrics.h"
 #include "base/time.h"
 #include "mem/buffer.h"
+#include "net/log_lines.h"
 #include "node/service.h"
 #include "port/post.h"
+#include "port/timer.h"
 #include "proto/frame.h"
 #include "proto/kv.h"
 #include "proto/part_writer.h"
@@ -26,12 +28,15 @@ struct Options {
   Duration deadline = 5 * seconds;      // of a request whose client names none
   uint32_t max_pipeline = 1024;         // unanswered requests of a connection; more wait unread
   size_t pause_output_bytes = 1 << 20;  // replies waiting to be sent: no further command begins
-  size_t read_ahead_bytes = 2 << 20;    // as many questions are under way as replies of that size
-                                        // answer; what comes beyond is dropped and asked for again
-  uint32_t max_http_requests = 4096;    // under way on a shard; more are refused
-  HttpHosts http_hosts;                 // names that HTTP clients may call this server by
-  uint32_t max_connections = 10'000;    // as configured, to be told to those who ask
-  std::string version;                  // of this program
+  size_t max_input_bytes = 16 << 20;    // commands received while replies wait to be read; beyond,
+                                        // a client that reads nothing for a while is disconnected
+  size_t max_held_bytes = 1 << 20;  // commands that wait for others on their keys; more wait unread
+  size_t read_ahead_bytes = 2 << 20;  // as many questions are under way as replies of that size
+                                      // answer; what comes beyond is dropped and asked for again
+  uint32_t max_http_requests = 4096;  // under way on a shard; more are refused
+  HttpHosts http_hosts;               // names that HTTP clients may call this server by
+  uint32_t max_connections = 10'000;  // as configured, to be told to those who ask
+  std::string version;                // of this program
   proto::ClusterId cluster{};
   NodeId node = 0;
   uint16_t resp_port = 0;
@@ -53,6 +58,7 @@ struct ProtocolMetrics {
 struct Shared {
   node::Service& service;
   port::Post& post;
+  port::Timers& timers;
   metrics::Registry& registry;
   ScanCursors& cursors;
   const Options& options;
@@ -81,6 +87,12 @@ class ClientConnections {
   size_t count() const { return connections_.size(); }
   // ClientConnection::stop() for all.
   void stop();
+  // A number of this turn up to the point where the service takes up what it was asked: until then
+  // nothing of it has happened.
+  uint64_t turn();
+
+  // For what clients do wrong.
+  net::LogLines& client_log() { return client_log_; }
 
   ProtocolMetrics& resp() { return resp_; }
   ProtocolMetrics& native() { return native_; }
@@ -99,9 +111,12 @@ class ClientConnections {
   proto::PartWriter scratch_;
   std::vector<proto::KvOperation> operations_;
   ProtocolMetrics resp_, native_, http_;
+  net::LogLines client_log_;
   std::map<uint64_t, std::unique_ptr<ClientConnection>> connections_;
   std::vector<ClientConnection*> later_, running_;
   uint64_t last_number_ = 0;
+  uint64_t turn_ = 0;
+  bool turn_ends_ = false;  // the end of the turn will raise turn_
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

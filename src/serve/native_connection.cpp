@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "base/logging.h"
 #include "serve/status_json.h"
 
 namespace bop::serve {
@@ -44,24 +43,35 @@ void NativeConnection::send(const Frame& frame) {
 void NativeConnection::on_bytes(mem::Buffer received) {
   if (ending_) return;
   const auto cut = splitter_.push(received, cut_);
-  for (mem::Buffer& frame : cut_) waiting_.push_back(std::move(frame));
+  for (mem::Buffer& frame : cut_) {
+    waiting_bytes_ += frame.size();
+    waiting_.push_back(std::move(frame));
+  }
   cut_.clear();
   pump();
   if (!cut && !ending_) fail(cut.error());
 }
 
 bool NativeConnection::on_end() {
-  ending_ = true;
-  waiting_.clear();
-  return unanswered_ != 0;
+  input_ended_ = true;
+  pump();
+  return unanswered_ != 0 || !ending_;
 }
 
 void NativeConnection::on_drained() { connections_.later(*this); }
 
+// The client sent more than the budget for its input and took no reply for a while.
+void NativeConnection::on_stalled() {
+  if (ending_ || wire_ == nullptr) return;
+  fail({BOP_E_OVERLOADED,
+        fmt::format("{} bytes of requests were sent without reading the replies, the limit is {} "
+                    "(limits.input_bytes): what follows was not executed",
+                    waiting_bytes_, connections_.options().max_input_bytes)});
+}
+
 void NativeConnection::on_closed() {
   wire_ = nullptr;
-  ending_ = true;
-  waiting_.clear();
+  end_input();
   unanswered_ -= static_cast<uint32_t>(again_.size());
   again_.clear();
   connections_.native().connected.add(-1);
@@ -83,19 +93,33 @@ void NativeConnection::pump() {
   ask_again();
   while (!ending_ && !waiting_.empty()) {
     if (!has_room() || !dispatch(waiting_.front())) break;
-    if (!waiting_.empty()) waiting_.pop_front();
+    if (waiting_.empty()) break;
+    waiting_bytes_ -= waiting_.front().size();
+    waiting_.pop_front();
   }
   if (stopping_ && !ending_ && waiting_.empty()) {
     goodbye_ = {BOP_E_STOPPED, "this node is stopping"};
-    ending_ = true;
+    end_input();
   }
-  update_reading();
+  if (input_ended_ && waiting_.empty()) end_input();
+  wire_->hold(waiting_bytes_, 0);
+  receive_on_or_pause();
   finish_when_replied();
 }
 
+// No further request is begun.
+void NativeConnection::end_input() {
+  ending_ = true;
+  waiting_.clear();
+  waiting_bytes_ = 0;
+}
+
 bool NativeConnection::has_room() const {
-  return unanswered_ < connections_.options().max_pipeline && again_.empty() &&
-         wire_->queued_bytes() <= connections_.options().pause_output_bytes;
+  return unanswered_ < connections_.options().max_pipeline && again_.empty() && !output_blocked();
+}
+
+bool NativeConnection::output_blocked() const {
+  return wire_->queued_bytes() > connections_.options().pause_output_bytes;
 }
 
 // Whether a reply to a read has to be dropped: its client does not take those before it. (Reads change
@@ -107,17 +131,21 @@ bool NativeConnection::too_much(const port::Outcome& answer) const {
 }
 
 void NativeConnection::ask_again() {
-  while (!again_.empty() && reads_.has_room() &&
-         wire_->queued_bytes() <= connections_.options().pause_output_bytes) {
+  while (!again_.empty() && reads_.has_room() && !output_blocked()) {
     const uint32_t place = again_.front();
     again_.pop_front();
     ask(place);
   }
 }
 
-void NativeConnection::update_reading() {
-  const bool read = waiting_.empty() && !ending_;
-  if (read == reading_ || wire_ == nullptr) return;
+// As RespConnection does: see there.
+void NativeConnection::receive_on_or_pause() {
+  if (wire_ == nullptr) return;
+  const bool blocked = !waiting_.empty() && output_blocked();
+  const bool over_budget = waiting_bytes_ >= connections_.options().max_input_bytes;
+  const bool read = ending_ || waiting_.empty() || (blocked && !over_budget && !stopping_);
+  wire_->expect_progress(blocked && over_budget);
+  if (read == reading_) return;
   reading_ = read;
   if (read) {
     wire_->resume();
@@ -310,11 +338,10 @@ void NativeConnection::reply(const proto::ClientReply& reply, Bytes body) {
 
 // Closes, once what is under way is answered and the reason is told.
 void NativeConnection::fail(const Error& error) {
-  logging::warning("{}: {}, closing", wire_->peer(), error.to_string());
+  connections_.client_log().warning("{}: {}, closing", wire_->peer(), error.to_string());
   goodbye_ = error;
-  ending_ = true;
-  waiting_.clear();
-  update_reading();
+  end_input();
+  receive_on_or_pause();
   finish_when_replied();
 }
 

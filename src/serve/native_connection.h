@@ -27,6 +27,7 @@ class NativeConnection final : public ClientConnection, private port::Completion
   void on_bytes(mem::Buffer received) override;
   bool on_end() override;
   void on_drained() override;
+  void on_stalled() override;
   void on_closed() override;
   void stop() override;
   void go_on() override;
@@ -46,6 +47,7 @@ class NativeConnection final : public ClientConnection, private port::Completion
   void complete(uint64_t token, const port::Outcome& answer) override;
 
   void pump();
+  void end_input();
   bool has_room() const;
   bool too_much(const port::Outcome& answer) const;
   void ask(uint32_t place);
@@ -62,17 +64,20 @@ class NativeConnection final : public ClientConnection, private port::Completion
   void send(const Frame& frame);
   void reply(const proto::ClientReply& reply, Bytes body);
   void fail(const Error& error);
-  void update_reading();
+  bool output_blocked() const;
+  void receive_on_or_pause();
   void finish_when_replied();
 
   ClientConnections& connections_;
   Wire* wire_;  // nullptr: closed
   proto::FrameSplitter splitter_{proto::client_format};
   std::vector<mem::Buffer> cut_;     // by the splitter, of one call
-  std::deque<mem::Buffer> waiting_;  // whole frames; reading is paused while one has to wait
+  std::deque<mem::Buffer> waiting_;  // whole frames
+  size_t waiting_bytes_ = 0;
   bool greeted_ = false;
   bool reading_ = true;
   bool stopping_ = false;  // the node is: what was received is the last
+  bool input_ended_ = false;  // the client sends no more
   bool ending_ = false;
   bool finishing_ = false;
   Error goodbye_{BOP_OK, {}};  // why, when it is this side that ends

@@ -1,12 +1,71 @@
 #include "serve/resp_connection.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 #include "base/assert.h"
 #include "base/checksum.h"
-#include "base/logging.h"
 
 namespace bop::serve {
+
+namespace {
+
+// A write of more is not kept until it is answered: a read of it waits, which costs little beside it.
+constexpr size_t max_joined_bytes = 64 << 10;
+constexpr size_t max_joined_operations = 16;
+
+// A write that succeeds for all that a client can do, and whose result does not depend on what was there.
+bool may_be_joined(std::span<const proto::KvOperation> operations) {
+  constexpr uint8_t conditions =
+      BOP_KV_IF_ABSENT | BOP_KV_IF_PRESENT | BOP_KV_IF_REVISION | BOP_KV_IF_VALUE;
+  return operations.size() <= max_joined_operations &&
+         std::ranges::all_of(operations, [](const proto::KvOperation& operation) {
+           const bool sets = operation.op == BOP_KV_PUT || operation.op == BOP_KV_DELETE;
+           return sets && (operation.flags & conditions) == 0;
+         });
+}
+
+// What `command` leaves under `key`: a value, or nothing. False: it does not touch the key.
+bool written_value(Bytes command, Bytes key, std::optional<Bytes>& value) {
+  Reader in(command);
+  in.bytes(2);
+  bool found = false;
+  for (uint16_t left = in.u16(); left > 0; --left) {
+    const uint8_t op = in.u8();
+    in.u8();
+    const uint16_t key_size = in.u16();
+    const uint32_t value_size = in.u32();
+    const Bytes own_key = in.bytes(key_size);
+    const Bytes own_value = in.bytes(value_size);
+    if (as_text(own_key) != as_text(key)) continue;
+    found = true;
+    value = op == BOP_KV_PUT ? std::optional(own_value) : std::nullopt;
+  }
+  BOP_ASSERT(in.complete());
+  return found;
+}
+
+// The machine's answer to a GET of `keys` right after `command` (bop/kv.h). False: the command does not
+// touch all of them.
+bool read_written(Bytes command, std::span<const Bytes> keys, std::vector<uint8_t>& body) {
+  Writer out(body);
+  out.u64(0);
+  out.u16(static_cast<uint16_t>(keys.size()));
+  for (const Bytes key : keys) {
+    std::optional<Bytes> value;
+    if (!written_value(command, key, value)) return false;
+    out.u8(value ? 1 : 0);
+    out.u64(0);
+    out.u32(value ? static_cast<uint32_t>(value->size()) : 0);
+    if (value) out.bytes(*value);
+  }
+  return true;
+}
+
+}  // namespace
 
 RespConnection::RespConnection(uint64_t id, ClientConnections& connections, Wire& wire)
     : ClientConnection(id),
@@ -25,25 +84,40 @@ RespConnection::RespConnection(uint64_t id, ClientConnections& connections, Wire
 void RespConnection::on_bytes(mem::Buffer received) {
   if (ending_) return;
   active_at_ = connections_.service().now();
+  ++arrived_;
+  waiting_bytes_ += received.size();
   waiting_.push_back(std::move(received));
   pump();
 }
 
 bool RespConnection::on_end() {
-  ending_ = true;
-  waiting_.clear();
-  command_waits_ = false;
-  return head_ != tail_;
+  input_ended_ = true;
+  pump();
+  return head_ != tail_ || !ending_;
 }
 
 void RespConnection::on_drained() { connections_.later(*this); }
 
+// The client wrote more than the budget for its input and took no reply for a while: it writes all its
+// commands before it reads, or it died. What it sent beyond is dropped, so that it comes to reading.
+void RespConnection::on_stalled() {
+  if (ending_ || wire_ == nullptr) return;
+  connections_.client_log().warning("{}: the client sends commands and reads no replies, closing",
+                                    wire_->peer());
+  error(
+      fmt::format("OVERLOADED {} bytes of commands were sent without reading the replies, the "
+                  "limit is {} (limits.input_bytes): the commands from here on were not executed",
+                  waiting_bytes_, connections_.options().max_input_bytes));
+  end_input();
+  receive_on_or_pause();
+  finish_when_replied();
+}
+
 void RespConnection::on_closed() {
   wire_ = nullptr;
-  ending_ = true;
-  waiting_.clear();
+  end_input();
   again_.clear();
-  command_waits_ = false;
+  ready_.clear();
   connections_.resp().connected.add(-1);
   connections_.later(*this);
 }
@@ -57,22 +131,33 @@ void RespConnection::go_on() {
   if (wire_ != nullptr) pump();
 }
 
+// No further command is begun.
+void RespConnection::end_input() {
+  ending_ = true;
+  waiting_.clear();
+  waiting_bytes_ = 0;
+  command_waits_ = false;
+}
+
 // ---- commands in ----
 
 void RespConnection::pump() {
   using Step = proto::RespParser::Step;
+  start_ready();
   ask_again();
   while (!ending_) {
     if (!command_waits_) {
       const Step step = parser_.next();
       if (step == Step::more) {
         if (waiting_.empty()) break;
+        ++parsed_;
+        waiting_bytes_ -= waiting_.front().size();
         parser_.push(std::move(waiting_.front()));
         waiting_.pop_front();
         continue;
       }
       if (step == Step::error) {
-        logging::warning("{}: {}, closing", wire_->peer(), parser_.error());
+        connections_.client_log().warning("{}: {}, closing", wire_->peer(), parser_.error());
         error("ERR " + parser_.error());
         ending_ = true;
         break;
@@ -81,18 +166,21 @@ void RespConnection::pump() {
     command_waits_ = !has_room() || !dispatch(parser_.arguments());
     if (command_waits_) break;
   }
-  if (stopping_ && !command_waits_) ending_ = true;
-  if (ending_) {
-    waiting_.clear();
-    command_waits_ = false;
-  }
-  update_reading();
+  const bool last = input_ended_ || stopping_;
+  if (ending_ || (last && !command_waits_)) end_input();
+  tell_held();
+  receive_on_or_pause();
   finish_when_replied();
 }
 
 bool RespConnection::has_room() const {
-  return tail_ - head_ < connections_.options().max_pipeline && again_.empty() &&
-         wire_->queued_bytes() <= connections_.options().pause_output_bytes;
+  const Options& options = connections_.options();
+  return tail_ - head_ < options.max_pipeline && again_.empty() && !output_blocked() &&
+         held_request_bytes_ <= options.max_held_bytes;
+}
+
+bool RespConnection::output_blocked() const {
+  return wire_->queued_bytes() > connections_.options().pause_output_bytes;
 }
 
 // Whether a reply to a read has to be dropped: its client does not take those before it. (Reads change
@@ -105,19 +193,17 @@ bool RespConnection::too_much(uint64_t number, const port::Outcome& answer) cons
   return kept > options.pause_output_bytes + options.read_ahead_bytes;
 }
 
-void RespConnection::ask_again() {
-  while (!again_.empty() && reads_.has_room() &&
-         wire_->queued_bytes() <= connections_.options().pause_output_bytes) {
-    const uint64_t number = again_.front();
-    again_.pop_front();
-    ask(number);
-  }
-}
-
-// Nothing is read while a command waits: what cannot be worked on is left to the client's side.
-void RespConnection::update_reading() {
-  const bool read = !command_waits_ && !ending_;
-  if (read == reading_ || wire_ == nullptr) return;
+// While a command waits for others to be answered, what follows is left to the client's side. While it
+// waits for the client to read, the client may be writing all its commands first: they are received up
+// to the budget, and beyond it the client has to make progress. What comes after the last command that
+// is executed is received and dropped, or the client might never read why.
+void RespConnection::receive_on_or_pause() {
+  if (wire_ == nullptr) return;
+  const bool blocked = command_waits_ && output_blocked();
+  const bool over_budget = waiting_bytes_ >= connections_.options().max_input_bytes;
+  const bool read = ending_ || !command_waits_ || (blocked && !over_budget && !stopping_);
+  wire_->expect_progress(blocked && over_budget);
+  if (read == reading_) return;
   reading_ = read;
   if (read) {
     wire_->resume();
@@ -156,27 +242,25 @@ bool RespConnection::dispatch(Arguments arguments) {
   return true;
 }
 
+// Notes what the command does to which keys. False: it has to wait, and what follows it with it.
 bool RespConnection::admit(const RespCommand& command, Arguments arguments) {
   access_.writes = (command.flags & RespCommand::write) != 0;
   access_.reads = !access_.writes;
-  access_.every_key = command.first_key != 1 || arguments.size() < 2 ||
-                      (command.last_key != 1 && arguments.size() > 2);
-  if (!access_.every_key) access_.key_hash = static_cast<uint32_t>(hash64(arguments[1]));
+  access_.every_key = command.first_key == 0;
   if (access_.reads && !reads_.has_room()) return false;
-  return !conflicts(access_);
-}
-
-// A read that runs beside a write of its key might see it, or not: either could be out of order.
-bool RespConnection::conflicts(const Access& access) const {
-  if ((access.reads ? writes_ : reads_.under_way() + again_.size()) == 0) return false;
-  for (uint64_t number = head_; number != tail_; ++number) {
-    const Slot& other = slot(number);
-    if (other.done || (access.reads ? !other.access.writes : !other.access.reads)) continue;
-    if (access.every_key || other.access.every_key || access.key_hash == other.access.key_hash) {
-      return true;
-    }
-  }
-  return false;
+  if (access_.every_key) return open_writes_ == 0;
+  if (access_.writes && open_scans_ > 0) return false;
+  size_t count = 0;
+  command.each_key(arguments, [&](Bytes key) {
+    access_.key = hash64(key);
+    if (++count > 1) access_.keys.push_back(access_.key);
+    if (count == 2)
+      access_.keys.push_back(hash64(arguments[static_cast<size_t>(command.first_key)]));
+  });
+  std::ranges::sort(access_.keys);
+  const auto repeated = std::ranges::unique(access_.keys);
+  access_.keys.erase(repeated.begin(), repeated.end());
+  return true;
 }
 
 // ---- requests out ----
@@ -191,7 +275,7 @@ uint64_t RespConnection::open_slot(PendingReply reply) {
   opened.reply = std::move(reply);
   opened.access = {};
   opened.started = connections_.service().now();
-  opened.done = false;
+  opened.done = opened.held = opened.joined = opened.sets = false;
   return number;
 }
 
@@ -203,41 +287,118 @@ void RespConnection::grow_slots() {
   slots_.swap(larger);
 }
 
-void RespConnection::propose(PendingReply reply, mem::Buffer command) {
+// The operations of one command, which were checked.
+void RespConnection::propose(PendingReply reply, std::span<const proto::KvOperation> operations) {
   if (!find_group()) return;
   const uint64_t number = open_slot(std::move(reply));
-  slot(number).access = access_;
-  ++unanswered_;
-  ++writes_;
-  connections_.service().propose(
-      {.group = group_,
-       .payload = std::move(command),
-       .deadline = slot(number).started + connections_.options().deadline,
-       .completion = this,
-       .token = number});
-}
-
-void RespConnection::propose(PendingReply reply, const proto::KvOperation& operation) {
-  propose(std::move(reply), proto::encode_kv_command(connections_.arena(), {&operation, 1}));
+  Slot& opened = slot(number);
+  opened.access = std::move(access_);
+  opened.request = proto::encode_kv_command(connections_.arena(), operations);
+  opened.sets = may_be_joined(operations) && opened.request.size() <= max_joined_bytes;
+  opened.arrived = arrived_;
+  if (opened.sets) opened.turn = connections_.turn();
+  start_or_hold(number);
 }
 
 void RespConnection::query(PendingReply reply, mem::Buffer question) {
   if (!find_group()) return;
   const uint64_t number = open_slot(std::move(reply));
-  slot(number).access = access_;
-  slot(number).question = std::move(question);
-  ask(number);
+  Slot& opened = slot(number);
+  opened.access = std::move(access_);
+  opened.request = std::move(question);
+  start_or_hold(number);
+}
+
+void RespConnection::start_or_hold(uint64_t number) {
+  Slot& entered = slot(number);
+  if (enter(number)) {
+    entered.access.writes ? send_proposal(number) : ask(number);
+  } else {
+    entered.held = true;
+    held_request_bytes_ += entered.request.size();
+  }
+}
+
+// False: the command is held behind others on its keys.
+bool RespConnection::enter(uint64_t number) {
+  const Access& access = slot(number).access;
+  if (access.every_key) {
+    ++open_scans_;
+    return true;
+  }
+  const uint32_t others = access.writes ? open_reads_ : open_writes_;
+  if (!ordering_ && others > 0) order_open_commands(number);
+  ++(access.writes ? open_writes_ : open_reads_);
+  return !ordering_ || order_.enter(number, access.writes, access.hashes());
+}
+
+// Reads alone and writes alone run together without being ordered. Now there are both: takes in all that
+// is open, but for `entering`, which is about to be.
+void RespConnection::order_open_commands(uint64_t entering) {
+  ordering_ = true;
+  for (uint64_t number = head_; number != tail_; ++number) {
+    const Slot& open = slot(number);
+    const bool keyed = (open.access.reads || open.access.writes) && !open.access.every_key;
+    if (open.done || open.joined || !keyed || number == entering) continue;
+    const bool started = order_.enter(number, open.access.writes, open.access.hashes());
+    BOP_ASSERT(started);
+  }
+}
+
+void RespConnection::leave(uint64_t number) {
+  const Access& access = slot(number).access;
+  if (access.every_key) {
+    --open_scans_;
+    return;
+  }
+  --(access.writes ? open_writes_ : open_reads_);
+  if (!ordering_) return;
+  order_.leave(number, access.writes, access.hashes(), ready_);
+  ordering_ = !order_.empty();
+}
+
+void RespConnection::start_ready() {
+  for (const uint64_t number : ready_) {
+    Slot& started = slot(number);
+    started.held = false;
+    held_request_bytes_ -= started.request.size();
+    started.access.writes ? send_proposal(number) : ask_later(number);
+  }
+  ready_.clear();
+}
+
+void RespConnection::send_proposal(uint64_t number) {
+  Slot& started = slot(number);
+  ++unanswered_;
+  node::Service& service = connections_.service();
+  service.propose({.group = group_,
+                   .payload = started.sets ? started.request : std::move(started.request),
+                   .deadline = service.now() + connections_.options().deadline,
+                   .completion = this,
+                   .token = number});
 }
 
 void RespConnection::ask(uint64_t number) {
   ++unanswered_;
   reads_.begin();
-  const Slot& asked = slot(number);
-  connections_.service().query({.group = group_,
-                                .payload = asked.question,
-                                .deadline = asked.started + connections_.options().deadline,
-                                .completion = this,
-                                .token = number});
+  node::Service& service = connections_.service();
+  service.query({.group = group_,
+                 .payload = slot(number).request,
+                 .deadline = service.now() + connections_.options().deadline,
+                 .completion = this,
+                 .token = number});
+}
+
+void RespConnection::ask_later(uint64_t number) {
+  again_.insert(std::upper_bound(again_.begin(), again_.end(), number), number);
+}
+
+void RespConnection::ask_again() {
+  while (!again_.empty() && reads_.has_room() && !output_blocked()) {
+    const uint64_t number = again_.front();
+    again_.pop_front();
+    ask(number);
+  }
 }
 
 bool RespConnection::find_group() {
@@ -251,6 +412,90 @@ bool RespConnection::find_group() {
   return true;
 }
 
+// ---- reads that join a write ----
+
+// The write that all keys of the command being dispatched were last changed by, if a read of them can be
+// answered with it; none otherwise.
+uint64_t RespConnection::write_to_join() const {
+  if (open_writes_ == 0) return KeyOrder::none;
+  const auto keys = access_.hashes();
+  const uint64_t writer = order_.latest_write(keys.front());
+  for (const uint64_t key : keys) {
+    if (order_.latest_write(key) != writer) return KeyOrder::none;
+  }
+  if (writer == KeyOrder::none) return writer;
+  // A read that came later may have been sent after the write took effect, and after others since.
+  const Slot& write = slot(writer);
+  const bool before_it = parsed_ <= write.arrived || write.turn == connections_.turn();
+  return write.sets && before_it ? writer : KeyOrder::none;
+}
+
+// Prepares the reply to a read of `keys` that the write before it will release.
+bool RespConnection::join(Arguments keys, PendingReply::Kind kind, const mem::Buffer& question) {
+  if (!ordering_ && open_writes_ > 0) order_open_commands(KeyOrder::none);
+  const uint64_t writer = write_to_join();
+  if (writer == KeyOrder::none) return false;
+  std::vector<uint8_t> body;
+  if (!read_written(slot(writer).request.bytes(), keys, body)) return false;
+  if (held_bytes_ + body.size() > connections_.options().read_ahead_bytes) return false;
+
+  const uint64_t number = open_slot({.kind = kind});
+  Slot& joined = slot(number);
+  joined.joined = true;
+  joined.access = std::move(access_);
+  joined.request = question;
+  proto::PartWriter& scratch = connections_.scratch();
+  scratch.begin();
+  proto::RespWriter out(scratch, version_);
+  write_reply(out, joined.reply, {.status = BOP_OK, .body = body, .detail = {}},
+              connections_.shared().cursors, joined.started);
+  held_bytes_ += scratch.size();
+  const auto parts = scratch.finish();
+  joined.parts.assign(parts.begin(), parts.end());
+  slot(writer).readers.push_back(number);
+  return true;
+}
+
+void RespConnection::settle_joined(std::span<const uint64_t> readers, const port::Outcome& write) {
+  for (const uint64_t number : readers) settle_joined(number, write);
+}
+
+void RespConnection::settle_joined(uint64_t number, const port::Outcome& write) {
+  Slot& reader = slot(number);
+  if (write.status == BOP_OK || wire_ == nullptr) {
+    reader.done = true;
+    reader.request = {};
+    if (number == head_) send_ready();
+    return;
+  }
+  for (const mem::Buffer& part : reader.parts) held_bytes_ -= part.size();
+  reader.parts.clear();
+  reader.joined = false;
+  if (written_after(number)) {
+    reader.request = {};
+    connections_.resp().errors.add();
+    complete(number, reader.reply.version,
+             [&](proto::RespWriter& out) { out.error(resp_error(write.status, write.detail)); });
+  } else if (enter(number)) {
+    ask_later(number);
+  } else {
+    reader.held = true;
+    held_request_bytes_ += reader.request.size();
+  }
+}
+
+// Whether a later command changes a key of this one.
+bool RespConnection::written_after(uint64_t number) const {
+  const auto keys = slot(number).access.hashes();
+  for (uint64_t later = number + 1; later != tail_; ++later) {
+    const Access& access = slot(later).access;
+    if (!access.writes) continue;
+    const auto written = access.hashes();
+    if (std::ranges::find_first_of(keys, written) != keys.end()) return true;
+  }
+  return false;
+}
+
 // ---- answers back ----
 
 void RespConnection::complete(uint64_t token, const port::Outcome& answer) {
@@ -259,21 +504,26 @@ void RespConnection::complete(uint64_t token, const port::Outcome& answer) {
   --unanswered_;
   if (answered.access.reads) {
     reads_.end(answer.body.size());
-    if (too_much(token, answer)) {
-      again_.insert(std::upper_bound(again_.begin(), again_.end(), token), token);
-      return;
-    }
-    answered.question = {};
+    if (too_much(token, answer)) return ask_later(token);
   }
-  writes_ -= answered.access.writes ? 1 : 0;
   auto& metrics = connections_.resp();
   (answered.access.writes ? metrics.propose_ns : metrics.query_ns)
       .record(static_cast<uint64_t>(now - answered.started));
+  leave(token);
+  answered.request = {};
+  const std::vector<uint64_t> readers = std::exchange(answered.readers, {});
   complete(token, answered.reply.version, [&](proto::RespWriter& out) {
     write_reply(out, answered.reply, answer, connections_.shared().cursors, now);
   });
   if (answer.status < 0 && answer.status != BOP_E_CONDITION_FAILED) metrics.errors.add();
-  if (command_waits_ || !again_.empty() || ending_) connections_.later(*this);
+  settle_joined(readers, answer);
+  tell_held();
+  if (command_waits_ || !again_.empty() || !ready_.empty() || ending_) connections_.later(*this);
+}
+
+void RespConnection::tell_held() {
+  if (wire_ == nullptr) return;
+  wire_->hold(waiting_bytes_ + parser_.held_bytes() + held_request_bytes_, held_bytes_);
 }
 
 void RespConnection::append(std::span<const mem::Buffer> parts) {

@@ -1,12 +1,26 @@
 // A Redis client's connection.
 //
-//   bytes ─► parser ─► command ─► slot opened ─► propose or query ─► answer ─► slot ─► reply
-//                         │            (or answered at once)                    in order of slots
-//                         └─ waits when the slots are full, when too many replies are unsent, or
-//                            when it and a request under way meet on a key and one of them writes
+//   bytes ─► parser ─► command ─► slot opened ─┬─► propose or query ─► answer ─► slot ─► reply
+//                         │                    ├─ held until the earlier commands on    in order
+//                         │                    │  its keys are answered (key_order.h)   of slots
+//                         │                    ├─ joined to the write before it
+//                         │                    └─ answered at once
+//                         └─ waits when the slots are full, when too many replies are unsent, and
+//                            when it reads all keys and a write is under way, or the reverse
 //
-// Replies leave in the order of the commands. Requests of one connection run together, except those
-// that wait as above: so a client sees its own commands take effect in their order.
+// Replies leave in the order of the commands, and a client sees its own commands take effect in that
+// order.
+//
+// A read is *joined* to the latest write of its key when that write is unanswered, leaves a value that is
+// known if it succeeds (SET without a condition, MSET, DEL, ...), and nothing of it had happened when the
+// read was received. The read takes effect right after the write: that moment lies between the read's
+// invocation and its reply, and nothing comes between the two. It costs no round of its own, and does not
+// depend on who leads then: only the write does. If the write fails, the read is asked of the machine,
+// unless a later command of this connection changes the key; then it fails with the write's error.
+//
+// While a client does not take its replies no command begins, but its commands are still received, up
+// to `max_input_bytes`: many clients write a whole pipeline before they read. One that then neither
+// reads nor stops writing is told so and disconnected.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +35,7 @@
 #include "proto/kv.h"
 #include "proto/resp.h"
 #include "serve/client_connections.h"
+#include "serve/key_order.h"
 #include "serve/read_window.h"
 #include "serve/resp_commands.h"
 #include "serve/resp_replies.h"
@@ -38,6 +53,7 @@ class RespConnection final : public ClientConnection, private port::Completion {
   void on_bytes(mem::Buffer received) override;
   bool on_end() override;
   void on_drained() override;
+  void on_stalled() override;
   void on_closed() override;
   void stop() override;
   void go_on() override;
@@ -46,12 +62,17 @@ class RespConnection final : public ClientConnection, private port::Completion {
  private:
   using Arguments = std::span<const Bytes>;
 
-  // How a command meets those under way.
+  // What a command does to the data. Commands about the connection and the server do neither.
   struct Access {
     bool reads = false;
     bool writes = false;
-    bool every_key = false;  // more keys than one
-    uint32_t key_hash = 0;
+    bool every_key = false;      // SCAN, DBSIZE
+    uint64_t key = 0;            // the hash of its key, when it has one
+    std::vector<uint64_t> keys;  // the hashes, each once, when it has several
+
+    std::span<const uint64_t> hashes() const {
+      return keys.empty() ? std::span(&key, 1) : std::span(keys);
+    }
   };
 
   struct Slot {
@@ -59,32 +80,54 @@ class RespConnection final : public ClientConnection, private port::Completion {
     Access access;
     Instant started = 0;
     bool done = false;
-    mem::Buffer question;            // of a read, which may have to be asked again
-    std::vector<mem::Buffer> parts;  // the reply, once done
+    bool held = false;    // until earlier commands on its keys are answered
+    bool joined = false;  // a read that is answered with the write before it
+    mem::Buffer
+        request;  // of a read, which may have to be asked again; of a write that may be joined
+    bool sets =
+        false;  // a write that leaves known values behind if it succeeds: `request` has them
+    uint64_t arrived = 0;           // buffers that had been received when the write was dispatched
+    uint64_t turn = 0;              // in which it was
+    std::vector<uint64_t> readers;  // joined to this write
+    std::vector<mem::Buffer>
+        parts;  // the reply, once done; of a joined read, if its write succeeds
   };
 
   void complete(uint64_t token, const port::Outcome& answer) override;
 
   // ---- flow: resp_connection.cpp ----
   void pump();
+  void end_input();
   bool dispatch(Arguments arguments);  // false: it has to wait
   bool has_room() const;
+  bool output_blocked() const;
   bool too_much(uint64_t number, const port::Outcome& answer) const;
-  void ask(uint64_t number);
-  void ask_again();
   bool admit(const RespCommand& command, Arguments arguments);
-  bool conflicts(const Access& access) const;
-  void update_reading();
+  void receive_on_or_pause();
+  void tell_held();
   void finish_when_replied();
 
   Slot& slot(uint64_t number) { return slots_[number % slots_.size()]; }
   const Slot& slot(uint64_t number) const { return slots_[number % slots_.size()]; }
   void grow_slots();
   uint64_t open_slot(PendingReply reply);
-  void propose(PendingReply reply, mem::Buffer command);
-  void propose(PendingReply reply, const proto::KvOperation& operation);
-  void query(PendingReply reply, mem::Buffer question);
   bool find_group();
+  void propose(PendingReply reply, std::span<const proto::KvOperation> operations);
+  void query(PendingReply reply, mem::Buffer question);
+  void start_or_hold(uint64_t number);
+  bool enter(uint64_t number);
+  void order_open_commands(uint64_t entering);
+  void leave(uint64_t number);
+  void start_ready();
+  void send_proposal(uint64_t number);
+  void ask(uint64_t number);
+  void ask_later(uint64_t number);
+  void ask_again();
+  bool join(Arguments keys, PendingReply::Kind kind, const mem::Buffer& question);
+  uint64_t write_to_join() const;
+  void settle_joined(std::span<const uint64_t> readers, const port::Outcome& answer);
+  void settle_joined(uint64_t number, const port::Outcome& answer);
+  bool written_after(uint64_t number) const;
   template <class Write>
   void reply(Write write);
   template <class Write>
@@ -108,7 +151,7 @@ class RespConnection final : public ClientConnection, private port::Completion {
   void scan(Arguments arguments);
   bool check_keys(Arguments keys);
   bool check_value(Bytes value);
-  void propose_all(PendingReply reply, size_t wanted);
+  void propose_all(PendingReply reply, size_t wanted);  // connections_.operations()
 
   // ---- the connection and the server: resp_server.cpp ----
   void run_server(Verb verb, const RespCommand& command, Arguments arguments);
@@ -140,23 +183,36 @@ class RespConnection final : public ClientConnection, private port::Completion {
   ClientConnections& connections_;
   Wire* wire_;  // nullptr: closed
   proto::RespParser parser_;
-  std::deque<mem::Buffer> waiting_;  // received while a command waits; reading is paused then
-  bool command_waits_ = false;       // the parser's, in its arguments
-  bool stopping_ = false;            // the node is: what was received is the last
+  std::deque<mem::Buffer> waiting_;  // received and not parsed
+  size_t waiting_bytes_ = 0;
+  uint64_t arrived_ = 0;        // buffers received, ever
+  uint64_t parsed_ = 0;         // given to the parser, of these
+  bool command_waits_ = false;  // the parser's, in its arguments
+  bool stopping_ = false;  // the node is: what was received is the last
   bool reading_ = true;
-  bool ending_ = false;     // no further command: close when all are replied
-  bool finishing_ = false;  // and all were
-  Access access_;           // of the command that is being dispatched
+  bool input_ended_ = false;  // the client sends no more
+  bool ending_ = false;       // no further command: close when all are replied
+  bool finishing_ = false;    // and all were
+  Access access_;             // of the command that is being dispatched
   GroupId group_ = 0;
 
   std::vector<Slot> slots_;  // a ring; numbers head_ to tail_ - 1 are taken
   uint64_t head_ = 0;
   uint64_t tail_ = 0;
   uint32_t unanswered_ = 0;
-  size_t held_bytes_ = 0;       // of replies that wait in their slots for one before them
-  std::deque<uint64_t> again_;  // reads whose replies came when there was no room for them
+  size_t held_bytes_ = 0;          // of replies that wait in their slots for one before them
+  size_t held_request_bytes_ = 0;  // of commands that are held
+  std::deque<uint64_t> again_;  // reads to be asked when there is room for their replies, by number
   ReadWindow reads_;
-  uint32_t writes_ = 0;  // under way
+
+  // Unanswered, started or not.
+  uint32_t open_writes_ = 0;
+  uint32_t open_reads_ = 0;  // of keys
+  uint32_t open_scans_ = 0;  // of every key
+  // Of these, but only while there are reads as well as writes: most connections never need it.
+  KeyOrder order_;
+  bool ordering_ = false;
+  std::vector<uint64_t> ready_;  // were held and may start
 
   int version_ = 2;
   bool refused_multi_ = false;  // no command runs until EXEC, DISCARD, RESET or QUIT

@@ -133,7 +133,7 @@ void RespConnection::run_data(Verb verb, Arguments arguments) {
       operation.op = BOP_KV_DELETE;
       operation.flags = BOP_KV_RETURN_PREVIOUS;
       operation.key = arguments[1];
-      return propose({.kind = Kind::previous}, operation);
+      return propose({.kind = Kind::previous}, {&operation, 1});
     }
     case Verb::dbsize:
       return query({.kind = Kind::count}, proto::encode_kv_count(connections_.arena()));
@@ -165,7 +165,8 @@ bool RespConnection::check_value(Bytes value) {
 
 void RespConnection::get_keys(Arguments keys, Kind kind, uint16_t flags) {
   if (!check_keys(keys)) return;
-  query({.kind = kind}, proto::encode_kv_get(connections_.arena(), keys, flags));
+  mem::Buffer question = proto::encode_kv_get(connections_.arena(), keys, flags);
+  if (!join(keys, kind, question)) query({.kind = kind}, std::move(question));
 }
 
 // What Redis says of a time that it cannot take comes first: a client's mistake is named as such.
@@ -199,7 +200,7 @@ void RespConnection::set_always(Arguments arguments, Kind kind, uint8_t flags) {
   operation.flags = flags;
   operation.key = arguments[1];
   operation.value = arguments[2];
-  propose({.kind = kind}, operation);
+  propose({.kind = kind}, {&operation, 1});
 }
 
 void RespConnection::mset(Arguments arguments) {
@@ -239,7 +240,7 @@ void RespConnection::propose_all(PendingReply reply, size_t wanted) {
   for (const KvOperation& operation : operations) {
     if (!check_keys({&operation.key, 1}) || !check_value(operation.value)) return;
   }
-  propose(std::move(reply), proto::encode_kv_command(connections_.arena(), operations));
+  propose(std::move(reply), operations);
 }
 
 void RespConnection::add(Bytes key, int64_t delta) {
@@ -248,7 +249,7 @@ void RespConnection::add(Bytes key, int64_t delta) {
   operation.op = BOP_KV_ADD;
   operation.key = key;
   operation.delta = delta;
-  propose({.kind = Kind::new_integer}, operation);
+  propose({.kind = Kind::new_integer}, {&operation, 1});
 }
 
 void RespConnection::add_by(Arguments arguments, bool negative) {
@@ -266,7 +267,7 @@ void RespConnection::append_value(Arguments arguments) {
   operation.op = BOP_KV_APPEND;
   operation.key = arguments[1];
   operation.value = arguments[2];
-  propose({.kind = Kind::new_length}, operation);
+  propose({.kind = Kind::new_length}, {&operation, 1});
 }
 
 void RespConnection::scan(Arguments arguments) {

@@ -6,7 +6,6 @@
 #include <limits>
 
 #include "base/assert.h"
-#include "base/logging.h"
 #include "serve/glob.h"
 #include "serve/resp_connection.h"
 #include "serve/resp_info.h"
@@ -169,7 +168,8 @@ bool RespConnection::refuse_in_transaction(Arguments arguments) {
 }
 
 void RespConnection::close_as_foreign() {
-  logging::warning("{}: HTTP on the port of the Redis protocol, closing", wire_->peer());
+  connections_.client_log().warning("{}: HTTP on the port of the Redis protocol, closing",
+                                    wire_->peer());
   ending_ = true;
 }
 

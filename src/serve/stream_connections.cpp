@@ -20,8 +20,14 @@ class StreamConnections::StreamWire final : public Wire, public net::StreamHandl
   // Wire
   void append(const mem::Buffer& buffer) override { connection_->append(buffer); }
   size_t queued_bytes() const override { return connection_->queued_bytes(); }
+  void hold(size_t input_bytes, size_t output_bytes) override {
+    connection_->hold(input_bytes, output_bytes);
+  }
   void pause() override { connection_->pause(); }
   void resume() override { connection_->resume(); }
+  void expect_progress(bool expected) override {
+    connection_->expect_progress(expected ? stall_limit : 0);
+  }
   void finish(const Error& reason) override { connection_->finish(reason); }
   std::string_view peer() const override { return connection_->peer(); }
 
@@ -33,7 +39,14 @@ class StreamConnections::StreamWire final : public Wire, public net::StreamHandl
   }
   bool on_end() override { return client_->on_end(); }
   void on_drained() override { client_->on_drained(); }
-  void on_closed(const Error&) override { owner_.wires_.erase(this); }
+  void on_stalled() override { client_->on_stalled(); }
+  void on_closed(const Error& reason) override {
+    // It crossed a limit of its own.
+    if (reason.code == BOP_E_OVERLOADED || reason.code == BOP_E_TOO_LARGE) {
+      owner_.connections_.client_log().warning("{}: closed: {}", peer(), reason.to_string());
+    }
+    owner_.wires_.erase(this);
+  }
 
  private:
   StreamConnections& owner_;

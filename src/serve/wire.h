@@ -7,9 +7,12 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "base/time.h"
 #include "mem/buffer.h"
 
 namespace bop::serve {
+
+inline constexpr Duration stall_limit = 5 * seconds;
 
 class Wire {
  public:
@@ -17,10 +20,14 @@ class Wire {
   // Queues for one write at the end of the turn. A large buffer is shared, a small one copied.
   virtual void append(const mem::Buffer& buffer) = 0;
   virtual size_t queued_bytes() const = 0;
+  // Counts what the connection itself keeps of commands and of replies.
+  virtual void hold(size_t input_bytes, size_t output_bytes) = 0;
   // No further on_bytes until resume().
   virtual void pause() = 0;
   virtual void resume() = 0;
-  // Sends what is queued, then closes. Nothing is read any more.
+  // True: on_stalled() is called if the client takes nothing of what is queued for stall_limit.
+  virtual void expect_progress(bool expected) = 0;
+  // Sends what is queued, then closes. What is still received is dropped.
   virtual void finish(const Error& reason) = 0;
   // For messages: "127.0.0.1:53412".
   virtual std::string_view peer() const = 0;
@@ -40,6 +47,8 @@ class ClientConnection {
   virtual bool on_end() = 0;
   // Less than the high-water mark waits to be sent, after more did.
   virtual void on_drained() = 0;
+  // The client does not take its replies, although it was expected to.
+  virtual void on_stalled() = 0;
   // The connection is gone, and with it the Wire.
   virtual void on_closed() = 0;
   // The node stops: what was received is still answered, nothing is read any more, and then the

@@ -16,8 +16,13 @@ class TestWire final : public Wire {
  public:
   void append(const mem::Buffer& buffer) override { sent += as_text(buffer.bytes()); }
   size_t queued_bytes() const override { return reads ? 0 : sent.size(); }
+  void hold(size_t input, size_t output) override {
+    held_input = input;
+    held_output = output;
+  }
   void pause() override { paused = true; }
   void resume() override { paused = false; }
+  void expect_progress(bool expected) override { expects_progress = expected; }
   void finish(const Error& error) override {
     finished = true;
     reason = error;
@@ -28,7 +33,10 @@ class TestWire final : public Wire {
 
   std::string sent;
   bool reads = true;  // the other side does
+  size_t held_input = 0;
+  size_t held_output = 0;
   bool paused = false;
+  bool expects_progress = false;  // the test calls on_stalled()
   bool finished = false;
   Error reason;
 };
@@ -47,12 +55,20 @@ struct Harness {
     }
   }
 
+  // Until `time`, and what is due then.
+  void advance(Instant time) {
+    service.time = time;
+    timers.run(time);
+    settle();
+  }
+
   ModelService service;
   ModelPost post;
+  ModelTimers timers;
   metrics::Registry registry;
   ScanCursors cursors{7};
   Options options;
-  ClientConnections connections{Shared{service, post, registry, cursors, options}};
+  ClientConnections connections{Shared{service, post, timers, registry, cursors, options}};
 };
 
 // A connection with a connection of the given kind.

@@ -237,6 +237,40 @@ void ModelService::answer_with(size_t position, bop_status status, std::string_v
       {.status = status, .body = {}, .index = 0, .leader = 2, .detail = detail});
 }
 
+class ModelTimers::ModelTimer final : public port::Timer {
+ public:
+  ModelTimer(ModelTimers& owner, std::function<void()> on_deadline)
+      : owner_(owner), on_deadline_(std::move(on_deadline)) {
+    owner_.timers_.push_back(this);
+  }
+  ~ModelTimer() override { std::erase(owner_.timers_, this); }
+  void arm(Instant deadline) override { deadline_ = deadline; }
+  void cancel() override { deadline_ = never; }
+
+  bool due(Instant now) const { return deadline_ <= now; }
+  void fire() {
+    deadline_ = never;
+    on_deadline_();
+  }
+
+ private:
+  ModelTimers& owner_;
+  const std::function<void()> on_deadline_;
+  Instant deadline_ = never;
+};
+
+std::unique_ptr<port::Timer> ModelTimers::make_timer(std::function<void()> on_deadline) {
+  return std::make_unique<ModelTimer>(*this, std::move(on_deadline));
+}
+
+void ModelTimers::run(Instant now) {
+  const auto due = [&](const ModelTimer* timer) { return timer->due(now); };
+  for (auto it = std::ranges::find_if(timers_, due); it != timers_.end();
+       it = std::ranges::find_if(timers_, due)) {
+    (*it)->fire();
+  }
+}
+
 bool ModelPost::run() {
   const bool any = !tasks_.empty();
   for (size_t n = tasks_.size(); n > 0; --n) {

@@ -5,12 +5,14 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/bytes.h"
 #include "node/service.h"
 #include "port/post.h"
+#include "port/timer.h"
 
 namespace bop::serve {
 
@@ -76,6 +78,17 @@ class ModelService final : public node::Service {
   std::deque<Waiting> waiting_;
   std::deque<std::function<void(node::NodeStatus)>> statuses_;
   Index last_ = 0;
+};
+
+class ModelTimers final : public port::Timers {
+ public:
+  std::unique_ptr<port::Timer> make_timer(std::function<void()> on_deadline) override;
+  // Calls what is due.
+  void run(Instant now);
+
+ private:
+  class ModelTimer;
+  std::vector<ModelTimer*> timers_;
 };
 
 class ModelPost final : public port::Post {

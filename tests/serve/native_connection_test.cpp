@@ -256,19 +256,29 @@ TEST(NativeConnection, takes_no_more_than_its_limit_and_goes_on_when_there_is_ro
   EXPECT_EQ(decode(client.wire.take()).frames.size(), 100u);
 }
 
-TEST(NativeConnection, begins_nothing_while_its_replies_are_not_read) {
+TEST(NativeConnection,
+     begins_nothing_while_its_replies_are_not_read_and_receives_up_to_its_budget) {
   Options options;
   options.pause_output_bytes = 10'000;
+  options.max_input_bytes = 50'000;
   Harness harness(options);
   NativeClient client(harness);
   client.greet();
   client.wire.reads = false;
   const mem::Buffer payload = mem::Buffer::copy(as_bytes(std::string(1000, 'p')));
-  for (uint64_t i = 0; i < 100; ++i) {
-    client.send(encoded(ClientRequest{i, RequestKind::ping, 0, 0, payload}));
+  uint64_t sent = 0;
+  for (; sent < 100 && !client.wire.paused; ++sent) {
+    client.send(encoded(ClientRequest{sent, RequestKind::ping, 0, 0, payload}));
   }
-  EXPECT_TRUE(client.wire.paused);
+  EXPECT_GT(sent, 50u);
+  EXPECT_LT(sent, 70u);
   EXPECT_LT(client.wire.sent.size(), 12'000u);
+  EXPECT_TRUE(client.wire.expects_progress);
+
+  client.connection().on_stalled();
+  EXPECT_FALSE(client.wire.paused) << "what it still writes is received, and dropped";
+  EXPECT_TRUE(client.wire.finished);
+  EXPECT_NE(client.wire.sent.find("limits.input_bytes"), std::string::npos) << "a goodbye";
 }
 
 TEST(NativeConnection,

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 
 #include "harness.h"
@@ -40,34 +41,187 @@ TEST(RespConnection, writes_of_one_connection_run_together) {
   EXPECT_EQ(harness.service.waiting(), 5u);
 }
 
-TEST(RespConnection, a_read_waits_for_the_writes_of_its_key_and_a_write_for_the_reads) {
+TEST(RespConnection, a_read_waits_for_the_writes_of_its_key_and_nothing_else_waits_for_it) {
   Harness harness;
   RespClient client(harness);
-  client.send("SET k 1\r\nGET other\r\nGET k\r\nGET more\r\n");
-  EXPECT_EQ(harness.service.waiting(), 2u) << "GET k waits, and what comes after it";
-  harness.service.answer(1);
-  harness.post.run();
-  EXPECT_EQ(harness.service.waiting(), 1u);
+  client.send("INCR k\r\nGET other\r\nGET k\r\nGET more\r\nINCR k\r\nINCR far\r\n");
+  EXPECT_EQ(harness.service.waiting(), 4u) << "GET k waits, and INCR k behind it";
   harness.service.answer(0);
   harness.post.run();
-  EXPECT_EQ(harness.service.waiting(), 2u);
+  EXPECT_EQ(harness.service.waiting(), 4u) << "GET k came";
+  harness.service.answer(3);
+  harness.post.run();
+  EXPECT_EQ(harness.service.waiting(), 4u) << "INCR k came";
   harness.settle();
-  EXPECT_EQ(client.wire.take(), "+OK\r\n$-1\r\n$1\r\n1\r\n$-1\r\n");
-
-  client.send("GET k\r\nSET k 2\r\n");
-  EXPECT_EQ(harness.service.waiting(), 1u);
-  harness.settle();
-  EXPECT_EQ(client.wire.take(), "$1\r\n1\r\n+OK\r\n");
+  EXPECT_EQ(client.wire.take(), ":1\r\n$-1\r\n$1\r\n1\r\n$-1\r\n:2\r\n:1\r\n");
 }
 
-TEST(RespConnection, a_read_of_many_keys_waits_for_every_write) {
+TEST(RespConnection, a_write_waits_for_the_reads_of_its_key) {
   Harness harness;
   RespClient client(harness);
-  for (const auto* read : {"DBSIZE", "SCAN 0", "MGET a b", "EXISTS a b"}) {
-    client.send("SET k 1\r\n" + std::string(read) + "\r\n");
+  client.talk("SET k 1\r\n");
+  client.send("GET k\r\nSET k 2\r\nSET k 3\r\nSET other 1\r\n");
+  EXPECT_EQ(harness.service.waiting(), 2u);
+  harness.settle();
+  EXPECT_EQ(client.wire.take(), "$1\r\n1\r\n+OK\r\n+OK\r\n+OK\r\n");
+  EXPECT_EQ(client.talk("GET k\r\n"), "$1\r\n3\r\n");
+}
+
+TEST(RespConnection,
+     a_read_of_all_keys_waits_for_every_write_and_a_read_of_some_for_those_of_its_keys) {
+  Harness harness;
+  RespClient client(harness);
+  for (const auto* read : {"DBSIZE", "SCAN 0", "MGET a k", "EXISTS k b"}) {
+    client.send("INCR k\r\n" + std::string(read) + "\r\n");
     EXPECT_EQ(harness.service.waiting(), 1u) << read;
     harness.settle();
   }
+  client.send("INCR k\r\nMGET a b\r\nEXISTS c d\r\n");
+  EXPECT_EQ(harness.service.waiting(), 3u);
+}
+
+TEST(RespConnection, a_write_waits_for_a_read_of_all_keys) {
+  Harness harness;
+  RespClient client(harness);
+  client.send("DBSIZE\r\nSET k 1\r\n");
+  EXPECT_EQ(harness.service.waiting(), 1u);
+  harness.settle();
+  EXPECT_EQ(client.wire.take(), ":0\r\n+OK\r\n");
+}
+
+// ---- reads that join a write ----
+
+TEST(RespConnection, a_read_joins_the_write_of_its_key_that_was_received_with_it) {
+  Harness harness;
+  RespClient client(harness);
+  client.send(
+      "SET k 1\r\nGET k\r\nSTRLEN k\r\nEXISTS k\r\nTYPE k\r\nSET k 22\r\nGET k\r\nDEL k\r\nGET "
+      "k\r\n"
+      "EXISTS k\r\nMSET a 3 b 4\r\nMGET b a b\r\nGETSET a 5\r\nGET a\r\n");
+  EXPECT_EQ(harness.service.waiting(), 5u) << "the writes alone";
+  while (harness.service.waiting() > 0) harness.service.answer(0);
+  EXPECT_EQ(client.wire.take(),
+            "+OK\r\n$1\r\n1\r\n:1\r\n:1\r\n+string\r\n+OK\r\n$2\r\n22\r\n:1\r\n$-1\r\n"
+            ":0\r\n+OK\r\n*3\r\n$1\r\n4\r\n$1\r\n3\r\n$1\r\n4\r\n$1\r\n3\r\n$1\r\n5\r\n");
+}
+
+TEST(RespConnection,
+     a_read_that_was_received_later_does_not_join_a_write_that_may_have_taken_effect) {
+  Harness harness;
+  RespClient client(harness), other(harness);
+  client.send("SET k 1\r\n");
+  harness.post.run();  // the end of the turn
+  client.send("GET k\r\n");
+  EXPECT_EQ(harness.service.waiting(), 1u) << "it waits";
+  other.send("SET k 2\r\n");
+  harness.service.answer(0);
+  harness.service.answer(0);
+  harness.settle();
+  EXPECT_EQ(client.wire.take(), "+OK\r\n$1\r\n2\r\n") << "what the other wrote meanwhile";
+}
+
+TEST(RespConnection, a_read_joins_a_write_of_the_same_turn_or_whose_bytes_it_came_with) {
+  Options options;
+  options.max_pipeline = 2;
+  Harness harness(options);
+  RespClient client(harness);
+  client.send("SET k 1\r\n");
+  client.send("GET k\r\nSET k 2\r\nGET k\r\n");
+  EXPECT_EQ(harness.service.waiting(), 1u);
+  harness.service.answer(0);
+  EXPECT_EQ(client.wire.take(), "+OK\r\n$1\r\n1\r\n");
+  harness.post.run();
+  EXPECT_EQ(harness.service.waiting(), 1u);
+  harness.service.answer(0);
+  EXPECT_EQ(client.wire.take(), "+OK\r\n$1\r\n2\r\n") << "it was there before its write began";
+}
+
+TEST(RespConnection, a_read_joins_no_write_whose_outcome_depends_on_what_was_there) {
+  for (const auto* write : {"SETNX k 1", "SET k 1 NX", "SET k 1 XX", "INCR k", "APPEND k 1"}) {
+    Harness harness;
+    RespClient client(harness);
+    client.send(std::string(write) + "\r\nGET k\r\n");
+    harness.service.answer(0);
+    harness.post.run();
+    EXPECT_EQ(harness.service.waiting(), 1u) << write;
+  }
+}
+
+TEST(RespConnection, a_read_of_keys_that_different_writes_change_is_no_mixture_of_them) {
+  Harness harness;
+  RespClient client(harness);
+  client.send("SET a 1\r\nSET b 1\r\nMGET a b\r\n");
+  EXPECT_EQ(harness.service.waiting(), 2u);
+  harness.service.answer(0);
+  harness.service.answer(0);
+  harness.post.run();
+  EXPECT_EQ(harness.service.waiting(), 1u) << "one moment of the machine";
+}
+
+TEST(RespConnection, a_read_whose_write_failed_is_asked_of_the_machine) {
+  Harness harness;
+  RespClient client(harness);
+  client.talk("SET k old\r\n");
+  client.send("SET k new\r\nGET k\r\nSTRLEN k\r\n");
+  harness.service.answer_with(0, BOP_E_LOG_FULL, "full");
+  EXPECT_EQ(client.wire.take(), "-LOGFULL full\r\n");
+  harness.settle();
+  EXPECT_EQ(client.wire.take(), "$3\r\nold\r\n:3\r\n");
+}
+
+TEST(RespConnection, a_read_whose_write_failed_fails_too_when_a_later_command_changes_its_key) {
+  Harness harness;
+  RespClient client(harness);
+  client.send("SET k 1\r\nGET k\r\nSET k 2\r\nGET k\r\n");
+  EXPECT_EQ(harness.service.waiting(), 2u);
+  harness.service.answer_with(0, BOP_E_OUTCOME_UNKNOWN, "lost");
+  harness.settle();
+  EXPECT_EQ(client.wire.take(),
+            "-UNKNOWNOUTCOME lost\r\n-UNKNOWNOUTCOME lost\r\n+OK\r\n$1\r\n2\r\n");
+}
+
+TEST(RespConnection, a_large_value_is_not_kept_for_reads_to_join_it) {
+  Harness harness;
+  RespClient client(harness);
+  client.send(command({"SET", "k", std::string(100'000, 'v')}) + "GET k\r\n");
+  harness.service.answer(0);
+  harness.post.run();
+  EXPECT_EQ(harness.service.waiting(), 1u);
+  harness.settle();
+  EXPECT_EQ(client.wire.take().size(), 5 + 100'000 + 11u);
+}
+
+TEST(RespConnection, joined_replies_cost_bounded_memory) {
+  Options options;
+  options.read_ahead_bytes = 100'000;
+  Harness harness(options);
+  RespClient client(harness);
+  std::string pipeline = command({"SET", "k", std::string(30'000, 'v')});
+  for (int i = 0; i < 50; ++i) pipeline += "GET k\r\n";
+  client.send(pipeline);
+  harness.service.answer(0);
+  EXPECT_LT(client.wire.take().size(), 100'000u);
+  harness.post.run();
+  EXPECT_GT(harness.service.waiting(), 0u) << "the others are asked";
+}
+
+TEST(RespConnection, begins_no_more_commands_than_it_may_hold) {
+  Options options;
+  options.max_held_bytes = 10'000;
+  Harness harness(options);
+  RespClient client(harness);
+  std::string pipeline = "GET k\r\n";
+  for (int i = 0; i < 50; ++i) pipeline += command({"SET", "k", std::string(1000, 'v')});
+  client.send(pipeline + "SET other 1\r\n");
+  EXPECT_EQ(harness.service.waiting(), 1u);
+  EXPECT_TRUE(client.wire.paused);
+  harness.settle();
+  EXPECT_EQ(
+      client.wire.take(), "$-1\r\n" + [] {
+        std::string all;
+        for (int i = 0; i < 51; ++i) all += "+OK\r\n";
+        return all;
+      }());
 }
 
 TEST(RespConnection, names_what_became_of_a_command_and_keeps_the_connection) {
@@ -200,16 +354,94 @@ TEST(RespConnection, starts_no_command_while_its_replies_are_not_read) {
   for (int i = 0; i < 1000; ++i) pipeline += "GET k\r\n";
   client.send(pipeline);
   harness.settle();
-  EXPECT_TRUE(client.wire.paused);
+  EXPECT_FALSE(client.wire.paused) << "the client may be writing all its commands before it reads";
+  EXPECT_FALSE(client.wire.expects_progress);
   EXPECT_LT(client.wire.sent.size(), 60'000u);
   std::string all = client.wire.take();
-  for (int rounds = 0; rounds < 1000 && client.wire.paused; ++rounds) {
+  for (int rounds = 0; rounds < 1000 && all.size() < 1000 * (1000 + 9u); ++rounds) {
     client.connection().on_drained();
     harness.settle();
     all += client.wire.take();
   }
-  EXPECT_FALSE(client.wire.paused);
   EXPECT_EQ(all.size(), 1000 * (1000 + 9u));
+}
+
+// A client that takes no reply, and one value in the store.
+struct NotReading {
+  explicit NotReading(const Options& options) : harness(options), client(harness) {
+    client.talk(command({"SET", "k", std::string(1000, 'v')}));
+    client.wire.reads = false;
+  }
+  // Sends reads until the server receives no more.
+  size_t fill() {
+    size_t sent = 0;
+    for (; !client.wire.paused && sent < 10'000; ++sent) {
+      client.send("GET k\r\n");
+      harness.settle();
+    }
+    return sent;
+  }
+  Harness harness;
+  RespClient client;
+};
+
+Options small_budgets() {
+  Options options;
+  options.pause_output_bytes = 10'000;
+  options.read_ahead_bytes = 10'000;
+  options.max_input_bytes = 3'000;
+  return options;
+}
+
+TEST(RespConnection, receives_commands_up_to_its_budget_while_its_client_does_not_read) {
+  NotReading slow(small_budgets());
+  const size_t sent = slow.fill();
+  EXPECT_GT(sent, 3'000 / 7u);
+  EXPECT_LT(sent, 3'000 / 7 + 50u);
+  EXPECT_TRUE(slow.client.wire.expects_progress);
+  // It reads: all is answered, and more may come.
+  std::string all = slow.client.wire.take();
+  for (int rounds = 0; rounds < 1000 && all.size() < sent * 1009; ++rounds) {
+    slow.client.connection().on_drained();
+    slow.harness.settle();
+    all += slow.client.wire.take();
+  }
+  EXPECT_EQ(all.size(), sent * 1009);
+  EXPECT_FALSE(slow.client.wire.paused);
+  EXPECT_FALSE(slow.client.wire.expects_progress);
+}
+
+TEST(RespConnection, tells_a_client_that_sends_beyond_its_budget_and_reads_nothing_and_closes) {
+  NotReading slow(small_budgets());
+  slow.fill();
+  slow.client.connection().on_stalled();
+  EXPECT_FALSE(slow.client.wire.paused) << "what it still writes is received, and dropped";
+  EXPECT_FALSE(slow.client.wire.expects_progress);
+  slow.client.send("SET late 1\r\n");
+  slow.harness.settle();
+  std::string all = slow.client.wire.take();
+  for (int rounds = 0; rounds < 100 && !slow.client.wire.finished; ++rounds) {
+    slow.client.connection().on_drained();
+    slow.harness.settle();
+    all += slow.client.wire.take();
+  }
+  EXPECT_TRUE(slow.client.wire.finished);
+  EXPECT_NE(all.find("-OVERLOADED "), std::string::npos);
+  EXPECT_NE(all.find("limits.input_bytes"), std::string::npos);
+  EXPECT_TRUE(all.ends_with("not executed\r\n")) << "the last reply";
+  EXPECT_EQ(slow.harness.service.kv.size(), 1u);
+}
+
+TEST(RespConnection, executes_what_it_received_before_the_client_stopped_sending) {
+  Options options;
+  options.max_pipeline = 2;
+  Harness harness(options);
+  RespClient client(harness);
+  client.send("SET a 1\r\nSET b 1\r\nSET c 1\r\nSET d 1\r\n");
+  EXPECT_TRUE(client.connection().on_end());
+  harness.settle();
+  EXPECT_EQ(client.wire.take(), "+OK\r\n+OK\r\n+OK\r\n+OK\r\n");
+  EXPECT_TRUE(client.wire.finished);
 }
 
 TEST(RespConnection, begins_no_more_reads_than_it_has_memory_set_aside_for_their_replies) {
@@ -255,7 +487,7 @@ TEST(RespConnection,
     EXPECT_LT(client.wire.sent.size(), 150'000u);
 
     std::string all = client.wire.take();
-    for (int rounds = 0; rounds < 1000 && client.wire.paused; ++rounds) {
+    for (int rounds = 0; rounds < 1000 && !all.ends_with("$3\r\nnew\r\n"); ++rounds) {
       client.connection().on_drained();
       harness.settle();
       all += client.wire.take();
@@ -344,6 +576,24 @@ TEST(RespConnection, an_endless_length_costs_no_memory_and_ends_the_connection) 
   client.send("PING\r\n");
   harness.settle();
   EXPECT_EQ(client.wire.take(), "");
+}
+
+// ---- log lines ----
+
+TEST(RespConnection, many_bad_clients_cost_a_few_log_lines_and_one_that_counts_the_others) {
+  Harness harness;
+  testing::internal::CaptureStderr();
+  for (int i = 0; i < 100; ++i) {
+    RespClient client(harness);
+    client.talk("*1\r\n\n\x1b[2J\r\n");
+  }
+  harness.advance(harness.service.time + 60 * seconds);
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(std::ranges::count(said, '\n'), 11) << said;
+  EXPECT_NE(said.find("90 more lines about clients of shard 0 were not logged"), std::string::npos)
+      << said;
+  EXPECT_EQ(said.find('\x1b'), std::string::npos);
+  EXPECT_NE(said.find("got '\\n'"), std::string::npos) << said;
 }
 
 // ---- transactions ----

@@ -2,6 +2,7 @@
 
 #include "bop/bop.h"
 #include "net/http.h"
+#include "net/stream_budget.h"
 #include "serve/http_front.h"
 #include "serve/native_connection.h"
 #include "serve/resp_connection.h"
@@ -10,7 +11,9 @@ namespace bop::capi {
 
 // What one shard has of the clients. Of its loop's thread, but for its making.
 struct Listeners::ShardListener {
-  explicit ShardListener(const ListenOn& on) : loop(*on.loop), streams(*on.streams) {}
+  ShardListener(const ListenOn& on, const net::StreamBudgetLimits& limits,
+                metrics::Registry& registry, uint32_t shard)
+      : loop(*on.loop), streams(*on.streams), budget(loop, limits, registry, shard) {}
 
   struct Waiting {
     std::string listener;
@@ -19,6 +22,7 @@ struct Listeners::ShardListener {
 
   io::Loop& loop;
   net::Streams& streams;
+  net::StreamBudget budget;
   std::vector<Waiting> waiting;  // accepted before the node serves; nothing is read from them yet
   std::unique_ptr<serve::ClientConnections> connections;
   std::unique_ptr<serve::StreamConnections> streams_in;
@@ -66,6 +70,7 @@ serve::Options serve_options(const Settings& settings, const node::Identity& ide
   serve::Options options;
   if (!settings.groups.empty()) options.group = settings.groups.front().name;
   options.max_pipeline = settings.max_in_flight;
+  options.max_input_bytes = settings.max_input_bytes;
   options.max_connections = settings.max_connections;
   options.version = bop_version();
   options.cluster = identity.cluster;
@@ -91,7 +96,13 @@ Listeners::Listeners(const Settings& settings, const node::Identity& identity,
       registry_(registry),
       options_(serve_options(settings, identity)),
       cursors_(identity.incarnation) {
-  for (const ListenOn& on : listen_on) listeners_.push_back(std::make_unique<ShardListener>(on));
+  const net::StreamBudgetLimits limits{
+      .input_bytes = settings.max_total_input_bytes / listen_on.size(),
+      .output_bytes = settings.max_total_output_bytes / listen_on.size()};
+  for (const ListenOn& listener : listen_on) {
+    const auto shard = static_cast<uint32_t>(listeners_.size());
+    listeners_.push_back(std::make_unique<ShardListener>(listener, limits, registry, shard));
+  }
 }
 
 Listeners::~Listeners() = default;
@@ -112,16 +123,24 @@ Status Listeners::listen(const std::string& name, const std::string& address) {
   net::ListenOptions options;
   BOP_TRY_ASSIGN(options.address, net::parse_address(address));
   options.max_connections = settings_.max_connections;
-  options.spare_descriptors = 64;
+  // Half of what is spared is there for HTTP: status and metrics can be asked for when nothing else can.
+  options.spare_descriptors = name == "http" ? 32 : 64;
+  options.spare_part = name == "http" ? 8 : 4;
   options.refusal = refusal(name);
-  if (name == "http") options.limits = net::HttpServer::stream_limits(serve::HttpFront::limits());
+  if (name == "http") {
+    options.limits = net::HttpServer::stream_limits(serve::HttpFront::limits());
+  } else {
+    options.limits.handler_pauses = true;
+  }
   options.limits.max_output_bytes = settings_.max_output_bytes;
   std::vector<net::AcceptTarget> targets;
   for (const auto& listener : listeners_) {
-    targets.push_back({&listener->streams, [this, name, &listener = *listener](
-                                               std::unique_ptr<net::Connection> connection) {
-                         take(name, listener, std::move(connection));
-                       }});
+    targets.push_back(
+        {&listener->streams,
+         [this, name, &listener = *listener](std::unique_ptr<net::Connection> connection) {
+           take(name, listener, std::move(connection));
+         },
+         &listener->budget});
   }
   BOP_TRY_ASSIGN(acceptors_[name],
                  net::Acceptor::listen(listeners_.front()->loop, options, std::move(targets)));
@@ -162,6 +181,7 @@ void Listeners::serve(node::Node& node) {
       listener.connections =
           std::make_unique<serve::ClientConnections>(serve::Shared{.service = node.service(shard),
                                                                    .post = listener.loop,
+                                                                   .timers = listener.loop,
                                                                    .registry = registry_,
                                                                    .cursors = cursors_,
                                                                    .options = options_,
