@@ -3,6 +3,8 @@
 
 import json
 import os
+import resource
+import select
 import socket
 import subprocess
 import tempfile
@@ -110,6 +112,22 @@ class MoreConnectionsThanTheLimit(Case):
         answer = json.loads(body)
         self.assertEqual(answer["outcome"], "not_executed")
         self.assertEqual(answer["error"]["code"], "BOP_E_OVERLOADED")
+
+
+class ANodeWithFewDescriptorsLeft(Case):
+    def test_answers_for_its_status_and_metrics_when_it_takes_no_other_client(self):
+        node = self.use(DevCluster(nodes=1)).nodes[0]
+        resource.prlimit(node.pid, resource.RLIMIT_NOFILE, (256, 256))
+        for address in (node.resp, node.native):
+            host, _, port = address.rpartition(":")
+            connections = []
+            for _ in range(250):
+                connections.append(socket.create_connection((host, int(port)), timeout=20))
+                self.addCleanup(connections[-1].close)
+            refused, _, _ = select.select(connections, [], [], 20)  # one that was taken says nothing
+            self.assertTrue(refused)
+        for path in ("/v1/status", "/metrics", "/livez", "/readyz"):
+            self.assertEqual(node.ask("GET", path)[0], 200, path)
 
 
 class ALargeCommand(Case):
