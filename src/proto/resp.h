@@ -42,8 +42,9 @@ class RespParser {
   const std::string& error() const { return error_; }
 
   const RespLimits& limits() const { return limits_; }
-  // What an unfinished command takes.
+  // The memory that is kept for unfinished commands, and what there is of one now.
   size_t held_bytes() const { return held_.capacity(); }
+  size_t unfinished_bytes() const { return held_.size(); }
 
  private:
   struct Span {

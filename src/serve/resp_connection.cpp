@@ -523,7 +523,7 @@ void RespConnection::complete(uint64_t token, const port::Outcome& answer) {
 
 void RespConnection::tell_held() {
   if (wire_ == nullptr) return;
-  wire_->hold(waiting_bytes_ + parser_.held_bytes() + held_request_bytes_, held_bytes_);
+  wire_->hold(waiting_bytes_ + parser_.unfinished_bytes() + held_request_bytes_, held_bytes_);
 }
 
 void RespConnection::append(std::span<const mem::Buffer> parts) {

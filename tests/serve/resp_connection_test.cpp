@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/random.h"
 #include "harness.h"
 
 namespace bop::serve {
@@ -576,6 +577,80 @@ TEST(RespConnection, an_endless_length_costs_no_memory_and_ends_the_connection) 
   client.send("PING\r\n");
   harness.settle();
   EXPECT_EQ(client.wire.take(), "");
+}
+
+// However a pipeline is cut, in whatever order reads are answered beside writes, which the log orders,
+// and whatever the limits make wait: each command is answered as if it were sent after the reply before it.
+TEST(RespConnection, a_pipeline_hears_what_its_commands_hear_one_by_one) {
+  const std::vector<std::string> verbs{
+      "SET K V",      "SET K V",    "GET K",      "GET K",      "GET K",          "MGET K K K",
+      "MSET K V K V", "DEL K K",    "INCR K",     "APPEND K V", "STRLEN K",       "EXISTS K K",
+      "TYPE K",       "SET K V NX", "GETSET K V", "GETDEL K",   "SET K V XX GET", "DBSIZE",
+      "PING",         "SETNX K V",  "SCAN 0"};
+  for (uint64_t seed = 0; seed < 400; ++seed) {
+    Random random(seed);
+    Options options;
+    options.max_pipeline = random.chance(1, 2) ? 8 : 64;
+    options.pause_output_bytes = random.chance(1, 2) ? 200 : 100'000;
+    options.read_ahead_bytes = 400;
+    options.max_input_bytes = 100;
+    options.max_held_bytes = 64;
+    const bop_status refuse_with = random.chance(1, 8) ? BOP_E_LOG_FULL : BOP_OK;
+    std::string stream;
+    std::string expected;
+    {
+      Harness harness(options);
+      RespClient client(harness);
+      harness.service.refuse_with = refuse_with;
+      for (int i = 0; i < 60; ++i) {
+        std::string sent;
+        for (const char c : verbs[random.below(verbs.size())]) {
+          if (c == 'K') {
+            sent += "k" + std::to_string(random.below(3));
+          } else if (c == 'V') {
+            sent += std::to_string(random.below(1000));
+          } else {
+            sent += c;
+          }
+        }
+        stream += sent + "\r\n";
+        expected += client.talk(sent + "\r\n");
+      }
+    }
+    Harness harness(options);
+    RespClient client(harness);
+    harness.service.refuse_with = refuse_with;
+    std::string heard;
+    std::string_view left = stream;
+    const auto answer_one = [&] {
+      if (harness.service.waiting() == 0) return;
+      size_t position = random.below(harness.service.waiting());
+      if (harness.service.is_proposal(position)) {
+        for (position = 0; !harness.service.is_proposal(position);) ++position;
+      }
+      harness.service.answer(position);
+    };
+    for (int steps = 0; steps < 100'000 && heard.size() < expected.size(); ++steps) {
+      if (!left.empty() && !client.wire.paused && random.chance(1, 2)) {
+        const auto piece = left.substr(0, 1 + random.below(60));
+        client.send(piece);
+        left.remove_prefix(piece.size());
+      }
+      switch (random.below(4)) {
+        case 0: harness.post.run(); break;
+        case 1: client.wire.reads = random.chance(1, 2); break;
+        default: answer_one();
+      }
+      if (client.wire.reads && !client.wire.sent.empty()) {
+        heard += client.wire.take();
+        client.connection().on_drained();
+      }
+    }
+    ASSERT_EQ(heard, expected) << "seed " << seed << "\n" << stream;
+    harness.settle();
+    EXPECT_EQ(client.wire.held_output, 0u) << seed;
+    EXPECT_EQ(client.wire.held_input, 0u) << seed;
+  }
 }
 
 // ---- log lines ----
