@@ -5,7 +5,7 @@
 //                     │  finish()                                 │ finish()
 //                     ▼                                           ▼
 //                  finishing: sends what is queued and ────► lingering: reads and drops until the
-//                     │       drops what it reads, then      other side ends, linger_limit passed or
+//                     │       drops what it reads, then      other side ends, linger_limit passed, or
 //                     ▼                                           │      linger_bytes came
 //                  closed ◄───────────────────────────────────────┘
 //
@@ -145,6 +145,7 @@ class Stream final : public StreamBudget::Member {
   void on_writable(const error_code& error, size_t);
   void after_sending();
   void linger();
+  void linger_on();
   void look_for_progress();
   void tell_closed();
   void count_held();
@@ -180,7 +181,9 @@ class Stream final : public StreamBudget::Member {
 
   uint64_t received_ = 0;
   uint64_t sent_ = 0;
-  uint64_t linger_end_ = 0;  // of received_: so much is dropped, then no more is waited for
+  uint64_t linger_end_ = 0;   // of received_: beyond it is closed
+  uint64_t linger_from_ = 0;  // received_ when the round began
+  int linger_rounds_ = 0;
   OperationMemory read_memory_;
   OperationMemory write_memory_;
 };
@@ -448,6 +451,7 @@ void Stream::look_for_progress() {
 void Stream::linger() {
   lingering_ = true;
   linger_end_ = received_ + limits_.linger_bytes;
+  linger_from_ = received_;
   progress_timer_.reset();
   error_code error;
   socket_.shutdown(Socket::shutdown_send, error);
@@ -455,9 +459,18 @@ void Stream::linger() {
     close(reason_);
     return;
   }
-  linger_timer_ = shared_->loop.make_timer([this] { close(reason_); });
+  linger_timer_ = shared_->loop.make_timer([this] { linger_on(); });
   linger_timer_->arm(shared_->loop.now() + limits_.linger_limit);
   read_more();
+}
+
+void Stream::linger_on() {
+  if (received_ == linger_from_ || ++linger_rounds_ >= limits_.linger_rounds) {
+    close(reason_);
+    return;
+  }
+  linger_from_ = received_;
+  linger_timer_->arm(shared_->loop.now() + limits_.linger_limit);
 }
 
 void Stream::close(Error reason) {

@@ -49,6 +49,7 @@ struct StreamLimits {
   // After finish(), how long and how many bytes are read and dropped before the socket is closed.
   Duration linger_limit = 1 * seconds;
   uint64_t linger_bytes = 4u << 20;
+  int linger_rounds = 1;  // so many times linger_limit, as long as the other side goes on writing
   StreamBudget* budget = nullptr;             // shared with the other connections of the loop
   bool trust_wanted = false;  // reserve what a handler wants at once; else only as bytes arrive
 };

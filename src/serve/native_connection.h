@@ -76,7 +76,7 @@ class NativeConnection final : public ClientConnection, private port::Completion
   size_t waiting_bytes_ = 0;
   bool greeted_ = false;
   bool reading_ = true;
-  bool stopping_ = false;  // the node is: what was received is the last
+  bool stopping_ = false;     // the node is: what was received is the last
   bool input_ended_ = false;  // the client sends no more
   bool ending_ = false;
   bool finishing_ = false;

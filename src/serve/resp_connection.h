@@ -188,7 +188,7 @@ class RespConnection final : public ClientConnection, private port::Completion {
   uint64_t arrived_ = 0;        // buffers received, ever
   uint64_t parsed_ = 0;         // given to the parser, of these
   bool command_waits_ = false;  // the parser's, in its arguments
-  bool stopping_ = false;  // the node is: what was received is the last
+  bool stopping_ = false;       // the node is: what was received is the last
   bool reading_ = true;
   bool input_ended_ = false;  // the client sends no more
   bool ending_ = false;       // no further command: close when all are replied

@@ -131,6 +131,9 @@ Status Listeners::listen(const std::string& name, const std::string& address) {
     options.limits = net::HttpServer::stream_limits(serve::HttpFront::limits());
   } else {
     options.limits.handler_pauses = true;
+    // Who writes a whole pipeline before it reads must come to its end to learn why it was not executed.
+    options.limits.linger_bytes = uint64_t{256} << 20;
+    options.limits.linger_rounds = 30;
   }
   options.limits.max_output_bytes = settings_.max_output_bytes;
   std::vector<net::AcceptTarget> targets;
