@@ -1,6 +1,6 @@
-// A Redis client's whole connection over a model of kv. However its bytes are cut, in whatever order
-// answers come and however slowly the client reads, what it hears is what a client hears whose
-// commands are served one after the other.
+// A Redis client's whole connection over a model of kv. However its bytes are cut, in whatever
+// order answers come and however slowly the client reads, what it hears is what a client hears
+// whose commands are served one after the other.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>

@@ -1,5 +1,5 @@
-// How many lines about one subject are logged: a few at once, then none until the window ends, and then
-// how many there were. For what others cause, above all clients, who must not fill the log.
+// How many lines about one subject are logged: a few at once, then none until the window ends, and
+// then how many there were. For what others cause, above all clients, who must not fill the log.
 #pragma once
 
 #include <cstdint>

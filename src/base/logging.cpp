@@ -72,8 +72,8 @@ bool is_control(std::string_view character) {
 }
 
 // A line stays one line, and UTF-8, whatever bytes of a client or a file are quoted in it: control
-// characters and what is not UTF-8 are written as \n, \r, \t or \x1b. JSON has its own way to write the
-// former.
+// characters and what is not UTF-8 are written as \n, \r, \t or \x1b. JSON has its own way to write
+// the former.
 std::string one_line(std::string_view text, bool json) {
   std::string out;
   out.reserve(text.size());

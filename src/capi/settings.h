@@ -1,5 +1,5 @@
-// Settings: a configuration that was checked, as the modules that stand on it want it: typed, complete,
-// with every default filled in.
+// Settings: a configuration that was checked, as the modules that stand on it want it: typed,
+// complete, with every default filled in.
 #pragma once
 
 #include <cstdint>

@@ -26,9 +26,9 @@ namespace {
 
 using ListenSocket = asio::basic_socket_acceptor<asio::generic::stream_protocol, Executor>;
 
-// A turn takes no more, so that a storm of connections leaves room for those that are there.
+// Accepted in one turn, so that a storm of connections does not starve those that exist.
 constexpr int most_accepts_a_turn = 64;
-// When the process has no descriptor left, what waits stays ready: looking again at once would spin.
+// Without a free descriptor the listener stays readable: retrying at once would spin.
 constexpr Duration pause_after_failure = 100 * milliseconds;
 
 Error listen_error(const Address& address, const error_code& error) {
@@ -114,13 +114,13 @@ class SocketAcceptor final : public Acceptor {
     error_code ignored;
     accepted.non_blocking(true, ignored);
     accepted.write_some(asio::buffer(options_.refusal), ignored);
-    // Closed over what the client said already, the connection would be reset, and the words lost.
+    // Closing with unread input would reset the connection, and the client would lose the refusal.
     std::array<char, 4096> said;
     accepted.read_some(asio::buffer(said), ignored);
     log_.warning("{}: a connection is refused: {}", address_.to_string(), reason);
   }
 
-  // Descriptors are given out from the lowest on: a high one is among the last.
+  // The system hands out the lowest free descriptor, so a high one is among the last.
   bool leaves_spare(int native) const {
     rlimit limit{};
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return true;

@@ -38,7 +38,7 @@ class Acceptor {
                                                   std::vector<AcceptTarget> targets);
   virtual ~Acceptor() = default;  // stops listening; connections stay
 
-  virtual const Address& address() const = 0;  // with the port that was had
+  virtual const Address& address() const = 0;  // with the actual port
   virtual size_t connections() const = 0;      // open now
 };
 

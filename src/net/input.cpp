@@ -11,10 +11,10 @@ namespace bop::net {
 
 namespace {
 
-// Less room than this is not worth a system call.
+// Less space than this is not worth a system call.
 constexpr size_t least_space = 1024;
 
-// Blocks whose allocation, head and all, is a power of two waste nothing.
+// An allocation of a power of two bytes, with the block's head, wastes nothing.
 size_t capacity_of(size_t allocation) { return allocation - sizeof(mem::Block); }
 
 void let_go(mem::Block* block) {
@@ -33,8 +33,8 @@ void Input::clear() {
   begin_ = end_ = wanted_ = 0;
 }
 
-// How much room the next read should find. What a handler wants is reserved at once only when the
-// other side is trusted: else a length prefix alone would cost its sender nothing and us a block.
+// The space for the next read. What a handler wants is reserved at once only when the other side is trusted:
+// otherwise a length prefix alone would make us allocate a block.
 size_t Input::wanted_space() const {
   const size_t unread = unread_bytes();
   if (wanted_ <= unread) return least_space;
@@ -80,7 +80,7 @@ void Input::move_to(mem::Block* block) {
 void Input::received(size_t size) {
   end_ += size;
   BOP_ASSERT_LE(end_, block_->capacity);
-  // Some reads' worth a block: a quiet connection holds little, a busy one allocates seldom.
+  // A block holds about four reads: a quiet connection keeps little, a busy one allocates seldom.
   next_block_ = std::clamp(std::bit_ceil(4 * size), limits_.first_block_bytes, limits_.block_bytes);
 }
 

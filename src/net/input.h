@@ -1,4 +1,4 @@
-// What a connection received and its handler has not consumed, always contiguous.
+// The bytes that a connection received and its handler has not consumed, always contiguous.
 //
 //   block: [ consumed, maybe still shared | unread | free: the next read goes here ]
 #pragma once

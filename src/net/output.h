@@ -1,4 +1,4 @@
-// What a connection has to send, in order: small pieces gathered in blocks, large ones shared.
+// The unsent bytes of a connection, in order: small pieces are copied into blocks, large ones shared.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +11,7 @@
 
 namespace bop::net {
 
-// Blocks that go from one connection to the next while they are warm.
+// Free blocks, passed from one connection to the next while they are in the cache.
 class OutputBlocks {
  public:
   OutputBlocks() = default;
@@ -40,7 +40,7 @@ class Output {
   void commit(size_t size);
 
   size_t size() const { return size_; }
-  // With what is unused of the block that is being filled.
+  // With the unused part of the block that is being filled.
   size_t memory_bytes() const { return size_ + (block_ != nullptr ? block_->capacity - used_ : 0); }
   bool empty() const { return size_ == 0; }
 

@@ -12,9 +12,9 @@
 //
 // Bounds: a connection stops reading while more than `pause_reading_at` bytes wait to be sent, and is
 // closed (OVERLOADED) when more than `max_output_bytes` do; a message may have `max_message_bytes`.
-// Only a side that answers pauses reading: if both did, both could wait for the other for ever. So do
-// they when the other side writes everything before it reads: a handler that is to survive that goes on
-// reading (`handler_pauses`), up to a bound of its own.
+// Only the side that answers pauses reading: if both did, each could wait for the other for ever. The same happens when
+// the other side writes everything before it reads; a handler that has to cope with this sets `handler_pauses` and goes
+// on reading up to a bound of its own.
 //
 // Threads: everything of a Streams and its connections belongs to its loop's thread.
 #pragma once
@@ -40,9 +40,9 @@ inline constexpr size_t never_pause = SIZE_MAX;
 
 struct StreamLimits {
   size_t max_message_bytes = 2u << 20;  // bytes that a handler leaves unconsumed; beyond: TOO_LARGE
-  size_t pause_reading_at = 1u << 20;   // waiting to be sent; never_pause for one that asks
-  size_t max_output_bytes = 16u << 20;  // waiting to be sent
-  bool handler_pauses = false;  // at pause_reading_at only throttled() and on_drained() tell of it
+  size_t pause_reading_at = 1u << 20;   // unsent; never_pause for a side that sends requests
+  size_t max_output_bytes = 16u << 20;  // unsent; beyond: OVERLOADED
+  bool handler_pauses = false;  // reading goes on at pause_reading_at: the handler pauses by itself
   size_t first_block_bytes = 4u << 10;  // of the first receive block; later ones follow the traffic
   size_t block_bytes = 64u << 10;       // of the largest, but for a message that needs more
   port::Phase sends_in = port::Phase::reply;  // of a turn's end
@@ -50,14 +50,14 @@ struct StreamLimits {
   Duration linger_limit = 1 * seconds;
   uint64_t linger_bytes = 4u << 20;
   int linger_rounds = 1;  // so many times linger_limit, as long as the other side goes on writing
-  StreamBudget* budget = nullptr;             // shared with the other connections of the loop
+  StreamBudget* budget = nullptr;  // shared with the other connections of the loop
   bool trust_wanted = false;  // reserve what a handler wants at once; else only as bytes arrive
 };
 
-// What a handler did with what it was shown.
+// How much of the bytes it was shown a handler has consumed.
 struct Consumed {
   size_t bytes = 0;   // from the front; they are not shown again
-  size_t wanted = 0;  // bytes in all, from there on, without which it cannot go on; 0: any more
+  size_t wanted = 0;  // bytes, from there on, that it needs to go on; 0: at least one more
 };
 
 class StreamHandler {
@@ -68,19 +68,19 @@ class StreamHandler {
   // The other side sends no more. What was left unconsumed will not become whole. Return true to keep
   // the connection for answers that are still to come; false closes it once what is queued is sent.
   virtual bool on_end() { return false; }
-  // The connection is closed, by whomever: the last call, never from within a call of Connection.
+  // The connection is closed, by either side: the last call, never from within a call of Connection.
   // CONNECTION_LOST with the reason; OVERLOADED, TOO_LARGE; or what close() was given.
   virtual void on_closed(const Error& reason) = 0;
-  // Fewer than pause_reading_at bytes wait to be sent, after more did.
+  // The unsent bytes fell to half of pause_reading_at.
   virtual void on_drained() {}
-  // Nothing was sent for as long as expect_progress() said.
+  // Nothing was sent for the time given to expect_progress().
   virtual void on_stalled() {}
 };
 
 class Stream;
 class StreamCount;
 
-// Owned by its user; destroying it closes the socket at once, and nobody is called any more.
+// Owned by its user; destroying it closes the socket at once, and its handler is not called any more.
 class Connection {
  public:
   explicit Connection(Stream& stream);
@@ -91,8 +91,7 @@ class Connection {
   // Once: begins to read. The handler must outlive the connection or its on_closed().
   void start(StreamHandler& handler);
 
-  // For who takes a connection over once it is known whose it is: from now on the other handler is
-  // called, in a later turn with what is unconsumed.
+  // Passes the connection to another handler, which is called in a later turn with the unconsumed bytes.
   void hand_over(StreamHandler& handler, const StreamLimits& limits);
 
   // Queue for sending at the end of the turn. Nothing happens on a closed connection.
@@ -103,8 +102,7 @@ class Connection {
   void commit(size_t size);
 
   size_t queued_bytes() const;
-  // What the handler keeps for this connection, beside what is here: counted in the budget. May close the
-  // connection.
+  // Reports the bytes that the handler keeps for this connection, for the budget. May close the connection.
   void hold(size_t input_bytes, size_t output_bytes);
   // More than pause_reading_at bytes wait to be sent. A handler that answers as it goes stops here and
   // leaves the rest unconsumed: it is shown again when there is room.
@@ -114,14 +112,13 @@ class Connection {
   void pause();
   void resume();
 
-  // From now on, calls on_stalled() once the other side took nothing of what is queued for `limit`; 0: not
-  // any more.
+  // Calls on_stalled() once the other side has read nothing of the queued bytes for `limit`; 0 ends that.
   void expect_progress(Duration limit);
 
-  // Sends what is queued and then closes; what is received meanwhile is dropped, or the other side, still
-  // writing, might never read. Closes at once when the other side takes nothing for 10 s.
+  // Sends the queued bytes, then closes. Input received until then is discarded: the other side may have to
+  // finish writing before it reads. Closes at once when the other side has read nothing for 10 s.
   void finish(Error reason = {BOP_E_STOPPED, "closed by this side"});
-  // At once, what is queued is dropped.
+  // Closes at once and drops the queued bytes.
   void close(Error reason = {BOP_E_STOPPED, "closed by this side"});
   bool open() const;
 
@@ -134,7 +131,7 @@ class Connection {
   Stream& stream_;
 };
 
-// The connections of one loop: what they share, and the end of their turn. Must outlive them.
+// What the connections of one loop share. Must outlive them.
 class Streams {
  public:
   explicit Streams(io::Loop& loop);

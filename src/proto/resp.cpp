@@ -138,8 +138,8 @@ RespParser::Step RespParser::next() {
   return Step::more;
 }
 
-// A command, or an empty line, ends at at_. When it was put together in held_, the rest is where it
-// arrived: what was put together began in an earlier buffer, so its end is in this one.
+// A command, or an empty line, ends at at_. If it was assembled in held_, parsing continues in the received buffer:
+// the command began in an earlier buffer, so its end lies in this one.
 void RespParser::unit_done() {
   start_ = at_;
   if (!joining_) return;
@@ -167,7 +167,7 @@ bool RespParser::extend() {
   return true;
 }
 
-// Keeps what is unfinished and lets go of the received block, which may be much larger.
+// Copies the unfinished command and releases the received block, which may be much larger.
 void RespParser::stash() {
   if (!joining_ && start_ < size_) {
     held_.assign(base_ + start_, base_ + size_);
@@ -184,7 +184,7 @@ RespParser::Step RespParser::fail(std::string text) {
   return Step::error;
 }
 
-// Of a line that begins at at_ and ends at `end`, if its end is there: whatever came with it.
+// Whether the line that begins at at_ exceeds the limit; `end` is its end, or nullptr if it has not arrived.
 bool RespParser::is_too_long(const uint8_t* end, size_t available) const {
   const size_t size = end == nullptr ? available : static_cast<size_t>(end - (base_ + at_));
   return size > limits_.max_line_bytes;

@@ -1,6 +1,6 @@
 // The Redis protocol, RESP2 and RESP3: requests in (arrays of bulk strings, and inline commands for
-// people with a terminal), replies out. Bounds and error texts are Redis's own where it has them.
-// What is spoken: docs/formats/resp.md.
+// terminals), replies out. Bounds and error texts are Redis's where it has them.
+// Supported commands: docs/formats/resp.md.
 #pragma once
 
 #include <cstdint>
@@ -17,13 +17,14 @@ namespace bop::proto {
 
 struct RespLimits {
   uint32_t max_arguments = 65536;
-  uint32_t max_bulk_bytes = (1u << 20) + (64u << 10);  // some more than any value: see the session
-  uint32_t max_line_bytes = 64u << 10;                 // of a length, and of an inline command
-  uint32_t max_command_bytes = 8u << 20;               // all arguments of a command together
+  uint32_t max_bulk_bytes =
+      (1u << 20) + (64u << 10);  // more than any value, so that a larger one gets an error by name
+  uint32_t max_line_bytes = 64u << 10;    // of a length, and of an inline command
+  uint32_t max_command_bytes = 8u << 20;  // all arguments of a command together
 };
 
-// Incremental. A command that arrived within one buffer is parsed in place; one that spans several
-// is put together in a buffer that grows with what really arrived.
+// Incremental. A command that arrived in one buffer is parsed in place; one that spans several is assembled in a
+// buffer that grows with the bytes received, not with the length announced.
 //
 //   push(received); while (next() == command) use arguments(); ... push(more) ...
 class RespParser {
@@ -94,7 +95,7 @@ class RespWriter {
   void integer(int64_t value);
   void bulk(Bytes value);
   void bulk(std::string_view value) { bulk(as_bytes(value)); }
-  // Text for people, RESP3's verbatim string.
+  // Human-readable text: RESP3's verbatim string.
   void text(std::string_view value);
   void null();
   void array(size_t count);
@@ -114,7 +115,7 @@ class RespWriter {
   int version_;
 };
 
-// An integer as Redis takes it: optional '-', no leading zeros, no spaces, within 64 bits.
+// An integer as Redis parses it: optional '-', no leading zeros, no spaces, within 64 bits.
 bool parse_redis_integer(std::string_view text, int64_t& value);
 
 }  // namespace bop::proto

@@ -82,7 +82,7 @@ void ClientConnections::end_turn() {
   for (ClientConnection* connection : running_) {
     connection->waits_for_end_of_turn_ = false;
     if (!connection->finished()) connection->go_on();
-    // It may have asked for another round, which will end it.
+    // If it asked for another call, that call decides.
     if (connection->finished() && !connection->waits_for_end_of_turn_)
       connections_.erase(connection->id());
   }

@@ -1,4 +1,5 @@
-// The connections of one shard: who lives, who has to go on at the end of the turn, and what they share.
+// The client connections of one shard: owns them, resumes those that wait for the end of a turn, and holds
+// what they share.
 #pragma once
 
 #include <cstdint>
@@ -24,26 +25,26 @@
 namespace bop::serve {
 
 struct Options {
-  std::string group = "kv";             // that RESP and HTTP speak to
-  Duration deadline = 5 * seconds;      // of a request whose client names none
-  uint32_t max_pipeline = 1024;         // unanswered requests of a connection; more wait unread
-  size_t pause_output_bytes = 1 << 20;  // replies waiting to be sent: no further command begins
+  std::string group = "kv";             // the group that RESP and HTTP clients use
+  Duration deadline = 5 * seconds;      // of a request without one
+  uint32_t max_pipeline = 1024;         // unanswered requests of a connection; further ones wait
+  size_t pause_output_bytes = 1 << 20;  // unsent replies; beyond, no further command starts
   size_t max_input_bytes = 16 << 20;    // commands received while replies wait to be read; beyond,
                                         // a client that reads nothing for a while is disconnected
-  size_t max_held_bytes = 1 << 20;  // commands that wait for others on their keys; more wait unread
-  size_t read_ahead_bytes = 2 << 20;  // as many questions are under way as replies of that size
-                                      // answer; what comes beyond is dropped and asked for again
-  uint32_t max_http_requests = 4096;  // under way on a shard; more are refused
-  HttpHosts http_hosts;               // names that HTTP clients may call this server by
-  uint32_t max_connections = 10'000;  // as configured, to be told to those who ask
-  std::string version;                // of this program
+  size_t max_held_bytes = 1 << 20;      // commands waiting for earlier ones on their keys
+  size_t read_ahead_bytes = 2 << 20;    // of replies to reads that are in progress; a reply that
+                                        // exceeds it is dropped and the read repeated
+  uint32_t max_http_requests = 4096;    // in progress on a shard; further ones are refused
+  HttpHosts http_hosts;                 // names that HTTP clients may call this server by
+  uint32_t max_connections = 10'000;    // the configured limit, for INFO and CONFIG GET
+  std::string version;                  // of this program
   proto::ClusterId cluster{};
   NodeId node = 0;
   uint16_t resp_port = 0;
   std::map<NodeId, std::string> native_addresses;  // where the native clients of a node connect
 };
 
-// Counts of one shard, one protocol.
+// Metrics of one protocol on one shard.
 struct ProtocolMetrics {
   ProtocolMetrics(metrics::Registry& registry, const std::string& protocol, uint32_t shard);
   metrics::Counter& connections;
@@ -66,7 +67,7 @@ struct Shared {
   uint32_t shards = 1;  // of the node
 };
 
-// To be destroyed when the shard runs no more: its service must not answer after that.
+// Destroy it only after the shard has stopped: the service must not complete requests afterwards.
 class ClientConnections {
  public:
   explicit ClientConnections(const Shared& shared);
@@ -78,27 +79,27 @@ class ClientConnections {
   const Options& options() const { return shared_.options; }
   node::Service& service() { return shared_.service; }
 
-  // A name for a connection: unique in the node.
+  // An id for a connection, unique in the node.
   uint64_t next_id();
-  // Owns it until it is finished.
+  // Takes ownership; the connection is destroyed once it is finished.
   ClientConnection& add(std::unique_ptr<ClientConnection> connection);
-  // ClientConnection::go_on() at the end of this turn, and destruction when it is finished.
+  // Calls ClientConnection::go_on() at the end of this turn and destroys the connection if it is finished.
   void later(ClientConnection& connection);
   size_t count() const { return connections_.size(); }
   // ClientConnection::stop() for all.
   void stop();
-  // A number of this turn up to the point where the service takes up what it was asked: until then
-  // nothing of it has happened.
+  // The number of the current turn. It rises when the service starts to process the requests of the
+  // turn; while it is unchanged, no request made under this number has had any effect.
   uint64_t turn();
 
-  // For what clients do wrong.
+  // For clients' errors; limits the number of lines.
   net::LogLines& client_log() { return client_log_; }
 
   ProtocolMetrics& resp() { return resp_; }
   ProtocolMetrics& native() { return native_; }
   ProtocolMetrics& http() { return http_; }
 
-  // Where commands are encoded and replies written, by one connection at a time.
+  // Scratch space for encoding, used by one connection at a time.
   mem::Arena& arena() { return arena_; }
   proto::PartWriter& scratch() { return scratch_; }
   std::vector<proto::KvOperation>& operations() { return operations_; }
@@ -116,7 +117,7 @@ class ClientConnections {
   std::vector<ClientConnection*> later_, running_;
   uint64_t last_number_ = 0;
   uint64_t turn_ = 0;
-  bool turn_ends_ = false;  // the end of the turn will raise turn_
+  bool turn_ends_ = false;  // turn_ rises at the end of this turn
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

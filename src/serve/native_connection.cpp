@@ -38,7 +38,7 @@ void NativeConnection::send(const Frame& frame) {
   for (const mem::Buffer& part : out.finish()) wire_->append(part);
 }
 
-// ---- what the connection says ----
+// ---- events of the connection ----
 
 void NativeConnection::on_bytes(mem::Buffer received) {
   if (ending_) return;
@@ -60,7 +60,7 @@ bool NativeConnection::on_end() {
 
 void NativeConnection::on_drained() { connections_.later(*this); }
 
-// The client sent more than the budget for its input and took no reply for a while.
+// The client sent more than its input budget and has read no reply for stall_limit.
 void NativeConnection::on_stalled() {
   if (ending_ || wire_ == nullptr) return;
   fail({BOP_E_OVERLOADED,
@@ -122,8 +122,8 @@ bool NativeConnection::output_blocked() const {
   return wire_->queued_bytes() > connections_.options().pause_output_bytes;
 }
 
-// Whether a reply to a read has to be dropped: its client does not take those before it. (Reads change
-// nothing: one that is asked again is as linearizable as if it had only been slow.)
+// Whether a reply to a read has to be dropped because the client does not read the replies before it. The read
+// is repeated later, which is linearizable: a read changes nothing.
 bool NativeConnection::too_much(const port::Outcome& answer) const {
   const Options& options = connections_.options();
   return wire_ != nullptr && answer.status == BOP_OK &&
@@ -138,7 +138,7 @@ void NativeConnection::ask_again() {
   }
 }
 
-// As RespConnection does: see there.
+// As in RespConnection::receive_on_or_pause.
 void NativeConnection::receive_on_or_pause() {
   if (wire_ == nullptr) return;
   const bool blocked = !waiting_.empty() && output_blocked();
@@ -336,7 +336,7 @@ void NativeConnection::reply(const proto::ClientReply& reply, Bytes body) {
   for (const mem::Buffer& part : out.finish()) wire_->append(part);
 }
 
-// Closes, once what is under way is answered and the reason is told.
+// Closes after the requests in progress are answered and the reason is sent.
 void NativeConnection::fail(const Error& error) {
   connections_.client_log().warning("{}: {}, closing", wire_->peer(), error.to_string());
   goodbye_ = error;

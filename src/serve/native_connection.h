@@ -1,8 +1,9 @@
-// A native client's connection (proto/client.h): many requests under way, answered as they are done.
+// A native client's connection (proto/client.h): many requests in progress, answered in the order of completion.
 //
-//   greeting ──hello──► serving ──a frame that is none, or the client's end──► ending
+//   greeting ──hello──► serving ──invalid frame, or end of input──► ending
 //
-// The client waits for the replies whose order matters to it; here nothing waits for another request.
+// A client that needs an order waits for the reply before it sends the next request: here no request waits for
+// another.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +22,7 @@ class NativeConnection final : public ClientConnection, private port::Completion
  public:
   NativeConnection(uint64_t id, ClientConnections& connections, Wire& wire);
 
-  // What a connection that is not taken is told: a goodbye.
+  // The goodbye frame for a connection that is refused.
   static std::string refusal(const Error& error);
 
   void on_bytes(mem::Buffer received) override;
@@ -38,7 +39,7 @@ class NativeConnection final : public ClientConnection, private port::Completion
     uint64_t correlation = 0;
     Instant started = 0;
     bool read = false;
-    // Of a read, which may have to be asked again.
+    // Of a read, which may have to be repeated.
     GroupId group = 0;
     Instant deadline = 0;
     mem::Buffer question;
@@ -52,7 +53,7 @@ class NativeConnection final : public ClientConnection, private port::Completion
   bool too_much(const port::Outcome& answer) const;
   void ask(uint32_t place);
   void ask_again();
-  bool dispatch(const mem::Buffer& frame);  // false: it has to wait
+  bool dispatch(const mem::Buffer& frame);  // false: the request has to wait
   void greet(const proto::ClientHello& hello);
   bool serve(proto::ClientRequest& request);
   bool submit(proto::ClientRequest& request);
@@ -80,11 +81,11 @@ class NativeConnection final : public ClientConnection, private port::Completion
   bool input_ended_ = false;  // the client sends no more
   bool ending_ = false;
   bool finishing_ = false;
-  Error goodbye_{BOP_OK, {}};  // why, when it is this side that ends
+  Error goodbye_{BOP_OK, {}};  // the reason, if this side closes
 
   std::vector<UnderWay> places_;  // a request's token is its place
   std::vector<uint32_t> free_places_;
-  std::deque<uint32_t> again_;  // reads whose replies came when there was no room for them
+  std::deque<uint32_t> again_;  // reads to repeat when there is space for their replies
   uint32_t unanswered_ = 0;
   ReadWindow reads_;
 };

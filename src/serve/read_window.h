@@ -1,6 +1,6 @@
-// How many reads of one connection may be under way. Their replies cannot be stopped once asked for,
-// so that only as many begin as memory is set aside for, going by the size of the replies seen lately:
-// few at first, twice as many with each small reply, fewer at once when they turn out large.
+// Limits the reads of one connection that are in progress. A reply cannot be stopped once its read has started, so
+// only as many reads start as their replies fit into a budget, judged by the size of the latest replies: 16 at first,
+// twice as many after each small reply, fewer at once after a large one.
 #pragma once
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// The Redis commands this server knows, as COMMAND tells them to clients. A table, no more.
+// The table of the Redis commands that this server implements, as COMMAND reports it.
 #pragma once
 
 #include <cstdint>
@@ -54,7 +54,7 @@ struct RespCommand {
   std::string_view name;  // lower case
   int arity;              // with the name itself; negative: at least
   uint8_t flags;
-  int first_key, last_key, key_step;  // as COMMAND tells them; 0, 0, 0: no keys
+  int first_key, last_key, key_step;  // as COMMAND reports them; 0, 0, 0: no keys
   std::string_view group;
   std::string_view complexity;
   std::string_view summary;
@@ -73,13 +73,13 @@ struct RespCommand {
   }
 };
 
-// By name.
+// Ordered by name.
 std::span<const RespCommand> resp_commands();
 
-// nullptr: there is none of that name, in whatever case it is written.
+// nullptr if there is none of that name; case does not matter.
 const RespCommand* find_resp_command(std::string_view name);
 
-// Whether `a` is `lower`, which is in lower case, in whatever case it is written.
+// Whether `a` equals `lower`, which is in lower case, ignoring case.
 bool same_word(std::string_view a, std::string_view lower);
 
 }  // namespace bop::serve

@@ -79,7 +79,7 @@ RespConnection::RespConnection(uint64_t id, ClientConnections& connections, Wire
   connections_.resp().connected.add(1);
 }
 
-// ---- what the connection says ----
+// ---- events of the connection ----
 
 void RespConnection::on_bytes(mem::Buffer received) {
   if (ending_) return;
@@ -98,8 +98,8 @@ bool RespConnection::on_end() {
 
 void RespConnection::on_drained() { connections_.later(*this); }
 
-// The client wrote more than the budget for its input and took no reply for a while: it writes all its
-// commands before it reads, or it died. What it sent beyond is dropped, so that it comes to reading.
+// The client wrote more than its input budget and has read no reply for stall_limit: it writes all its commands
+// before it reads, or it hangs. Its further input is discarded, so that it comes to read the error.
 void RespConnection::on_stalled() {
   if (ending_ || wire_ == nullptr) return;
   connections_.client_log().warning("{}: the client sends commands and reads no replies, closing",
@@ -183,9 +183,9 @@ bool RespConnection::output_blocked() const {
   return wire_->queued_bytes() > connections_.options().pause_output_bytes;
 }
 
-// Whether a reply to a read has to be dropped: its client does not take those before it. (Reads change
-// nothing: one that is asked again is as linearizable as if it had only been slow.) The first in order
-// only needs the wire's room, so that those that are held behind it can follow.
+// Whether a reply to a read has to be dropped because the client does not read the replies before it. The read
+// is repeated later, which is linearizable: a read changes nothing. The first reply in order needs space in the
+// output only, so that the replies behind it can follow.
 bool RespConnection::too_much(uint64_t number, const port::Outcome& answer) const {
   if (wire_ == nullptr || answer.status != BOP_OK) return false;
   const Options& options = connections_.options();
@@ -193,10 +193,10 @@ bool RespConnection::too_much(uint64_t number, const port::Outcome& answer) cons
   return kept > options.pause_output_bytes + options.read_ahead_bytes;
 }
 
-// While a command waits for others to be answered, what follows is left to the client's side. While it
-// waits for the client to read, the client may be writing all its commands first: they are received up
-// to the budget, and beyond it the client has to make progress. What comes after the last command that
-// is executed is received and dropped, or the client might never read why.
+// While a command waits for earlier ones, input stays in the socket. While it waits for the client to read, the
+// client may be writing all its commands first: they are received up to the budget; beyond it the client has to make
+// progress. Input after the last command to be executed is received and discarded, or the client might never come to
+// read the error.
 void RespConnection::receive_on_or_pause() {
   if (wire_ == nullptr) return;
   const bool blocked = command_waits_ && output_blocked();
@@ -242,7 +242,7 @@ bool RespConnection::dispatch(Arguments arguments) {
   return true;
 }
 
-// Notes what the command does to which keys. False: it has to wait, and what follows it with it.
+// Determines which keys the command reads or writes. False: it has to wait, and so do all commands after it.
 bool RespConnection::admit(const RespCommand& command, Arguments arguments) {
   access_.writes = (command.flags & RespCommand::write) != 0;
   access_.reads = !access_.writes;
@@ -266,7 +266,7 @@ bool RespConnection::admit(const RespCommand& command, Arguments arguments) {
 // ---- requests out ----
 
 uint64_t RespConnection::open_slot(PendingReply reply) {
-  // One more is for the error that ends a connection: it comes whether there is room or not.
+  // One slot beyond the limit is for the error that ends a connection.
   BOP_ASSERT_LE(tail_ - head_, connections_.options().max_pipeline);
   if (tail_ - head_ == slots_.size()) grow_slots();
   const uint64_t number = tail_++;
@@ -279,7 +279,7 @@ uint64_t RespConnection::open_slot(PendingReply reply) {
   return number;
 }
 
-// Most connections have one command under way, and there may be thousands of them.
+// The ring starts with one slot: there may be thousands of connections, and most have one command in progress.
 void RespConnection::grow_slots() {
   std::vector<Slot> larger(2 * slots_.size());
   for (uint64_t number = head_; number != tail_; ++number)
@@ -287,7 +287,7 @@ void RespConnection::grow_slots() {
   slots_.swap(larger);
 }
 
-// The operations of one command, which were checked.
+// Proposes checked operations as one command.
 void RespConnection::propose(PendingReply reply, std::span<const proto::KvOperation> operations) {
   if (!find_group()) return;
   const uint64_t number = open_slot(std::move(reply));

@@ -28,7 +28,7 @@ struct SetOptions {
   std::string_view time;  // the last that was given in it
 };
 
-// The unit of an expiry as it is written here; empty for any other word.
+// The unit of an expiry in lower case; empty for any other word.
 std::string_view expiry_unit(std::string_view word) {
   for (const std::string_view unit : {"ex", "px", "exat", "pxat"})
     if (same_word(word, unit)) return unit;
@@ -169,7 +169,7 @@ void RespConnection::get_keys(Arguments keys, Kind kind, uint16_t flags) {
   if (!join(keys, kind, question)) query({.kind = kind}, std::move(question));
 }
 
-// What Redis says of a time that it cannot take comes first: a client's mistake is named as such.
+// Redis's errors about an invalid time come first.
 void RespConnection::refuse_expiry(std::string_view unit, std::string_view time) {
   int64_t number = 0;
   if (!proto::parse_redis_integer(time, number)) return error(no_integer);
@@ -229,8 +229,7 @@ void RespConnection::del(Arguments arguments) {
   propose_all({.kind = Kind::present}, arguments.size() - 1);
 }
 
-// Proposes the operations of connections_.operations(), once they are checked; `wanted` is how many
-// there would be if there were no limit.
+// Checks and proposes connections_.operations(). `wanted` is their number if there were no limit.
 void RespConnection::propose_all(PendingReply reply, size_t wanted) {
   const auto& operations = connections_.operations();
   if (wanted > BOP_KV_OPERATIONS_MAX) {
@@ -292,7 +291,7 @@ void RespConnection::scan(Arguments arguments) {
       range.flags |= BOP_KV_AFTER;
     }
   }
-  // A pattern that no key is short enough for, a type that no key has, or all was seen.
+  // No key can match: the pattern is longer than any key, no key has the type, or the range is done.
   const bool past_end = !end.empty() && first >= end;
   if (options.other_type || past_end || first.size() > BOP_KV_KEY_MAX ||
       end.size() > BOP_KV_KEY_MAX) {

@@ -47,7 +47,7 @@ void add_group(Info& info, const node::GroupStatus& group) {
       group.last, suspect ? "suspect" : "ok");
   if (suspect) text += fmt::format(",file={},offset={}", group.file, group.offset);
   if (group.halted != BOP_OK) {
-    std::string reason = group.reason;  // a machine's own words, perhaps; a field is one line
+    std::string reason = group.reason;  // may come from a machine; a field is one line
     std::ranges::replace_if(reason, [](char c) { return c == '\r' || c == '\n'; }, ' ');
     text += fmt::format(",halted={},reason={}", bop_error_name(group.halted), reason);
   }
@@ -98,7 +98,7 @@ std::string resp_info(std::string_view wanted, const node::NodeStatus& status,
   Info info(wanted);
   if (info.section("Server")) {
     info.field("bop_version", status.version);
-    // Tools read it to know what they may ask; replies here are those of that version.
+    // Tools derive from it which commands exist; the replies here are those of this version.
     info.field("redis_version", redis_version);
     info.field("cluster_id", status.cluster);
     info.field("node_id", status.node);

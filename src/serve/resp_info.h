@@ -1,4 +1,4 @@
-// What INFO and CONFIG GET say: only what is so.
+// The contents of INFO and CONFIG GET: only values that are true for this server.
 #pragma once
 
 #include <string>
@@ -12,7 +12,7 @@
 
 namespace bop::serve {
 
-// Name and value, by name. Redis's names where they mean the same here; nothing else.
+// Names and values, ordered by name. Only Redis's parameters that have the same meaning here.
 std::vector<std::pair<std::string, std::string>> resp_settings(const Options& options,
                                                                const proto::RespLimits& limits);
 

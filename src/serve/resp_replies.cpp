@@ -36,7 +36,7 @@ std::string_view error_code(bop_status status) {
 }
 
 void write_malformed(RespWriter& out) {
-  out.error(resp_error(BOP_E_INTERNAL, "the machine's answer is not of its form"));
+  out.error(resp_error(BOP_E_INTERNAL, "the machine's answer is malformed"));
 }
 
 void write_value(RespWriter& out, const KvItem& item) {
@@ -48,7 +48,7 @@ void write_value(RespWriter& out, const KvItem& item) {
 }
 
 void write_items(RespWriter& out, Bytes body) {
-  // Looked through before anything is written: half a reply cannot be taken back.
+  // Checked before anything is written: a part of a reply cannot be taken back.
   KvItem item;
   KvItems check(body);
   while (check.next(item)) {
@@ -126,7 +126,7 @@ void write_failure(RespWriter& out, Kind kind, const port::Outcome& answer) {
   out.error(resp_error(answer.status, answer.detail));
 }
 
-// What a condition that did not hold means to the client; false: nothing, it is an error.
+// Writes the reply to a command whose condition did not hold. False: for this kind it is an error.
 bool write_condition_failed(RespWriter& out, Kind kind, Bytes body) {
   switch (kind) {
     case Kind::ok_or_null: out.null(); return true;

@@ -1,4 +1,4 @@
-// From a machine's answer to what a Redis client expects to read. Pure: an answer in, bytes out.
+// Encodes a machine's outcome as the reply that a Redis client expects. Pure functions.
 #pragma once
 
 #include <cstdint>
@@ -12,10 +12,10 @@
 
 namespace bop::serve {
 
-// What a command still has to be answered with.
+// How the reply to a command is to be encoded.
 struct PendingReply {
   enum class Kind : uint8_t {
-    ready,        // nothing: it was answered at once
+    ready,        // nothing to encode: it was answered at once
     ok,           // +OK
     ok_or_null,   // SET NX, SET XX
     previous,     // GETSET, GETDEL, SET GET: the value before
@@ -39,8 +39,8 @@ struct PendingReply {
 void write_reply(proto::RespWriter& out, const PendingReply& pending, const port::Outcome& answer,
                  ScanCursors& cursors, Instant now);
 
-// "CLUSTERDOWN no leader can be reached, nothing was executed": a code that Redis clients know where
-// there is one, else one of ours, then words.
+// "CLUSTERDOWN no leader can be reached, nothing was executed": a code that Redis clients know if there is one,
+// otherwise one of ours, and a text.
 std::string resp_error(bop_status status, std::string_view detail);
 
 // Of a command, or of a subcommand as "client|setname".

@@ -79,7 +79,7 @@ void write_categories(RespWriter& out, const RespCommand& command) {
   for (const std::string_view name : names) out.simple(fmt::format("@{}", name));
 }
 
-// What COMMAND and COMMAND INFO say of one: ten elements since Redis 7.
+// One command's description in COMMAND and COMMAND INFO: ten elements since Redis 7.
 void write_command(RespWriter& out, const RespCommand& command) {
   out.array(10);
   out.bulk(command.name);
@@ -130,7 +130,7 @@ void RespConnection::run_server(Verb verb, const RespCommand& command, Arguments
 }
 
 void RespConnection::unknown_command(Arguments arguments) {
-  // A browser made to speak to this port begins so; what follows would be taken for commands.
+  // A browser that was made to connect to this port starts like this; the lines after it would run as commands.
   const std::string_view name = as_text(arguments[0]);
   if (same_word(name, "post") || same_word(name, "host:")) return close_as_foreign();
   if (same_word(name, "exec")) return error("ERR EXEC without MULTI");
@@ -178,7 +178,7 @@ void RespConnection::unknown_subcommand(const RespCommand& command, Bytes subcom
                     upper(command.name)));
 }
 
-// In Redis's form, with the subcommands that there are here.
+// In the form of Redis's help, with the subcommands that exist here.
 void RespConnection::help(const RespCommand& command, Arguments arguments,
                           std::initializer_list<std::string_view> lines) {
   if (arguments.size() != 2) return error(wrong_arity(fmt::format("{}|help", command.name)));
@@ -312,10 +312,10 @@ void RespConnection::client(const RespCommand& command, Arguments arguments) {
     reply([&](RespWriter& out) { out.text(client_line()); });
   } else if (same_word(sub, "help")) {
     help(command, arguments,
-         {"GETNAME", "    How this connection is called.", "ID", "    Its number on this node.",
-          "INFO", "    What is known of it, in one line.", "SETNAME <name>",
-          "    Calls it so from now on.", "SETINFO LIB-NAME|LIB-VER <value>",
-          "    Which client library it is, and which version of it."});
+         {"GETNAME", "    The name of this connection.", "ID", "    The id of this connection.",
+          "INFO", "    Properties of this connection, in one line.", "SETNAME <name>",
+          "    Set the name of this connection.", "SETINFO LIB-NAME|LIB-VER <value>",
+          "    Set the name or version of the client library."});
   } else {
     unknown_subcommand(command, arguments[1]);
   }

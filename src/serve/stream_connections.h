@@ -1,4 +1,4 @@
-// The connections of one shard: each joins a socket of net to a connection.
+// Joins each client socket of `net` to its ClientConnection, for one shard.
 #pragma once
 
 #include <functional>
@@ -13,7 +13,7 @@ namespace bop::serve {
 
 class StreamConnections {
  public:
-  // Makes the connection of a new connection.
+  // Makes the protocol side of an accepted socket.
   using MakeConnection =
       std::function<std::unique_ptr<ClientConnection>(uint64_t id, ClientConnections&, Wire&)>;
 

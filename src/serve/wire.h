@@ -1,5 +1,5 @@
-// What a connection needs of its connection: net's connections stand behind it in a node, strings in the
-// tests and fuzzers. All of it is of one shard's thread.
+// The transport below a ClientConnection: a socket of `net` in a node, strings in tests and fuzzers.
+// Everything here belongs to one shard's thread.
 #pragma once
 
 #include <cstddef>
@@ -20,14 +20,14 @@ class Wire {
   // Queues for one write at the end of the turn. A large buffer is shared, a small one copied.
   virtual void append(const mem::Buffer& buffer) = 0;
   virtual size_t queued_bytes() const = 0;
-  // Counts what the connection itself keeps of commands and of replies.
+  // Reports the bytes of commands and of replies that the connection keeps itself, for the shard's budget.
   virtual void hold(size_t input_bytes, size_t output_bytes) = 0;
   // No further on_bytes until resume().
   virtual void pause() = 0;
   virtual void resume() = 0;
-  // True: on_stalled() is called if the client takes nothing of what is queued for stall_limit.
+  // While true, on_stalled() is called once the client has read nothing of the queued output for stall_limit.
   virtual void expect_progress(bool expected) = 0;
-  // Sends what is queued, then closes. What is still received is dropped.
+  // Sends the queued output, then closes. Input received until then is discarded.
   virtual void finish(const Error& reason) = 0;
   // For messages: "127.0.0.1:53412".
   virtual std::string_view peer() const = 0;
@@ -43,20 +43,20 @@ class ClientConnection {
 
   // Takes all of `received`.
   virtual void on_bytes(mem::Buffer received) = 0;
-  // The client sends no more. True: answers are still to come.
+  // The client sends no more. Returns true while replies are still to come.
   virtual bool on_end() = 0;
-  // Less than the high-water mark waits to be sent, after more did.
+  // The queued output fell below the high-water mark.
   virtual void on_drained() = 0;
-  // The client does not take its replies, although it was expected to.
+  // The client has read nothing for stall_limit; see Wire::expect_progress.
   virtual void on_stalled() = 0;
-  // The connection is gone, and with it the Wire.
+  // The transport is closed; the Wire must not be used any more.
   virtual void on_closed() = 0;
   // The node stops: what was received is still answered, nothing is read any more, and then the
   // connection is closed.
   virtual void stop() = 0;
-  // Goes on with what had to wait; called by ClientConnections at the end of a turn.
+  // Resumes what had to wait; ClientConnections calls it at the end of a turn.
   virtual void go_on() = 0;
-  // Its connection is closed and none of its requests is unanswered: nobody will call it again.
+  // It is closed and none of its requests is unanswered, so it can be destroyed.
   virtual bool finished() const = 0;
 
   uint64_t id() const { return id_; }
@@ -64,7 +64,7 @@ class ClientConnection {
  private:
   friend class ClientConnections;
   const uint64_t id_;
-  bool waits_for_end_of_turn_ = false;  // ClientConnections' own
+  bool waits_for_end_of_turn_ = false;  // used by ClientConnections
 };
 
 }  // namespace bop::serve
