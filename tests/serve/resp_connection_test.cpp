@@ -271,6 +271,20 @@ TEST(RespConnection, names_a_group_that_is_not_there) {
   EXPECT_EQ(client.talk("PING\r\n"), "+PONG\r\n");
 }
 
+TEST(RespConnection, refuses_commands_on_data_when_its_group_runs_another_machine_and_names_it) {
+  Harness harness;
+  harness.service.machine = "ledger";
+  RespClient client(harness);
+  for (const auto* sent :
+       {"SET k v\r\n", "GET k\r\n", "MSET k v\r\n", "SCAN 0\r\n", "DBSIZE\r\n"}) {
+    const std::string reply = client.talk(sent);
+    EXPECT_TRUE(reply.starts_with("-ERR ")) << reply;
+    EXPECT_NE(reply.find("runs the machine ledger"), std::string::npos) << reply;
+  }
+  EXPECT_EQ(client.talk("PING\r\n"), "+PONG\r\n");
+  EXPECT_EQ(harness.service.waiting(), 0u);
+}
+
 TEST(RespConnection, refuses_keys_and_values_over_their_limits_and_keeps_the_connection) {
   Harness harness;
   RespClient client(harness);
