@@ -15,7 +15,6 @@ namespace {
 constexpr size_t max_apply_entries = 1024;
 constexpr size_t max_load_bytes = 1 << 20;
 constexpr Duration expiry_grain = 20 * milliseconds;
-constexpr Duration ask_again_after = 500 * milliseconds;
 constexpr Duration quiet_after = 50 * milliseconds;
 constexpr unsigned max_hash_questions = 2;
 
@@ -324,11 +323,11 @@ void Replica::query(Request request) {
   ask_read(slot);
 }
 
-// A read may be asked for again: only the answer to its latest generation counts.
+// Only the answer to a slot's latest generation counts. What was asked is never asked again before the
+// core answered or refused it, however long that takes: the answer under way would count no more.
 void Replica::ask_read(size_t slot) {
   ReadSlot& read = reads_[slot];
   read.stage = ReadSlot::Stage::asked;
-  read.asked_at = ports_.clock.now();
   ++read.generation;
   events_.push_back(raft::Read{(uint64_t{read.generation} << 32) | slot});
   schedule();
@@ -495,8 +494,9 @@ void Replica::register_proposals() {
       read.stage = ReadSlot::Stage::free;
       read.request = {};
       free_reads_.push_back(static_cast<uint32_t>(refused.token));
+    } else {
+      read.stage = ReadSlot::Stage::unserved;
     }
-    // Else there is no leader: expire() asks again until the deadline.
   }
   staged_.clear();
 }
@@ -824,11 +824,11 @@ void Replica::expire() {
     if (read.stage == ReadSlot::Stage::free || read.stage == ReadSlot::Stage::with_machine)
       continue;
     if (read.request.deadline <= now) {
-      const bool asked = read.stage == ReadSlot::Stage::asked;
+      const bool waits = read.stage == ReadSlot::Stage::waiting;
       drop_read(slot, BOP_E_TIMEOUT,
-                asked ? "no leader confirmed the read before the deadline"
-                      : "this node did not get what the leader had before the deadline");
-    } else if (read.stage == ReadSlot::Stage::asked && now - read.asked_at >= ask_again_after) {
+                waits ? "this node did not get what the leader had before the deadline"
+                      : "no leader confirmed the read before the deadline");
+    } else if (read.stage == ReadSlot::Stage::unserved && core_->leader() != 0) {
       ask_read(slot);
     }
   }
@@ -842,7 +842,7 @@ void Replica::drop_read(uint32_t slot, bop_status status, std::string detail) {
         std::move(detail));
   read.request = {};
   // Its place in waiting_reads_ is skipped when it comes up; until then the slot is not reused.
-  if (read.stage == ReadSlot::Stage::asked) free_reads_.push_back(slot);
+  if (read.stage != ReadSlot::Stage::waiting) free_reads_.push_back(slot);
   read.stage = ReadSlot::Stage::free;
 }
 
@@ -862,7 +862,8 @@ void Replica::answer_open(const Error& reason, const std::string& event) {
     defer({.completion = request.completion, .token = request.token}, reason.code, reason.detail);
   for (uint32_t slot = 0; slot < reads_.size(); ++slot) {
     const ReadSlot::Stage stage = reads_[slot].stage;
-    if (stage == ReadSlot::Stage::asked || stage == ReadSlot::Stage::waiting)
+    if (stage == ReadSlot::Stage::asked || stage == ReadSlot::Stage::unserved ||
+        stage == ReadSlot::Stage::waiting)
       drop_read(slot, reason.code, reason.detail);
   }
   free_reads_.insert(free_reads_.end(), waiting_reads_.begin(), waiting_reads_.end());

@@ -132,14 +132,13 @@ class Replica final : public log::Appender, public machine::DriverEvents {
     Term term = 0;  // in which it leads
     Request request;
   };
-  // A read on its way: asked for an index (index 0), waiting for the machine to apply it, or with
-  // the machine.
+  // A read on its way. Asked: the core owes it an index, or a refusal. Unserved: the core knew of no
+  // leader, so it is asked again once there is one. Waiting: for the machine to apply its index.
   struct ReadSlot {
     Request request;
-    Instant asked_at = 0;
     Index index = 0;
     uint32_t generation = 0;
-    enum class Stage : uint8_t { free, asked, waiting, with_machine } stage = Stage::free;
+    enum class Stage : uint8_t { free, asked, unserved, waiting, with_machine } stage = Stage::free;
   };
   struct DeferredOutcome {
     Origin origin;

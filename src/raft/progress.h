@@ -44,6 +44,7 @@ struct Progress {
 
   Index told_commit = 0;  // sent along
   uint64_t round = 0;     // highest it answered in this term
+  uint64_t question = 0;  // its read request that waits for a round here; 0: none
   bool quiesced = false;  // it quiesced
   LogCapacity log_capacity = LogCapacity::available;
 

@@ -17,6 +17,7 @@ void answer(State& s, const PendingReads::Waiting& waiting, Index index) {
     s.update->reads.push_back({waiting.token, index});
     return;
   }
+  s.find_peer(waiting.from)->question = 0;
   Message& reply = send(s, waiting.from, MessageKind::read_reply);
   reply.round = waiting.token;
   reply.index = index;
@@ -24,10 +25,9 @@ void answer(State& s, const PendingReads::Waiting& waiting, Index index) {
 }
 
 void deny(State& s, const PendingReads::Waiting& waiting) {
-  if (waiting.from == s.config.self)
-    refuse(s, waiting.token, BOP_E_UNAVAILABLE);
-  else
-    send(s, waiting.from, MessageKind::read_reply).round = waiting.token;
+  if (waiting.from == s.config.self) return refuse(s, waiting.token, BOP_E_UNAVAILABLE);
+  s.find_peer(waiting.from)->question = 0;
+  send(s, waiting.from, MessageKind::read_reply).round = waiting.token;
 }
 
 void answer_underway(State& s) {
@@ -40,9 +40,12 @@ bool knows_commit(const State& s) {
   return s.log.term_at(s.commit) == s.hard.term || seeded(Bug::read_before_noop);
 }
 
+// A question may be lost, or its answer. It keeps its number, so that the answer to any of its
+// repetitions counts: the first one, where the way there and back takes longer than the interval.
 void ask(State& s) {
   send(s, s.leader, MessageKind::read_request).round = s.reads.question;
-  s.reads.ask_again_at = s.now + s.config.heartbeat_interval;
+  s.reads.ask_again_at = s.now + s.reads.ask_again_after;
+  s.reads.ask_again_after = std::min(2 * s.reads.ask_again_after, s.config.election_timeout);
 }
 
 }  // namespace
@@ -88,6 +91,7 @@ void ask_leader(State& s) {
   if (r.asked.empty() && !r.to_ask.empty()) {
     r.asked.swap(r.to_ask);
     ++r.question;
+    r.ask_again_after = s.config.heartbeat_interval;
     ask(s);
   } else if (!r.asked.empty() && s.now >= r.ask_again_at) {
     ask(s);

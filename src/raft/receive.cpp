@@ -86,7 +86,7 @@ void dispatch(State& s, Progress& from, const Message& m) {
     case MessageKind::vote_reply: return receive_vote_reply(s, from, m);
     case MessageKind::append_request: return receive_append_request(s, m);
     case MessageKind::append_reply: return receive_append_reply(s, from, m);
-    case MessageKind::read_request: return receive_read_request(s, m);
+    case MessageKind::read_request: return receive_read_request(s, from, m);
     case MessageKind::read_reply: return receive_read_reply(s, m);
     case MessageKind::step_down_notice: return receive_stopped_leading(s, m);
   }

@@ -16,7 +16,7 @@ void receive_vote_request(State& s, const Message& message);
 void receive_vote_reply(State& s, Progress& from, const Message& message);
 void receive_append_request(State& s, const Message& message);
 void receive_append_reply(State& s, Progress& from, const Message& message);
-void receive_read_request(State& s, const Message& message);
+void receive_read_request(State& s, Progress& from, const Message& message);
 void receive_read_reply(State& s, const Message& message);
 void receive_stopped_leading(State& s, const Message& message);
 

@@ -49,6 +49,7 @@ struct PendingReads {
   std::vector<uint64_t> asked;
   uint64_t question = 0;  // number of the latest; begins at random, see Config::seed
   Instant ask_again_at = never;
+  Duration ask_again_after = 0;  // doubles while the leader does not answer
 };
 
 struct State {

@@ -228,6 +228,20 @@ class ReplicaTest : public testing::Test {
                        .completion = &client_,
                        .token = 1});
   }
+  void query() {
+    replica_->query({.group = 1,
+                     .payload = mem::Buffer::copy(as_bytes("question")),
+                     .deadline = clock_.now() + 60 * seconds,
+                     .completion = &client_,
+                     .token = 1});
+  }
+  void pass(Duration time) {
+    for (const Instant end = clock_.now_ns + time; clock_.now_ns < end;) {
+      clock_.now_ns += 20 * milliseconds;
+      timers_.fire_all();
+      turn();
+    }
+  }
   // Makes it campaign, and the others vote for it.
   void win() {
     const auto vote = [this](raft::MessageKind kind, Term term) {
@@ -465,11 +479,7 @@ TEST_F(ReplicaTest, nothing_is_open_after_a_read_that_waited_for_an_entry_when_t
   ASSERT_TRUE(open(nullptr));
   hear(2, 2, 1);
   log_is_durable();
-  replica_->query({.group = 1,
-                   .payload = mem::Buffer::copy(as_bytes("question")),
-                   .deadline = clock_.now() + 60 * seconds,
-                   .completion = &client_,
-                   .token = 1});
+  query();
   turn();
   raft::Message reply = peers_.sent.back();
   ASSERT_EQ(reply.kind, raft::MessageKind::read_request);
@@ -484,6 +494,59 @@ TEST_F(ReplicaTest, nothing_is_open_after_a_read_that_waited_for_an_entry_when_t
   turn();
   EXPECT_EQ(client_.answers, std::vector{BOP_E_LATCHED});
   EXPECT_TRUE(replica_->idle());
+}
+
+TEST_F(ReplicaTest, a_follower_answers_a_read_however_long_the_leader_takes_to_confirm_it) {
+  ASSERT_TRUE(open(nullptr));
+  hear(2, 2, 3);
+  log_is_durable();
+  query();
+  turn();
+  raft::Message reply = peers_.sent.back();
+  ASSERT_EQ(reply.kind, raft::MessageKind::read_request);
+  pass(900 * milliseconds);
+  reply.kind = raft::MessageKind::read_reply;
+  std::swap(reply.from, reply.to);
+  reply.ok = true;
+  reply.index = 3;
+  replica_->receive(reply);
+  turn();
+  EXPECT_EQ(client_.answers, std::vector{BOP_OK});
+}
+
+TEST_F(ReplicaTest, a_leader_answers_a_read_however_long_its_followers_take_to_confirm_it) {
+  ASSERT_TRUE(open(nullptr));
+  win();
+  log_is_durable();
+  raft::Message reply;
+  reply.kind = raft::MessageKind::append_reply;
+  reply.from = 2;
+  reply.to = 1;
+  reply.term = 2;
+  reply.ok = true;
+  reply.match = replica_->core()->last();
+  replica_->receive(reply);
+  turn();
+  query();
+  turn();
+  ASSERT_EQ(peers_.sent.back().kind, raft::MessageKind::append_request);
+  reply.round = peers_.sent.back().round;
+  pass(900 * milliseconds);
+  ASSERT_TRUE(client_.answers.empty());
+  replica_->receive(reply);
+  turn();
+  EXPECT_EQ(client_.answers, std::vector{BOP_OK});
+}
+
+TEST_F(ReplicaTest, a_read_that_found_no_leader_is_asked_again_when_there_is_one) {
+  ASSERT_TRUE(open(nullptr));
+  query();
+  turn();
+  EXPECT_TRUE(peers_.sent.empty());
+  hear(2, 2, 3);
+  pass(40 * milliseconds);
+  ASSERT_FALSE(peers_.sent.empty());
+  EXPECT_EQ(peers_.sent.back().kind, raft::MessageKind::read_request);
 }
 
 TEST_F(ReplicaTest,

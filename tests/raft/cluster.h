@@ -33,6 +33,7 @@ struct Disk {
 struct Flight {
   Message message;
   std::vector<Entry> entries;
+  Instant due = never;  // of the scenario's time; never: it was not sent yet
 };
 
 struct Node {

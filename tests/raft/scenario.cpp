@@ -221,8 +221,29 @@ class Scenario {
   }
   void live(const Words& w) {
     for (uint64_t i = 0; i < number(word(w, 1)); ++i) {
+      now_ += 1 * milliseconds;
       for (auto& [id, node] : cluster().nodes()) advance(id, 1 * milliseconds);
-      run({});
+      if (latency_ == 0)
+        run({});
+      else
+        deliver_due();
+    }
+  }
+  void set_latency(const Words& w) {
+    latency_ = static_cast<Duration>(number(word(w, 1))) * milliseconds;
+  }
+
+  void deliver_due() {
+    std::deque<Flight> flights;
+    flights.swap(cluster().flights());
+    for (Flight& flight : flights) {
+      if (flight.due == never) flight.due = now_ + latency_;
+      if (flight.due > now_) {
+        cluster().flights().push_back(std::move(flight));
+        continue;
+      }
+      cluster().deliver(flight);
+      step(flight.message.to);
     }
   }
 
@@ -498,6 +519,7 @@ class Scenario {
       {"timeout", bind(&Scenario::timeout)},
       {"tick", bind(&Scenario::tick)},
       {"live", bind(&Scenario::live)},
+      {"latency", bind(&Scenario::set_latency)},
       {"run", bind(&Scenario::run)},
       {"deliver", bind(&Scenario::deliver)},
       {"deliver_one", bind(&Scenario::deliver_one)},
@@ -533,6 +555,8 @@ class Scenario {
   std::unique_ptr<Cluster> cluster_;
   std::set<std::pair<NodeId, NodeId>> cut_;
   std::set<NodeId> held_;
+  Instant now_ = 0;  // of `live`
+  Duration latency_ = 0;
   std::set<NodeId> held_loads_;
 };
 

@@ -10,6 +10,7 @@
 //
 //   timeout A                        A's clock advances to its next deadline
 //   tick A MS | live MS              A's clock advances; all clocks do, and everything is delivered
+//   latency MS                       during `live`, what is sent arrives so much later (default 0)
 //   run                              delivers until nothing is in flight
 //   deliver A B [KIND]               what is in flight from A to B now, a step for each
 //   deliver_one A B                  the oldest of it
