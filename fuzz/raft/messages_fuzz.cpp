@@ -21,7 +21,7 @@ class Host {
 
   void run() {
     for (int i = 0; i < 400 && in_.remaining() > 0; ++i) {
-      switch (in_.u8() % 12) {
+      switch (in_.u8() % 16) {
         case 0: persist(); break;
         case 1: now_ += in_.u8() * (10 * milliseconds); break;
         case 2: propose(); break;
@@ -30,6 +30,9 @@ class Host {
         case 5: events_.push_back(Health{in_.u8() % 2 == 0}); break;
         case 6: events_.push_back(Resign{}); break;
         case 7: load(); break;
+        case 8: events_.push_back(NodeAlive{node()}); break;
+        case 9: events_.push_back(ForwardFailed{node()}); break;
+        case 10: events_.push_back(ForwardDenied{node(), small()}); break;
         default: receive(); continue;  // several messages make one step
       }
       step();

@@ -280,10 +280,19 @@ void Replica::forward_to(NodeId leader, Request request) {
                         .term = core_->term(),
                         .time_left = left,
                         .payload = request.payload};
-  if (!ports_.host.forward(leader, options_.id, forward))
+  if (!ports_.host.forward(leader, options_.id, forward)) {
+    forward_failed(leader);
     return wait_for_leader(std::move(request));
+  }
   forwarded_.emplace(forward.sequence, Forwarded{leader, forward.term, std::move(request)});
   arm();
+}
+
+// A quiesced group waits for no heartbeat that would be missing: who notices that its leader is gone is
+// whoever needs it.
+void Replica::forward_failed(NodeId leader) {
+  events_.push_back(raft::ForwardFailed{leader});
+  schedule();
 }
 
 void Replica::wait_for_leader(Request request) {
@@ -372,12 +381,12 @@ void Replica::receive_forward_reply(NodeId from, const ForwardReply& reply) {
   const Forwarded request = found->second;
   forwarded_.erase(found);
   if (reply.outcome.status == BOP_E_NOT_LEADER) {
-    // Who does not lead in a term never leads in it again. A leader that halted said so once, which may
-    // have been lost, and a quiet group waits for no heartbeat that would be missing.
     if (halted_)
       return defer({.completion = request.request.completion, .token = request.request.token},
                    halted_->code, halted_->detail);
-    if (request.term == core_->term() && from == core_->leader()) node_lost(from);
+    // A leader that halted said so once, which may have been lost.
+    events_.push_back(raft::ForwardDenied{from, request.term});
+    schedule();
     return wait_for_leader(request.request);
   }
   request.request.completion->complete(request.request.token, reply.outcome);
@@ -389,7 +398,14 @@ void Replica::node_lost(NodeId node) {
   schedule();
 }
 
+void Replica::node_alive(NodeId node) {
+  if (halted_ || !started_) return;
+  events_.push_back(raft::NodeAlive{node});
+  schedule();
+}
+
 void Replica::channel_lost(NodeId node) {
+  bool failed = false;
   for (auto it = forwarded_.begin(); it != forwarded_.end();) {
     if (it->second.to != node) {
       ++it;
@@ -403,7 +419,9 @@ void Replica::channel_lost(NodeId node) {
     defer({it->second.request.completion, it->second.request.token}, BOP_E_OUTCOME_UNKNOWN,
           "the connection to the leader broke before it answered");
     it = forwarded_.erase(it);
+    failed = true;
   }
+  if (failed && !halted_) forward_failed(node);
 }
 
 void Replica::set_healthy(bool healthy) {
@@ -810,6 +828,7 @@ void Replica::expire() {
     }
     defer({it->second.request.completion, it->second.request.token}, BOP_E_OUTCOME_UNKNOWN,
           "the leader did not answer before the deadline");
+    if (!halted_) forward_failed(it->second.to);
     it = forwarded_.erase(it);
   }
   if (halted_) return arm_expiry();  // the leader's answers are all that is waited for

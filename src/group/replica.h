@@ -80,7 +80,8 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   void receive(const raft::Message& message);
   void receive_forward(NodeId from, Forward forward);
   void receive_forward_reply(NodeId from, const ForwardReply& reply);
-  void node_lost(NodeId node);     // its leaderships end
+  void node_lost(NodeId node);  // its leaderships end
+  void node_alive(NodeId node);
   void channel_lost(NodeId node);  // what was forwarded to it and not answered is unknown
   void set_healthy(bool healthy);
   void resign();
@@ -159,6 +160,7 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   void route(Request request);  // to the core, to the leader, or to wait
   void stage(const Origin& origin, Instant deadline, mem::Buffer payload);
   void forward_to(NodeId leader, Request request);
+  void forward_failed(NodeId leader);
   void wait_for_leader(Request request);
   void route_waiting();
 

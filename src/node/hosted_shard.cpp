@@ -465,6 +465,10 @@ void HostedShard::node_lost(NodeId node) {
   for (auto& [id, hosted] : replicas_) hosted.replica->node_lost(node);
 }
 
+void HostedShard::node_alive(NodeId node) {
+  for (auto& [id, hosted] : replicas_) hosted.replica->node_alive(node);
+}
+
 // ---- peers ----
 
 void HostedShard::on_channel(NodeId node, port::Channel channel, bool up) {

@@ -39,6 +39,7 @@ class HostedShard final : public Shard, public group::Host {
     health_changed_ = std::move(changed);
   }
   void node_lost(NodeId node) override;
+  void node_alive(NodeId node) override;
   bool hosts(GroupId group) const override { return replicas_.contains(group); }
   NodeStatus own_status() const override;
   bool own_ready() const override;

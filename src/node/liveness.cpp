@@ -32,12 +32,14 @@ void Liveness::heard(NodeId from, const Heartbeat& heartbeat) {
   if (found == peers_.end()) return;
   Peer& peer = found->second;
   if (heartbeat.epoch < peer.last.epoch) return;  // delayed from before its restart
+  const bool was_alive = peer.alive;
   const bool restarted = peer.last.epoch != 0 && heartbeat.epoch != peer.last.epoch;
   const bool fell_ill = (peer.last.healthy_shards & ~heartbeat.healthy_shards) != 0;
   peer.alive = true;
   peer.heard_at = clock_.now();
   peer.last = heartbeat;
   if (restarted || fell_ill) listener_.node_lost(from);
+  if (!was_alive || restarted || fell_ill) listener_.node_alive(from);
 }
 
 void Liveness::disconnected(NodeId node) {

@@ -35,6 +35,8 @@ class Liveness {
     virtual ~Listener() = default;
     virtual void send_heartbeat(NodeId to, const Heartbeat& heartbeat) = 0;
     virtual void node_lost(NodeId node) = 0;
+    // It is heard for the first time, or again after node_lost.
+    virtual void node_alive(NodeId node) = 0;
   };
 
   Liveness(const Options& options, const port::Clock& clock, port::Timers& timers,

@@ -213,6 +213,12 @@ void Node::node_lost(NodeId node) {
         [this, shard_index, node] { shards_[shard_index]->node_lost(node); });
 }
 
+void Node::node_alive(NodeId node) {
+  for (uint32_t shard_index = 0; shard_index < contexts_.size(); ++shard_index)
+    contexts_[shard_index].post.post(
+        [this, shard_index, node] { shards_[shard_index]->node_alive(node); });
+}
+
 void Node::set_health(uint32_t shard_index, bool healthy) {
   contexts_[0].post.post([this, shard_index, healthy] {
     const uint64_t bit = uint64_t{1} << shard_index;

@@ -60,6 +60,7 @@ class Node final : public port::TransportReceiver, public Liveness::Listener {
   void on_channel(NodeId node, port::Channel channel, bool up) override;
   void send_heartbeat(NodeId to, const Heartbeat& heartbeat) override;
   void node_lost(NodeId node) override;
+  void node_alive(NodeId node) override;
 
  private:
   friend class CrossShardService;

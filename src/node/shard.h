@@ -107,6 +107,7 @@ class Shard : public Service, public port::TransportReceiver {
   // Called when healthy() changed.
   virtual void on_health(std::function<void(bool)> changed) = 0;
   virtual void node_lost(NodeId node) = 0;
+  virtual void node_alive(NodeId node) = 0;
 
   virtual bool hosts(GroupId group) const = 0;
   // Of this shard alone; Service::status gathers from all.

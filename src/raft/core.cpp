@@ -51,12 +51,26 @@ void on(State& s, const Loaded& event) { loaded(s, event); }
 void on(State& s, const NodeLost& event) {
   Progress* peer = s.find_peer(event.node);
   if (peer == nullptr) return;
+  peer->alive = false;
   if (s.leader == event.node) return forget_leader(s);
   if (!s.leads()) return;
   start_probing(s, *peer, peer->match + 1);
   peer->log_capacity = LogCapacity::available;
   peer->paused = true;  // heartbeats ask whether it is back
   wake(s);
+}
+
+void on(State& s, const NodeAlive& event) {
+  if (Progress* peer = s.find_peer(event.node)) peer->alive = true;
+}
+
+void on(State& s, const ForwardFailed& event) {
+  if (s.leader == event.leader) wake_follower(s);
+}
+
+void on(State& s, const ForwardDenied& event) {
+  const bool believed = !s.leads() && s.leader != 0 && s.leader == event.leader;
+  if (believed && s.hard.term == event.term) forget_leader(s);
 }
 
 void on(State& s, const Health& event) {

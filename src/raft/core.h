@@ -95,6 +95,21 @@ struct Loaded {
 struct NodeLost {
   NodeId node = 0;
 };
+// A node is heard by the host's liveness, for the first time or again after NodeLost. None is alive
+// before. A group quiesces only while all its nodes are: from then on nothing but NodeLost watches it.
+struct NodeAlive {
+  NodeId node = 0;
+};
+// A request could not be forwarded to that leader, or got no answer. A quiesced follower wakes: it elects
+// another leader unless it hears of this one.
+struct ForwardFailed {
+  NodeId leader = 0;
+};
+// The node answered a forwarded request that it does not lead in that term, so it never will again.
+struct ForwardDenied {
+  NodeId leader = 0;
+  Term term = 0;
+};
 // Whether this shard's log keeps up. An unhealthy replica gives up leading and does not campaign.
 struct Health {
   bool healthy = true;
@@ -103,7 +118,8 @@ struct Health {
 // goes on.
 struct Resign {};
 
-using Event = std::variant<Propose, Receive, Persisted, Read, Loaded, NodeLost, Health, Resign>;
+using Event = std::variant<Propose, Receive, Persisted, Read, Loaded, NodeLost, NodeAlive,
+                           ForwardFailed, ForwardDenied, Health, Resign>;
 
 // ---- update ----
 

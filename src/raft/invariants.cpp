@@ -65,6 +65,11 @@ void check_leader(const State& s) {
   }
 }
 
+bool is_alive(const State& s, NodeId node) {
+  return std::ranges::any_of(s.peers,
+                             [node](const Progress& p) { return p.id == node && p.alive; });
+}
+
 void check_others(const State& s) {
   BOP_ASSERT_NE(s.leader, s.config.self);
   BOP_ASSERT(s.reads.gathering.empty() && s.reads.underway.empty());
@@ -75,6 +80,7 @@ void check_others(const State& s) {
     BOP_ASSERT_NE(s.leader, 0u);
     BOP_ASSERT_EQ(s.commit, s.last());
     BOP_ASSERT_EQ(s.election_at, never);
+    BOP_ASSERT(is_alive(s, s.leader));
   }
 }
 

@@ -28,6 +28,7 @@ struct Progress {
 
   NodeId id = 0;
   bool voter = false;
+  bool alive = false;    // its node is heard (NodeAlive, NodeLost)
   bool granted = false;  // its (pre-)vote in the campaign under way
 
   Stage stage = Stage::probing;

@@ -1,7 +1,7 @@
 #include "raft/propose.h"
 
 #include "raft/configuration.h"
-#include "raft/election.h"
+#include "raft/quiesce.h"
 
 namespace bop::raft {
 
@@ -64,10 +64,7 @@ void propose(State& s, const Propose& event) {
   }
   s.update->refused.push_back({event.token, verdict, false});
   // Somebody expects work of this group: see whether its leader still lives.
-  if (s.quiesced) {
-    s.quiesced = false;
-    arm_election(s);
-  }
+  wake_follower(s);
 }
 
 }  // namespace bop::raft

@@ -1,5 +1,6 @@
 #include "raft/quiesce.h"
 
+#include "raft/election.h"
 #include "raft/reads.h"
 
 namespace bop::raft {
@@ -30,7 +31,7 @@ bool can_quiesce(const State& s) {
   if (!s.config.quiesce || !s.leads() || s.commit != last || s.persists.durable != last)
     return false;
   for (const Progress& peer : s.peers) {
-    if (peer.stage != Progress::Stage::replicating) return false;
+    if (!peer.alive || peer.stage != Progress::Stage::replicating) return false;
     if (peer.match != last || peer.commit != last) return false;
   }
   return true;
@@ -49,6 +50,12 @@ void wake(State& s) {
   if (s.all_quiesced) restart_quorum_check(s);
   s.all_quiesced = false;
   s.heartbeat_at = s.now;
+}
+
+void wake_follower(State& s) {
+  if (!s.quiesced) return;
+  s.quiesced = false;
+  arm_election(s);
 }
 
 void update_quiesced(State& s) {

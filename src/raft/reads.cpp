@@ -1,6 +1,6 @@
 #include "raft/reads.h"
 
-#include "raft/election.h"
+#include "raft/quiesce.h"
 #include "raft/quorum.h"
 #include "raft/seeded_bugs.h"
 
@@ -63,10 +63,7 @@ void read(State& s, uint64_t token) {
     return;
   }
   s.reads.to_ask.push_back(token);
-  if (s.quiesced) {
-    s.quiesced = false;
-    arm_election(s);
-  }
+  wake_follower(s);
 }
 
 bool advance_reads(State& s) {

@@ -79,6 +79,8 @@ void learn_commit(State& s, const Message& m) {
 
 void go_quiet(State& s, const Message& m) {
   const Index last = s.last();
+  // Nothing would tell that this leader is lost: it is already, or was never heard of.
+  if (!s.find_peer(m.from)->alive && !seeded(Bug::quiesce_for_the_lost)) return;
   if (!m.quiesce || m.commit != last || s.commit != last || s.persists.durable != last) return;
   s.quiesced = true;
   s.election_at = never;

@@ -13,10 +13,7 @@ void receive_pre_vote_request(State& s, const Message& m) {
   reply.ok = would;
   if (would) reply.term = m.term;
   if (s.leads()) wake(s);
-  if (s.quiesced) {
-    s.quiesced = false;
-    arm_election(s);
-  }
+  wake_follower(s);
 }
 
 }  // namespace bop::raft

@@ -43,6 +43,7 @@ class LivenessTest : public testing::Test, public Liveness::Listener {
     sent_.emplace_back(to, heartbeat);
   }
   void node_lost(NodeId node) override { lost_.push_back(node); }
+  void node_alive(NodeId node) override { alive_.push_back(node); }
 
   void run_until(Instant end) {
     while (timers_.timer_->deadline_ <= end) {
@@ -56,6 +57,7 @@ class LivenessTest : public testing::Test, public Liveness::Listener {
   ManualTimers timers_;
   std::vector<std::pair<NodeId, Heartbeat>> sent_;
   std::vector<NodeId> lost_;
+  std::vector<NodeId> alive_;
   Liveness liveness_;
 };
 
@@ -83,6 +85,18 @@ TEST_F(LivenessTest, a_node_that_is_heard_stays) {
     liveness_.heard(2, {.epoch = 1, .healthy_shards = 1});
   }
   EXPECT_TRUE(lost_.empty());
+}
+
+TEST_F(LivenessTest, a_node_is_alive_when_it_is_heard_first_and_again_after_it_was_lost) {
+  liveness_.heard(2, {.epoch = 1, .healthy_shards = 1});
+  liveness_.heard(2, {.epoch = 1, .healthy_shards = 1});
+  EXPECT_EQ(alive_, std::vector<NodeId>{2});
+  liveness_.disconnected(2);
+  liveness_.heard(2, {.epoch = 1, .healthy_shards = 1});
+  EXPECT_EQ(alive_, (std::vector<NodeId>{2, 2}));
+  liveness_.heard(2, {.epoch = 2, .healthy_shards = 1});  // it restarted: lost and alive
+  EXPECT_EQ(lost_, (std::vector<NodeId>{2, 2}));
+  EXPECT_EQ(alive_, (std::vector<NodeId>{2, 2, 2}));
 }
 
 TEST_F(LivenessTest, a_restart_ends_what_was_believed_of_the_node) {

@@ -43,6 +43,8 @@ void Cluster::start(NodeId id) {
   config.seed = seed_ * 1000 + id * 100 + n.lives++;
   n.core = std::make_unique<Core>(config, restored, n.now);
   n.applied = n.disk.machine;
+  for (const auto& [other, unused] : nodes_)
+    if (other != id) tell(id, NodeAlive{other});
   step(id);
 }
 

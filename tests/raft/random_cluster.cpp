@@ -249,7 +249,22 @@ class RandomCluster {
   void suspect_leader(NodeId id) {
     const bool all = weather_ == Weather::contest || random_.chance(1, 2);
     for (auto& [other, node] : cluster_.nodes())
-      if (node.up() && (all || other == id)) tell(other, NodeLost{node.core->leader()});
+      if (node.up() && (all || other == id)) lose(other, node.core->leader());
+  }
+
+  // Liveness takes `other` for lost, rightly or not, and hears it again once that is possible.
+  void lose(NodeId id, NodeId other) {
+    if (id == other || other == 0) return;
+    tell(id, NodeLost{other});
+    hear_again(id, other);
+  }
+  void hear_again(NodeId id, NodeId other) {
+    after(1 * milliseconds + random_time(400), [this, id, other] {
+      if (cluster_.node(other).up() && !cut_.contains({other, id}))
+        tell(id, NodeAlive{other});
+      else
+        hear_again(id, other);
+    });
   }
 
   void tell(NodeId id, Event event) {
@@ -276,7 +291,7 @@ class RandomCluster {
   void notice_loss(NodeId lost) {
     after(random_time(400), [this, lost] {
       for (auto& [id, node] : cluster_.nodes())
-        if (id != lost) tell(id, NodeLost{lost});
+        if (id != lost) lose(id, lost);
     });
   }
 
@@ -304,7 +319,7 @@ class RandomCluster {
 
   void lose_sight() {
     after(random_time(400), [this] {
-      for (const auto& [from, to] : std::set(cut_)) tell(to, NodeLost{from});
+      for (const auto& [from, to] : std::set(cut_)) lose(to, from);
     });
   }
 
@@ -330,7 +345,7 @@ class RandomCluster {
       // Connections that come back are news too; and a group that quiesced while it was torn
       // apart is only watched by those.
       for (auto& [other, unused] : cluster_.nodes())
-        if (other != id) tell(id, NodeLost{other});
+        if (other != id) lose(id, other);
     }
     after(5 * seconds, [this] { last_proposal(); });
   }

@@ -386,6 +386,11 @@ class Scenario {
     step(id);
   }
   void lost(const Words& w) { tell(id_of(w, 1), NodeLost{number(word(w, 2))}); }
+  void alive(const Words& w) { tell(id_of(w, 1), NodeAlive{number(word(w, 2))}); }
+  void forward_failed(const Words& w) { tell(id_of(w, 1), ForwardFailed{number(word(w, 2))}); }
+  void forward_denied(const Words& w) {
+    tell(id_of(w, 1), ForwardDenied{number(word(w, 2)), number(word(w, 3))});
+  }
   void health(const Words& w) { tell(id_of(w, 1), Health{yes(word(w, 2))}); }
   void resign(const Words& w) { tell(id_of(w, 1), Resign{}); }
   void crash(const Words& w) {
@@ -543,6 +548,9 @@ class Scenario {
       {"crash", bind(&Scenario::crash)},
       {"restart", bind(&Scenario::restart)},
       {"lost", bind(&Scenario::lost)},
+      {"alive", bind(&Scenario::alive)},
+      {"forward_failed", bind(&Scenario::forward_failed)},
+      {"forward_denied", bind(&Scenario::forward_denied)},
       {"health", bind(&Scenario::health)},
       {"resign", bind(&Scenario::resign)},
       {"expect", bind(&Scenario::expect)},

@@ -24,7 +24,9 @@
 //   hold_loads A | load A            the same for reads of old entries; both also before the start
 //   propose A TOKEN TEXT... | configure A TOKEN   | read A TOKEN
 //   crash A [N] | restart A          N of the writes under way survive
-//   lost A B | health A yes|no | resign A         events of A
+//   lost A B | alive A B             A's node hears B's no more, or again (all are alive at a start)
+//   forward_failed A B | forward_denied A B TERM   what A forwarded to B
+//   health A yes|no | resign A       events of A
 //   forge KIND A B [FIELD VALUE]... [entries TERM:INDEX...]   B receives what A never sent
 //   show                             prints all nodes and what is in flight
 //
