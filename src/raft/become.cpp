@@ -88,7 +88,8 @@ void start_leading(State& s) {
   for (Progress& peer : s.peers) {
     start_probing(s, peer, s.last() + 1);
     peer.matched = false;
-    peer.match = peer.commit = peer.told_commit = 0;
+    peer.match = peer.received = peer.commit = peer.told_commit = 0;
+    peer.progress_at = s.now;
     peer.round = 0;
     peer.quiesced = peer.load_failed = false;
     peer.log_capacity = LogCapacity::available;

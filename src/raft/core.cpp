@@ -11,6 +11,7 @@
 #include "raft/reads.h"
 #include "raft/receive.h"
 #include "raft/replicate.h"
+#include "raft/seeded_bugs.h"
 #include "raft/state.h"
 
 namespace bop::raft {
@@ -99,6 +100,15 @@ void check_quorum(State& s) {
   s.quorum_check_round = s.round + 1;
 }
 
+// Heartbeats may pass where entries do not (large packets vanish, a connection for bulk stalls): then it
+// would lead for ever and commit nothing. Another leader may reach them; so as not to be elected again at
+// once, by the entries that nobody else got, it waits.
+void check_progress(State& s) {
+  if (quorum_makes_progress(s) || seeded(Bug::lead_without_progress)) return;
+  s.campaign_after = s.now + 2 * s.config.election_timeout;
+  step_down(s, true);
+}
+
 void send_heartbeats(State& s) {
   ++s.round;
   s.heartbeat_due = true;
@@ -113,6 +123,7 @@ void run_timers(State& s) {
   }
   if (s.all_quiesced) return;
   if (s.now >= s.quorum_check_at) check_quorum(s);
+  if (s.leads() && s.now >= s.heartbeat_at) check_progress(s);
   if (!s.leads()) return;
   if (s.now >= s.heartbeat_at) send_heartbeats(s);
   if (s.now >= s.commit_update_at) s.commit_update_due = true;
@@ -138,6 +149,7 @@ void begin(State& s, Instant now, int64_t wall_ns, Update& update) {
   // Only now: until this step the host could still look at them.
   s.log.set_applied_prefix(std::min(s.applied, s.commit));
   s.log.evict(s.persists.durable, s.config.cache_bytes);
+  if (s.leads()) note_progress(s);
 }
 
 void lead(State& s) {

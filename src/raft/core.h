@@ -4,7 +4,8 @@
 //  follower ─────────────────► pre_candidate ────────────► candidate ────────────► leader
 //     ▲                             │                          │                      │
 //     └─────────────────────────────┴──── higher term, or a leader of this term ──────┘
-//                                          (a leader also: no quorum answers, health lost)
+//                                          (a leader also: no quorum answers or receives entries, health
+//                                           lost)
 //
 // Core has no clock, no I/O and no threads. The same config, restored state and events give the
 // same updates, bit for bit. It trusts that its events are in order and that persisted events

@@ -58,6 +58,9 @@ void check_leader(const State& s) {
   for (const Progress& peer : s.peers) {
     BOP_ASSERT_LE(peer.match, s.last());
     BOP_ASSERT_LT(peer.match, peer.next);
+    BOP_ASSERT_LE(peer.match, peer.received);
+    BOP_ASSERT_LE(peer.received, s.last());
+    BOP_ASSERT_LE(peer.progress_at, s.now);
     BOP_ASSERT_LE(peer.next, s.last() + 1);
     BOP_ASSERT_LE(peer.round, s.round);
     BOP_ASSERT_LE(peer.inflight.size(), s.config.max_inflight_appends + 1);

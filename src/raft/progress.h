@@ -35,6 +35,7 @@ struct Progress {
   bool paused = false;   // probing: the probe is under way
   bool matched = false;  // answered in this term: `match` is known, not assumed
   Index match = 0;       // has it durably
+  Index received = 0;    // has it at least in memory; match <= received
   Index commit = 0;      // knows it committed
   Index next = 1;        // to send: match < next
   Index probe = 0;       // probing: the entry before what was last sent
@@ -42,6 +43,7 @@ struct Progress {
   size_t inflight_bytes = 0;
   size_t window_bytes = 0;  // what may be in flight; halves when appends are lost, grows with acks
   Instant moved_at = 0;     // when match rose, or the first append went out
+  Instant progress_at = 0;  // when it last lacked nothing, or received more of what it lacked
 
   Index told_commit = 0;  // sent along
   uint64_t round = 0;     // highest it answered in this term

@@ -152,6 +152,8 @@ void start_probing(State& s, Progress& peer, Index next) {
   const Index released = std::max(s.log.terms().before_first().index, peer.voter ? s.compact : 0);
   peer.next = std::max(next, released + 1);
   peer.probe = peer.next - 1;
+  // What comes from `next` on it does not have, or lost.
+  peer.received = std::max(peer.match, std::min(peer.received, peer.probe));
   peer.inflight.clear();
   peer.inflight_bytes = 0;
 }
@@ -194,6 +196,10 @@ void loaded(State& s, const Loaded& event) {
 
 void accepted(State& s, Progress& peer, const Message& reply) {
   peer.matched = true;
+  if (const Index received = std::max(reply.match, reply.index); received > peer.received) {
+    peer.received = received;
+    peer.progress_at = s.now;
+  }
   if (reply.match > peer.match) {
     peer.match = reply.match;
     peer.moved_at = s.now;
@@ -224,6 +230,25 @@ void refused(State& s, Progress& peer, const Message& reply) {
   const Index next = std::min(next_after_refusal(s, reply, asked), asked);
   narrow_window(s, peer);
   start_probing(s, peer, std::max(next, peer.match + 1));
+}
+
+// What the disk of a peer makes of entries is its own matter (Health): here they have to arrive. A peer
+// that said it has no capacity for them takes none by its own word.
+bool makes_progress(const State& s, const Progress& peer) {
+  if (peer.received >= s.last() || peer.log_capacity != LogCapacity::available) return true;
+  return s.now - peer.progress_at < 2 * s.config.election_timeout;
+}
+
+void note_progress(State& s) {
+  for (Progress& peer : s.peers)
+    if (peer.received >= s.last()) peer.progress_at = s.now;
+}
+
+bool quorum_makes_progress(const State& s) {
+  size_t count = s.voter ? 1 : 0;
+  for (const Progress& peer : s.peers)
+    if (peer.voter && makes_progress(s, peer)) ++count;
+  return count >= s.quorum();
 }
 
 void advance_commit(State& s) {

@@ -9,6 +9,7 @@ namespace {
 void accept(State& s) {
   Message& reply = send(s, s.leader, MessageKind::append_reply);
   reply.ok = true;
+  reply.index = s.match;
   reply.match = std::min(s.match, s.persists.durable);
   if (seeded(Bug::ack_before_durable)) reply.match = s.match;
   if (seeded(Bug::ack_before_match)) reply.match = s.persists.durable;

@@ -19,7 +19,8 @@ namespace bop::raft {
   bug(keep_conflicting)    /* does not compare the term of the entry before */ \
   bug(read_without_quorum) /* serves reads without asking whether it still leads */ \
   bug(read_before_noop)    /* serves reads before an entry of its term is committed */ \
-  bug(quiesce_for_the_lost) /* quiesces for a leader whose node is lost */
+  bug(quiesce_for_the_lost) /* quiesces for a leader whose node is lost */ \
+  bug(lead_without_progress) /* leads on although no entry of its own reaches a quorum */
 // clang-format on
 
 BOP_SEEDED_BUGS_OF(BOP_RAFT_BUGS)

@@ -80,6 +80,8 @@ struct Message {
 
   // Requests for votes: the candidate's last entry. append_request: the entry before `entries`.
   // append_reply when refused: the hint (term of the conflicting entry, first index of that term).
+  // append_reply when accepted: `index`, the last entry that it received of what the leader has,
+  // durable or not.
   // read_reply: `index`.
   Term log_term = 0;
   Index index = 0;

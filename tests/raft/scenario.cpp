@@ -186,9 +186,7 @@ class Scenario {
   // What follows from a step without anybody's doing.
   void settle(NodeId id) {
     Node& node = cluster().node(id);
-    std::erase_if(cluster().flights(), [this](const Flight& flight) {
-      return cut_.contains({flight.message.from, flight.message.to});
-    });
+    drop_cut();
     while (!held_.contains(id) && !node.writes.empty()) {
       cluster().persist(id);
       step(id);
@@ -307,15 +305,26 @@ class Scenario {
   void cut_link(NodeId a, NodeId b) {
     cut_.insert({a, b});
     cut_.insert({b, a});
+    drop_cut();
+  }
+  void drop_cut() {
     std::erase_if(cluster().flights(), [this](const Flight& flight) {
-      return cut_.contains({flight.message.from, flight.message.to});
+      const std::pair link(flight.message.from, flight.message.to);
+      return cut_.contains(link) || (cut_entries_.contains(link) && !flight.entries.empty());
     });
+  }
+  void cut_entries(const Words& w) {
+    cut_entries_.insert({id_of(w, 1), id_of(w, 2)});
+    drop_cut();
   }
   void cut(const Words& w) { cut_link(id_of(w, 1), id_of(w, 2)); }
   void isolate(const Words& w) {
     for (auto& [id, node] : cluster().nodes()) cut_link(id_of(w, 1), id);
   }
-  void mend(const Words&) { cut_.clear(); }
+  void mend(const Words&) {
+    cut_.clear();
+    cut_entries_.clear();
+  }
 
   void forge(const Words& w) {
     Flight flight;
@@ -533,6 +542,7 @@ class Scenario {
       {"repeat", bind(&Scenario::repeat)},
       {"drop", bind(&Scenario::drop)},
       {"cut", bind(&Scenario::cut)},
+      {"cut_entries", bind(&Scenario::cut_entries)},
       {"isolate", bind(&Scenario::isolate)},
       {"mend", bind(&Scenario::mend)},
       {"forge", bind(&Scenario::forge)},
@@ -562,6 +572,7 @@ class Scenario {
   std::map<NodeId, Disk> disks_;
   std::unique_ptr<Cluster> cluster_;
   std::set<std::pair<NodeId, NodeId>> cut_;
+  std::set<std::pair<NodeId, NodeId>> cut_entries_;
   std::set<NodeId> held_;
   Instant now_ = 0;  // of `live`
   Duration latency_ = 0;

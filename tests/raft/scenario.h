@@ -19,6 +19,7 @@
 //   repeat A B                       the same, and it stays in flight
 //   drop A B [KIND] | drop all
 //   cut A B | isolate A | mend       links lose what is sent on them
+//   cut_entries A B                  and these only appends with entries
 //   hold A | persist A [N] | release A   writes wait, N (default 1) complete, all complete
 //   room A some|log_full|disk_full   whether A's log takes the entries it is sent
 //   hold_loads A | load A            the same for reads of old entries; both also before the start
