@@ -90,7 +90,10 @@ size_t bytes_of(std::span<const raft::Entry> entries) {
 // ---- opening ----
 
 Replica::Replica(const ReplicaOptions& options, const ReplicaPorts& ports)
-    : options_(options), ports_(ports), proposals_(options.max_open_proposals) {
+    : options_(options),
+      ports_(ports),
+      observer_(options.raft.self, options.name, ports.metrics),
+      proposals_(options.max_open_proposals) {
   step_timer_ = ports_.timers.make_timer([this] {
     step_armed_ = never;
     schedule();
@@ -465,6 +468,7 @@ void Replica::finish() {
 
 void Replica::step_core() {
   core_->step(ports_.clock.now(), ports_.clock.wall_ns(), events_, update_);
+  observer_.observe(*core_, update_.records);
   register_proposals();
   persist();
   if (!halted_) {
@@ -475,12 +479,7 @@ void Replica::step_core() {
   events_.clear();
   if (halted_) return;
   take_reads();
-  if (update_.role_changed) {
-    logging::info("group {}: {} in term {}, leader {}", options_.name,
-                  core_->role() == raft::Role::leader ? "leader" : "not leader", core_->term(),
-                  core_->leader());
-    route_waiting();
-  }
+  if (update_.role_changed) route_waiting();
   arm();
 }
 
@@ -991,6 +990,7 @@ void Replica::halt(const Error& error) {
     const raft::Event unhealthy = raft::Health{false};
     raft::Update last_words;
     core_->step(ports_.clock.now(), ports_.clock.wall_ns(), {&unhealthy, 1}, last_words);
+    observer_.observe(*core_, last_words.records);
     for (const raft::Message& message : last_words.messages) ports_.host.send(options_.id, message);
   }
   halted_ = error;

@@ -21,6 +21,7 @@
 #include "group/duplicates.h"
 #include "group/host.h"
 #include "group/proposals.h"
+#include "group/raft_observer.h"
 #include "log/log.h"
 #include "machine/driver.h"
 #include "port/clock.h"
@@ -51,6 +52,7 @@ struct ReplicaPorts {
   log::Log& log;
   Host& host;
   machine::Offload& offload;
+  metrics::Registry* metrics = nullptr;  // nullptr: nothing is counted
 };
 
 class Replica final : public log::Appender, public machine::DriverEvents {
@@ -217,6 +219,7 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   std::vector<raft::Event> events_;  // of the turn
   std::vector<Staged> staged_;
   raft::Update update_;
+  RaftObserver observer_;
 
   std::deque<raft::PersistMark> unpersisted_;  // given to the log, in order
   raft::PersistMark held_back_;                // the log had no room; written when it has

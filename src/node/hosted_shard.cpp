@@ -207,7 +207,8 @@ Status HostedShard::open_replica(const GroupSpec& spec) {
                                   .timers = ports_.timers,
                                   .log = *log_,
                                   .host = *this,
-                                  .offload = *hosted.offload};
+                                  .offload = *hosted.offload,
+                                  .metrics = ports_.metrics};
   auto replica = recover_replica(directory, options, ports);
   if (!replica && ends_the_start(replica.error().code)) return std::unexpected(replica.error());
   hosted.replica =

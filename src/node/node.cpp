@@ -23,11 +23,13 @@ Liveness::Options liveness_options(const ShardOptions& options, uint64_t epoch) 
 }  // namespace
 
 Node::Node(ShardOptions options, std::vector<ShardContext> contexts, port::Transport& transport,
-           std::function<const bop_machine_table*(std::string_view kind)> find_machine)
+           std::function<const bop_machine_table*(std::string_view kind)> find_machine,
+           metrics::Registry* metrics)
     : options_(std::move(options)),
       contexts_(std::move(contexts)),
       transport_(transport),
       find_machine_(std::move(find_machine)),
+      metrics_(metrics),
       transports_(contexts_.size()),
       shards_(contexts_.size()),
       services_(contexts_.size()),
@@ -63,6 +65,7 @@ void Node::open_shard(uint32_t shard_index) {
                    .transport = shard_index == 0 ? transport_ : *transports_[shard_index],
                    .make_worker = at.make_worker,
                    .find_machine = find_machine_,
+                   .metrics = metrics_,
                    .on_heartbeat = {},
                    .pass_on = {}};
   if (shard_index == 0) {

@@ -34,10 +34,11 @@ class CrossShardTransport;
 
 class Node final : public port::TransportReceiver, public Liveness::Listener {
  public:
-  // `transport` is used on the first shard's thread. `options.shard` is ignored; shards are as many as
+  // `transport` is used on the first shard's thread. `metrics` outlives the node. `options.shard` is ignored; shards are as many as
   // shards.
   Node(ShardOptions options, std::vector<ShardContext> contexts, port::Transport& transport,
-       std::function<const bop_machine_table*(std::string_view kind)> find_machine);
+       std::function<const bop_machine_table*(std::string_view kind)> find_machine,
+       metrics::Registry* metrics = nullptr);
   // After every loop has stopped.
   ~Node() override;
 
@@ -82,6 +83,7 @@ class Node final : public port::TransportReceiver, public Liveness::Listener {
   const std::vector<ShardContext> contexts_;
   port::Transport& transport_;
   const std::function<const bop_machine_table*(std::string_view)> find_machine_;
+  metrics::Registry* const metrics_;                              // nullptr: nothing is counted
   std::vector<std::unique_ptr<CrossShardTransport>> transports_;  // of shards from the second on
   std::vector<std::unique_ptr<Shard>> shards_;
   std::vector<std::unique_ptr<CrossShardService>> services_;

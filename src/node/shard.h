@@ -27,6 +27,9 @@ class Replica;
 namespace bop::proto {
 struct HeartbeatItem;
 }
+namespace bop::metrics {
+class Registry;
+}
 namespace bop::node {
 
 struct GroupSpec {
@@ -77,6 +80,7 @@ struct ShardPorts {
   port::Transport& transport;  // the shard becomes its receiver only by way of its Node
   std::function<std::unique_ptr<port::Worker>()> make_worker;
   std::function<const bop_machine_table*(std::string_view kind)> find_machine;
+  metrics::Registry* metrics = nullptr;  // nullptr: nothing is counted
 
   // For the shard that frames come to first. Heartbeats are the node's.
   std::function<void(NodeId from, uint64_t epoch, const proto::HeartbeatItem&)> on_heartbeat;

@@ -39,6 +39,16 @@ void set_leader(State& s, NodeId leader) {
   s.update->role_changed = true;
 }
 
+Standing standing(const State& s) { return {s.role, s.hard.term, s.leader}; }
+
+void record_role(State& s, const Standing& before, Reason why) {
+  record(s, RecordKind::role, why.cause, why.node).before = before;
+}
+
+void record_change(State& s, const Standing& before, Reason why) {
+  if (standing(s) != before) record_role(s, before, why);
+}
+
 // Everything that is known of a term ends with it.
 void enter_term(State& s, Term term, NodeId vote) {
   BOP_ASSERT_GT(term, s.hard.term);
@@ -99,33 +109,41 @@ void start_leading(State& s) {
 
 }  // namespace
 
-void become_follower(State& s, Term term, NodeId leader) {
+void become_follower(State& s, Term term, NodeId leader, Reason why) {
   BOP_ASSERT_GE(term, s.hard.term);
+  const Standing before = standing(s);
   if (s.leads()) stop_leading(s, 0);
   if (term > s.hard.term) enter_term(s, term, 0);
   change_role(s, s.voter ? Role::follower : Role::learner);
   set_leader(s, leader);
   arm_election(s);
+  record_change(s, before, why);
 }
 
-void become_pre_candidate(State& s) {
+void become_pre_candidate(State& s, Reason why) {
+  const Standing before = standing(s);
   change_role(s, Role::pre_candidate);
   set_leader(s, 0);
   for (Progress& peer : s.peers) peer.granted = false;
   s.granted_by_self = true;  // nothing is promised yet, so nothing has to be durable
   arm_election(s);
+  record_role(s, before, why);
 }
 
 // Paper §5.2: "increments its current term [...] votes for itself".
 void become_candidate(State& s) {
+  const Standing before = standing(s);
   change_role(s, Role::candidate);
   enter_term(s, s.hard.term + 1, s.config.self);
   arm_election(s);
+  record_role(s, before, {Cause::pre_vote_quorum});
 }
 
 void become_leader(State& s) {
+  const Standing before = standing(s);
   change_role(s, Role::leader);
   set_leader(s, s.config.self);
+  record_role(s, before, {Cause::vote_quorum});
   start_leading(s);
   // Entries of earlier terms are committed through it (§5.4.2, §8).
   Propose noop;
@@ -133,18 +151,22 @@ void become_leader(State& s) {
   append_own(s, noop);
 }
 
-void step_down(State& s, bool transfer) {
+void step_down(State& s, Cause cause, bool transfer) {
   BOP_ASSERT(s.leads());
+  const Standing before = standing(s);
   stop_leading(s, transfer ? best_successor(s) : 0);
   change_role(s, Role::follower);
   set_leader(s, 0);
   arm_election(s);
+  record_role(s, before, {cause});
 }
 
-void forget_leader(State& s) {
+void forget_leader(State& s, Cause cause) {
   BOP_ASSERT(!s.leads());
+  const Standing before = standing(s);
   set_leader(s, 0);
   arm_election_soon(s);
+  record_change(s, before, {cause});
 }
 
 }  // namespace bop::raft

@@ -1,5 +1,7 @@
 #include "raft/core.h"
 
+#include <utility>
+
 #include "raft/become.h"
 #include "raft/configuration.h"
 #include "raft/election.h"
@@ -43,6 +45,10 @@ void on(State& s, const Propose& event) { propose(s, event); }
 void on(State& s, const Receive& event) {
   if (event.log_capacity != LogCapacity::available || !event.message.entries.empty())
     s.log_capacity = event.log_capacity;
+  if (event.log_capacity != LogCapacity::available)
+    record_rejection(
+        s, event.message,
+        event.log_capacity == LogCapacity::log_full ? Cause::log_full : Cause::disk_full);
   receive(s, event.message);
 }
 void on(State& s, const Persisted& event) { persisted(s, event.mark); }
@@ -53,12 +59,12 @@ void on(State& s, const NodeLost& event) {
   Progress* peer = s.find_peer(event.node);
   if (peer == nullptr) return;
   peer->alive = false;
-  if (s.leader == event.node) return forget_leader(s);
+  if (s.leader == event.node) return forget_leader(s, Cause::node_lost);
   if (!s.leads()) return;
   start_probing(s, *peer, peer->match + 1);
   peer->log_capacity = LogCapacity::available;
   peer->paused = true;  // heartbeats ask whether it is back
-  wake(s);
+  wake(s, Cause::peer_lost);
 }
 
 void on(State& s, const NodeAlive& event) {
@@ -66,28 +72,28 @@ void on(State& s, const NodeAlive& event) {
 }
 
 void on(State& s, const ForwardFailed& event) {
-  if (s.leader == event.leader) wake_follower(s);
+  if (s.leader == event.leader) wake_follower(s, Cause::forward_failed);
 }
 
 void on(State& s, const ForwardDenied& event) {
   const bool believed = !s.leads() && s.leader != 0 && s.leader == event.leader;
-  if (believed && s.hard.term == event.term) forget_leader(s);
+  if (believed && s.hard.term == event.term) forget_leader(s, Cause::leadership_denied);
 }
 
 void on(State& s, const Health& event) {
   s.healthy = event.healthy;
-  if (!s.healthy && s.leads()) step_down(s, true);
+  if (!s.healthy && s.leads()) step_down(s, Cause::unhealthy, true);
   const bool campaigns = s.role == Role::pre_candidate || s.role == Role::candidate;
-  if (!s.healthy && campaigns) become_follower(s, s.hard.term, 0);
+  if (!s.healthy && campaigns) become_follower(s, s.hard.term, 0, {Cause::unhealthy});
   if (s.healthy && s.voter && s.election_at == never && !s.leads() && !s.quiesced) arm_election(s);
 }
 
 void on(State& s, const Resign&) {
   if (s.peers.empty()) return;  // nobody could follow it
   s.campaign_after = s.now + 2 * s.config.election_timeout;
-  if (s.leads()) return step_down(s, true);
+  if (s.leads()) return step_down(s, Cause::resigned, true);
   const bool campaigns = s.role == Role::pre_candidate || s.role == Role::candidate;
-  if (campaigns) become_follower(s, s.hard.term, 0);
+  if (campaigns) become_follower(s, s.hard.term, 0, {Cause::resigned});
 }
 
 // ---- time ----
@@ -95,7 +101,7 @@ void on(State& s, const Resign&) {
 // Dissertation §6.2: "a leader steps down if an election timeout elapses without a successful round
 // of heartbeats to a majority of its cluster".
 void check_quorum(State& s) {
-  if (!quorum_answered(s, s.quorum_check_round)) return step_down(s, false);
+  if (!quorum_answered(s, s.quorum_check_round)) return step_down(s, Cause::quorum_lost, false);
   s.quorum_check_at = s.now + s.config.election_timeout;
   s.quorum_check_round = s.round + 1;
 }
@@ -106,7 +112,7 @@ void check_quorum(State& s) {
 void check_progress(State& s) {
   if (quorum_makes_progress(s) || seeded(Bug::lead_without_progress)) return;
   s.campaign_after = s.now + 2 * s.config.election_timeout;
-  step_down(s, true);
+  step_down(s, Cause::no_progress, true);
 }
 
 void send_heartbeats(State& s) {
@@ -150,6 +156,8 @@ void begin(State& s, Instant now, int64_t wall_ns, Update& update) {
   s.log.set_applied_prefix(std::min(s.applied, s.commit));
   s.log.evict(s.persists.durable, s.config.cache_bytes);
   if (s.leads()) note_progress(s);
+  s.wake_cause = Cause::none;
+  if (!std::exchange(s.started, true)) record(s, RecordKind::configuration);
 }
 
 void lead(State& s) {
@@ -157,6 +165,15 @@ void lead(State& s) {
   s.round_due = advance_reads(s);
   start_quiescing(s);
   broadcast(s);
+}
+
+void record_first_commit(State& s) {
+  if (s.commit == s.recorded_commit) return;
+  s.recorded_commit = s.commit;
+  if (s.recorded_commit_term == s.hard.term || s.log.term_at(s.commit) != s.hard.term) return;
+  s.recorded_commit_term = s.hard.term;
+  record(s, RecordKind::first_commit).entry = {s.hard.term,
+                                               s.log.terms().first_of_term_at(s.commit)};
 }
 
 void finish(State& s) {
@@ -167,6 +184,8 @@ void finish(State& s) {
   ask_leader(s);
   emit_persist(s);
   update_quiesced(s);
+  record_quiescing(s);
+  record_first_commit(s);
   s.update->commit = s.commit;
   s.update->compact = s.compact;
   s.update->deadline = next_deadline(s);
@@ -202,6 +221,7 @@ State::State(const Config& config, const Restored& restored, Instant now)
   reads.question = random.next() >> 3;
   persists.written = persists.durable_hard = hard;
   persists.written_index = persists.durable = log.last();
+  recorded_commit = commit;
   // At a start nobody leads yet, or whoever does refuses our pre-vote: there is no need to wait long.
   if (voter)
     election_at =
@@ -218,6 +238,15 @@ Message& send(State& s, NodeId to, MessageKind kind) {
   return message;
 }
 
+Record& record(State& s, RecordKind kind, Cause cause, NodeId node) {
+  Record& record = s.update->records.emplace_back();
+  record.kind = kind;
+  record.cause = cause;
+  record.node = node;
+  record.now = {s.role, s.hard.term, s.leader};
+  return record;
+}
+
 void Update::clear() {
   mark = {};
   entries.clear();
@@ -226,6 +255,7 @@ void Update::clear() {
   proposed.clear();
   refused.clear();
   reads.clear();
+  records.clear();
   commit = compact = 0;
   role_changed = false;
   deadline = never;

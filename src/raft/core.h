@@ -20,6 +20,7 @@
 
 #include "base/result.h"
 #include "base/time.h"
+#include "raft/record.h"
 #include "raft/types.h"
 
 namespace bop::raft {
@@ -162,6 +163,7 @@ struct Update {
   std::vector<Proposed> proposed;
   std::vector<Refused> refused;
   std::vector<ReadReady> reads;
+  std::vector<Record> records;  // what happened, in order; for people and metrics
   Index commit = 0;
   Index compact = 0;          // every voter has it: the log may be released up to it
   bool role_changed = false;  // role, term or leader

@@ -49,16 +49,16 @@ void arm_election_soon(State& s) {
 }
 
 void election_timed_out(State& s) {
-  if (may_campaign(s)) return campaign(s);
+  if (may_campaign(s)) return campaign(s, {Cause::election_timeout});
   // It may not lead, but it knows that nobody does.
-  become_follower(s, s.hard.term, 0);
+  become_follower(s, s.hard.term, 0, {Cause::election_timeout});
   const bool later = s.voter && s.healthy;
   s.election_at = later ? s.campaign_after : never;
 }
 
-void campaign(State& s) {
+void campaign(State& s, Reason why) {
   if (!may_campaign(s)) return;
-  become_pre_candidate(s);
+  become_pre_candidate(s, why);
   request_votes(s, MessageKind::pre_vote_request, s.hard.term + 1);
   move_on_with_quorum(s);
 }
@@ -66,8 +66,16 @@ void campaign(State& s) {
 void count_grant(State& s, Progress& peer) {
   BOP_ASSERT(s.role == Role::pre_candidate || s.role == Role::candidate);
   if (!peer.voter) return;
-  peer.granted = true;
+  Record& answer = record(s, RecordKind::vote_received, Cause::none, peer.id);
+  answer.pre_vote = s.role == Role::pre_candidate;
+  answer.granted = peer.granted = true;
   move_on_with_quorum(s);
+}
+
+void count_refusal(State& s, const Progress& peer) {
+  if (!peer.voter) return;
+  record(s, RecordKind::vote_received, Cause::none, peer.id).pre_vote =
+      s.role == Role::pre_candidate;
 }
 
 void ask_for_votes(State& s) {
@@ -82,6 +90,25 @@ void send_pending_vote_reply(State& s) {
   if (!hard_is_durable(s) && !seeded(Bug::vote_before_durable)) return;
   send(s, s.pending_vote_reply, MessageKind::vote_reply).ok = true;
   s.pending_vote_reply = 0;
+}
+
+Cause refusal_of_vote(const State& s, const Message& request) {
+  const bool pre_vote = request.kind == MessageKind::pre_vote_request;
+  const bool free =
+      s.hard.vote == 0 || s.hard.vote == request.from || (seeded(Bug::vote_twice) && !s.leads());
+  if (!s.voter) return Cause::not_a_voter;
+  if (pre_vote ? request.term <= s.hard.term : request.term < s.hard.term) return Cause::stale_term;
+  if (!pre_vote && request.term == s.hard.term && !free) return Cause::already_voted;
+  if (believes_in_leader(s)) return Cause::leader_alive;
+  if (!is_up_to_date(s, {request.log_term, request.index})) return Cause::log_behind;
+  return Cause::none;
+}
+
+void record_vote(State& s, const Message& request, Cause refusal) {
+  Record& vote = record(s, RecordKind::vote, refusal, request.from);
+  vote.pre_vote = request.kind == MessageKind::pre_vote_request;
+  vote.granted = refusal == Cause::none;
+  vote.entry = {request.term, request.index};
 }
 
 bool believes_in_leader(const State& s) {

@@ -60,11 +60,12 @@ void propose(State& s, const Propose& event) {
   const bop_status verdict = validate(s, event);
   if (verdict == BOP_OK) {
     s.update->proposed.push_back({event.token, append_own(s, event)});
+    s.wake_cause = Cause::proposal;
     return;
   }
   s.update->refused.push_back({event.token, verdict, false});
   // Somebody expects work of this group: see whether its leader still lives.
-  wake_follower(s);
+  wake_follower(s, Cause::proposal);
 }
 
 }  // namespace bop::raft

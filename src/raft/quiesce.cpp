@@ -44,16 +44,18 @@ void start_quiescing(State& s) {
     s.quiesce_round = s.round;
 }
 
-void wake(State& s) {
+void wake(State& s, Cause cause) {
   BOP_ASSERT(s.leads());
+  s.wake_cause = cause;
   reset_quiescing(s);
   if (s.all_quiesced) restart_quorum_check(s);
   s.all_quiesced = false;
   s.heartbeat_at = s.now;
 }
 
-void wake_follower(State& s) {
+void wake_follower(State& s, Cause cause) {
   if (!s.quiesced) return;
+  s.wake_cause = cause;
   s.quiesced = false;
   arm_election(s);
 }
@@ -66,6 +68,16 @@ void update_quiesced(State& s) {
     s.heartbeat_at = s.now + s.config.heartbeat_interval;
   }
   s.all_quiesced = quiesced;
+}
+
+void record_quiescing(State& s) {
+  const bool quiesced = s.quiesced || s.all_quiesced;
+  if (quiesced == s.recorded_quiesced) return;
+  s.recorded_quiesced = quiesced;
+  if (quiesced)
+    record(s, RecordKind::quiesced);
+  else
+    record(s, RecordKind::woke, s.wake_cause);
 }
 
 }  // namespace bop::raft

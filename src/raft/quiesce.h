@@ -13,10 +13,11 @@ bool can_quiesce(const State& s);
 // With a heartbeat due: whether it tells the followers to quiesce.
 void start_quiescing(State& s);
 // Something happened: heartbeats again, at once.
-void wake(State& s);
+void wake(State& s, Cause cause);
 // A follower that was told to quiesce waits for heartbeats again.
-void wake_follower(State& s);
+void wake_follower(State& s, Cause cause);
 // Ends a step: whether the leader sleeps now, or woke up.
 void update_quiesced(State& s);
+void record_quiescing(State& s);
 
 }  // namespace bop::raft

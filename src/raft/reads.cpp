@@ -60,10 +60,11 @@ void read(State& s, uint64_t token) {
   if (reads_waiting(s) >= s.config.max_pending_reads) return refuse(s, token, BOP_E_OVERLOADED);
   if (s.leads()) {
     s.reads.gathering.push_back({s.config.self, token});
+    s.wake_cause = Cause::read;
     return;
   }
   s.reads.to_ask.push_back(token);
-  wake_follower(s);
+  wake_follower(s, Cause::read);
 }
 
 bool advance_reads(State& s) {

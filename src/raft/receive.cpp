@@ -71,8 +71,14 @@ bool is_of_a_real_term(const Message& m) {
 // The answer carries our term, so that a stale leader or candidate learns of it.
 void refuse_stale(State& s, const Message& m) {
   switch (m.kind) {
-    case MessageKind::vote_request: send(s, m.from, MessageKind::vote_reply); break;
-    case MessageKind::append_request: send(s, m.from, MessageKind::append_reply); break;
+    case MessageKind::vote_request:
+      record_vote(s, m, Cause::stale_term);
+      send(s, m.from, MessageKind::vote_reply);
+      break;
+    case MessageKind::append_request:
+      record_rejection(s, m, Cause::stale_term);
+      send(s, m.from, MessageKind::append_reply);
+      break;
     case MessageKind::read_request: send(s, m.from, MessageKind::read_reply).round = m.round; break;
     default: break;
   }
@@ -101,8 +107,9 @@ void receive(State& s, const Message& m) {
     if (m.term < s.hard.term) return refuse_stale(s, m);
     if (m.term > s.hard.term) {
       // Dissertation §4.2.3: who hears its leader does not follow who disturbs it.
-      if (m.kind == MessageKind::vote_request && believes_in_leader(s)) return;
-      become_follower(s, m.term, 0);
+      if (m.kind == MessageKind::vote_request && believes_in_leader(s))
+        return record_vote(s, m, Cause::leader_alive);
+      become_follower(s, m.term, 0, {Cause::higher_term, m.from});
     }
   }
   dispatch(s, *from, m);

@@ -20,6 +20,8 @@ void receive_read_request(State& s, Progress& from, const Message& message);
 void receive_read_reply(State& s, const Message& message);
 void receive_stopped_leading(State& s, const Message& message);
 
+// An append, or some of its entries, was not taken.
+void record_rejection(State& s, const Message& append, Cause cause);
 // Ends a follower's step: at most one acceptance and one refusal.
 void reply_to_leader(State& s);
 

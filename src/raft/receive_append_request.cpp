@@ -62,7 +62,8 @@ size_t take(State& s, std::span<const Entry> entries) {
 
 void follow(State& s, const Message& m) {
   const bool following = s.role == Role::follower || s.role == Role::learner;
-  if (!following || s.leader != m.from) become_follower(s, s.hard.term, m.from);
+  if (!following || s.leader != m.from)
+    become_follower(s, s.hard.term, m.from, {Cause::append_received, m.from});
   s.heard_at = s.now;
   s.quiesced = false;
   arm_election(s);
@@ -88,20 +89,29 @@ void go_quiet(State& s, const Message& m) {
 
 }  // namespace
 
+void record_rejection(State& s, const Message& append, Cause cause) {
+  record(s, RecordKind::append_rejected, cause, append.from).entry = {append.log_term,
+                                                                      append.index};
+}
+
 void receive_append_request(State& s, const Message& m) {
   // Two leaders in one term: it lies, or a vote was counted that was never given.
-  if (s.leads() || (s.leader != 0 && s.leader != m.from)) return;
+  if (s.leads() || (s.leader != 0 && s.leader != m.from))
+    return record_rejection(s, m, Cause::second_leader);
   follow(s, m);
   const Fit before = fit(s, {m.log_term, m.index});
-  if (before == Fit::conflicts_with_committed) return;
+  if (before == Fit::conflicts_with_committed)
+    return record_rejection(s, m, Cause::conflicts_with_committed);
   if (before == Fit::lacks) {
+    record_rejection(s, m, m.index > s.last() ? Cause::missing_entry : Cause::conflicting_entry);
     s.reply.refused = true;
     s.reply.missing = {m.log_term, m.index};
     return;
   }
   const std::optional<size_t> known = count_known(s, m.entries);
-  if (!known) return;
+  if (!known) return record_rejection(s, m, Cause::conflicts_with_committed);
   const size_t taken = take(s, m.entries.subspan(*known));
+  if (*known + taken < m.entries.size()) record_rejection(s, m, Cause::machine_behind);
   s.match = std::max(s.match, m.index + *known + taken);
   if (s.match == s.last()) s.leader_term = s.hard.term;
   learn_commit(s, m);

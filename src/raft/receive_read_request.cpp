@@ -13,6 +13,7 @@ void receive_read_request(State& s, Progress& from, const Message& m) {
   if (reads_waiting(s) >= s.config.max_pending_reads) return;
   from.question = m.round;
   s.reads.gathering.push_back({m.from, m.round});
+  s.wake_cause = Cause::read;
 }
 
 }  // namespace bop::raft

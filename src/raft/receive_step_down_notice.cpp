@@ -6,9 +6,9 @@ namespace bop::raft {
 
 void receive_stopped_leading(State& s, const Message& m) {
   if (s.leads() || (s.leader != 0 && s.leader != m.from)) return;
-  if (s.leader == m.from) forget_leader(s);
+  if (s.leader == m.from) forget_leader(s, Cause::step_down_notice);
   const bool idle = s.role == Role::follower;
-  if (m.ok && idle) campaign(s);
+  if (m.ok && idle) campaign(s, {Cause::transfer, m.from});
 }
 
 }  // namespace bop::raft

@@ -4,7 +4,8 @@
 namespace bop::raft {
 
 void receive_vote_reply(State& s, Progress& from, const Message& m) {
-  if (s.role != Role::candidate || !m.ok) return;
+  if (s.role != Role::candidate) return;
+  if (!m.ok) return count_refusal(s, from);
   count_grant(s, from);
 }
 

@@ -230,6 +230,7 @@ void refused(State& s, Progress& peer, const Message& reply) {
   const Index next = std::min(next_after_refusal(s, reply, asked), asked);
   narrow_window(s, peer);
   start_probing(s, peer, std::max(next, peer.match + 1));
+  record(s, RecordKind::append_refused, Cause::none, peer.id).entry.index = peer.next;
 }
 
 // What the disk of a peer makes of entries is its own matter (Health): here they have to arrive. A peer

@@ -106,6 +106,13 @@ struct State {
   bool commit_update_due = false;  // peers hear that commit rose
   std::vector<Index> sorted;       // scratch of the quorum's count
 
+  // For the records.
+  bool started = false;  // the first step began
+  bool recorded_quiesced = false;
+  Term recorded_commit_term = 0;  // whose first commit was recorded
+  Index recorded_commit = 0;      // commit when it was last looked at
+  Cause wake_cause = Cause::none;
+
   // For the invariants: what was true after the last step.
   Term checked_term = 0;
   Index checked_commit = 0;
@@ -120,7 +127,9 @@ struct State {
   }
 };
 
-// ---- send.cpp: a message to `to`, of our term, for the caller to fill; valid until the next ----
+// A message to `to`, of our term, for the caller to fill; valid until the next.
 Message& send(State& s, NodeId to, MessageKind kind);
+// A record of this step, for the caller to fill; valid until the next.
+Record& record(State& s, RecordKind kind, Cause cause = Cause::none, NodeId node = 0);
 
 }  // namespace bop::raft

@@ -205,49 +205,4 @@ void Cluster::trace_update(const Node& n) {
   for (const Update::Refused& refused : update_.refused) mix(refused.token);
 }
 
-const char* name_of(MessageKind kind) {
-  switch (kind) {
-    case MessageKind::pre_vote_request: return "pre_vote_request";
-    case MessageKind::pre_vote_reply: return "pre_vote_reply";
-    case MessageKind::vote_request: return "vote_request";
-    case MessageKind::vote_reply: return "vote_reply";
-    case MessageKind::append_request: return "append_request";
-    case MessageKind::append_reply: return "append_reply";
-    case MessageKind::read_request: return "read_request";
-    case MessageKind::read_reply: return "read_reply";
-    case MessageKind::step_down_notice: return "step_down_notice";
-  }
-  return "?";
-}
-
-const char* name_of(Role role) {
-  switch (role) {
-    case Role::follower: return "follower";
-    case Role::pre_candidate: return "pre_candidate";
-    case Role::candidate: return "candidate";
-    case Role::leader: return "leader";
-    case Role::learner: return "learner";
-  }
-  return "?";
-}
-
-std::string describe(const Message& m) {
-  std::string out = std::to_string(m.from) + " -> " + std::to_string(m.to) + " " + name_of(m.kind) +
-                    " term " + std::to_string(m.term);
-  auto add = [&out](const char* name, uint64_t value) {
-    if (value != 0) out += std::string(" ") + name + " " + std::to_string(value);
-  };
-  add("log_term", m.log_term);
-  add("index", m.index);
-  add("entries", m.entries.size());
-  add("match", m.match);
-  add("commit", m.commit);
-  add("compact", m.compact);
-  add("round", m.round);
-  if (m.ok) out += " ok";
-  if (m.quiesce) out += " quiesce";
-  add("room", static_cast<uint64_t>(m.log_capacity));
-  return out;
-}
-
 }  // namespace bop::raft::test

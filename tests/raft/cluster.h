@@ -11,6 +11,7 @@
 
 #include "checker.h"
 #include "raft/core.h"
+#include "raft/record.h"
 
 namespace bop::raft::test {
 
@@ -104,9 +105,5 @@ class Cluster {
   uint64_t seed_;
   uint64_t trace_ = 0;
 };
-
-const char* name_of(MessageKind kind);
-const char* name_of(Role role);
-std::string describe(const Message& message);
 
 }  // namespace bop::raft::test

@@ -166,7 +166,7 @@ Status Runtime::State::prepare(FindMachine find_machine) {
   }
   port::Transport& peers = transport ? static_cast<port::Transport&>(*transport) : no_peers;
   node = std::make_unique<node::Node>(shard_options(settings, identity), std::move(contexts), peers,
-                                      std::move(find_machine));
+                                      std::move(find_machine), &registry);
   // Ports are had before anything is recovered: a port in use must cost nothing.
   std::vector<ListenOn> listen_on;
   for (const auto& runtime : runtimes)

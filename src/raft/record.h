@@ -1,0 +1,99 @@
+// Records of what happened in a step and why, for log lines, metrics and tests. Pure data: the core decides
+// nothing by them, and a host may ignore them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "raft/types.h"
+
+namespace bop::raft {
+
+// Why something happened. A record's kind says which of them it can have.
+#define BOP_RAFT_CAUSES(cause)                                                                     \
+  cause(none, "") /* role: of any change of role, term or leader */                                \
+      cause(election_timeout, "no leader was heard for an election timeout")                       \
+          cause(transfer, "its leader stopped leading and chose it to follow")                     \
+              cause(pre_vote_quorum, "a majority would vote for it") cause(                        \
+                  vote_quorum, "a majority voted for it") cause(higher_term,                       \
+                                                                "a peer is in a higher term")      \
+                  cause(append_received, "the leader of the term sent an append") cause(           \
+                      vote_granted, "another candidate gets its vote")                             \
+                      cause(quorum_lost, "no majority answered for an election timeout") cause(    \
+                          no_progress, "no majority received entries for two election timeouts")   \
+                          cause(unhealthy, "its log does not keep up with writes")                 \
+                              cause(resigned, "it was asked to stop leading") cause(               \
+                                  node_lost,                                                       \
+                                  "its leader's node is not heard any more, restarted or has an "  \
+                                  "unhealthy log")                                                 \
+                                  cause(step_down_notice, "its leader said that it stops leading") \
+                                      cause(leadership_denied,                                     \
+                                            "the node that it followed says that it does not "     \
+                                            "lead") /* vote: why it was refused */                 \
+      cause(not_a_voter, "this node is no voter") cause(stale_term, "its term is over")            \
+          cause(already_voted, "this node voted for another candidate in the term")                \
+              cause(leader_alive, "this node has a leader that is alive")                          \
+                  cause(log_behind, "the candidate's log is behind") /* append_rejected */         \
+      cause(missing_entry, "the entry before it is missing here")                                  \
+          cause(conflicting_entry, "the entry before it is of another term here")                  \
+              cause(conflicts_with_committed, "it contradicts entries that are committed here")    \
+                  cause(second_leader, "the term has another leader")                              \
+                      cause(log_full, "the log is full") cause(disk_full, "the disk is full")      \
+                          cause(machine_behind, "the machine is too far behind") /* woke */        \
+      cause(read, "a read was asked for") cause(proposal, "a command was proposed") cause(         \
+          forward_failed, "a request could not be forwarded to the leader, or was not answered")   \
+          cause(pre_vote_asked, "a peer misses the leader")                                        \
+              cause(peer_lost, "a peer's node is not heard any more")
+
+enum class Cause : uint8_t {
+#define BOP_RAFT_CAUSE(name, text) name,
+  BOP_RAFT_CAUSES(BOP_RAFT_CAUSE)
+#undef BOP_RAFT_CAUSE
+};
+constexpr size_t cause_count = static_cast<size_t>(Cause::peer_lost) + 1;
+
+const char* name_of(Cause cause);  // its identifier
+const char* text_of(Cause cause);  // a clause for people
+const char* name_of(Role role);
+const char* name_of(MessageKind kind);
+
+// Who a replica is and whom it follows.
+struct Standing {
+  Role role{};
+  Term term = 0;
+  NodeId leader = 0;  // 0: unknown
+  friend bool operator==(const Standing&, const Standing&) = default;
+};
+
+enum class RecordKind : uint8_t {
+  configuration,    // Core::configuration() is in force, from the start
+  role,             // `before` became `now` by `cause`; also a campaign that is begun again
+  vote,             // `node` asked for a (pre-)vote in `entry.term` and got it, or not for `cause`
+  vote_received,    // `node` answered that it votes for us, or does not
+  append_rejected,  // an append of `node` after `entry`, or its entries, were not taken, for `cause`
+  append_refused,   // a leader's: `node` rejected an append, the next one begins at `entry.index`
+  first_commit,     // `entry`, the first of the term, is committed
+  quiesced,         // no heartbeats any more
+  woke,             // they are sent, or waited for, again; cause none: by a message
+};
+
+// A field that a kind does not name is zero.
+struct Record {
+  RecordKind kind{};
+  Cause cause = Cause::none;
+  bool pre_vote = false;
+  bool granted = false;
+  NodeId node = 0;
+  EntryId entry;
+  Standing before;
+  Standing now;  // of every record, when it was made
+};
+
+// Voters and learners, for people.
+std::string describe(const Configuration& configuration);
+// One line for people, without node, group and term.
+std::string describe(const Record& record);
+// One line for people: sender, receiver, kind and the fields that are not zero.
+std::string describe(const Message& message);
+
+}  // namespace bop::raft
