@@ -11,8 +11,9 @@ namespace bop::sim {
 namespace {
 
 constexpr std::array<const char*, fault_count> names{
-    "kill",      "power", "blackout", "restart", "pause", "isolate", "split", "one_way",   "storm",
-    "slow_disk", "stall", "failing",  "full",    "rot",   "clock",   "store", "late_write"};
+    "kill",  "power",   "blackout", "restart",   "pause",      "isolate",
+    "split", "one_way", "storm",    "slow_disk", "stall",      "failing",
+    "full",  "rot",     "clock",    "store",     "late_write", "large"};
 
 constexpr Duration supervise_every = 100 * milliseconds;
 constexpr Disk::Latency swift{};
@@ -129,6 +130,7 @@ void Faults::strike(Fault fault) {
       network_.cut(from, to);
       return until(while_long(), [this, from, to] { network_.heal(from, to); });
     }
+    case Fault::large: return lose_large();
     case Fault::storm: return storm();
     case Fault::slow_disk:
     case Fault::stall:
@@ -235,6 +237,16 @@ void Faults::split() {
         network_.cut(from->id(), to->id());
       }
     }
+  }
+  until(while_long(), [this] { network_.heal_all(); });
+}
+
+// As behind a link that drops packets above its MTU: heartbeats pass, entries do not.
+void Faults::lose_large() {
+  const NodeId from = any().id();
+  const uint64_t bytes = random_.between(200, 2000);
+  for (const auto& to : nodes_) {
+    if (to->id() != from) network_.drop_frames_above(from, to->id(), bytes);
   }
   until(while_long(), [this] { network_.heal_all(); });
 }

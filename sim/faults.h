@@ -39,8 +39,9 @@ enum class Fault : uint8_t {
   clock,       // wall clocks jump, clocks drift
   store,       // a machine's storage fails
   late_write,  // a process is killed while its disk is slow; its last writes land seconds later
+  large,       // large frames of a node are lost, small ones pass
 };
-constexpr size_t fault_count = 17;
+constexpr size_t fault_count = 18;
 
 const char* name_of(Fault fault);
 using FaultSet = std::set<Fault>;
@@ -80,6 +81,7 @@ class Faults {
   void late_write();
   void start_later(Node& node);
   void split();
+  void lose_large();
   void storm();
   void disk_fault(Fault fault);
   void rot();

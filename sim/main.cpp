@@ -26,6 +26,7 @@ struct Arguments {
   uint32_t nodes = 3;
   std::string faults;  // empty: the seed picks
   std::string trace;
+  std::string explain;
   std::string history;
   bool twice = false;
   bool verbose = false;
@@ -110,6 +111,7 @@ bool run_seed(const Arguments& arguments, SimulationOptions options, uint64_t se
   if (!result.failure && arguments.twice) {
     options.trace = nullptr;
     options.history = nullptr;
+    options.explainer = nullptr;
     const SimulationResult again = run_once(options, false);
     if (again.trace_hash != result.trace_hash) {
       result.failure = "not deterministic: the second run's trace differs";
@@ -147,10 +149,13 @@ int main(int count, char** values) {
   app.add_option("--faults", arguments.faults,
                  "none, all, or names with commas; without it the seed picks some");
   app.add_option("--trace", arguments.trace, "Write every event to this file");
+  app.add_option(
+      "--explain", arguments.explain,
+      "Write what the nodes log, at level debug, and every frame, decoded, to this file");
   app.add_option("--history", arguments.history,
                  "Write what clients saw to this file, for bop-check");
   app.add_flag("--twice", arguments.twice, "Run each seed twice and compare the traces");
-  app.add_flag("--verbose", arguments.verbose, "Show what the nodes say");
+  app.add_flag("--verbose", arguments.verbose, "Show what the nodes log, at level info");
   if (const auto ended = command_line::parse(app, count, values, 2)) return *ended;
 
   SimulationOptions options;
@@ -173,12 +178,18 @@ int main(int count, char** values) {
   }
   const File trace = open_for_writing(arguments.trace);
   const File history = open_for_writing(arguments.history);
+  const File explained = open_for_writing(arguments.explain);
+  const bool explains = explained != nullptr;
+  Explainer explainer(explains ? explained.get() : stderr, explains);
+  if (explains || arguments.verbose) options.explainer = &explainer;
   options.trace = trace.get();
   options.history = history.get();
 
   bop::set_assert_handler(assert_handler);
+  using bop::logging::Level;
+  const Level level = explains ? Level::debug : arguments.verbose ? Level::info : Level::off;
   bop::logging::start(
-      {.level = arguments.verbose ? bop::logging::Level::info : bop::logging::Level::off});
+      {.level = level, .sink = [&](Level of, std::string_view text) { explainer.log(of, text); }});
   bool all_good = true;
   for (uint64_t seed = first; all_good; ++seed) {
     all_good = run_seed(arguments, options, seed);

@@ -57,6 +57,7 @@ class Network::End : public port::Transport {
 
 struct Network::Direction {
   bool cut = false;
+  uint64_t largest_frame = ~uint64_t{0};
   LinkQuality quality;
 };
 
@@ -154,11 +155,15 @@ void Network::isolate(NodeId node) {
 
 void Network::heal(NodeId from, NodeId to) {
   direction(from, to).cut = false;
+  direction(from, to).largest_frame = ~uint64_t{0};
   for (const port::Channel channel : channels) review(connection(from, to, channel));
 }
 
 void Network::heal_all() {
-  for (auto& [pair, direction] : directions_) direction.cut = false;
+  for (auto& [pair, direction] : directions_) {
+    direction.cut = false;
+    direction.largest_frame = ~uint64_t{0};
+  }
   for (auto& [key, connection] : connections_) review(*connection);
 }
 
@@ -170,6 +175,16 @@ void Network::set_quality(NodeId from, NodeId to, const LinkQuality& quality) {
 
 void Network::set_quality(const LinkQuality& quality) {
   for (auto& [pair, direction] : directions_) direction.quality = quality;
+}
+
+void Network::drop_frames_above(NodeId from, NodeId to, uint64_t bytes) {
+  direction(from, to).largest_frame = bytes;
+}
+
+void Network::watch(const Connection& connection, NodeId from, Bytes frame,
+                    std::string_view fate) const {
+  const NodeId to = from == connection.low ? connection.high : connection.low;
+  if (watch_) watch_(from, to, connection.channel, frame, fate);
 }
 
 Network::Connection& Network::connection(NodeId a, NodeId b, port::Channel channel) {
@@ -262,6 +277,7 @@ bool Network::send(NodeId from, NodeId to, port::Channel channel,
   const std::vector<uint8_t> frame = concatenate(parts);
   if (!connection.up || stream.queued_bytes + frame.size() > options_.max_queued_bytes) {
     ++counters_.refused;
+    watch(connection, from, frame, "refused");
     return false;
   }
   ++counters_.sent;
@@ -274,8 +290,11 @@ bool Network::send(NodeId from, NodeId to, port::Channel channel,
   stream.queue.push_back({stream.free_at, frame.size()});
   stream.queued_bytes += frame.size();
 
-  if (direction.cut || random_.chance(quality.lost, million)) {
+  const bool lost = direction.cut || random_.chance(quality.lost, million);
+  const bool too_large = frame.size() > direction.largest_frame;
+  if (lost || too_large) {
     ++counters_.lost;
+    watch(connection, from, frame, lost ? "lost" : "too large");
     return true;
   }
   Instant arrival = stream.free_at + random_.between(quality.shortest, quality.longest);
@@ -304,10 +323,12 @@ void Network::deliver(Connection& connection, NodeId from, NodeId to, Instant ar
         if (connection.epoch != epoch ||
             is_cut(from, from == connection.low ? connection.high : connection.low)) {
           ++counters_.lost;
+          watch(connection, from, frame.bytes(), "lost");
           return;
         }
         if (end.receiver() == nullptr) return;
         ++counters_.delivered;
+        watch(connection, from, frame.bytes(), "arrives");
         end.receiver()->on_frame(from, std::move(frame));
       },
       hash);

@@ -11,8 +11,10 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <map>
 #include <memory>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -65,6 +67,14 @@ class Network {
 
   void set_quality(NodeId from, NodeId to, const LinkQuality& quality);
   void set_quality(const LinkQuality& quality);  // of all links
+  // Frames above that size are lost, as on a path with a wrong MTU; until healed.
+  void drop_frames_above(NodeId from, NodeId to, uint64_t bytes);
+
+  // Called for every frame when it arrives or is lost: `fate` is "arrives", "lost", "refused" (by send)
+  // or "too large".
+  using FrameWatch = std::function<void(NodeId from, NodeId to, port::Channel channel, Bytes frame,
+                                        std::string_view fate)>;
+  void watch_frames(FrameWatch watch) { watch_ = std::move(watch); }
 
   struct Counters {
     uint64_t sent = 0, delivered = 0, lost = 0, refused = 0, repeated = 0, overtaken = 0;
@@ -78,6 +88,7 @@ class Network {
   struct Connection;
   using Pair = std::pair<NodeId, NodeId>;  // ordered where it names a connection: lower first
 
+  void watch(const Connection& connection, NodeId from, Bytes frame, std::string_view fate) const;
   Connection& connection(NodeId a, NodeId b, port::Channel channel);
   Direction& direction(NodeId from, NodeId to);
   bool passable(const Connection& connection) const;
@@ -99,6 +110,7 @@ class Network {
   std::map<NodeId, std::unique_ptr<End>> ends_;
   std::map<Pair, Direction> directions_;
   std::map<std::pair<Pair, port::Channel>, std::unique_ptr<Connection>> connections_;
+  FrameWatch watch_;
   Counters counters_;
 };
 

@@ -24,6 +24,8 @@ std::map<std::string, GroupId> names_of(const std::vector<node::GroupSpec>& grou
 
 }  // namespace
 
+NodeId node_of_thread(uint32_t number) { return number / threads_a_node; }
+
 Node::ShardContext::ShardContext(Node& node, uint32_t number)
     : loop(node.scheduler_, thread_number(node.id_, number, false), node.settings_.turn_time),
       background(node.scheduler_, thread_number(node.id_, number, true), {}),

@@ -43,6 +43,9 @@ enum class Ending : uint8_t {
   power,  // what no sync covers is kept, lost or torn
 };
 
+// The node that a thread of that number belongs to; 0: none's.
+NodeId node_of_thread(uint32_t number);
+
 class Node {
  public:
   // `harness` runs what happens to it from outside.

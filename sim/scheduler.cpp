@@ -153,6 +153,7 @@ Instant Thread::next_turn() {
 
 void Thread::run() {
   in_turn_ = true;
+  scheduler_.running_ = this;
   const uint64_t before_turn = scheduler_.sequence_;
   while (settle_head() && queue_.front().due <= now() && queue_.front().sequence <= before_turn) {
     const uint32_t slot = queue_.front().slot;
@@ -165,6 +166,7 @@ void Thread::run() {
   // What these leave in turn runs too, as on the real loop.
   for (size_t i = 0; end_of_turn_.run_next(); ++i) BOP_ASSERT_LT(i, max_end_of_turn);
   in_turn_ = false;
+  scheduler_.running_ = nullptr;
   if (watch_) watch_();
   free_at_ = std::max(free_at_, now() + random_.between(turn_time_.shortest, turn_time_.longest));
 }

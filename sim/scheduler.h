@@ -42,6 +42,8 @@ class Scheduler {
   uint64_t seed() const { return seed_; }
   Trace& trace() { return trace_; }
   const Trace& trace() const { return trace_; }
+  // The thread whose turn it is; nullptr: none's.
+  const Thread* running() const { return running_; }
   // A stream of random numbers of its own for each purpose: drawing more for one changes no other.
   Random random(std::string_view purpose, uint64_t number = 0) const;
 
@@ -57,6 +59,7 @@ class Scheduler {
   uint64_t sequence_ = 0;
   Trace trace_;
   std::vector<Thread*> threads_;  // by number
+  const Thread* running_ = nullptr;
 };
 
 class Thread {

@@ -144,6 +144,7 @@ class Simulation {
   SimulationResult run();
 
  private:
+  void explain();
   void make_nodes();
   void inspect();
   bool good() const { return !checker_.violation(); }
@@ -179,6 +180,7 @@ Simulation::Simulation(const SimulationOptions& options)
       network_(scheduler_, harness_, setting_.network),
       checker_(scheduler_) {
   if (options.trace != nullptr) scheduler_.trace().write_to(options.trace);
+  if (options.explainer != nullptr) explain();
   scheduler_.trace().remark(0, describe(setting_));
   for (const node::GroupSpec& group : setting_.node.shard.groups) groups_.push_back(group.id);
   make_nodes();
@@ -191,6 +193,16 @@ Simulation::Simulation(const SimulationOptions& options)
 
 Simulation::~Simulation() {
   for (const auto& node : nodes_) node->on_end(nullptr);
+  if (options_.explainer != nullptr) options_.explainer->follow(nullptr);
+}
+
+void Simulation::explain() {
+  options_.explainer->follow(&scheduler_);
+  if (!options_.explainer->explains_frames()) return;
+  network_.watch_frames(
+      [this](NodeId from, NodeId to, port::Channel channel, Bytes frame, std::string_view fate) {
+        options_.explainer->frame(from, to, channel, frame, fate);
+      });
 }
 
 void Simulation::make_nodes() {

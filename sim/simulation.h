@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/time.h"
+#include "sim/explain.h"
 #include "sim/faults.h"
 #include "sim/workload.h"
 
@@ -23,6 +24,7 @@ struct SimulationOptions {
   bool ignore_file_locks = false;  // a seeded bug: see Disk::Faults
   std::FILE* trace = nullptr;
   std::FILE* history = nullptr;
+  Explainer* explainer = nullptr;  // gets every frame, too
 };
 
 struct SimulationResult {

@@ -20,6 +20,7 @@ struct Sayer {
   std::shared_ptr<spdlog::details::thread_pool> writer;
   std::shared_ptr<spdlog::async_logger> logger;
   bool json = false;
+  std::function<void(Level, std::string_view)> sink;  // in place of the logger
 };
 
 // The process's diagnostic lines are one stream whoever says them, so this is the process's, as
@@ -36,17 +37,6 @@ spdlog::level::level_enum to_spdlog(Level level) {
     case Level::off: break;
   }
   return spdlog::level::off;
-}
-
-const char* name_of(Level level) {
-  switch (level) {
-    case Level::debug: return "debug";
-    case Level::info: return "info";
-    case Level::warning: return "warning";
-    case Level::error: return "error";
-    case Level::off: break;
-  }
-  return "off";
 }
 
 // The length of the UTF-8 sequence that `text` begins with (RFC 3629 §4); 0: it is none.
@@ -126,22 +116,29 @@ std::unique_ptr<spdlog::formatter> make_formatter(bool json) {
   return std::make_unique<spdlog::pattern_formatter>(pattern, spdlog::pattern_time_type::utc);
 }
 
+// The logger of a file or standard error, whose lines another thread writes.
+Status start_writer(Sayer& started, const Options& options) {
+  try {
+    spdlog::sink_ptr sink = make_sink(options.path);
+    sink->set_formatter(make_formatter(options.json));
+    started.writer = std::make_shared<spdlog::details::thread_pool>(queue_lines, 1);
+    started.logger = std::make_shared<spdlog::async_logger>(
+        "bop", std::move(sink), started.writer, spdlog::async_overflow_policy::overrun_oldest);
+    started.logger->set_level(to_spdlog(options.level));
+    started.logger->flush_on(spdlog::level::debug);
+  } catch (const spdlog::spdlog_ex& error) {
+    return fail(BOP_E_IO, error.what());
+  }
+  return {};
+}
+
 }  // namespace
 
 Status start(const Options& options) {
   if (sayer.load() != nullptr) return fail(BOP_E_INVALID_ARGUMENT, "logging is started already");
   auto started = std::make_unique<Sayer>();
-  try {
-    spdlog::sink_ptr sink = make_sink(options.path);
-    sink->set_formatter(make_formatter(options.json));
-    started->writer = std::make_shared<spdlog::details::thread_pool>(queue_lines, 1);
-    started->logger = std::make_shared<spdlog::async_logger>(
-        "bop", std::move(sink), started->writer, spdlog::async_overflow_policy::overrun_oldest);
-    started->logger->set_level(to_spdlog(options.level));
-    started->logger->flush_on(spdlog::level::debug);
-  } catch (const spdlog::spdlog_ex& error) {
-    return fail(BOP_E_IO, error.what());
-  }
+  started->sink = options.sink;
+  if (!started->sink) BOP_TRY(start_writer(*started, options));
   started->json = options.json;
   threshold = options.level;
   sayer = started.release();
@@ -158,6 +155,17 @@ bool enabled(Level level) {
   return level >= threshold.load(std::memory_order_relaxed) && level != Level::off;
 }
 
+const char* name_of(Level level) {
+  switch (level) {
+    case Level::debug: return "debug";
+    case Level::info: return "info";
+    case Level::warning: return "warning";
+    case Level::error: return "error";
+    case Level::off: break;
+  }
+  return "off";
+}
+
 void write(Level level, std::string_view unescaped) {
   const Sayer* to = sayer.load(std::memory_order_acquire);
   const std::string text = one_line(unescaped, to != nullptr && to->json);
@@ -166,6 +174,7 @@ void write(Level level, std::string_view unescaped) {
                  text.data());
     return;
   }
+  if (to->sink) return to->sink(level, text);
   if (to->json) {
     const std::string quoted = json_string(text);
     to->logger->log(to_spdlog(level), spdlog::string_view_t(quoted.data(), quoted.size()));

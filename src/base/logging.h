@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include <functional>
 #include <string_view>
 
 #include "base/result.h"
@@ -17,6 +18,8 @@ struct Options {
   Level level = Level::info;
   bool json = false;           // one JSON object a line, else a console line
   const char* path = nullptr;  // nullptr: standard error
+  // In place of both: gets every line at once, on the thread that logs it. The simulator's.
+  std::function<void(Level, std::string_view text)> sink;
 };
 
 // Before the first line; without it lines of warning and above go to standard error. IO when the
@@ -26,6 +29,7 @@ Status start(const Options& options);
 void stop();
 
 bool enabled(Level level);
+const char* name_of(Level level);
 void write(Level level, std::string_view text);
 
 template <class... Args>

@@ -132,8 +132,11 @@ std::string describe(const Record& record) {
 }
 
 std::string describe(const Message& m) {
-  std::string out = std::to_string(m.from) + " -> " + std::to_string(m.to) + " " + name_of(m.kind) +
-                    " term " + std::to_string(m.term);
+  return std::to_string(m.from) + " -> " + std::to_string(m.to) + " " + describe_content(m);
+}
+
+std::string describe_content(const Message& m) {
+  std::string out = std::string(name_of(m.kind)) + " term " + std::to_string(m.term);
   const auto add = [&out](const char* name, uint64_t value) {
     if (value != 0) out += std::string(" ") + name + " " + std::to_string(value);
   };

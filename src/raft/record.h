@@ -93,7 +93,9 @@ struct Record {
 std::string describe(const Configuration& configuration);
 // One line for people, without node, group and term.
 std::string describe(const Record& record);
-// One line for people: sender, receiver, kind and the fields that are not zero.
+// One line for people: sender, receiver, kind and the fields that are not zero; content: without the first
+// two.
 std::string describe(const Message& message);
+std::string describe_content(const Message& message);
 
 }  // namespace bop::raft
