@@ -530,7 +530,7 @@ uint64_t HostedShard::deliver(NodeId from, const proto::PeerHeader& header,
 // Entries, forwarded commands and their answers travel apart from what a leadership hangs on.
 void HostedShard::send(GroupId group, const raft::Message& message) {
   const proto::RaftItem item{.group = group, .message = message};
-  if (message.entries.empty())
+  if (message.entries.empty() && !message.in_order)
     batcher_->add(message.to, port::Channel::control, item);
   else
     batcher_->add_append(message.to, item);

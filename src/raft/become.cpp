@@ -103,7 +103,7 @@ void start_leading(State& s) {
     peer.round = 0;
     peer.quiesced = peer.load_failed = false;
     peer.log_capacity = LogCapacity::available;
-    peer.window_bytes = s.config.max_append_bytes;
+    peer.window_bytes = std::max<size_t>(s.config.max_append_bytes / 4, 1);
   }
 }
 

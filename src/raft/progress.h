@@ -24,6 +24,7 @@ struct Progress {
   struct Inflight {
     Index last = 0;
     size_t bytes = 0;
+    Instant sent_at = 0;
   };
 
   NodeId id = 0;
@@ -41,7 +42,9 @@ struct Progress {
   Index probe = 0;       // probing: the entry before what was last sent
   Queue<Inflight> inflight;
   size_t inflight_bytes = 0;
-  size_t window_bytes = 0;  // what may be in flight; halves when appends are lost, grows with acks
+  // What may be in flight: grows while acknowledgements come soon, halves when they come late or appends
+  // are lost.
+  size_t window_bytes = 0;
   Instant moved_at = 0;     // when match rose, or the first append went out
   Instant progress_at = 0;  // when it last lacked nothing, or received more of what it lacked
 

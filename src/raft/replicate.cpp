@@ -16,7 +16,11 @@ void narrow_window(State& s, Progress& peer) {
   peer.window_bytes = std::max(peer.window_bytes / 2, smallest_window(s));
 }
 
-void widen_window(State& s, Progress& peer, size_t acknowledged_bytes) {
+// A window takes no longer to arrive than an election timeout, so that a link which is slow is not taken
+// for one where nothing passes (makes_progress).
+void adapt_window(State& s, Progress& peer, Duration age, size_t acknowledged_bytes) {
+  if (age > s.config.election_timeout) return narrow_window(s, peer);
+  if (age > s.config.election_timeout / 2) return;
   peer.window_bytes = std::min(peer.window_bytes + acknowledged_bytes, s.config.max_inflight_bytes);
 }
 
@@ -45,7 +49,7 @@ void send_entries_in(State& s, Progress& peer, std::span<const Entry> entries) {
   size_t bytes = 0;
   for (const Entry& entry : entries) bytes += entry.cost();
   if (peer.inflight.empty()) peer.moved_at = s.now;
-  peer.inflight.push({entries.back().index, bytes});
+  peer.inflight.push({entries.back().index, bytes, s.now});
   peer.inflight_bytes += bytes;
   peer.next = entries.back().index + 1;
 }
@@ -98,7 +102,7 @@ bool send_window(State& s, Progress& peer) {
 }
 
 // Appends that nobody answers for two heartbeats may be lost. Nothing is sent again on suspicion: an
-// empty append after the last of them is refused if they are.
+// empty append that follows them in order is refused if they are.
 bool suspects_loss(const State& s, const Progress& peer) {
   return !peer.inflight.empty() && s.now - peer.moved_at >= 2 * s.config.heartbeat_interval;
 }
@@ -113,9 +117,8 @@ void repeat_probe(State& s, Progress& peer) {
 void send_heartbeat(State& s, Progress& peer) {
   if (peer.stage == Progress::Stage::probing) return repeat_probe(s, peer);
   if (suspects_loss(s, peer)) {
-    narrow_window(s, peer);
     peer.moved_at = s.now;
-    send_append(s, peer, peer.next - 1, {});
+    send_append(s, peer, peer.next - 1, {}).in_order = true;
     return;
   }
   // After an entry that it is known to have: an append overtaken by this one is not taken for lost.
@@ -205,12 +208,14 @@ void accepted(State& s, Progress& peer, const Message& reply) {
     peer.moved_at = s.now;
   }
   size_t acknowledged = 0;
+  Duration age = 0;  // of the oldest
   while (!peer.inflight.empty() && peer.inflight.front().last <= peer.match) {
     acknowledged += peer.inflight.front().bytes;
+    age = std::max(age, s.now - peer.inflight.front().sent_at);
     peer.inflight.pop();
   }
   peer.inflight_bytes -= acknowledged;
-  widen_window(s, peer, acknowledged);
+  if (acknowledged > 0) adapt_window(s, peer, age, acknowledged);
   peer.next = std::max(peer.next, peer.match + 1);
   peer.stage = Progress::Stage::replicating;
   peer.paused = false;

@@ -100,6 +100,9 @@ struct Message {
                     // should campaign, at once
   bool quiesce = false;  // append_request: all is replicated and committed, quiesce; reply: did
   LogCapacity log_capacity = LogCapacity::available;  // append_reply: of the follower's log
+  // append_request without entries, not on the wire: it must not overtake appends that were sent before,
+  // whatever other way there is for what is small.
+  bool in_order = false;
   std::span<const Entry> entries;
 };
 

@@ -59,6 +59,7 @@ void Cluster::crash(NodeId id, size_t kept) {
   n.proposed.clear();
   n.refused.clear();
   n.reads.clear();
+  n.records.clear();
   n.deadline = never;
 }
 
@@ -138,6 +139,7 @@ void Cluster::take_update(Node& n) {
   n.loads.insert(n.loads.end(), update_.loads.begin(), update_.loads.end());
   n.proposed.insert(n.proposed.end(), update_.proposed.begin(), update_.proposed.end());
   n.refused.insert(n.refused.end(), update_.refused.begin(), update_.refused.end());
+  n.records.insert(n.records.end(), update_.records.begin(), update_.records.end());
   n.reads.insert(n.reads.end(), update_.reads.begin(), update_.reads.end());
   for (const Update::ReadReady& ready : update_.reads)
     checker_.served(ready.token, read_floors_.at(ready.token), ready.index);

@@ -56,6 +56,7 @@ struct Node {
   std::vector<Update::Proposed> proposed;
   std::vector<Update::Refused> refused;
   std::vector<Update::ReadReady> reads;
+  std::vector<Record> records;  // of this life
   bool up() const { return core != nullptr; }
 };
 

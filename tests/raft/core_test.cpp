@@ -77,6 +77,20 @@ TEST(Core, a_step_without_change_asks_for_nothing) {
   EXPECT_FALSE(lone.update.role_changed);
 }
 
+TEST(Core, entries_alone_make_no_records) {
+  Lone lone;
+  lone.step({command(1), command(2)});
+  lone.persist();
+  lone.core.applied(3);
+  for (uint64_t i = 3; i < 10; ++i) {
+    lone.step({command(i)});
+    EXPECT_TRUE(lone.update.records.empty());
+    lone.persist();
+    EXPECT_EQ(lone.core.commit(), i + 1);
+    EXPECT_TRUE(lone.update.records.empty());
+  }
+}
+
 TEST(Core, an_entry_carries_what_was_proposed) {
   Lone lone;
   lone.step({command(7)}, 5000);

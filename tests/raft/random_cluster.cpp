@@ -152,6 +152,7 @@ class RandomCluster {
     if (random_.chance(1, 8)) node.disk.machine = durable_at_machine(node);
     result_.reads += node.reads.size();
     node.reads.clear();
+    node.records.clear();
     node.refused.clear();
     node.proposed.clear();
     if (node.deadline == never || node.deadline == armed_[id]) return;

@@ -421,6 +421,7 @@ class Scenario {
     const std::string& what = word(w, 2);
     if (w.size() == 3) return expect_same("role", name_of(core.role()), what);
     if (what == "terms") return expect_terms(core, w);
+    if (what == "tells") return expect_record(w);
     if (what == "proposal" || what == "read") return expect_outcome(w);
     if (what == "quiesced") return expect_same("quiesced", core.quiesced(), yes(w[3]));
     if (what == "deadline")
@@ -454,6 +455,17 @@ class Scenario {
     for (Index i = 1; i <= core.last(); ++i) is += " " + std::to_string(core.term_at(i));
     for (size_t i = 3; i < w.size(); ++i) expected += " " + w[i];
     expect_same("terms", is, expected);
+  }
+
+  void expect_record(const Words& w) {
+    std::string text;
+    for (size_t i = 3; i < w.size(); ++i) text += (i > 3 ? " " : "") + w[i];
+    std::string others;
+    for (const Record& record : node_of(w, 1).records) {
+      if (bop::raft::describe(record).starts_with(text)) return;
+      others += "\n  " + bop::raft::describe(record);
+    }
+    throw Violation("there are only" + others);
   }
 
   std::string outcome(const Node& node, bool read, uint64_t token) {

@@ -36,6 +36,7 @@
 //   expect A terms TERM...           of all its entries
 //   expect A quiesced yes|no | expect A deadline yes|no
 //   expect A proposal|read TOKEN at INDEX | refused ERROR | open
+//   expect A tells TEXT...           a record of this life, whose line begins with it
 //   expect sent A B KIND [FIELD VALUE]... | expect nothing A B [KIND]
 #pragma once
 
