@@ -19,7 +19,7 @@ struct Options {
   bool json = false;           // one JSON object a line, else a console line
   const char* path = nullptr;  // nullptr: standard error
   // In place of both: gets every line at once, on the thread that logs it. The simulator's.
-  std::function<void(Level, std::string_view text)> sink;
+  std::function<void(Level, std::string_view text)> sink = nullptr;
 };
 
 // Before the first line; without it lines of warning and above go to standard error. IO when the
