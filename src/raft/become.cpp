@@ -9,7 +9,7 @@ namespace bop::raft {
 
 namespace {
 
-// The drawing in core.h. A learner stays one while the configuration is static.
+// The state machine drawn in core.h. A learner stays one while the configuration is static.
 bool is_legal(Role from, Role to) {
   switch (from) {
     case Role::follower: return to == Role::follower || to == Role::pre_candidate;
@@ -49,7 +49,7 @@ void record_change(State& s, const Standing& before, Reason why) {
   if (standing(s) != before) record_role(s, before, why);
 }
 
-// Everything that is known of a term ends with it.
+// Discards everything that was known about the previous term.
 void enter_term(State& s, Term term, NodeId vote) {
   BOP_ASSERT_GT(term, s.hard.term);
   s.hard = {term, vote};
@@ -61,7 +61,7 @@ void enter_term(State& s, Term term, NodeId vote) {
   s.update->role_changed = true;
 }
 
-// The voter with the longest log, who can win at once.
+// The voter with the most up-to-date log, which can win at once.
 NodeId best_successor(const State& s) {
   const Progress* best = nullptr;
   for (const Progress& peer : s.peers) {
@@ -88,7 +88,7 @@ void stop_leading(State& s, NodeId successor) {
 }
 
 void start_leading(State& s) {
-  // Heartbeats and rounds of this term are those from here on.
+  // Rounds of this term have this number or a higher one.
   ++s.round;
   s.quorum_check_round = s.round;
   s.quorum_check_at = s.now + s.config.election_timeout;
@@ -125,7 +125,7 @@ void become_pre_candidate(State& s, Reason why) {
   change_role(s, Role::pre_candidate);
   set_leader(s, 0);
   for (Progress& peer : s.peers) peer.granted = false;
-  s.granted_by_self = true;  // nothing is promised yet, so nothing has to be durable
+  s.granted_by_self = true;  // a pre-vote promises nothing, so nothing has to be durable
   arm_election(s);
   record_role(s, before, why);
 }
@@ -145,7 +145,7 @@ void become_leader(State& s) {
   set_leader(s, s.config.self);
   record_role(s, before, {Cause::vote_quorum});
   start_leading(s);
-  // Entries of earlier terms are committed through it (§5.4.2, §8).
+  // Committing it commits the entries of earlier terms (§5.4.2, §8).
   Propose noop;
   noop.kind = EntryKind::noop;
   append_own(s, noop);

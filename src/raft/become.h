@@ -1,26 +1,26 @@
-// Who a replica is. No other file changes role, term or leader.
+// Role transitions. No other file changes a replica's role, term or known leader.
 #pragma once
 
 #include "raft/state.h"
 
 namespace bop::raft {
 
-// Why, for the records: the cause, and the node that it is about, or 0.
+// Why a transition happens, for the records: its cause, and the node concerned (0: none).
 struct Reason {
   Cause cause = Cause::none;
   NodeId node = 0;
 };
 
-// Of a higher or the same term; forgets votes of a lower one. `leader` 0: unknown.
+// `term` is at least the current one; entering a higher one clears the vote. `leader` 0: unknown.
 void become_follower(State& s, Term term, NodeId leader, Reason why);
 void become_pre_candidate(State& s, Reason why);
 void become_candidate(State& s);
 void become_leader(State& s);
 
-// A leader stops being it, in its own term, and says so; with `transfer` the best of the others is
-// asked to campaign at once.
+// A leader steps down within its own term and notifies its peers. With `transfer`, the most up-to-date
+// voter is asked to campaign at once.
 void step_down(State& s, Cause cause, bool transfer);
-// The leader that a follower believed in is one no more.
+// A follower's leader is known not to lead any more.
 void forget_leader(State& s, Cause cause);
 
 }  // namespace bop::raft

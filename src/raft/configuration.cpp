@@ -66,7 +66,7 @@ Result<Configuration> decode_configuration(Bytes bytes) {
   if (!reader.ok()) return fail(BOP_E_PROTOCOL, "a configuration of fewer than 6 bytes");
   if (version != format_version || flags != 0)
     return fail(BOP_E_NEWER_FORMAT, "a configuration of version " + std::to_string(version));
-  // Before anything is allocated for what the counts claim.
+  // Checked before memory is allocated for the claimed counts.
   if (reader.remaining() != (voters + learners) * sizeof(NodeId))
     return fail(BOP_E_PROTOCOL, "a configuration whose counts are not those of its bytes");
   Configuration configuration;

@@ -18,12 +18,12 @@ namespace bop::raft {
 inline constexpr size_t max_voters = 31;
 inline constexpr size_t max_learners = 255;
 
-// BAD_CONFIG with words that say what is wrong.
+// BAD_CONFIG, with a message that names the error.
 Status check_configuration(const Configuration& configuration);
-// Of a configuration that check_configuration accepts.
+// `configuration` must pass check_configuration.
 mem::Buffer encode_configuration(const Configuration& configuration);
-// PROTOCOL for bytes of another shape, NEWER_FORMAT for another version, else as
-// check_configuration.
+// PROTOCOL for malformed bytes, NEWER_FORMAT for an unknown version, otherwise what
+// check_configuration returns.
 Result<Configuration> decode_configuration(Bytes bytes);
 
 }  // namespace bop::raft

@@ -34,7 +34,7 @@ std::vector<Progress> peers_of(const Configuration& configuration, NodeId self) 
   return peers;
 }
 
-// A machine that is ahead of its log stands for a snapshot, whose term the log may never have seen.
+// A machine ahead of its log acts as a snapshot, whose term may be higher than any in the log.
 HardState at_least(HardState hard, Term term) {
   return hard.term >= term ? hard : HardState{term, 0};
 }
@@ -63,7 +63,7 @@ void on(State& s, const NodeLost& event) {
   if (!s.leads()) return;
   start_probing(s, *peer, peer->match + 1);
   peer->log_capacity = LogCapacity::available;
-  peer->paused = true;  // heartbeats ask whether it is back
+  peer->paused = true;  // until it answers a heartbeat
   wake(s, Cause::peer_lost);
 }
 
@@ -89,7 +89,7 @@ void on(State& s, const Health& event) {
 }
 
 void on(State& s, const Resign&) {
-  if (s.peers.empty()) return;  // nobody could follow it
+  if (s.peers.empty()) return;  // nobody could take over
   s.campaign_after = s.now + 2 * s.config.election_timeout;
   if (s.leads()) return step_down(s, Cause::resigned, true);
   const bool campaigns = s.role == Role::pre_candidate || s.role == Role::candidate;
@@ -106,9 +106,9 @@ void check_quorum(State& s) {
   s.quorum_check_round = s.round + 1;
 }
 
-// Heartbeats may pass where entries do not (large packets vanish, a connection for bulk stalls): then it
-// would lead for ever and commit nothing. Another leader may reach them; so as not to be elected again at
-// once, by the entries that nobody else got, it waits.
+// Heartbeats may pass where entries do not (large packets vanish, the connection for bulk data stalls): the
+// leader would lead forever and commit nothing. Another leader may reach a quorum. This replica must not
+// win again at once because of entries that nobody else received, so it waits before it campaigns.
 void check_progress(State& s) {
   if (quorum_makes_progress(s) || seeded(Bug::lead_without_progress)) return;
   s.campaign_after = s.now + 2 * s.config.election_timeout;
@@ -152,7 +152,7 @@ void begin(State& s, Instant now, int64_t wall_ns, Update& update) {
   s.wall_ns = wall_ns;
   s.heartbeat_due = s.round_due = s.commit_update_due = false;
   for (Progress& peer : s.peers) peer.loaded.clear();
-  // Only now: until this step the host could still look at them.
+  // Not earlier: the host may use these entries until the next step.
   s.log.set_applied_prefix(std::min(s.applied, s.commit));
   s.log.evict(s.persists.durable, s.config.cache_bytes);
   if (s.leads()) note_progress(s);
@@ -210,7 +210,7 @@ State::State(const Config& config, const Restored& restored, Instant now)
   BOP_ASSERT(check_configuration(configuration).has_value());
   BOP_ASSERT_NE(config.self, 0u);
   BOP_ASSERT_GT(config.heartbeat_interval, 0);
-  // A lost heartbeat alone must not start an election.
+  // A single lost heartbeat must not start an election.
   BOP_ASSERT_LE(2 * config.heartbeat_interval, config.election_timeout);
   BOP_ASSERT_GT(config.max_append_bytes, 0u);
   BOP_ASSERT_GT(config.max_append_entries, 0u);
@@ -222,7 +222,7 @@ State::State(const Config& config, const Restored& restored, Instant now)
   persists.written = persists.durable_hard = hard;
   persists.written_index = persists.durable = log.last();
   recorded_commit = commit;
-  // At a start nobody leads yet, or whoever does refuses our pre-vote: there is no need to wait long.
+  // At a start nobody leads yet, or the live leader's followers refuse the pre-vote: a short wait is safe.
   if (voter)
     election_at =
         now + static_cast<Duration>(random.below(static_cast<uint64_t>(config.election_timeout)));

@@ -50,7 +50,7 @@ void arm_election_soon(State& s) {
 
 void election_timed_out(State& s) {
   if (may_campaign(s)) return campaign(s, {Cause::election_timeout});
-  // It may not lead, but it knows that nobody does.
+  // This replica may not campaign, but it knows now that it has no leader.
   become_follower(s, s.hard.term, 0, {Cause::election_timeout});
   const bool later = s.voter && s.healthy;
   s.election_at = later ? s.campaign_after : never;

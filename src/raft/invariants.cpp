@@ -29,7 +29,7 @@ void check_indexes(const State& s) {
 void check_persists(const State& s) {
   const Persists& p = s.persists;
   BOP_ASSERT_LE(p.durable, p.written_index);
-  BOP_ASSERT_EQ(p.written_index, s.last());  // a step hands out all it has
+  BOP_ASSERT_EQ(p.written_index, s.last());  // a step emits everything
   BOP_ASSERT(p.written == s.hard);
   BOP_ASSERT_LE(p.durable_hard.term, s.hard.term);
   BOP_ASSERT_LE(s.log.first_cached(), p.durable + 1);

@@ -1,14 +1,14 @@
-// Everything that must hold of one replica between two steps. What must hold between replicas
-// (paper, figure 3) is for the checkers of tests and simulator.
+// What must hold for a single replica between two steps. What must hold among replicas (paper, figure 3)
+// is checked by tests and simulator.
 #pragma once
 
 #include "raft/state.h"
 
 namespace bop::raft {
 
-// In constant time, and remembers what may never go back.
+// Takes constant time, and records the values that must never decrease.
 void check_invariants(State& s);
-// Also looks at every entry in memory.
+// Visits every entry in memory.
 void check_log(const State& s);
 
 }  // namespace bop::raft

@@ -42,7 +42,7 @@ void LogCache::truncate(Index index) {
   }
   terms_.truncate(index);
   first_cached_ = std::min(first_cached_, last() + 1);
-  // Where the entry is not in memory the later time stays: no later entry may go back behind it.
+  // If the entry is not in memory the higher time is kept: times must not decrease along the log.
   if (const Entry* entry = find(last())) last_time_ns_ = entry->time_ns;
 }
 

@@ -1,5 +1,5 @@
-// The replica's log as the core sees it: the terms of all entries, and the entries themselves from
-// first_cached() on, in a ring. What is older stands in the log's files.
+// The core's view of the replica's log: the terms of all entries, and the entries from first_cached() on
+// in a ring. Older entries are in the log's files only.
 //
 //   before_first      first_cached          applied prefix     last
 //        │  (on disk)       │  (kept for slow   │ (not applied   │
@@ -26,9 +26,9 @@ class LogCache {
   Index applied_prefix() const { return applied_prefix_; }
   int64_t last_time_ns() const { return last_time_ns_; }
 
-  // nullptr: not in memory.
+  // nullptr when the entry is not in memory.
   const Entry* find(Index index) const;
-  // Consecutive entries in memory from `first`, up to `last`, as far as the ring does not wrap.
+  // Consecutive entries in memory from `first`, at most up to `last`; fewer where the ring wraps.
   std::span<const Entry> span(Index first, Index last) const;
 
   void append(Entry entry);
@@ -49,7 +49,7 @@ class LogCache {
   void grow();
 
   TermRuns terms_;
-  std::vector<Entry> ring_;  // a power of two, or empty; entry i stands at i modulo its size
+  std::vector<Entry> ring_;  // its size is a power of two, or 0; entry i is at i modulo the size
   Index first_cached_;
   Index applied_prefix_;
   size_t cached_bytes_ = 0;

@@ -12,8 +12,8 @@ void truncate_log(State& s, Index from) {
   p.written_index = std::min(p.written_index, from - 1);
   p.durable = std::min(p.durable, from - 1);
   if (seeded(Bug::no_truncate_clamp)) return;
-  // Writes under way still hold the entries that are now gone: they prove nothing of what comes in
-  // their place.
+  // Writes in progress hold the removed entries: their completion proves nothing about the entries that
+  // replace those.
   for (size_t i = 0; i < p.outstanding.size(); ++i)
     p.outstanding[i].index = std::min(p.outstanding[i].index, from - 1);
 }

@@ -1,4 +1,4 @@
-// What is emitted to be written, and what its completion means.
+// What the host is asked to write, and what its completion means.
 #pragma once
 
 #include "raft/state.h"
@@ -6,11 +6,11 @@
 namespace bop::raft {
 
 void truncate_log(State& s, Index from);
-// Ends a step: whatever changed becomes one record.
+// At the end of a step: all changes to be persisted become one record.
 void emit_persist(State& s);
 void persisted(State& s, const PersistMark& mark);
 
-// The term and vote as they are now are durable.
+// The current term and vote are durable; the current term is.
 bool hard_is_durable(const State& s);
 bool term_is_durable(const State& s);
 

@@ -1,4 +1,4 @@
-// What a replica knows of another one. All but the id and the votes matters to a leader only.
+// What a replica knows about a peer. Apart from id, liveness and votes, only a leader uses it.
 //
 //                 accepted
 //      probing ─────────────► replicating
@@ -6,8 +6,8 @@
 //         └────────────────────────┘
 //            refused, or node lost
 //
-// Probing finds out where the logs agree, one append at a time. Replicating sends without waiting,
-// up to a window in bytes and appends.
+// Probing: the leader finds out where the logs agree, with one append at a time. Replicating: it sends
+// without waiting, up to a window in bytes and appends.
 #pragma once
 
 #include <vector>
@@ -29,34 +29,34 @@ struct Progress {
 
   NodeId id = 0;
   bool voter = false;
-  bool alive = false;    // its node is heard (NodeAlive, NodeLost)
-  bool granted = false;  // its (pre-)vote in the campaign under way
+  bool alive = false;    // liveness hears its node (NodeAlive, NodeLost)
+  bool granted = false;  // its (pre-)vote in the current campaign
 
   Stage stage = Stage::probing;
-  bool paused = false;   // probing: the probe is under way
-  bool matched = false;  // answered in this term: `match` is known, not assumed
-  Index match = 0;       // has it durably
-  Index received = 0;    // has it at least in memory; match <= received
-  Index commit = 0;      // knows it committed
-  Index next = 1;        // to send: match < next
-  Index probe = 0;       // probing: the entry before what was last sent
+  bool paused = false;   // probing: a probe is in flight
+  bool matched = false;  // it replied in this term: `match` is known, not assumed
+  Index match = 0;       // last entry it holds durably
+  Index received = 0;    // last entry it holds at least in memory; match <= received
+  Index commit = 0;      // its own commit index
+  Index next = 1;        // next entry to send; match < next
+  Index probe = 0;       // probing: the entry before the last ones sent
   Queue<Inflight> inflight;
   size_t inflight_bytes = 0;
-  // What may be in flight: grows while acknowledgements come soon, halves when they come late or appends
-  // are lost.
+  // Limit of inflight_bytes: grows while acknowledgements come soon, halves when they come late or appends
+  // were lost.
   size_t window_bytes = 0;
-  Instant moved_at = 0;     // when match rose, or the first append went out
-  Instant progress_at = 0;  // when it last lacked nothing, or received more of what it lacked
+  Instant moved_at = 0;     // when `match` last rose, or the oldest append in flight was sent
+  Instant progress_at = 0;  // when it last lacked no entry, or `received` rose
 
-  Index told_commit = 0;  // sent along
-  uint64_t round = 0;     // highest it answered in this term
-  uint64_t question = 0;  // its read request that waits for a round here; 0: none
-  bool quiesced = false;  // it quiesced
+  Index told_commit = 0;  // commit index last sent to it
+  uint64_t round = 0;     // highest round it answered in this term
+  uint64_t question = 0;  // number of its read request that waits for a round; 0: none
+  bool quiesced = false;  // it replied that it is quiesced
   LogCapacity log_capacity = LogCapacity::available;
 
   bool loading = false;       // entries from `next` on are being read from the log's files
-  bool load_failed = false;   // not again before the next heartbeat
-  std::vector<Entry> loaded;  // what the messages of this step point into
+  bool load_failed = false;   // do not try again before the next heartbeat
+  std::vector<Entry> loaded;  // entries that this step's messages point into
 };
 
 }  // namespace bop::raft

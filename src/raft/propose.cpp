@@ -7,15 +7,15 @@ namespace bop::raft {
 
 namespace {
 
-// Membership is static: the log may only repeat the configuration that is in force.
+// Membership is static: a configuration entry may only repeat the configuration in force.
 bool changes_configuration(const State& s, const Propose& event) {
   if (event.kind != EntryKind::configuration) return false;
   const Result<Configuration> proposed = decode_configuration(event.payload.bytes());
   return !proposed || *proposed != s.configuration;
 }
 
-// An entry that no quorum has room for would end as of unknown outcome. Once a voter said that it has
-// none, who is not heard of counts like it.
+// An entry that no quorum has capacity for would end with an unknown outcome. Once a voter has reported
+// that its log is full, voters that do not reply count as full, too.
 bop_status room_of_quorum(const State& s) {
   LogCapacity missing = LogCapacity::available;
   size_t with_capacity = s.voter ? 1 : 0;
@@ -64,7 +64,7 @@ void propose(State& s, const Propose& event) {
     return;
   }
   s.update->refused.push_back({event.token, verdict, false});
-  // Somebody expects work of this group: see whether its leader still lives.
+  // The group has work: find out whether its leader is alive.
   wake_follower(s, Cause::proposal);
 }
 

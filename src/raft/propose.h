@@ -1,4 +1,4 @@
-// New entries of a leader.
+// Proposals: entries that a leader appends to its own log.
 #pragma once
 
 #include "raft/state.h"
@@ -6,7 +6,7 @@
 namespace bop::raft {
 
 void propose(State& s, const Propose& event);
-// Appends to the leader's own log, with no question about room.
+// Appends without checking limits.
 EntryId append_own(State& s, const Propose& event);
 
 }  // namespace bop::raft

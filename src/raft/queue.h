@@ -1,5 +1,4 @@
-// A first-in first-out queue on a ring that keeps its memory: what comes and goes with every batch
-// costs no allocation.
+// A first-in first-out queue on a ring that keeps its memory, so that steady use allocates nothing.
 #pragma once
 
 #include <cstddef>
@@ -16,7 +15,7 @@ class Queue {
   bool empty() const { return size_ == 0; }
   size_t size() const { return size_; }
 
-  // i counts from the oldest.
+  // Element 0 is the oldest.
   T& operator[](size_t i) { return slots_[(head_ + i) & (slots_.size() - 1)]; }
   const T& operator[](size_t i) const { return slots_[(head_ + i) & (slots_.size() - 1)]; }
   T& front() {

@@ -25,7 +25,7 @@ void reset_quiescing(State& s) {
 
 }  // namespace
 
-// Learners too: a sleeping leader would never bring them what they lack.
+// Learners count, too: a quiesced leader would never send them the entries that they lack.
 bool can_quiesce(const State& s) {
   const Index last = s.last();
   if (!s.config.quiesce || !s.leads() || s.commit != last || s.persists.durable != last)

@@ -1,22 +1,22 @@
-// Groups without work cost nothing: when every voter has the last entry and knows it committed, the
-// leader tells the followers to quiesce, and then sleeps itself. From then on only liveness between
-// nodes (NodeLost) watches over the group, so both sides quiesce only while it considers the other alive:
-// an append that was delayed past the loss of its sender must not leave a follower without a deadline.
+// Idle groups cost nothing: when every replica has the last entry and knows that it is committed, the
+// leader tells the followers to quiesce, and quiesces itself once all did. From then on the group relies
+// on liveness between nodes (NodeLost), so each side quiesces only while its liveness considers the other
+// alive: an append that arrives after its sender was lost must not leave a follower without a deadline.
 #pragma once
 
 #include "raft/state.h"
 
 namespace bop::raft {
 
-// Nothing is left to tell anybody.
+// Every peer is alive, has all entries and knows that they are committed.
 bool can_quiesce(const State& s);
-// With a heartbeat due: whether it tells the followers to quiesce.
+// Decides whether the heartbeat that is due tells the followers to quiesce.
 void start_quiescing(State& s);
-// Something happened: heartbeats again, at once.
+// A leader sends heartbeats again, the first one at once.
 void wake(State& s, Cause cause);
-// A follower that was told to quiesce waits for heartbeats again.
+// A quiesced follower expects heartbeats again.
 void wake_follower(State& s, Cause cause);
-// Ends a step: whether the leader sleeps now, or woke up.
+// At the end of a step: whether the leader is quiesced now.
 void update_quiesced(State& s);
 void record_quiescing(State& s);
 

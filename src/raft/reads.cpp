@@ -35,13 +35,13 @@ void answer_underway(State& s) {
   s.reads.underway.clear();
 }
 
-// Until an entry of its own term is committed, a leader does not know what is (dissertation §6.4).
+// Until an entry of its own term is committed, a leader does not know the commit index (dissertation §6.4).
 bool knows_commit(const State& s) {
   return s.log.term_at(s.commit) == s.hard.term || seeded(Bug::read_before_noop);
 }
 
-// A question may be lost, or its answer. It keeps its number, so that the answer to any of its
-// repetitions counts: the first one, where the way there and back takes longer than the interval.
+// The request or its reply may be lost. A repetition keeps the number, so that the reply to any of them
+// counts: to the first one, where a round trip takes longer than the interval.
 void ask(State& s) {
   send(s, s.leader, MessageKind::read_request).round = s.reads.question;
   s.reads.ask_again_at = s.now + s.reads.ask_again_after;
@@ -73,7 +73,7 @@ bool advance_reads(State& s) {
   if (!r.underway.empty() && quorum_answered(s, r.round)) answer_underway(s);
   if (!r.underway.empty() || r.gathering.empty() || !knows_commit(s)) return false;
   r.underway.swap(r.gathering);
-  // Each of them arrived before this moment: what was committed then is covered by what is now.
+  // All of them arrived before now, so what was committed on their arrival is committed now.
   r.index = s.commit;
   if (s.quorum() == 1 || seeded(Bug::read_without_quorum)) {
     answer_underway(s);

@@ -1,4 +1,4 @@
-// ReadIndex (dissertation §6.4), on the leader and through it on followers.
+// ReadIndex (dissertation §6.4), on the leader and, through it, on followers.
 #pragma once
 
 #include "raft/state.h"
@@ -6,12 +6,12 @@
 namespace bop::raft {
 
 void read(State& s, uint64_t token);
-// Leader: answers the round that a quorum confirmed, and starts the next. True: a round started,
-// which every peer must hear of.
+// Leader: completes the reads of a round that a quorum confirmed, and starts the next round. True when a
+// round started: it has to be sent to every peer.
 bool advance_reads(State& s);
-// Follower: asks the leader what gathered, or once more what it did not answer.
+// Follower: sends the leader a request for the reads that gathered, or repeats an unanswered one.
 void ask_leader(State& s);
-// Who waits will not be served by this leader.
+// Refuses all waiting reads: this leader will not serve them.
 void refuse_reads(State& s);
 
 size_t reads_waiting(const State& s);

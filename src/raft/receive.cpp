@@ -8,7 +8,7 @@ namespace bop::raft {
 
 namespace {
 
-// No cluster ever gets there, and term + 1 must not overflow.
+// No cluster ever reaches it, and term + 1 must not overflow.
 constexpr uint64_t highest_number = uint64_t{1} << 62;
 
 bool numbers_are_plausible(const Message& m) {
@@ -17,7 +17,7 @@ bool numbers_are_plausible(const Message& m) {
          m.compact < highest_number && m.round < highest_number;
 }
 
-// An entry before the first has neither index nor term, all others have both.
+// Index and term are both 0 (before the first entry), or neither is.
 bool names_an_entry(const Message& m) { return (m.index == 0) == (m.log_term == 0); }
 
 bool entry_is_plausible(const State& s, const Entry& entry) {
@@ -61,14 +61,14 @@ bool is_plausible(const State& s, const Progress& from, const Message& m) {
   return false;
 }
 
-// A pre-vote speaks of a term that nobody may ever enter.
+// A pre-vote request, and its grant, name a term that nobody may ever enter.
 bool is_of_a_real_term(const Message& m) {
   if (m.kind == MessageKind::pre_vote_request) return false;
   return m.kind != MessageKind::pre_vote_reply || !m.ok;
 }
 
 // Paper §5.1: "If a server receives a request with a stale term number, it rejects the request."
-// The answer carries our term, so that a stale leader or candidate learns of it.
+// The reply carries the current term, from which a stale leader or candidate learns of it.
 void refuse_stale(State& s, const Message& m) {
   switch (m.kind) {
     case MessageKind::vote_request:
@@ -106,7 +106,7 @@ void receive(State& s, const Message& m) {
   if (is_of_a_real_term(m)) {
     if (m.term < s.hard.term) return refuse_stale(s, m);
     if (m.term > s.hard.term) {
-      // Dissertation §4.2.3: who hears its leader does not follow who disturbs it.
+      // Dissertation §4.2.3: a server that hears from its leader ignores a disruptive candidate's term.
       if (m.kind == MessageKind::vote_request && believes_in_leader(s))
         return record_vote(s, m, Cause::leader_alive);
       become_follower(s, m.term, 0, {Cause::higher_term, m.from});

@@ -5,7 +5,7 @@ namespace bop::raft {
 
 void receive_append_reply(State& s, Progress& from, const Message& m) {
   if (!s.leads()) return;
-  // It cannot have what we did not send, nor answer what we did not ask.
+  // A peer cannot hold entries that do not exist, nor answer a round that was not started.
   if (m.match > s.last() || m.commit > s.last() || m.round > s.round) return;
   if (m.ok && m.index > s.last()) return;
   from.round = std::max(from.round, m.round);

@@ -11,16 +11,17 @@ namespace bop::raft {
 namespace {
 
 enum class Fit {
-  agrees,                   // we have the entry before, and it is the leader's
-  lacks,                    // we do not have it, or another one
-  conflicts_with_committed  // it contradicts what cannot change any more
+  agrees,                   // the entry before is here, and it is the leader's
+  lacks,                    // it is not here, or another one is
+  conflicts_with_committed  // it contradicts an entry that cannot change any more
 };
 
-// What is committed, and what this term's leader had itself (paper, figure 3: Leader Append-Only).
+// Up to here entries cannot change: committed ones, and those that match this term's leader (paper, figure
+// 3: Leader Append-Only).
 Index immutable_index(const State& s) { return std::max(s.commit, s.match); }
 
 Fit fit(const State& s, EntryId before) {
-  // What was released is committed, so it agrees.
+  // Compacted entries are committed, so they agree.
   if (before.index < s.log.terms().before_first().index) return Fit::agrees;
   if (before.index > s.last()) return Fit::lacks;
   if (s.log.term_at(before.index) == before.term || seeded(Bug::keep_conflicting))
@@ -28,7 +29,7 @@ Fit fit(const State& s, EntryId before) {
   return before.index <= immutable_index(s) ? Fit::conflicts_with_committed : Fit::lacks;
 }
 
-// How many of the entries we have already; 0 and more, or nothing for a lie.
+// How many of the entries this log already holds; nullopt when one contradicts an immutable entry.
 std::optional<size_t> count_known(const State& s, std::span<const Entry> entries) {
   const Index released = s.log.terms().before_first().index;
   size_t known = 0;
@@ -43,12 +44,12 @@ std::optional<size_t> count_known(const State& s, std::span<const Entry> entries
   return known;
 }
 
-// A machine that cannot keep up stops the flow here: what is not taken is sent again.
+// Backpressure of a machine that cannot keep up: the leader sends again what is not taken.
 bool has_room(const State& s) { return s.log.open_bytes() < 2 * s.config.max_uncommitted_bytes; }
 
 // Paper, figure 2: "If an existing entry conflicts with a new one (same index but different terms),
 // delete the existing entry and all that follow it [...] Append any new entries not already in the
-// log". Returns how many it took.
+// log". Returns the number of entries taken.
 size_t take(State& s, std::span<const Entry> entries) {
   size_t taken = 0;
   for (const Entry& entry : entries) {
@@ -71,7 +72,7 @@ void follow(State& s, const Message& m) {
 }
 
 // Paper, figure 2: "set commitIndex = min(leaderCommit, index of last new entry)". All up to
-// `match` was found to agree with this leader's log.
+// `match` is verified to agree with this leader's log.
 void learn_commit(State& s, const Message& m) {
   const Index known = seeded(Bug::commit_beyond_match) ? s.last() : s.match;
   s.commit = std::max(s.commit, std::min(m.commit, known));
@@ -80,7 +81,7 @@ void learn_commit(State& s, const Message& m) {
 
 void go_quiet(State& s, const Message& m) {
   const Index last = s.last();
-  // Nothing would tell that this leader is lost: it is already, or was never heard of.
+  // NodeLost would not come for this leader: its node is lost already, or was never heard.
   if (!s.find_peer(m.from)->alive && !seeded(Bug::quiesce_for_the_lost)) return;
   if (!m.quiesce || m.commit != last || s.commit != last || s.persists.durable != last) return;
   s.quiesced = true;
@@ -95,7 +96,7 @@ void record_rejection(State& s, const Message& append, Cause cause) {
 }
 
 void receive_append_request(State& s, const Message& m) {
-  // Two leaders in one term: it lies, or a vote was counted that was never given.
+  // A second leader in one term: a bug or a forged message.
   if (s.leads() || (s.leader != 0 && s.leader != m.from))
     return record_rejection(s, m, Cause::second_leader);
   follow(s, m);
@@ -116,7 +117,7 @@ void receive_append_request(State& s, const Message& m) {
   if (s.match == s.last()) s.leader_term = s.hard.term;
   learn_commit(s, m);
   go_quiet(s, m);
-  // New entries are acknowledged when they are durable, but a round does not wait for the disk.
+  // New entries are acknowledged once they are durable; a round does not wait for the disk.
   if (taken == 0 || m.round > s.reply.answered_round) s.reply.accepted = true;
 }
 

@@ -4,8 +4,8 @@
 
 namespace bop::raft {
 
-// "Would you vote for me in that term?" Promises nothing and changes nothing, but that a quiesced group
-// wakes up: somebody misses its leader.
+// A pre-vote promises nothing and changes no state, except that a quiesced group wakes: a member misses
+// the leader.
 void receive_pre_vote_request(State& s, const Message& m) {
   const Cause refusal = refusal_of_vote(s, m);
   const bool would = refusal == Cause::none;

@@ -6,10 +6,9 @@ namespace bop::raft {
 void receive_read_reply(State& s, const Message& m) {
   PendingReads& r = s.reads;
   if (s.leads() || s.leader != m.from) return;
-  if (m.round != r.question || r.asked.empty()) return;          // of an earlier question
-  if (!m.ok) return forget_leader(s, Cause::leadership_denied);  // it does not lead; refuses all
-  // What this term's leader serves reads at is committed: there is no need to wait until an append
-  // says so, too.
+  if (m.round != r.question || r.asked.empty()) return;          // to an earlier request
+  if (!m.ok) return forget_leader(s, Cause::leadership_denied);  // refuses all reads
+  // The index at which this term's leader serves reads is committed; no append has to confirm it.
   s.commit = std::max(s.commit, std::min(m.index, s.match));
   for (uint64_t token : r.asked) s.update->reads.push_back({token, m.index});
   r.asked.clear();

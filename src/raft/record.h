@@ -10,40 +10,45 @@
 namespace bop::raft {
 
 // Why something happened. A record's kind says which of them it can have.
-#define BOP_RAFT_CAUSES(cause)                                                                     \
-  cause(none, "") /* role: of any change of role, term or leader */                                \
-      cause(election_timeout, "no leader was heard for an election timeout")                       \
-          cause(transfer, "its leader stopped leading and chose it to follow")                     \
-              cause(pre_vote_quorum, "a majority would vote for it") cause(                        \
-                  vote_quorum, "a majority voted for it") cause(higher_term,                       \
-                                                                "a peer is in a higher term")      \
-                  cause(append_received, "the leader of the term sent an append") cause(           \
-                      vote_granted, "another candidate gets its vote")                             \
-                      cause(quorum_lost, "no majority answered for an election timeout") cause(    \
-                          no_progress, "no majority received entries for two election timeouts")   \
-                          cause(unhealthy, "its log does not keep up with writes")                 \
-                              cause(resigned, "it was asked to stop leading") cause(               \
-                                  node_lost,                                                       \
-                                  "its leader's node is not heard any more, restarted or has an "  \
-                                  "unhealthy log")                                                 \
-                                  cause(step_down_notice, "its leader said that it stops leading") \
-                                      cause(leadership_denied,                                     \
-                                            "the node that it followed says that it does not "     \
-                                            "lead") /* vote: why it was refused */                 \
-      cause(not_a_voter, "this node is no voter") cause(stale_term, "its term is over")            \
-          cause(already_voted, "this node voted for another candidate in the term")                \
-              cause(leader_alive, "this node has a leader that is alive")                          \
-                  cause(log_behind, "the candidate's log is behind") /* append_rejected */         \
-      cause(missing_entry, "the entry before it is missing here")                                  \
-          cause(conflicting_entry, "the entry before it is of another term here")                  \
-              cause(conflicts_with_committed, "it contradicts entries that are committed here")    \
-                  cause(second_leader, "the term has another leader")                              \
-                      cause(log_full, "the log is full") cause(disk_full, "the disk is full")      \
-                          cause(machine_behind, "the machine is too far behind") /* woke */        \
-      cause(read, "a read was asked for") cause(proposal, "a command was proposed") cause(         \
-          forward_failed, "a request could not be forwarded to the leader, or was not answered")   \
-          cause(pre_vote_asked, "a peer misses the leader")                                        \
-              cause(peer_lost, "a peer's node is not heard any more")
+// clang-format off
+#define BOP_RAFT_CAUSES(cause) \
+  cause(none, "") \
+  /* of a role: why role, term or leader changed */ \
+  cause(election_timeout, "no leader was heard for an election timeout") \
+  cause(transfer, "its leader stepped down and chose it as successor") \
+  cause(pre_vote_quorum, "a majority would vote for it") \
+  cause(vote_quorum, "a majority voted for it") \
+  cause(higher_term, "a peer is in a higher term") \
+  cause(append_received, "the leader of the term sent an append") \
+  cause(vote_granted, "another candidate gets its vote") \
+  cause(quorum_lost, "no majority answered for an election timeout") \
+  cause(no_progress, "no majority received entries for two election timeouts") \
+  cause(unhealthy, "its log does not keep up with writes") \
+  cause(resigned, "its node is stopping") \
+  cause(node_lost, "its leader's node is not heard any more, restarted or has an unhealthy log") \
+  cause(step_down_notice, "its leader stepped down") \
+  cause(leadership_denied, "the node that it followed does not lead") \
+  /* of a vote: why it was refused */ \
+  cause(not_a_voter, "this node is not a voter") \
+  cause(stale_term, "its term is over") \
+  cause(already_voted, "this node voted for another candidate in the term") \
+  cause(leader_alive, "this node has a leader that is alive") \
+  cause(log_behind, "the candidate's log is behind") \
+  /* of append_rejected */ \
+  cause(missing_entry, "the entry before it is missing here") \
+  cause(conflicting_entry, "the entry before it is of another term here") \
+  cause(conflicts_with_committed, "it contradicts entries that are committed here") \
+  cause(second_leader, "the term has another leader") \
+  cause(log_full, "the log is full") \
+  cause(disk_full, "the disk is full") \
+  cause(machine_behind, "the machine is too far behind") \
+  /* of woke */ \
+  cause(read, "a read was requested") \
+  cause(proposal, "a command was proposed") \
+  cause(forward_failed, "a request could not be forwarded to the leader, or was not answered") \
+  cause(pre_vote_asked, "a peer misses the leader") \
+  cause(peer_lost, "a peer's node is not heard any more")
+// clang-format on
 
 enum class Cause : uint8_t {
 #define BOP_RAFT_CAUSE(name, text) name,

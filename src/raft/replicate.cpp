@@ -7,7 +7,7 @@ namespace bop::raft {
 
 namespace {
 
-// Below it a window would send entries one by one.
+// A smaller window would send entries one by one.
 size_t smallest_window(const State& s) {
   return std::min<size_t>(s.config.max_append_bytes, 64 << 10);
 }
@@ -16,8 +16,8 @@ void narrow_window(State& s, Progress& peer) {
   peer.window_bytes = std::max(peer.window_bytes / 2, smallest_window(s));
 }
 
-// A window takes no longer to arrive than an election timeout, so that a link which is slow is not taken
-// for one where nothing passes (makes_progress).
+// A window must be acknowledged within an election timeout, so that a slow link is not mistaken for one on
+// which nothing passes (makes_progress).
 void adapt_window(State& s, Progress& peer, Duration age, size_t acknowledged_bytes) {
   if (age > s.config.election_timeout) return narrow_window(s, peer);
   if (age > s.config.election_timeout / 2) return;
@@ -54,7 +54,7 @@ void send_entries_in(State& s, Progress& peer, std::span<const Entry> entries) {
   peer.next = entries.back().index + 1;
 }
 
-// What one append takes of the entries from `first` on: at least one.
+// The entries from `first` on that one append carries: at least one.
 std::span<const Entry> one_append(const State& s, const Progress& peer, Index first) {
   std::span<const Entry> entries = s.log.span(first, s.last());
   const size_t limit = std::min(s.config.max_append_bytes, peer.window_bytes);
@@ -75,7 +75,7 @@ void ask_load(State& s, Progress& peer) {
       {peer.id, peer.next, std::min(s.config.max_append_bytes, peer.window_bytes)});
 }
 
-// The first question of a probe brings entries along, as most often the logs agree.
+// A probe carries entries, because most often the logs agree.
 bool send_probe(State& s, Progress& peer) {
   if (peer.paused) return false;
   peer.paused = true;
@@ -101,8 +101,8 @@ bool send_window(State& s, Progress& peer) {
   return sent;
 }
 
-// Appends that nobody answers for two heartbeats may be lost. Nothing is sent again on suspicion: an
-// empty append that follows them in order is refused if they are.
+// Appends without an acknowledgement for two heartbeats may be lost. Nothing is resent on suspicion: an
+// empty append that follows them in order is refused if they were.
 bool suspects_loss(const State& s, const Progress& peer) {
   return !peer.inflight.empty() && s.now - peer.moved_at >= 2 * s.config.heartbeat_interval;
 }
@@ -121,7 +121,8 @@ void send_heartbeat(State& s, Progress& peer) {
     send_append(s, peer, peer.next - 1, {}).in_order = true;
     return;
   }
-  // After an entry that it is known to have: an append overtaken by this one is not taken for lost.
+  // It follows an entry that the peer is known to hold, so that an append which it overtakes does not
+  // look lost.
   send_append(s, peer, std::max(peer.match, s.log.terms().before_first().index), {});
 }
 
@@ -137,8 +138,9 @@ Index lowest_match(const State& s) {
   return lowest;
 }
 
-// Where to ask next, after it refused an append behind entry `asked`. The hint names its term there
-// and the first entry it has of that term (0: it has no entry there, but all before `index`).
+// Where to probe next after the peer refused an append that follows entry `asked`. The hint is the peer's
+// term at that entry and its first entry of that term (term 0: it has no such entry, but all before
+// `index`).
 Index next_after_refusal(const State& s, const Message& reply, Index asked) {
   if (reply.log_term == 0) return reply.index;
   const Index ours = s.log.terms().last_at_most(reply.log_term, asked);
@@ -151,11 +153,11 @@ Index next_after_refusal(const State& s, const Message& reply, Index asked) {
 void start_probing(State& s, Progress& peer, Index next) {
   peer.stage = Progress::Stage::probing;
   peer.paused = false;
-  // What was released every voter has, and our log may have it no more.
+  // Every voter holds the compacted entries, and this log may not hold them any more.
   const Index released = std::max(s.log.terms().before_first().index, peer.voter ? s.compact : 0);
   peer.next = std::max(next, released + 1);
   peer.probe = peer.next - 1;
-  // What comes from `next` on it does not have, or lost.
+  // The peer does not have the entries from `next` on, or lost them.
   peer.received = std::max(peer.match, std::min(peer.received, peer.probe));
   peer.inflight.clear();
   peer.inflight_bytes = 0;
@@ -224,10 +226,10 @@ void accepted(State& s, Progress& peer, const Message& reply) {
 void refused(State& s, Progress& peer, const Message& reply) {
   const bool probing = peer.stage == Progress::Stage::probing;
   const Index asked = probing ? peer.probe : peer.next - 1;
-  // What it lacked then, it has by now.
+  // Outdated: it has the entries meanwhile.
   if (reply.log_term == 0 && (reply.index <= peer.match || reply.index > asked)) return;
   if (asked <= peer.match) {
-    // It denies what it acknowledged. Asking again at once would never end; heartbeats go on asking.
+    // It lacks entries that it acknowledged. Probing again at once might never end; heartbeats do it.
     start_probing(s, peer, peer.match + 1);
     peer.paused = true;
     return;
@@ -238,8 +240,8 @@ void refused(State& s, Progress& peer, const Message& reply) {
   record(s, RecordKind::append_refused, Cause::none, peer.id).entry.index = peer.next;
 }
 
-// What the disk of a peer makes of entries is its own matter (Health): here they have to arrive. A peer
-// that said it has no capacity for them takes none by its own word.
+// Entries have to arrive; how long the peer's disk takes is covered by Health. A peer that reports a full
+// log takes none, for a known reason.
 bool makes_progress(const State& s, const Progress& peer) {
   if (peer.received >= s.last() || peer.log_capacity != LogCapacity::available) return true;
   return s.now - peer.progress_at < 2 * s.config.election_timeout;
@@ -263,7 +265,7 @@ void advance_commit(State& s) {
   if (reached > s.commit &&
       (s.log.term_at(reached) == s.hard.term || seeded(Bug::commit_old_term))) {
     s.commit = reached;
-    // Most often the next append tells; without one, this is how long followers wait.
+    // Usually the next append carries it; without one, followers wait at most this long.
     if (s.commit_update_at == never) s.commit_update_at = s.now + s.config.heartbeat_interval / 8;
   }
   s.compact = std::max(s.compact, std::min(lowest_match(s), s.commit));

@@ -1,4 +1,4 @@
-// A leader's appends: what each peer gets in this step, and what its answers mean.
+// A leader's appends: what each peer is sent in this step, and what its replies mean.
 #pragma once
 
 #include "raft/state.h"
@@ -6,19 +6,19 @@
 namespace bop::raft {
 
 void start_probing(State& s, Progress& peer, Index next);
-// To every peer at most one append, unless the ring wraps in between.
+// Sends every peer what it is due: entries, a heartbeat, or the commit index.
 void broadcast(State& s);
 // Entries read from the log's files for one peer.
 void loaded(State& s, const Loaded& event);
 void accepted(State& s, Progress& peer, const Message& reply);
 void refused(State& s, Progress& peer, const Message& reply);
 
-// Begins a leader's step: who lacks nothing now makes progress, whatever is appended in this step.
+// At the begin of a leader's step: a peer that lacks no entry now makes progress, whatever this step appends.
 void note_progress(State& s);
-// Whether, of the entries that it lacks, a quorum received some in the last two election timeouts.
+// Whether a quorum lacks no entries or received some within the last two election timeouts.
 bool quorum_makes_progress(const State& s);
 
-// Paper §5.3, §5.4.2: the highest entry of our own term that a quorum holds durably.
+// Paper §5.3, §5.4.2: commits up to the last entry of the current term that a quorum holds durably.
 void advance_commit(State& s);
 
 }  // namespace bop::raft

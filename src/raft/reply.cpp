@@ -20,7 +20,7 @@ void accept(State& s) {
   s.reply.acknowledged = std::max(s.reply.acknowledged, reply.match);
 }
 
-// The hint is of the log as it is now: appends that arrived out of order may have filled the gap.
+// The hint describes the log as it is now: appends that arrived out of order may have filled the gap.
 void refuse(State& s) {
   Message& reply = send(s, s.leader, MessageKind::append_reply);
   reply.log_capacity = s.log_capacity;

@@ -1,5 +1,5 @@
-// All that one replica knows. The functions of this module work on it, one file a concern; no
-// pointer to it outlives a step.
+// The whole state of one replica. This module's functions work on it, one file for each concern; no
+// pointer into it outlives a step.
 #pragma once
 
 #include <algorithm>
@@ -13,43 +13,43 @@
 
 namespace bop::raft {
 
-// What was emitted to be written, and what came back (persist.cpp).
+// What was emitted to be written, and what completed (persist.cpp).
 struct Persists {
   uint64_t number = 0;             // of the latest mark
-  Queue<PersistMark> outstanding;  // their index is lowered when the log is truncated below it
-  HardState written;               // emitted
+  Queue<PersistMark> outstanding;  // truncating the log lowers their index
+  HardState written;               // last one emitted
   HardState durable_hard;
-  Index written_index = 0;  // entries up to it were emitted as they are now
-  Index durable = 0;        // and those up to it are durable as they are now
+  Index written_index = 0;  // the log's entries up to it were emitted
+  Index durable = 0;        // the log's entries up to it are durable
 };
 
-// What a follower owes its leader at the end of the step (reply.cpp).
+// What a follower replies to its leader at the end of the step (reply.cpp).
 struct Reply {
-  bool accepted = false;  // an append wants an answer
-  bool refused = false;   // and one could not be accepted:
-  EntryId missing;        // we do not have its entry before the first
-  uint64_t round = 0;     // highest heard
+  bool accepted = false;  // an append was accepted and has to be answered
+  bool refused = false;   // an append was refused because
+  EntryId missing;        // this entry, the one before its first, is not in the log
+  uint64_t round = 0;     // highest round received
   uint64_t answered_round = 0;
   Index acknowledged = 0;
 };
 
-// PendingReads that wait for proof that the leader still leads (reads.cpp).
+// PendingReads that wait for confirmation that the leader still leads (reads.cpp).
 struct PendingReads {
   struct Waiting {
-    NodeId from = 0;  // self, or the follower that asked
+    NodeId from = 0;  // this node, or the follower that sent the request
     uint64_t token = 0;
   };
-  // Leader: one round under way while the next gathers.
+  // Leader: the reads of one round are in progress while the next ones gather.
   std::vector<Waiting> gathering;
   std::vector<Waiting> underway;
   uint64_t round = 0;
   Index index = 0;
-  // Follower: one question under way while the next gathers.
+  // Follower: one request is in progress while the next reads gather.
   std::vector<uint64_t> to_ask;
   std::vector<uint64_t> asked;
-  uint64_t question = 0;  // number of the latest; begins at random, see Config::seed
+  uint64_t question = 0;  // number of the latest request; the first is random, see Config::seed
   Instant ask_again_at = never;
-  Duration ask_again_after = 0;  // doubles while the leader does not answer
+  Duration ask_again_after = 0;  // doubles with each repetition
 };
 
 struct State {
@@ -57,8 +57,8 @@ struct State {
 
   const Config config;
   const Configuration configuration;
-  const bool voter;             // whether we are one
-  std::vector<Progress> peers;  // all others of the configuration, by id
+  const bool voter;             // whether this node is one
+  std::vector<Progress> peers;  // the other members of the configuration, by id
   Random random;
 
   HardState hard;
@@ -68,52 +68,51 @@ struct State {
   Index commit;
   Index compact = 0;
   Index applied;
-  Term leader_term;  // of the leader whose log ours was last a prefix of
+  Term leader_term;  // term of the leader whose log this one was last a prefix of
   Persists persists;
   bool healthy = true;
 
   // Elections.
-  Instant heard_at = 0;  // from the leader
+  Instant heard_at = 0;  // when the leader's last append came
   Instant election_at = never;
-  Instant campaign_after = 0;     // not before, having resigned
-  bool granted_by_self = false;   // our own vote counts: it is durable
-  NodeId pending_vote_reply = 0;  // waits for our vote for it to be durable
+  Instant campaign_after = 0;     // no campaign before, having resigned or made no progress
+  bool granted_by_self = false;   // this node's own vote counts: it is durable
+  NodeId pending_vote_reply = 0;  // the candidate whose granted vote is not durable yet; 0: none
 
   // Following.
-  Index match = 0;  // our log agrees with this term's leader up to here
+  Index match = 0;  // the log agrees with this term's leader up to here
   bool quiesced = false;
   LogCapacity log_capacity =
-      LogCapacity::available;  // of our log, when the leader last sent entries
+      LogCapacity::available;  // of this log, when the leader last sent entries
   Reply reply;
 
   // Leading.
-  uint64_t round = 0;  // of the latest heartbeat or read; rises as long as this Core lives
+  uint64_t round = 0;  // of the latest heartbeat or read; never decreases
   Instant heartbeat_at = never;
-  Instant commit_update_at = never;  // followers learn of a commit by then at the latest
+  Instant commit_update_at = never;  // when followers are sent a raised commit index at the latest
   Instant quorum_check_at = never;
-  uint64_t quorum_check_round = 0;  // answers to it or later count for the check
-  uint64_t quiesce_round = 0;       // first one that told the followers to quiesce, 0: none
-  bool all_quiesced = false;        // all of them did
+  uint64_t quorum_check_round = 0;  // replies to it or a later one count for the check
+  uint64_t quiesce_round = 0;       // first round that told the followers to quiesce; 0: none
+  bool all_quiesced = false;        // all followers replied that they are: so is the leader
   PendingReads reads;
 
   // This step.
   Instant now = 0;
   int64_t wall_ns = 0;
   Update* update = nullptr;
-  bool heartbeat_due =
-      false;               // every peer hears from us in this step, and a lost probe is repeated
-  bool round_due = false;  // every peer hears from us in this step, reads wait for it
-  bool commit_update_due = false;  // peers hear that commit rose
-  std::vector<Index> sorted;       // scratch of the quorum's count
+  bool heartbeat_due = false;  // every peer gets an append in this step; lost probes are repeated
+  bool round_due = false;      // every peer gets an append in this step, because reads wait for it
+  bool commit_update_due = false;  // peers get the raised commit index in this step
+  std::vector<Index> sorted;       // scratch space of reached_by_quorum
 
   // For the records.
-  bool started = false;  // the first step began
+  bool started = false;  // the first step has begun
   bool recorded_quiesced = false;
-  Term recorded_commit_term = 0;  // whose first commit was recorded
-  Index recorded_commit = 0;      // commit when it was last looked at
+  Term recorded_commit_term = 0;  // last term whose first commit was recorded
+  Index recorded_commit = 0;      // `commit` when it was last looked at
   Cause wake_cause = Cause::none;
 
-  // For the invariants: what was true after the last step.
+  // For the invariants: the values after the last step.
   Term checked_term = 0;
   Index checked_commit = 0;
 
@@ -127,9 +126,9 @@ struct State {
   }
 };
 
-// A message to `to`, of our term, for the caller to fill; valid until the next.
+// Adds a message to `to` of the current term, for the caller to fill; valid until the next one.
 Message& send(State& s, NodeId to, MessageKind kind);
-// A record of this step, for the caller to fill; valid until the next.
+// Adds a record, for the caller to fill; valid until the next one.
 Record& record(State& s, RecordKind kind, Cause cause = Cause::none, NodeId node = 0);
 
 }  // namespace bop::raft

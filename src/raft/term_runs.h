@@ -1,4 +1,4 @@
-// The terms of all entries of a log, whatever its length: runs of equal terms.
+// The terms of all entries of a log, as runs of equal terms: memory grows with elections, not with entries.
 #pragma once
 
 #include <span>
@@ -17,7 +17,7 @@ class TermRuns {
   Term last_term() const { return runs_.empty() ? before_first_.term : runs_.back().term; }
   std::span<const TermRun> runs() const { return runs_; }
 
-  // 0 for what is not in the log; the entry before the first is in it.
+  // 0 for an entry that is not in the log. The entry before the first counts as in it.
   Term at(Index index) const;
   // The first entry of the run that holds `index`, an entry of the log.
   Index first_of_term_at(Index index) const;

@@ -1,5 +1,5 @@
-// The nouns of Raft, as its paper and Ongaro's dissertation name them. What `log` and `proto` may
-// see of this room.
+// The terms of Raft, named as in its paper and in Ongaro's dissertation. The only header of this module
+// that `log` and `proto` may include.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 namespace bop::raft {
 
 enum class EntryKind : uint8_t {
-  noop = 0,           // a new leader's first (§5.4.2, dissertation §6.4)
+  noop = 0,           // the first entry of a new leader (§5.4.2, dissertation §6.4)
   configuration = 1,  // payload: raft/configuration.h; takes effect when appended (§4.1)
   command = 2,        // payload: the machine's
 };
@@ -20,23 +20,23 @@ enum class EntryKind : uint8_t {
 struct Entry {
   Term term = 0;
   Index index = 0;
-  int64_t time_ns = 0;  // leader's stamp, never decreasing along the log
+  int64_t time_ns = 0;  // set by the leader, never decreasing along the log
   uint64_t session = 0;
   uint64_t sequence = 0;
   uint32_t machine_version = 0;
   EntryKind kind = EntryKind::noop;
-  uint8_t flags = 0;  // none defined; kept as it is
+  uint8_t flags = 0;  // none defined; carried unchanged
   mem::Buffer payload;
 
-  // What this entry counts for in limits: its payload and about what its fields take.
+  // What this entry counts as against limits: its payload and roughly the size of its fields.
   size_t cost() const { return cost_of(payload.size()); }
   static size_t cost_of(size_t payload_bytes) { return payload_bytes + 64; }
 };
 
-// What a replica must never forget (paper, figure 2: persistent state).
+// What a replica must never lose (paper, figure 2: persistent state).
 struct HardState {
   Term term = 0;
-  NodeId vote = 0;  // 0: nobody yet in this term
+  NodeId vote = 0;  // 0: none given in this term
   friend bool operator==(const HardState&, const HardState&) = default;
 };
 
@@ -46,7 +46,7 @@ struct EntryId {
   friend bool operator==(const EntryId&, const EntryId&) = default;
 };
 
-// A run of entries of one term: the log's terms are kept as runs, whatever its length.
+// Consecutive entries of one term.
 struct TermRun {
   Index first = 0;
   Term term = 0;
@@ -60,18 +60,18 @@ enum class MessageKind : uint8_t {
   pre_vote_reply = 2,
   vote_request = 3,
   vote_reply = 4,
-  append_request = 5,  // without entries: the heartbeat, the ReadIndex probe, the commit update
+  append_request = 5,  // without entries: a heartbeat, a ReadIndex probe or the commit update
   append_reply = 6,
-  read_request = 7,      // a follower asks its leader for a read index
-  read_reply = 8,        // ok: `index`; else the leader cannot tell
-  step_down_notice = 9,  // a replica that stops leading says so, `term` is the one it led
+  read_request = 7,      // a follower requests a read index from its leader
+  read_reply = 8,        // ok: `index`; otherwise the receiver of the request does not lead
+  step_down_notice = 9,  // a leader of `term` steps down
 };
 
-// Whether a log takes more commands.
+// Whether a log can take more commands.
 enum class LogCapacity : uint8_t { available = 0, log_full = 1, disk_full = 2 };
 
-// One flat struct for all kinds; a field that a kind does not name is zero. `entries` points into
-// the core's log, or into what a decoder holds, and is valid until the next step.
+// One flat struct for all kinds; a field that a kind does not use is zero. `entries` points into the
+// core's log or a decoder's buffer and is valid until the next step.
 struct Message {
   MessageKind kind{};
   NodeId from = 0;
@@ -80,33 +80,33 @@ struct Message {
 
   // Requests for votes: the candidate's last entry. append_request: the entry before `entries`.
   // append_reply when refused: the hint (term of the conflicting entry, first index of that term).
-  // append_reply when accepted: `index`, the last entry that it received of what the leader has,
+  // append_reply when accepted: `index`, the last entry received that agrees with the leader's log,
   // durable or not.
   // read_reply: `index`.
   Term log_term = 0;
   Index index = 0;
 
-  // append_request: leader's commit. append_reply: follower's commit.
+  // append_request: the leader's commit index. append_reply: the follower's.
   Index commit = 0;
-  // append_request: no voter's match is below it: what the log may be released up to.
+  // append_request: every voter holds all entries up to it, so the log may be compacted up to it.
   Index compact = 0;
   // append_reply: min(match, durable).
   Index match = 0;
   // append_request: number of the read and check-quorum round; append_reply echoes it.
-  // read_request and read_reply: the follower's own token.
+  // read_request: number of the follower's request; read_reply echoes it.
   uint64_t round = 0;
 
-  bool ok = false;  // replies: granted, accepted. step_down_notice: the receiver is the one that
-                    // should campaign, at once
-  bool quiesce = false;  // append_request: all is replicated and committed, quiesce; reply: did
+  bool ok = false;  // replies: granted, accepted. step_down_notice: the receiver should campaign
+                    // at once
+  bool quiesce = false;  // append_request: all is replicated and committed, quiesce; reply: it did
   LogCapacity log_capacity = LogCapacity::available;  // append_reply: of the follower's log
-  // append_request without entries, not on the wire: it must not overtake appends that were sent before,
-  // whatever other way there is for what is small.
+  // append_request without entries; not on the wire: the host must not let it overtake appends that were
+  // sent before, as it may other messages.
   bool in_order = false;
   std::span<const Entry> entries;
 };
 
-// Who decides. Static in this version, but an entry from the start.
+// The members of a group. Static in this version, but stored as an entry from the start.
 struct Configuration {
   std::vector<NodeId> voters;    // sorted
   std::vector<NodeId> learners;  // sorted

@@ -36,6 +36,9 @@ class Story(Case):
         killed = self.cluster.wait_for_leader()
         survivors = [node for node in self.cluster.nodes if node is not killed]
         self.cluster.wait_until_ready()
+        # A group quiesces only once liveness hears all nodes: from then on it notices a loss at once.
+        for node in self.cluster.nodes:
+            wait_until(lambda node=node: self.metric(node, "bop_raft_quiesced_total") > 0, f"{node} quiesced")
         elections = {node: self.metric(node, "bop_raft_elections_won_total") for node in survivors}
         losses = {node: self.metric(node, "bop_raft_leader_changes_total", cause="node_lost") for node in survivors}
         killed.kill()

@@ -38,7 +38,7 @@ void Checker::led(NodeId node, const Core& core) {
     throw Violation(std::string("two leaders in term ") + core.term() + ": " + leader->second +
                     " and " + node);
   if (!first || log_.empty()) return;
-  // With Log Matching, the last committed entry stands for all before it.
+  // By Log Matching it is enough to look at the last committed entry.
   if (core.term_at(log_.size()) != log_.back().term)
     throw Violation(std::string("leader ") + node + " of term " + core.term() +
                     " lacks committed entry " + log_.size());
@@ -63,7 +63,7 @@ void Checker::committed(NodeId node, const Entry& entry, size_t copies, size_t q
 }
 
 void Checker::compare(const Core& a, const Core& b) const {
-  // From the end: where one index agrees, all before it must.
+  // Backwards: once one index agrees, all lower ones must.
   bool agreed = false;
   for (Index i = std::min(a.last(), b.last()); i > 0; --i) {
     const Term ours = a.term_at(i);

@@ -1,4 +1,4 @@
-// What must hold between replicas (paper, figure 3), and of reads. Throws Violation.
+// Checks the properties that must hold among replicas (paper, figure 3) and of reads; throws Violation.
 #pragma once
 
 #include <map>
@@ -14,7 +14,7 @@ struct Violation : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// Throws what a failed assert says, as a Violation. For set_assert_handler.
+// Turns a failed assert into a Violation. For set_assert_handler.
 [[noreturn]] void throw_on_assert(const char* file, int line, const char* text);
 
 class Checker {
@@ -25,15 +25,15 @@ class Checker {
     friend bool operator==(const Committed&, const Committed&) = default;
   };
 
-  // What a message promises must survive a crash: `hard` and `entries` are what its sender's disk has.
+  // What a message promises must survive a crash: `hard` and `entries` are on its sender's disk.
   void sent(const Message& message, const HardState& hard, size_t entries);
   // Election Safety, Leader Completeness.
   void led(NodeId node, const Core& core);
-  // State Machine Safety. `copies`: voters that hold the entry durably; a new one needs `quorum`.
+  // State Machine Safety. `copies`: voters that hold the entry durably; a newly committed one needs `quorum`.
   void committed(NodeId node, const Entry& entry, size_t copies, size_t quorum);
   // Log Matching.
   void compare(const Core& a, const Core& b) const;
-  // A read that was asked for when `floor` entries were committed.
+  // A read that began when `floor` entries were committed.
   void served(uint64_t token, Index floor, Index index) const;
 
   Index highest_commit() const { return log_.size(); }

@@ -10,7 +10,7 @@ void Disk::take(const Write& write) {
   hard = write.mark.hard;
   if (write.entries.empty()) return;
   const Index first = write.entries.front().index;
-  if (first > entries.size() + 1) throw Violation("a write leaves a hole in the log");
+  if (first > entries.size() + 1) throw Violation("a write leaves a gap in the log");
   if (first <= machine) throw Violation("a write replaces what the machine made durable");
   entries.resize(first - 1);
   entries.insert(entries.end(), write.entries.begin(), write.entries.end());
@@ -88,7 +88,7 @@ void Cluster::deliver(const Flight& flight) {
 
 void Cluster::persist(NodeId id) {
   Node& n = node(id);
-  if (n.writes.empty()) throw Violation("there is no write under way");
+  if (n.writes.empty()) throw Violation("no write is in progress");
   n.disk.take(n.writes.front());
   tell(id, Persisted{n.writes.front().mark});
   n.writes.pop_front();

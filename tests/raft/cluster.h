@@ -1,5 +1,5 @@
-// Replicas with disks and a network between them, all in memory and moved by hand: nothing happens
-// but what the test asks for. Scenarios and the random cluster stand on it.
+// Replicas with disks and a network, all in memory and driven step by step: nothing happens unless the test
+// asks for it. The base of scenarios and of the random cluster.
 #pragma once
 
 #include <deque>
@@ -15,13 +15,13 @@
 
 namespace bop::raft::test {
 
-// A record on its way to the disk.
+// A write in progress.
 struct Write {
   PersistMark mark;
   std::vector<Entry> entries;
 };
 
-// What a crash leaves.
+// What survives a crash.
 struct Disk {
   HardState hard;
   std::vector<Entry> entries;  // entry i at i - 1
@@ -30,11 +30,11 @@ struct Disk {
   Term term_at(Index index) const;
 };
 
-// A message on its way, with entries of its own.
+// A message in flight, with its own copy of the entries.
 struct Flight {
   Message message;
   std::vector<Entry> entries;
-  Instant due = never;  // of the scenario's time; never: it was not sent yet
+  Instant due = never;  // arrival in the scenario's time; never: not determined yet
 };
 
 struct Node {
@@ -52,7 +52,7 @@ struct Node {
   Index compact = 0;
   uint64_t lives = 0;
 
-  // What the last steps said, for the test to take.
+  // What the last steps returned, for the test to look at.
   std::vector<Update::Proposed> proposed;
   std::vector<Update::Refused> refused;
   std::vector<Update::ReadReady> reads;
@@ -72,20 +72,20 @@ class Cluster {
   size_t quorum() const { return configuration_.voters.size() / 2 + 1; }
 
   void start(NodeId id);
-  // Loses what is not durable, but for the `kept` oldest writes under way.
+  // Loses everything that is not durable; the `kept` oldest writes in progress complete.
   void crash(NodeId id, size_t kept);
 
   // An event for the node's next step.
   void propose(NodeId id, uint64_t token, std::string_view payload);
   void read(NodeId id, uint64_t token);
   void deliver(const Flight& flight);
-  // The oldest write under way becomes durable.
+  // The oldest write in progress completes.
   void persist(NodeId id);
   void load(NodeId id);
   void tell(NodeId id, Event event) { node(id).events.push_back(std::move(event)); }
 
   void step(NodeId id);
-  // Log Matching among all that are up, and what Core::check looks at.
+  // Log Matching among all nodes that are up, and Core::check of each.
   void check_all();
 
  private:

@@ -1,4 +1,4 @@
-// What text scenarios cannot see: what an Update holds, and how long.
+// What text scenarios cannot observe: the contents of an Update and their lifetime.
 #include "raft/core.h"
 
 #include <gtest/gtest.h>
@@ -29,7 +29,7 @@ Propose command(uint64_t token) {
   return p;
 }
 
-// A group of one that leads, all durable.
+// A group of one replica, which leads; everything is durable.
 struct Lone {
   Core core{config(), alone(), 0};
   Update update;

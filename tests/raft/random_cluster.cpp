@@ -22,7 +22,7 @@ Configuration random_configuration(Random& random) {
   return configuration;
 }
 
-// Small limits, so that every one of them is met.
+// Small limits, so that each of them is reached.
 Config random_config(Random& random) {
   Config config;
   config.election_timeout = 200 * milliseconds;
@@ -69,7 +69,7 @@ class RandomCluster {
     run_until(fault_time, [] { return false; });
     heal_all();
     if (!run_until(fault_time + calm_time, [this] { return agreed(); }))
-      throw Violation("healed, but the replicas did not agree before long");
+      throw Violation("all faults are healed, but the replicas do not agree in time");
     cluster_.check_all();
     result_.trace = cluster_.trace();
     result_.committed = cluster_.checker().highest_commit();
@@ -80,8 +80,8 @@ class RandomCluster {
  private:
   using Action = std::function<void()>;
 
-  // fair: time to work between faults. storm: one election after the other, entries half written.
-  // contest: several candidates in most elections, and votes that crashes forget.
+  // fair: the cluster makes progress between faults. storm: one election after another, entries partly
+  // written. contest: several candidates in most elections, and votes lost in crashes.
   enum class Weather { fair, storm, contest };
 
   void after(Duration delay, Action action) {
@@ -114,7 +114,7 @@ class RandomCluster {
     after_step(id);
   }
 
-  // Events that come close together are stepped together.
+  // Events within one millisecond share a step.
   void touch(NodeId id) {
     if (!touched_.insert(id).second) return;
     after(static_cast<Duration>(random_.below(1000)) * microseconds, [this, id] {
@@ -222,7 +222,7 @@ class RandomCluster {
       }
       touch(id);
     }
-    // Now and then long enough for the group to quiesce.
+    // Sometimes long enough for the group to quiesce.
     after(random_.chance(1, 60) ? random_time(2000) : random_time(25), [this] { work(); });
   }
 
@@ -246,14 +246,14 @@ class RandomCluster {
     after(random_time(static_cast<uint64_t>(fault_every_ / milliseconds) * 2), [this] { fault(); });
   }
 
-  // One or all of the others take the leader for lost, which it is not.
+  // One or all of the others wrongly consider the leader's node lost.
   void suspect_leader(NodeId id) {
     const bool all = weather_ == Weather::contest || random_.chance(1, 2);
     for (auto& [other, node] : cluster_.nodes())
       if (node.up() && (all || other == id)) lose(other, node.core->leader());
   }
 
-  // Liveness takes `other` for lost, rightly or not, and hears it again once that is possible.
+  // Liveness considers `other` lost, rightly or not, and hears it again once it can.
   void lose(NodeId id, NodeId other) {
     if (id == other || other == 0) return;
     tell(id, NodeLost{other});
@@ -288,7 +288,7 @@ class RandomCluster {
     });
   }
 
-  // Who watches the nodes says so, after its own timeout.
+  // Liveness reports it after its own timeout.
   void notice_loss(NodeId lost) {
     after(random_time(400), [this, lost] {
       for (auto& [id, node] : cluster_.nodes())
@@ -343,15 +343,15 @@ class RandomCluster {
       if (!node.up()) start(id);
       node.log_capacity = LogCapacity::available;
       tell(id, Health{true});
-      // Connections that come back are news too; and a group that quiesced while it was torn
-      // apart is only watched by those.
+      // A restored connection counts as lost and alive again: a group that quiesced while it was
+      // partitioned notices nothing else.
       for (auto& [other, unused] : cluster_.nodes())
         if (other != id) lose(id, other);
     }
     after(5 * seconds, [this] { last_proposal(); });
   }
 
-  // By the one that leads now, again until somebody does.
+  // Sent to the current leader; tried again until there is one.
   void last_proposal() {
     for (auto& [id, node] : cluster_.nodes()) {
       if (!node.up() || node.core->role() != Role::leader) continue;

@@ -1,5 +1,5 @@
-// A cluster under random faults: messages lost, repeated and overtaking each other, links cut, nodes
-// crashing with writes under way. Everything follows from the seed.
+// A cluster under random faults: messages are lost, repeated and reordered, links are cut, nodes crash
+// with writes in progress. Everything follows from the seed.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@ struct RandomRun {
   uint64_t terms = 0;
 };
 
-// Throws Violation. At the end everything is healed, and the replicas must agree before long.
+// Throws Violation. At the end all faults are healed, and the replicas must agree within 30 s.
 RandomRun run_random_cluster(uint64_t seed);
 
 }  // namespace bop::raft::test

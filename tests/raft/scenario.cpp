@@ -28,12 +28,12 @@ uint64_t number(const std::string& text) {
 }
 
 bool yes(const std::string& text) {
-  if (text != "yes" && text != "no") throw Violation("neither yes nor no: " + text);
+  if (text != "yes" && text != "no") throw Violation("expected yes or no, got " + text);
   return text == "yes";
 }
 
 const std::string& word(const Words& words, size_t i) {
-  if (i >= words.size()) throw Violation("a word is missing");
+  if (i >= words.size()) throw Violation("an argument is missing");
   return words[i];
 }
 
@@ -140,7 +140,7 @@ class Scenario {
       entry.term = number(w[i]);
       entry.index = disk.entries.size() + 1;
       entry.kind = EntryKind::command;
-      // Same term and index, same entry: as one leader would have made it.
+      // Equal term and index give equal entries, as if one leader had made them.
       entry.payload = mem::Buffer::copy(as_bytes(w[i] + "." + std::to_string(entry.index)));
       disk.entries.push_back(entry);
     }
@@ -183,7 +183,7 @@ class Scenario {
     settle(id);
   }
 
-  // What follows from a step without anybody's doing.
+  // What follows from a step by itself.
   void settle(NodeId id) {
     Node& node = cluster().node(id);
     drop_cut();
@@ -249,7 +249,7 @@ class Scenario {
 
   void run(const Words&) {
     for (int i = 0; !cluster().flights().empty(); ++i) {
-      if (i == 100000) throw Violation("the messages never end");
+      if (i == 100000) throw Violation("messages are still sent after 100000 deliveries");
       const Flight flight = std::move(cluster().flights().front());
       cluster().flights().pop_front();
       cluster().deliver(flight);
@@ -257,7 +257,7 @@ class Scenario {
     }
   }
 
-  // Takes out what is in flight from A to B.
+  // Removes and returns all messages in flight from A to B.
   std::deque<Flight> take_flights(const Words& w, bool must_be) {
     std::deque<Flight> taken;
     std::deque<Flight> rest;
@@ -363,7 +363,7 @@ class Scenario {
   void room(const Words& w) { node_of(w, 1).log_capacity = capacity_named(word(w, 2)); }
   void hold_loads(const Words& w) { held_loads_.insert(number(word(w, 1))); }
   void load(const Words& w) {
-    if (node_of(w, 1).loads.empty()) throw Violation("nothing is asked for");
+    if (node_of(w, 1).loads.empty()) throw Violation("no load was requested");
     cluster().load(id_of(w, 1));
     step(id_of(w, 1));
   }
@@ -438,7 +438,7 @@ class Scenario {
     if (what == "durable") return core.durable();
     if (what == "cached") return core.first_cached();
     if (what == "compact") return node_of(w, 1).compact;
-    throw Violation("nothing to expect: " + what);
+    throw Violation("unknown expectation: " + what);
   }
 
   template <class A, class B>
@@ -495,7 +495,8 @@ class Scenario {
       if (same) return;
       others += "\n  " + describe_flight(flight);
     }
-    throw Violation("no such message is in flight, but" + (others.empty() ? " none" : others));
+    throw Violation("no such message is in flight; in flight are" +
+                    (others.empty() ? " none" : others));
   }
   void expect_nothing(const Words& w) {
     for (const Flight& flight : cluster().flights()) {

@@ -1,4 +1,4 @@
-// One test a file of scenarios/, named as it.
+// One test for each file in scenarios/, with the file's name.
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// Linked with the core's variant that has bugs (raft/seeded_bugs.h): passes when a scenario or the random
-// cluster catches the one named. Arguments: the bug, the folder of the scenarios.
+// Linked with the variant of the core that can carry bugs (raft/seeded_bugs.h): passes when a scenario or
+// the random cluster catches the given bug. Arguments: the bug, the folder of the scenarios.
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
