@@ -145,11 +145,11 @@ std::string describe_content(const Message& m) {
   add("entries", m.entries.size());
   add("match", m.match);
   add("commit", m.commit);
-  add("release", m.compact);
+  add("compact", m.compact);
   add("round", m.round);
   if (m.ok) out += " ok";
-  if (m.quiesce) out += " quiet";
-  add("room", static_cast<uint64_t>(m.log_capacity));
+  if (m.quiesce) out += " quiesce";
+  add("log_capacity", static_cast<uint64_t>(m.log_capacity));
   return out;
 }
 

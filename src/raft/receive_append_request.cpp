@@ -31,11 +31,11 @@ Fit fit(const State& s, EntryId before) {
 
 // How many of the entries this log already holds; nullopt when one contradicts an immutable entry.
 std::optional<size_t> count_known(const State& s, std::span<const Entry> entries) {
-  const Index released = s.log.terms().before_first().index;
+  const Index compacted = s.log.terms().before_first().index;
   size_t known = 0;
   for (const Entry& entry : entries) {
     if (entry.index > s.last()) break;
-    if (entry.index > released && s.log.term_at(entry.index) != entry.term) {
+    if (entry.index > compacted && s.log.term_at(entry.index) != entry.term) {
       if (entry.index <= immutable_index(s)) return std::nullopt;
       break;
     }

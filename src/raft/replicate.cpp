@@ -154,8 +154,8 @@ void start_probing(State& s, Progress& peer, Index next) {
   peer.stage = Progress::Stage::probing;
   peer.paused = false;
   // Every voter holds the compacted entries, and this log may not hold them any more.
-  const Index released = std::max(s.log.terms().before_first().index, peer.voter ? s.compact : 0);
-  peer.next = std::max(next, released + 1);
+  const Index compacted = std::max(s.log.terms().before_first().index, peer.voter ? s.compact : 0);
+  peer.next = std::max(next, compacted + 1);
   peer.probe = peer.next - 1;
   // The peer does not have the entries from `next` on, or lost them.
   peer.received = std::max(peer.match, std::min(peer.received, peer.probe));

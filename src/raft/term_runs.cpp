@@ -12,7 +12,7 @@ TermRuns::TermRuns(EntryId before_first, std::vector<TermRun> runs, Index last)
   Index expected = before_first_.index + 1;
   Term term = before_first_.term;
   for (const TermRun& run : runs_) {
-    // Two runs may touch in one term only where the released part ends.
+    // Two runs may touch in one term only where the compacted part ends.
     BOP_ASSERT(&run == &runs_.front() ? run.first == expected : run.first > expected);
     BOP_ASSERT(&run == &runs_.front() ? run.term >= term : run.term > term);
     BOP_ASSERT_LE(run.first, last_);

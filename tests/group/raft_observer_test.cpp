@@ -16,9 +16,9 @@ class RaftObserverTest : public testing::Test {
   RaftObserverTest() {
     raft::Restored restored;
     restored.configuration.voters = {1};
-    raft::Config settings;
-    settings.self = 1;
-    core_ = std::make_unique<raft::Core>(settings, restored, 0);
+    raft::Config config;
+    config.self = 1;
+    core_ = std::make_unique<raft::Core>(config, restored, 0);
   }
   ~RaftObserverTest() override { logging::stop(); }
 

@@ -25,7 +25,7 @@ Entry entry(Term term, Index index, size_t bytes = 0) {
 
 TEST(TermRuns, tell_the_term_of_every_entry) {
   const TermRuns runs({2, 10}, {{11, 2}, {14, 5}, {15, 9}}, 20);
-  EXPECT_EQ(runs.at(9), 0u);  // released
+  EXPECT_EQ(runs.at(9), 0u);  // compacted
   EXPECT_EQ(runs.at(10), 2u);
   EXPECT_EQ(runs.at(13), 2u);
   EXPECT_EQ(runs.at(14), 5u);

@@ -47,7 +47,7 @@ uint64_t field_of(const Message& m, const std::string& name, size_t entries) {
   if (name == "round") return m.round;
   if (name == "ok") return m.ok;
   if (name == "quiesce") return m.quiesce;
-  if (name == "room") return static_cast<uint64_t>(m.log_capacity);
+  if (name == "log_capacity") return static_cast<uint64_t>(m.log_capacity);
   if (name == "entries") return entries;
   throw Violation("no such field: " + name);
 }
@@ -76,10 +76,10 @@ void set_field(Message& m, const std::string& name, uint64_t value) {
 }
 
 LogCapacity capacity_named(const std::string& name) {
-  if (name == "some") return LogCapacity::available;
+  if (name == "available") return LogCapacity::available;
   if (name == "log_full") return LogCapacity::log_full;
   if (name == "disk_full") return LogCapacity::disk_full;
-  throw Violation("no such room: " + name);
+  throw Violation("no such capacity: " + name);
 }
 
 MessageKind kind_named(const std::string& name) {
@@ -360,7 +360,7 @@ class Scenario {
     held_.erase(id_of(w, 1));
     settle(id_of(w, 1));
   }
-  void room(const Words& w) { node_of(w, 1).log_capacity = capacity_named(word(w, 2)); }
+  void capacity(const Words& w) { node_of(w, 1).log_capacity = capacity_named(word(w, 2)); }
   void hold_loads(const Words& w) { held_loads_.insert(number(word(w, 1))); }
   void load(const Words& w) {
     if (node_of(w, 1).loads.empty()) throw Violation("no load was requested");
@@ -562,7 +562,7 @@ class Scenario {
       {"hold", bind(&Scenario::hold)},
       {"persist", bind(&Scenario::persist)},
       {"release", bind(&Scenario::release)},
-      {"room", bind(&Scenario::room)},
+      {"capacity", bind(&Scenario::capacity)},
       {"hold_loads", bind(&Scenario::hold_loads)},
       {"load", bind(&Scenario::load)},
       {"propose", bind(&Scenario::propose)},

@@ -21,7 +21,7 @@
 //   cut A B | isolate A | mend       links lose all messages
 //   cut_entries A B                  the link from A to B loses appends with entries
 //   hold A | persist A [N] | release A   writes wait; N (default 1) complete; all complete from now on
-//   room A some|log_full|disk_full   whether A's log takes the entries it is sent
+//   capacity A available|log_full|disk_full   whether A's log takes the entries it is sent
 //   hold_loads A | load A            the same for reads of old entries; hold and hold_loads also before start
 //   propose A TOKEN TEXT... | configure A TOKEN   | read A TOKEN
 //   crash A [N] | restart A          N of the writes in progress survive

@@ -172,7 +172,7 @@ TEST_F(SimulatedCluster, keeps_its_leader_under_load_on_slow_links) {
 TEST_F(SimulatedCluster, serves_again_when_its_leader_loses_power_while_it_is_quiesced) {
   start();
   EXPECT_EQ(outcome(put(leader(), 100, 5 * seconds)), BOP_OK);
-  const auto quiesced = [&](NodeId id) { return node(id).replica(1)->core()->quiet(); };
+  const auto quiesced = [&](NodeId id) { return node(id).replica(1)->core()->quiesced(); };
   ASSERT_TRUE(run_until(30 * seconds, [&] { return quiesced(1) && quiesced(2) && quiesced(3); }));
   const NodeId first = leader();
   node(first).crash(Ending::power);  // its peers hear nothing of it
