@@ -34,8 +34,8 @@ class CrossShardTransport;
 
 class Node final : public port::TransportReceiver, public Liveness::Listener {
  public:
-  // `transport` is used on the first shard's thread. `metrics` outlives the node. `options.shard` is ignored; shards are as many as
-  // shards.
+  // `transport` is used on the first shard's thread; `metrics` outlives the node. `options.shard` is
+  // ignored: there are as many shards as contexts.
   Node(ShardOptions options, std::vector<ShardContext> contexts, port::Transport& transport,
        std::function<const bop_machine_table*(std::string_view kind)> find_machine,
        metrics::Registry* metrics = nullptr);
