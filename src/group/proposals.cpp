@@ -64,4 +64,12 @@ Instant Proposals::expire(Instant now, const std::function<void(Index, const Pen
   return earliest;
 }
 
+void Proposals::check_invariants(Index applied) const {
+  BOP_ASSERT_LE(size_, ring_.size());
+  if (size_ == 0) return;
+  BOP_ASSERT_LT(first_, end_);
+  BOP_ASSERT_LE(end_ - first_, ring_.size());
+  BOP_ASSERT_GT(end_ - 1, applied);
+}
+
 }  // namespace bop::group

@@ -27,6 +27,9 @@ class Proposals {
 
   size_t size() const { return size_; }
 
+  // `applied`: everything up to it was taken.
+  void check_invariants(Index applied) const;
+
  private:
   std::vector<Pending> ring_;
   Index first_ = 0;  // no proposal stands below it

@@ -10,18 +10,21 @@
 // request with the reason and counts towards nothing.
 #pragma once
 
-#include <deque>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "base/random.h"
+#include "group/apply_pipeline.h"
 #include "group/duplicates.h"
+#include "group/forwarder.h"
+#include "group/hash_refresher.h"
 #include "group/host.h"
+#include "group/inbox.h"
+#include "group/persister.h"
 #include "group/proposals.h"
 #include "group/raft_observer.h"
+#include "group/read_queue.h"
 #include "log/log.h"
 #include "machine/driver.h"
 #include "port/clock.h"
@@ -62,16 +65,16 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   static Result<std::unique_ptr<Replica>> open(const ReplicaOptions& options,
                                                const ReplicaPorts& ports,
                                                const log::RecoveredGroup* recovered);
-  // A replica that takes no part from the start, because its machine or its log cannot be opened: it
-  // answers every request with `reason` and counts towards nothing.
+  // A replica that takes no part from the start, because what is at `at` cannot be opened: it answers every
+  // request with `reason` and counts towards nothing.
   static std::unique_ptr<Replica> halted(const ReplicaOptions& options, const ReplicaPorts& ports,
-                                         const Error& reason);
+                                         const Error& reason, const log::FileOffset& at);
   ~Replica() override;
   Replica(const Replica&) = delete;
   Replica& operator=(const Replica&) = delete;
 
   // The first entry of a new group is durable, or was before.
-  bool bootstrapped() const { return bootstrapped_; }
+  bool bootstrapped() const { return state_ != State::bootstrapping; }
   // Takes part from now on.
   void start();
 
@@ -98,7 +101,7 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   GroupId id() const { return options_.id; }
   const std::string& name() const { return options_.name; }
   bool ready() const;
-  bool leads() const { return core_ != nullptr && !halted_ && core_->role() == raft::Role::leader; }
+  bool leads() const { return serving() && core_->role() == raft::Role::leader; }
   bool idle() const;  // nothing asked for is open
   struct Status {
     raft::Role role = raft::Role::follower;
@@ -114,6 +117,8 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   Status status() const;
   const raft::Core* core() const { return core_.get(); }  // for the simulator's checkers
   machine::Driver& machine() { return *driver_; }
+  // Asserts what must hold between two turns; on in debug builds after each step and finish.
+  void check() const;
 
   // log::Appender
   void durable(uint64_t number) override;
@@ -124,135 +129,81 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   void failed(const Error& error) override;
 
  private:
-  // A proposal handed to the core in this step.
+  // How far the replica is. Each state leads only to those below it.
+  enum class State : uint8_t {
+    bootstrapping,  // of a new group: its first entry is not durable yet
+    opened,         // waits for start()
+    serving,        // takes part
+    halted,         // counts towards nothing; halted_ says why
+  };
+  // A proposal given to the core in this turn.
   struct Staged {
     Origin origin;
     Instant deadline = never;
-    size_t event = 0;  // its Propose, which still holds the payload
-  };
-  struct Forwarded {
-    NodeId to = 0;
-    Term term = 0;  // in which it leads
-    Request request;
-  };
-  // A read on its way. Asked: the core owes it an index, or a refusal. Unserved: the core knew of no
-  // leader, so it is asked again once there is one. Waiting: for the machine to apply its index.
-  struct ReadSlot {
-    Request request;
-    Index index = 0;
-    uint32_t generation = 0;
-    enum class Stage : uint8_t { free, asked, unserved, waiting, with_machine } stage = Stage::free;
-  };
-  struct DeferredOutcome {
-    Origin origin;
-    bop_status status;
-    NodeId leader;
-    std::string detail;
+    size_t event = 0;  // number of its Propose, which holds the payload
   };
 
   Replica(const ReplicaOptions& options, const ReplicaPorts& ports);
-  void stay_out(const Error& reason);
+  void stay_out(const Error& reason, const log::FileOffset& at);
   bop::Status open_machine();
   bop::Status restore(const log::RecoveredGroup& recovered);
   bop::Status bootstrap();
   std::string place_of_machine() const;  // for messages
 
-  void schedule();
-  void step_core();
+  bool serving() const { return state_ == State::serving; }
   void route(Request request);  // to the core, to the leader, or to wait
-  void stage(const Origin& origin, Instant deadline, mem::Buffer payload);
-  void forward_to(NodeId leader, Request request);
-  void forward_failed(NodeId leader);
-  void wait_for_leader(Request request);
   void route_waiting();
+  void stage(const Origin& origin, Instant deadline, mem::Buffer payload);
 
+  void step_core();
   void register_proposals();
   void refuse_staged(const Staged& staged, bop_status error);
-  void persist();
-  void write(const raft::PersistMark& mark, Index first);
-  void write_held_back();
   void load_for_peers();
   Index stable_index() const;
-  void apply_more();
-  void apply_entries(std::span<const raft::Entry> entries);
-  void read_committed();
-  void not_read(const Error& error);
-  void finish_entry(Index index, Term term, const Outcome& outcome);
-  void answer_superseded();
-  void take_reads();
+  void complete_entry(Index index, Term term, Outcome outcome);
+  void complete_superseded();
   void serve_reads();
-  void ask_read(size_t slot);
-  void release_log();
+  void compact_log();
+
   void expire();
-  void drop_read(uint32_t slot, bop_status status, std::string detail);
-  void answer_open(const Error& reason, const std::string& event);
   void arm();
   void arm_expiry();
-  void watch_for_quiet();
-  void look_for_quiet();
+  void complete_open(const Error& reason, const std::string& event);
+  void halt(const Error& error);
 
+  NodeId known_leader() const;
   std::string machine_kind() const { return driver_->kind(); }
   bool refuse_too_large(const Origin& origin, size_t bytes);
-  void defer(const Origin& origin, bop_status status, std::string detail = {});
-  NodeId known_leader() const;
   void complete(const Origin& origin, Outcome outcome);
   void complete_deferred();
-  void halt(const Error& error);
 
   const ReplicaOptions options_;
   const ReplicaPorts ports_;
   std::unique_ptr<machine::Driver> driver_;
   std::unique_ptr<raft::Core> core_;
-  std::unique_ptr<port::Timer> step_timer_;
-  std::unique_ptr<port::Timer> expiry_timer_;
-  std::unique_ptr<port::Timer> quiet_timer_;
-  Instant step_armed_ = never;
-  Instant expiry_armed_ = never;
-
-  bool scheduled_ = false;
-  bool started_ = false;
-  bool bootstrapped_ = false;
-  std::optional<Error> halted_;
-  std::string halted_file_;
-  uint64_t halted_offset_ = 0;
-
-  std::vector<raft::Event> events_;  // of the turn
-  std::vector<Staged> staged_;
-  raft::Update update_;
   RaftObserver observer_;
 
-  std::deque<raft::PersistMark> unpersisted_;  // given to the log, in order
-  raft::PersistMark held_back_;                // the log had no room; written when it has
-  Index held_back_first_ = 0;                  // 0: hard state alone
-  std::optional<Error> no_room_;               // why it is held back
+  State state_ = State::bootstrapping;
+  std::optional<Error> halted_;  // set with State::halted
+  log::FileOffset halted_at_;    // where, when it never served
 
-  Proposals proposals_;
-  std::deque<Request> waiting_;  // for a leader
-  std::map<uint64_t, Forwarded> forwarded_;
-  uint64_t forward_sequence_ = 0;
-  Duplicates duplicates_;
+  Inbox inbox_;
+  raft::Update update_;         // of the latest step
+  std::vector<Staged> staged_;  // by the token of its Propose
+  Proposals proposals_;         // given to the core and not applied yet
+  Forwarder forwarder_;
+  Duplicates duplicates_;  // of what others forward to this node
+  ReadQueue reads_;
+  Persister persister_;
+  ApplyPipeline apply_;
+  Term applied_term_ = 0;  // of the last entry applied; 0: none was since the start
+  Index sync_asked_ = 0;   // the machine was last asked to make everything up to here durable
+  HashRefresher hash_;
 
-  std::vector<ReadSlot> reads_;
-  std::vector<uint32_t> free_reads_;
-  std::deque<uint32_t> waiting_reads_;  // know their index, in order
-  size_t reads_with_machine_ = 0;
-  std::vector<DeferredOutcome> deferred_;
-
-  Index applied_ = 0;
-  Term applied_term_ = 0;  // of the entry at applied_, once one was applied since the start
-  bool applying_ = false;
-  bool finishing_ = false;  // finish() is on the stack
-  bool loading_ = false;
-  std::vector<raft::Entry> loaded_;  // read back after a restart, being applied
-  std::vector<bop_entry> batch_;     // with the machine
-  Index batch_last_ = 0;
-  Index released_ = 0;
-  Index sync_asked_ = 0;  // what the machine was last asked to make durable
-
-  // Nothing was applied since the timer was armed, and then the machine is asked for its state's hash.
-  bool quiet_armed_ = false;
-  Index quiet_since_ = 0;
-  unsigned hash_questions_ = 0;
+  std::unique_ptr<port::Timer> step_timer_;    // the core's deadline
+  std::unique_ptr<port::Timer> expiry_timer_;  // while anything is open
+  Instant step_armed_ = never;
+  Instant expiry_armed_ = never;
 };
 
 }  // namespace bop::group

@@ -211,8 +211,10 @@ Status HostedShard::open_replica(const GroupSpec& spec) {
                                   .metrics = ports_.metrics};
   auto replica = recover_replica(directory, options, ports);
   if (!replica && ends_the_start(replica.error().code)) return std::unexpected(replica.error());
-  hosted.replica =
-      replica ? std::move(*replica) : group::Replica::halted(options, ports, replica.error());
+  hosted.replica = replica ? std::move(*replica)
+                           : group::Replica::halted(options, ports, replica.error(),
+                                                    {.file = directory, .offset = 0});
+  if (!hosted.replica->bootstrapped()) bootstrapping_.push_back(hosted.replica.get());
   replicas_.emplace(spec.id, std::move(hosted));
   return {};
 }
@@ -254,11 +256,11 @@ void HostedShard::when_bootstrapped(std::function<void(Status)> done) {
 void HostedShard::check_bootstrapped() {
   if (!bootstrapped_) return;
   Status status;
-  for (const auto& [id, hosted] : replicas_) {
-    if (hosted.replica->bootstrapped()) continue;
-    const std::optional<Error> halted = hosted.replica->status().halted;
-    if (!halted) return;
-    status = std::unexpected(*halted);
+  for (const group::Replica* replica : bootstrapping_) {
+    if (const std::optional<Error> halted = replica->status().halted)
+      status = std::unexpected(*halted);
+    else if (!replica->bootstrapped())
+      return;
   }
   std::exchange(bootstrapped_, {})(std::move(status));
 }

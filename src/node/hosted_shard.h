@@ -100,6 +100,7 @@ class HostedShard final : public Shard, public group::Host {
   uint64_t turns_ = 0;
   bool healthy_ = true;
   std::function<void(bool)> health_changed_;
+  std::vector<const group::Replica*> bootstrapping_;  // of new groups
   std::function<void(Status)> bootstrapped_;
   std::function<void()> stopped_;
   bool stopping_ = false;

@@ -192,6 +192,7 @@ class ReplicaTest : public testing::Test {
       for (const auto& read : std::exchange(log_.reads, {})) read();
       replica_->step();
       replica_->finish();
+      replica_->check();
     } while (!log_.reads.empty());
   }
   void log_is_durable() {
@@ -326,7 +327,8 @@ TEST_F(ReplicaTest, a_machine_ahead_of_its_log_is_suspect) {
 
 TEST_F(ReplicaTest, a_replica_that_could_not_be_opened_answers_why_and_takes_no_part) {
   replica_ = Replica::halted(options_, {clock_, timers_, log_, peers_, offload_},
-                             {BOP_E_DAMAGED, "kv.mdbx: a page is damaged"});
+                             {BOP_E_DAMAGED, "kv.mdbx: a page is damaged"},
+                             {.file = "shard0/group-1", .offset = 0});
   EXPECT_TRUE(replica_->bootstrapped());
   replica_->start();
   hear(2, 2, 1);
