@@ -1,19 +1,13 @@
-// A server that says whatever it likes to the native client: every call is completed once, and no
-// command is sent twice that may have been executed.
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
-
-#include <cstdlib>
-#include <cstring>
+// A server that says whatever it likes to the native client, over a transport in memory and on a clock that
+// the input moves: every call is completed once, and an outcome is unknown only of a command that was sent.
 #include <map>
 #include <string>
 
+#include "../../tests/client/memory_transport.h"
 #include "../frames.h"
 #include "base/assert.h"
 #include "base/logging.h"
 #include "client/core.h"
-#include "io/loop.h"
 #include "proto/client.h"
 
 namespace {
@@ -21,133 +15,73 @@ namespace {
 using namespace bop;
 using namespace bop::client;
 
+constexpr proto::RequestKind kinds[] = {proto::RequestKind::propose, proto::RequestKind::query,
+                                        proto::RequestKind::status};
+
 class Count final : public Listener {
  public:
   void complete(const Outcome& outcome) override {
-    ++completed;
     BOP_ASSERT(done.emplace(outcome.tag, outcome.attempts).second);
-    if (outcome.status == BOP_E_OUTCOME_UNKNOWN && outcome.tag == 0) BOP_ASSERT(outcome.attempts);
+    if (outcome.status != BOP_E_OUTCOME_UNKNOWN) return;
+    BOP_ASSERT(kinds[outcome.tag % 3] == proto::RequestKind::propose);
+    BOP_ASSERT(outcome.attempts > 0);
   }
-  std::map<uint64_t, uint32_t> done;
-  size_t completed = 0;
+  std::map<uint64_t, uint32_t> done;  // attempts by tag
 };
 
-class FakeServer {
- public:
-  FakeServer() : path_("/tmp/bop-fuzz-client-" + std::to_string(getpid()) + ".sock") {
-    unlink(path_.c_str());
-    listener_ = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    sockaddr_un name{};
-    name.sun_family = AF_UNIX;
-    std::strncpy(name.sun_path, path_.c_str(), sizeof name.sun_path - 1);
-    if (bind(listener_, reinterpret_cast<sockaddr*>(&name), sizeof name) != 0 ||
-        listen(listener_, 16) != 0) {
-      std::abort();
-    }
-  }
-  ~FakeServer() {
-    close(listener_);
-    unlink(path_.c_str());
-  }
-
-  const std::string& path() const { return path_; }
-  bool connected() const { return connection_ >= 0; }
-  void accept_one() {
-    if (connection_ < 0) connection_ = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
-  }
-  void say(std::string_view bytes) {
-    if (send(connection_, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL) < 0) hang_up();
-  }
-  void hear() {
-    char dropped[65536];
-    while (recv(connection_, dropped, sizeof dropped, MSG_DONTWAIT) > 0) {
-    }
-  }
-  void hang_up() {
-    if (connection_ >= 0) close(connection_);
-    connection_ = -1;
-  }
-  // What was dialed and not accepted.
-  void forget() {
-    hang_up();
-    for (accept_one(); connected(); accept_one()) hang_up();
-  }
-
- private:
-  const std::string path_;
-  int listener_ = -1;
-  int connection_ = -1;
-};
-
-// A leader's address is called: only this server's is let through.
-std::string harmless(std::string piece, const std::string& path) {
-  const mem::Buffer frame = mem::Buffer::copy(as_bytes(piece));
-  auto decoded = proto::decode_client_frame(frame);
-  auto* reply = decoded ? std::get_if<proto::ClientReply>(&*decoded) : nullptr;
-  if (reply == nullptr || reply->leader_address.empty()) return piece;
-  const std::string address = "unix:" + path + (reply->leader_address.size() % 2 == 0 ? "" : "x");
-  reply->leader_address = address;
-  proto::PartWriter out;
-  out.begin();
-  encode(*reply, out);
-  piece.clear();
-  for (const mem::Buffer& part : out.finish()) piece += as_text(part.bytes());
-  return piece;
-}
-
-Call make_call(io::Loop& loop, uint64_t tag) {
-  constexpr proto::RequestKind kinds[] = {proto::RequestKind::propose, proto::RequestKind::query,
-                                          proto::RequestKind::status};
+Call make_call(Instant now, uint64_t tag) {
   Call call;
   call.tag = tag;
   call.kind = kinds[tag % 3];
   if (call.kind != proto::RequestKind::status) call.group_name = "kv";
-  call.deadline = loop.now() + 60 * seconds;
+  call.deadline = now + 60 * seconds;
   return call;
+}
+
+// How far the clock moves before the next piece. Mostly not at all.
+Duration pause_of(uint8_t what) {
+  if (what >= 232 && what < 240) return 61 * seconds;  // beyond every deadline
+  if ((what & 14) == 14) return 1 * seconds;           // silence
+  if ((what & 6) == 6) return 20 * milliseconds;       // calls that wait are sent again
+  return 0;
 }
 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  static io::Loop loop;
-  static net::Streams streams(loop);
-  static FakeServer server;
   logging::start({.level = logging::Level::off});
-
+  MemoryTransport transport;
+  // Leaders' addresses are dialed too: on some ports somebody listens.
+  transport.listens = [](const net::Address& address) { return address.port % 2 == 0; };
   Options options;
-  net::Address address;
-  address.path = server.path();
-  options.endpoints = {address};
+  options.endpoints = {{"127.0.0.1", 7100, {}}};
   Count listener;
+  uint64_t calls = 0;
   {
-    Core core(options, listener, loop, streams);
-    loop.run_turn(loop.now());
-    uint64_t calls = 0;
-    const auto begin = [&] { core.begin(make_call(loop, calls++)); };
+    Core core(options, listener, transport);
+    const auto begin = [&] { core.begin(make_call(transport.now(), calls++)); };
     begin();
     Reader in({data, size});
     while (in.remaining() > 0 && calls < 100) {
-      if (!server.connected()) {
-        server.accept_one();
-        for (int turn = 0; turn < 2; ++turn) loop.run_turn(loop.now());
-      }
+      transport.advance(0);
       const uint8_t what = in.u8();
-      if (what >= 240) server.hang_up();
+      // The server answers on the connection that was made last.
+      Wire* const wire = transport.wires.empty() ? nullptr : transport.wires.back().get();
+      if (wire != nullptr && what >= 240) wire->hang_up();
       if ((what & 1) != 0) begin();
-      const auto next = fuzz::next_piece(proto::client_magic, in);
-      if (!next) break;
-      const std::string piece = harmless(*next, server.path());
-      if (server.connected() && !piece.empty()) server.say(piece);
-      loop.run_turn(loop.now());
-      if (server.connected()) server.hear();
+      const auto piece = fuzz::next_piece(proto::client_magic, in);
+      if (!piece) break;
+      if (wire != nullptr) {
+        wire->take();
+        wire->send(*piece);
+      }
+      transport.advance(pause_of(what));
     }
-    server.hang_up();
-    for (int turn = 0; turn < 2; ++turn) loop.run_turn(loop.now());
+    transport.advance(0);
     core.stop();
-    BOP_ASSERT_EQ(listener.completed, calls);
+    BOP_ASSERT_EQ(listener.done.size(), calls);
   }
-  for (int turn = 0; turn < 3; ++turn) loop.run_turn(loop.now());
-  server.forget();
-  BOP_ASSERT_EQ(streams.open_connections(), 0u);
+  transport.advance(0);
+  BOP_ASSERT_EQ(transport.open_connections(), 0u);
   return 0;
 }

@@ -50,6 +50,10 @@ struct Call {
   bool pinned() const { return kind == proto::RequestKind::status; }
   // Executing it once more changes nothing.
   bool repeatable() const { return kind != proto::RequestKind::propose; }
+  // What is sent first is not the call but the question for its group's id.
+  bool resolving() const { return group == 0 && !group_name.empty(); }
+  // A command that was sent and not answered: whether it ran is unknown.
+  bool may_have_run() const { return state == State::sent && !repeatable() && !resolving(); }
 };
 
 class Calls {

@@ -8,16 +8,6 @@
 namespace bop::client {
 namespace {
 
-net::StreamLimits limits() {
-  net::StreamLimits limits;
-  limits.max_message_bytes = proto::max_client_frame_bytes;
-  // The number of calls in flight bounds what may wait, and the server reads or the deadline comes.
-  limits.max_output_bytes = SIZE_MAX;
-  limits.pause_reading_at = SIZE_MAX;
-  limits.first_block_bytes = 16u << 10;
-  return limits;
-}
-
 // The size of the frame that begins here; 0 when there are too few bytes to know.
 Result<size_t> frame_size(Bytes bytes) {
   if (bytes.size() < sizeof(uint32_t)) return 0u;
@@ -43,19 +33,19 @@ void Channel::call() {
   BOP_ASSERT(state_ == State::idle);
   state_ = State::dialing;
   goodbye_ = {BOP_OK, {}};
-  dial_ = net::dial(context_.streams, address_, limits(), context_.patience,
-                    [this](auto connection) { connected(std::move(connection)); });
+  dial_ = context_.transport.dial(address_, context_.patience,
+                                  [this](auto link) { connected(std::move(link)); });
 }
 
-void Channel::connected(Result<std::unique_ptr<net::Connection>> connection) {
+void Channel::connected(Result<std::unique_ptr<Link>> link) {
   BOP_ASSERT(state_ == State::dialing);
   dial_.reset();
-  if (!connection) return lose(connection.error());
+  if (!link) return lose(link.error());
   state_ = State::greeting;
-  connection_ = std::move(*connection);
+  link_ = std::move(*link);
   dead_.reset();
   heard_ = now();
-  connection_->start(*this);
+  link_->start(*this);
   context_.writer.begin();
   encode(proto::ClientHello{proto::client_version, proto::client_version, context_.cluster,
                             context_.name},
@@ -71,17 +61,17 @@ void Channel::send(const proto::ClientRequest& request) {
 }
 
 void Channel::write() {
-  for (const mem::Buffer& part : context_.writer.finish()) connection_->append(part);
+  for (const mem::Buffer& part : context_.writer.finish()) link_->append(part);
 }
 
 void Channel::check_silence(Instant now) {
   if (state_ == State::greeting && now - heard_ >= context_.patience) {
-    connection_->close({BOP_E_CONNECTION_LOST, "accepted the connection and said nothing"});
+    link_->close({BOP_E_CONNECTION_LOST, "accepted the connection and said nothing"});
   }
   if (state_ != State::ready || sent_ == 0) return;
   const Duration silent = now - std::max(heard_, waiting_since_);
   if (silent >= 2 * context_.patience && asked_) {
-    connection_->close({BOP_E_CONNECTION_LOST, "stopped answering"});
+    link_->close({BOP_E_CONNECTION_LOST, "stopped answering"});
   } else if (silent >= context_.patience && !asked_) {
     asked_ = true;
     proto::ClientRequest ping;
@@ -98,12 +88,12 @@ net::Consumed Channel::on_bytes(const mem::Buffer& bytes) {
     const Bytes rest = bytes.bytes().subspan(used);
     const Result<size_t> size = frame_size(rest);
     if (!size) {
-      connection_->close(size.error());
+      link_->close(size.error());
       return {bytes.size(), 0};
     }
     if (*size == 0 || *size > rest.size()) return {used, *size};
     if (const Status taken = take_frame(bytes.slice(used, *size)); !taken) {
-      connection_->close(taken.error());
+      link_->close(taken.error());
       return {bytes.size(), 0};
     }
     used += *size;
@@ -141,7 +131,7 @@ Status Channel::take_hello_ack(const proto::ClientHelloAck& ack) {
 }
 
 void Channel::on_closed(const Error& reason) {
-  dead_ = std::move(connection_);
+  dead_ = std::move(link_);
   lose(goodbye_.code == BOP_OK ? reason : goodbye_);
 }
 

@@ -11,8 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "net/dialer.h"
-#include "net/stream.h"
+#include "client/transport.h"
 #include "proto/client.h"
 
 namespace bop::client {
@@ -31,7 +30,7 @@ class ChannelOwner {
 
 // What all channels of a client share.
 struct ChannelContext {
-  net::Streams& streams;
+  Transport& transport;
   ChannelOwner& owner;
   proto::PartWriter& writer;
   proto::ClusterId cluster;
@@ -73,12 +72,12 @@ class Channel final : public net::StreamHandler {
  private:
   enum class State : uint8_t { idle, dialing, greeting, ready };
 
-  void connected(Result<std::unique_ptr<net::Connection>> connection);
+  void connected(Result<std::unique_ptr<Link>> link);
   void lose(const Error& reason);
   Status take_frame(const mem::Buffer& frame);
   Status take_hello_ack(const proto::ClientHelloAck& ack);
   void write();
-  Instant now() const { return context_.streams.loop().now(); }
+  Instant now() const { return context_.transport.now(); }
 
   ChannelContext& context_;
   const size_t endpoint_;
@@ -89,9 +88,9 @@ class Channel final : public net::StreamHandler {
   Instant waiting_since_ = 0;  // when `sent` last rose from 0
   bool asked_ = false;         // whether it lives, since it was last heard
   std::unique_ptr<net::Dial> dial_;
-  std::unique_ptr<net::Connection> connection_;
-  std::unique_ptr<net::Connection> dead_;  // until it is safe to destroy
-  Error goodbye_{BOP_OK, {}};              // what the server said before it closed
+  std::unique_ptr<Link> link_;
+  std::unique_ptr<Link> dead_;  // until it is safe to destroy
+  Error goodbye_{BOP_OK, {}};   // what the server said before it closed
 };
 
 }  // namespace bop::client

@@ -30,11 +30,11 @@ class CountingListener final : public Listener {
 
 struct Client::Runtime {
   Runtime(const Options& options, Listener& listener, std::atomic<uint32_t>& in_flight)
-      : counting(listener, in_flight), streams(loop), core(options, counting, loop, streams) {}
+      : counting(listener, in_flight), transport(loop), core(options, counting, transport) {}
 
   CountingListener counting;
   io::Loop loop;
-  net::Streams streams;
+  NetTransport transport;
   Core core;
 };
 
@@ -82,6 +82,10 @@ Status Client::submit(const Request& request) {
   }
   if (request.kind == proto::RequestKind::status && request.connection >= endpoint_count_) {
     return fail(BOP_E_INVALID_ARGUMENT, "there is no endpoint of that number");
+  }
+  if (request.kind != proto::RequestKind::status && request.group == 0 &&
+      request.group_name.empty()) {
+    return fail(BOP_E_INVALID_ARGUMENT, "a request names its group");
   }
   if (in_flight_.fetch_add(1, std::memory_order_relaxed) >= max_in_flight_) {
     return refuse(BOP_E_OVERLOADED, "too many requests in flight");

@@ -48,14 +48,14 @@ int32_t status_of_unsent(const Call& call) {
 
 }  // namespace
 
-Core::Core(const Options& options, Listener& listener, io::Loop& loop, net::Streams& streams)
+Core::Core(const Options& options, Listener& listener, Transport& transport)
     : listener_(listener),
-      loop_(loop),
+      transport_(transport),
       connections_(options.connections),
       endpoints_(options.endpoints),
-      calls_(loop.now()),
-      context_{streams, *this, writer_, options.cluster, options.name, options.connect_timeout},
-      timer_(loop.make_timer([this] { on_tick(); })) {}
+      calls_(transport.now()),
+      context_{transport, *this, writer_, options.cluster, options.name, options.connect_timeout},
+      timer_(transport.make_timer([this] { on_tick(); })) {}
 
 Core::~Core() { BOP_ASSERT_EQ(calls_.count(), 0u); }
 
@@ -70,7 +70,7 @@ void Core::begin(Call call) {
 
 void Core::dispatch(uint64_t correlation, Call& call) {
   BOP_ASSERT(call.channel == nullptr);
-  const Instant now = loop_.now();
+  const Instant now = transport_.now();
   if (call.group == 0 && !call.group_name.empty()) call.group = known_group(call.group_name);
   const size_t endpoint =
       call.pinned() ? call.connection : endpoints_.usable(endpoints_.route(call.group), now);
@@ -96,13 +96,12 @@ void Core::queue(Channel& to, uint64_t correlation, Call& call) {
 void Core::send(Channel& to, uint64_t correlation, Call& call) {
   proto::ClientRequest request;
   request.correlation = correlation;
-  const Duration left = std::max<Duration>(call.deadline - loop_.now(), 0);
+  const Duration left = std::max<Duration>(call.deadline - transport_.now(), 0);
   // The server's deadline comes first, so that its answer, which knows more, is still waited for.
   const Duration servers = left - std::min(left / 10, 100 * milliseconds);
   request.deadline_us =
       static_cast<uint32_t>(std::clamp<Duration>(servers / microseconds, 1, UINT32_MAX));
-  const bool resolving = call.group == 0 && !call.group_name.empty();
-  if (resolving) {
+  if (call.resolving()) {
     request.kind = proto::RequestKind::find_group;
     request.payload = mem::Buffer::copy(as_bytes(call.group_name));
   } else {
@@ -155,18 +154,21 @@ void Core::on_reply(Channel& channel, const proto::ClientReply& reply) {
   Call* call = calls_.find(reply.correlation);
   if (call == nullptr || call->channel != &channel) return;  // given up, as its caller was told
   const size_t endpoint = channel.endpoint();
-  const bool resolving = call->group == 0 && !call->group_name.empty();
   leave_channel(*call);
   call->leader = reply.leader;
   if (!reply.leader_address.empty()) endpoints_.learn_leader(call->group, reply.leader_address);
 
   if (reply.status < 0 && try_again(reply.correlation, *call, reply, endpoint)) return;
   if (reply.status == BOP_OK) endpoints_.answered(endpoint);
-  if (resolving && reply.status == BOP_OK) return take_group_id(reply.correlation, *call, reply);
+  if (call->resolving() && reply.status == BOP_OK)
+    return take_group_id(reply.correlation, *call, reply);
   if (is_about_the_cluster(reply.status) || (reply.status < 0 && call->pinned())) {
     endpoints_.refused(endpoint,
                        cause_of(reply.status, reply.detail, endpoints_.at(endpoint).text));
     proto::ClientReply told = reply;
+    if (told.status == BOP_E_OUTCOME_UNKNOWN && !call->may_have_run()) {
+      told.status = BOP_E_UNAVAILABLE;
+    }
     const std::string causes = causes_of(*call);
     told.detail = causes;
     return complete(told.correlation, *call, told);
@@ -189,7 +191,7 @@ void Core::take_group_id(uint64_t correlation, Call& call, const proto::ClientRe
 bool Core::try_again(uint64_t correlation, Call& call, const proto::ClientReply& reply,
                      size_t endpoint) {
   const bool unexecuted = is_worth_another_try(reply.status);
-  const bool harmless = reply.status == BOP_E_OUTCOME_UNKNOWN && call.repeatable();
+  const bool harmless = reply.status == BOP_E_OUTCOME_UNKNOWN && !call.may_have_run();
   // Another node may host the group; when all were asked, none does.
   const bool elsewhere = reply.status == BOP_E_NO_GROUP && call.refusals + 1 < endpoints_.size();
   if (call.pinned() || !(unexecuted || harmless || elsewhere)) return false;
@@ -200,14 +202,14 @@ bool Core::try_again(uint64_t correlation, Call& call, const proto::ClientReply&
   call.refused_as = reply.status;
   const Duration pause = (5 * milliseconds) << std::min(call.refusals, 6u);
   ++call.refusals;
-  park(correlation, call, elsewhere ? loop_.now() : loop_.now() + pause);
+  park(correlation, call, elsewhere ? transport_.now() : transport_.now() + pause);
   return true;
 }
 
 void Core::on_lost(Channel& channel, const Error& reason) {
   const size_t endpoint = channel.endpoint();
   endpoints_.failed(endpoint, cause_of(reason.code, reason.detail, endpoints_.at(endpoint).text),
-                    loop_.now());
+                    transport_.now());
   // Copied: what completes may begin new calls, on this channel too.
   std::vector<uint64_t> affected;
   affected.swap(channel.queued);
@@ -230,9 +232,8 @@ void Core::on_lost(Channel& channel, const Error& reason) {
 
 // `unexecuted`: what the server did not answer it did not execute.
 void Core::lost_call(uint64_t correlation, Call& call, size_t endpoint, bool unexecuted) {
-  const bool maybe_executed = !unexecuted && call.state == Call::State::sent && call.group != 0;
   leave_channel(call);
-  if (maybe_executed && !call.repeatable()) {
+  if (call.may_have_run() && !unexecuted) {
     return complete(correlation, call, BOP_E_OUTCOME_UNKNOWN, endpoints_.causes());
   }
   if (call.pinned()) return complete(correlation, call, BOP_E_UNAVAILABLE, causes_of(call));
@@ -264,10 +265,9 @@ void Core::complete(uint64_t correlation, Call& call, int32_t status, std::strin
 
 void Core::expire(uint64_t correlation, Call& call) {
   const bool sent = call.state == Call::State::sent;
-  const bool maybe_executed = sent && call.group != 0 && !call.repeatable();
-  const int32_t status = maybe_executed ? BOP_E_OUTCOME_UNKNOWN
-                         : sent         ? BOP_E_TIMEOUT
-                                        : status_of_unsent(call);
+  const int32_t status = call.may_have_run() ? BOP_E_OUTCOME_UNKNOWN
+                         : sent              ? BOP_E_TIMEOUT
+                                             : status_of_unsent(call);
   if (call.channel != nullptr) {
     const size_t endpoint = call.channel->endpoint();
     if (sent || endpoints_.at(endpoint).cause.empty()) {
@@ -285,10 +285,8 @@ void Core::stop() {
   for (const uint64_t correlation : all) {
     Call* call = calls_.find(correlation);
     if (call == nullptr) continue;
-    const bool maybe_executed =
-        call->state == Call::State::sent && call->group != 0 && !call->repeatable();
     if (call->channel != nullptr) leave_channel(*call);
-    complete(correlation, *call, maybe_executed ? BOP_E_OUTCOME_UNKNOWN : BOP_E_STOPPED,
+    complete(correlation, *call, call->may_have_run() ? BOP_E_OUTCOME_UNKNOWN : BOP_E_STOPPED,
              "the client was closed");
   }
   timer_->cancel();
@@ -300,12 +298,12 @@ void Core::stop() {
 void Core::arm() {
   if (armed_) return;
   armed_ = true;
-  timer_->arm(loop_.now() + Calls::tick);
+  timer_->arm(transport_.now() + Calls::tick);
 }
 
 void Core::on_tick() {
   armed_ = false;
-  const Instant now = loop_.now();
+  const Instant now = transport_.now();
   scratch_.clear();
   calls_.expired(now, scratch_);
   const std::vector<uint64_t> due(scratch_);

@@ -27,7 +27,7 @@ struct Submission {
 
 class Core final : public ChannelOwner {
  public:
-  Core(const Options& options, Listener& listener, io::Loop& loop, net::Streams& streams);
+  Core(const Options& options, Listener& listener, Transport& transport);
   ~Core() override;
 
   void begin(Call call);
@@ -64,7 +64,7 @@ class Core final : public ChannelOwner {
   void check_channels(Instant now);
 
   Listener& listener_;
-  io::Loop& loop_;
+  Transport& transport_;
   const uint32_t connections_;
   Endpoints endpoints_;
   Calls calls_;
