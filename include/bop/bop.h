@@ -85,6 +85,11 @@ typedef struct bop_logging {
  * Errors: INVALID_ARGUMENT, IO (path cannot be opened). Since 0.1. */
 BOP_API int32_t bop_logging_start(const bop_logging* logging, char* error, size_t error_capacity);
 
+/* Changes the level, and opens the path again, or another path: after the file was renamed to rotate it.
+ * `json` keeps the value that logging was started with. Any thread, between start and stop.
+ * Errors: INVALID_ARGUMENT, IO (path cannot be opened; messages go on to the old file). Since 0.1. */
+BOP_API int32_t bop_logging_reload(const bop_logging* logging, char* error, size_t error_capacity);
+
 /* Writes the queued messages, then returns to the state before bop_logging_start. Call it after the
  * last handle is destroyed. Blocks until they are written. Since 0.1. */
 BOP_API void bop_logging_stop(void);

@@ -33,6 +33,13 @@ typedef struct bop_node_options {
   size_t machine_count;
 } bop_node_options;
 
+/* Checks what bop_node_start checks before it touches anything: all that bop_config_check does, and that
+ * the machine of each group on this node is built in or among the options (NULL: the built-in ones). A
+ * program that formats a directory thereby refuses what could not be started later.
+ * Errors: BAD_CONFIG, INVALID_ARGUMENT. Since 0.1. */
+BOP_API int32_t bop_node_check(const bop_config* config, const bop_node_options* options,
+                               char* error, size_t error_capacity);
+
 /* Creates the data directory that the configuration names and, durably, its format file: cluster id,
  * node id, a new incarnation and a digest of the groups. The first start creates the logs, with the
  * initial configuration of each group as their first entries. Blocks while it writes.

@@ -3,20 +3,60 @@
 #include <spdlog/async_logger.h>
 #include <spdlog/details/thread_pool.h>
 #include <spdlog/pattern_formatter.h>
-#include <spdlog/sinks/basic_file_sink.h>
-#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/sinks/base_sink.h>
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <memory>
+#include <mutex>
+#include <string>
 
 namespace bop::logging {
 namespace {
 
 constexpr size_t queue_lines = 8192;  // beyond, the oldest give way
 
+// A file that can be opened again while lines are written.
+class FileSink final : public spdlog::sinks::base_sink<std::mutex> {
+ public:
+  // nullptr: standard error.
+  Status open(const char* path) {
+    File opened(path == nullptr ? stderr : std::fopen(path, "ae"));
+    if (opened == nullptr) {
+      return fail(BOP_E_IO, std::string(path) + ": cannot be opened: " + std::strerror(errno));
+    }
+    const std::lock_guard lock(mutex_);
+    file_.swap(opened);
+    return {};
+  }
+
+ private:
+  struct Close {
+    void operator()(std::FILE* file) const {
+      if (file != stderr) std::fclose(file);
+    }
+  };
+  using File = std::unique_ptr<std::FILE, Close>;
+
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t line;
+    formatter_->format(message, line);
+    std::fwrite(line.data(), 1, line.size(), file_.get());
+  }
+  // A disk that is full costs lines, and nothing else.
+  void flush_() override {
+    std::fflush(file_.get());
+    std::clearerr(file_.get());
+  }
+
+  File file_;
+};
+
 struct Sayer {
+  std::shared_ptr<FileSink> file;
   std::shared_ptr<spdlog::details::thread_pool> writer;
   std::shared_ptr<spdlog::async_logger> logger;
   bool json = false;
@@ -104,11 +144,6 @@ std::string json_string(std::string_view text) {
   return out += '"';
 }
 
-spdlog::sink_ptr make_sink(const char* path) {
-  if (path == nullptr) return std::make_shared<spdlog::sinks::stderr_sink_mt>();
-  return std::make_shared<spdlog::sinks::basic_file_sink_mt>(path);
-}
-
 std::unique_ptr<spdlog::formatter> make_formatter(bool json) {
   // %v of a JSON line is a JSON string already.
   const char* pattern = json ? R"({"time":"%Y-%m-%dT%H:%M:%S.%fZ","level":"%l","text":%v})"
@@ -119,11 +154,12 @@ std::unique_ptr<spdlog::formatter> make_formatter(bool json) {
 // The logger of a file or standard error, whose lines another thread writes.
 Status start_writer(Sayer& started, const Options& options) {
   try {
-    spdlog::sink_ptr sink = make_sink(options.path);
-    sink->set_formatter(make_formatter(options.json));
+    started.file = std::make_shared<FileSink>();
+    BOP_TRY(started.file->open(options.path));
+    started.file->set_formatter(make_formatter(options.json));
     started.writer = std::make_shared<spdlog::details::thread_pool>(queue_lines, 1);
     started.logger = std::make_shared<spdlog::async_logger>(
-        "bop", std::move(sink), started.writer, spdlog::async_overflow_policy::overrun_oldest);
+        "bop", started.file, started.writer, spdlog::async_overflow_policy::overrun_oldest);
     started.logger->set_level(to_spdlog(options.level));
     started.logger->flush_on(spdlog::level::debug);
   } catch (const spdlog::spdlog_ex& error) {
@@ -143,6 +179,18 @@ Status start(const Options& options) {
   threshold = options.level;
   sayer = started.release();
   return {};
+}
+
+Status reopen(const char* path) {
+  const Sayer* started = sayer.load();
+  if (started == nullptr) return fail(BOP_E_INVALID_ARGUMENT, "logging is not started");
+  return started->file ? started->file->open(path) : Status();  // a sink has no file
+}
+
+void set_level(Level level) {
+  threshold = level;
+  const Sayer* started = sayer.load();
+  if (started != nullptr && started->logger) started->logger->set_level(to_spdlog(level));
 }
 
 void stop() {

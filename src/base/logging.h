@@ -25,6 +25,10 @@ struct Options {
 // Before the first line; without it lines of warning and above go to standard error. IO when the
 // path cannot be opened, INVALID_ARGUMENT when it was started already.
 Status start(const Options& options);
+// Opens the file again, or another: after a rotation, the old one was renamed. nullptr: standard error. IO
+// when it cannot be opened; lines then go on to where they went. INVALID_ARGUMENT before start().
+Status reopen(const char* path);
+void set_level(Level level);
 // Writes what is queued, when the threads that say lines are gone; then all is as before start().
 void stop();
 

@@ -8,6 +8,12 @@
 #define BOP_STRING_OF(x) #x
 #define BOP_STRING(x) BOP_STRING_OF(x)
 
+namespace {
+
+bool is_level(int32_t level) { return level >= BOP_LOG_DEBUG && level <= BOP_LOG_OFF; }
+
+}  // namespace
+
 const char* bop_version(void) {
   return BOP_STRING(BOP_VERSION_MAJOR) "." BOP_STRING(BOP_VERSION_MINOR) "." BOP_STRING(
       BOP_VERSION_PATCH);
@@ -17,13 +23,20 @@ uint32_t bop_version_number(void) { return BOP_VERSION_NUMBER; }
 
 int32_t bop_logging_start(const bop_logging* logging, char* error, size_t error_capacity) {
   const bop_logging given = bop::capi::known(logging);
-  if (logging == nullptr || given.level < BOP_LOG_DEBUG || given.level > BOP_LOG_OFF) {
-    return BOP_E_INVALID_ARGUMENT;
-  }
+  if (!is_level(given.level) || logging == nullptr) return BOP_E_INVALID_ARGUMENT;
   return bop::capi::guarded([&] {
     return bop::capi::give(bop::logging::start({static_cast<bop::logging::Level>(given.level),
                                                 given.json != 0, given.path}),
                            error, error_capacity);
+  });
+}
+
+int32_t bop_logging_reload(const bop_logging* logging, char* error, size_t error_capacity) {
+  const bop_logging given = bop::capi::known(logging);
+  if (!is_level(given.level) || logging == nullptr) return BOP_E_INVALID_ARGUMENT;
+  return bop::capi::guarded([&] {
+    bop::logging::set_level(static_cast<bop::logging::Level>(given.level));
+    return bop::capi::give(bop::logging::reopen(given.path), error, error_capacity);
   });
 }
 

@@ -53,6 +53,44 @@ TEST_F(Logging, writes_every_line_at_or_above_its_level) {
   EXPECT_NE(text.find("Z error   disk gone\n"), std::string::npos) << text;
 }
 
+TEST_F(Logging, goes_on_in_a_new_file_after_the_old_one_was_renamed) {
+  ASSERT_TRUE(start(options(false)));
+  const std::string rotated = path_ + ".1";
+  for (int line = 0; line < 100; ++line) {
+    if (line == 50) {
+      std::filesystem::rename(path_, rotated);
+      ASSERT_TRUE(reopen(path_.c_str()));
+    }
+    info("line {}.", line);
+  }
+  // Not even for a moment is there no file: one that cannot be opened leaves things as they are.
+  EXPECT_EQ(reopen((directory_ / "none" / "lines").c_str()).error().code, BOP_E_IO);
+  info("last");
+  stop();
+  std::stringstream old;
+  old << std::ifstream(rotated).rdbuf();
+  const std::string all = old.str() + said();
+  for (int line = 0; line < 100; ++line) {
+    EXPECT_NE(all.find("line " + std::to_string(line) + "."), std::string::npos) << line;
+  }
+  EXPECT_NE(said().find("line 99."), std::string::npos);
+  EXPECT_NE(said().find("last"), std::string::npos);
+  EXPECT_EQ(reopen(path_.c_str()).error().code, BOP_E_INVALID_ARGUMENT);  // stopped
+}
+
+TEST_F(Logging, takes_another_level_while_it_runs) {
+  ASSERT_TRUE(start(options(false)));
+  debug("before");
+  set_level(Level::debug);
+  debug("after");
+  set_level(Level::error);
+  warning("beneath");
+  stop();
+  EXPECT_EQ(said().find("before"), std::string::npos);
+  EXPECT_NE(said().find("after"), std::string::npos);
+  EXPECT_EQ(said().find("beneath"), std::string::npos);
+}
+
 TEST_F(Logging, in_json_gives_one_object_a_line_whatever_the_text) {
   ASSERT_TRUE(start(options(true)));
   warning("a \"quoted\" \\ line\nwith a break and a % sign");
