@@ -173,9 +173,30 @@ void bop_node::stop(bop::Duration grace) {
 
 namespace {
 
+// The machines that the groups of this node run are all there.
+Status check_machines(const Settings& settings, const Machines& machines) {
+  for (const bop::capi::GroupSpec& group : settings.groups) {
+    const bool here = std::ranges::binary_search(group.voters, settings.node_id);
+    if (!here || machines.contains(group.machine)) continue;
+    std::string known;
+    for (const auto& [kind, table] : machines) known += (known.empty() ? "" : ", ") + kind;
+    return bop::fail(BOP_E_BAD_CONFIG,
+                     "groups: group " + group.name + " runs the machine \"" + group.machine +
+                         "\", which this program does not have (it has: " + known + ")");
+  }
+  return {};
+}
+
+Status check_node(const bop_config& config, const bop_node_options& options) {
+  BOP_TRY_ASSIGN(const Settings settings, config.config.settings());
+  BOP_TRY_ASSIGN(const Machines machines, read_machines(options));
+  return check_machines(settings, machines);
+}
+
 Status start_node(const bop_config& config, const bop_node_options& options, bop_node** out) {
   BOP_TRY_ASSIGN(const Settings settings, config.config.settings());
   BOP_TRY_ASSIGN(Machines machines, read_machines(options));
+  BOP_TRY(check_machines(settings, machines));
   BOP_TRY_ASSIGN(const Completions completions, read_completions(options));
   if (settings.insecure) {
     bop::logging::warning("insecure: nothing is encrypted or authenticated on any address");
@@ -202,6 +223,13 @@ int32_t submit(bop_node* node, const bop_request* request, bool command) {
 }
 
 }  // namespace
+
+int32_t bop_node_check(const bop_config* config, const bop_node_options* options, char* error,
+                       size_t error_capacity) {
+  if (config == nullptr) return BOP_E_INVALID_ARGUMENT;
+  return guarded(
+      [&] { return bop::capi::give(check_node(*config, known(options)), error, error_capacity); });
+}
 
 int32_t bop_node_format(const bop_config* config, char* error, size_t error_capacity) {
   if (config == nullptr) return BOP_E_INVALID_ARGUMENT;

@@ -268,10 +268,26 @@ Runtime::State::~State() {
   worker.reset();
 }
 
+namespace {
+
+// Each folder that was missing is there, and its name in the one above it is on the device.
+Status make_directories(const std::filesystem::path& path) {
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) return {};
+  const std::filesystem::path above = path.has_parent_path() ? path.parent_path() : ".";
+  if (above != path) BOP_TRY(make_directories(above));
+  std::filesystem::create_directory(path, error);
+  if (error) return fail(BOP_E_IO, path.string() + " cannot be created: " + error.message());
+  io::Loop loop;
+  BOP_TRY_ASSIGN(const auto files,
+                 io::open_file_system(loop, above.string(), {.backend = io::FileBackend::pool}));
+  return files->sync_directory_now(".");
+}
+
+}  // namespace
+
 Status Runtime::format(const Settings& settings) {
-  std::error_code made;
-  std::filesystem::create_directories(settings.data_directory, made);
-  if (made) return fail(BOP_E_IO, settings.data_directory + ": cannot be made: " + made.message());
+  BOP_TRY(make_directories(settings.data_directory));
   BOP_TRY_ASSIGN(const io::DirectoryLock lock, io::DirectoryLock::take(settings.data_directory));
   io::Loop loop;
   BOP_TRY_ASSIGN(const auto files, io::open_file_system(loop, settings.data_directory,
