@@ -7,6 +7,7 @@
 #include "bop/bop.h"
 #include "bop/kv.h"
 #include "command_line/command_line.h"
+#include "command_line/standard_streams.h"
 #include "commands.h"
 
 namespace {
@@ -171,6 +172,7 @@ void add_bench(CLI::App& app, Program& program) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  command_line::open_standard_streams();
   Program program;
   CLI::App app("bop: keys and values, status and logs of a bop cluster");
   app.set_version_flag("--version", std::string("bop ") + bop_version());

@@ -20,6 +20,7 @@
 #include <thread>
 
 #include "bop/node.h"
+#include "durable_file.h"
 
 namespace {
 
@@ -51,20 +52,6 @@ bool is_free(uint16_t port) {
   const bool in_use = bound != 0 && errno == EADDRINUSE;
   close(descriptor);
   return !in_use;
-}
-
-// Whole or not at all.
-bool write_file(const fs::path& path, const std::string& text) {
-  const fs::path aside = path.string() + ".new";
-  {
-    std::ofstream file(aside, std::ios::trunc);
-    file << text;
-    file.flush();
-    if (!file) return false;
-  }
-  std::error_code error;
-  fs::rename(aside, path, error);
-  return !error;
 }
 
 // The attributes and descriptors that a node is started with.
@@ -182,6 +169,12 @@ int32_t Cluster::configure() {
       complain(loaded.status, loaded.error);
       return loaded.status;
     }
+    char error[4096] = "";
+    const int32_t checked = bop_node_check(loaded.config.get(), nullptr, error, sizeof error);
+    if (checked != BOP_OK) {
+      complain(checked, error);
+      return checked;
+    }
     configs.push_back(std::move(loaded.config));
     if (!fs::exists(node.directory / "format")) continue;
     if (const int32_t status = format(node, configs.back().get()); status != BOP_OK) return status;
@@ -212,15 +205,15 @@ Sources Cluster::sources_of(const DevNode& node) const {
 
 int32_t Cluster::write(const DevNode& node, bop_config* config) {
   const fs::path file = node.directory / "bopd.toml";
-  std::error_code made;
-  fs::create_directories(node.directory, made);
   size_t size = 0;
   bop_config_write(config, nullptr, 0, &size);
   std::string text(size + 1, '\0');
   bop_config_write(config, text.data(), text.size(), &size);
   text.resize(size);
-  if (!made && write_file(file, text)) return BOP_OK;
-  complain(BOP_E_IO, file.string() + ": cannot be written");
+  std::error_code error = make_directories(node.directory);
+  if (!error) error = write_durably(file, text);
+  if (!error) return BOP_OK;
+  complain(BOP_E_IO, file.string() + " cannot be written: " + error.message());
   return BOP_E_IO;
 }
 
@@ -238,6 +231,7 @@ int32_t Cluster::format(const DevNode& node, bop_config* config) {
 int32_t Cluster::spawn() {
   // What it said is in the files by now; a child must not take its node's id from there again.
   forget_environment();
+  unsetenv("NOTIFY_SOCKET");  // nor speak to the supervisor of `bopd dev`
   std::string endpoints;
   for (DevNode& node : nodes_) {
     if (const int32_t status = spawn(node); status != BOP_OK) return status;

@@ -19,5 +19,6 @@ struct DevArguments {
 // die_with: the process that this one does not outlive; 0: none.
 Exit start(const Sources& sources, int die_with);
 Exit format(const Sources& sources);
+Exit check_config(const Sources& sources);
 Exit show_config(const Sources& sources, bool origin);
 Exit dev(const DevArguments& arguments);

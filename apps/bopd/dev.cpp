@@ -19,6 +19,9 @@ constexpr int poll_ms = 20;
 // How long a cluster that serves waits for its last nodes.
 constexpr std::chrono::seconds grace(5);
 
+// A cluster in the foreground also ends with its terminal.
+bool ends(int signal) { return is_stop(signal) || signal == SIGHUP; }
+
 // The directory of the cluster; a temporary one is removed at the end.
 class DevDirectory {
  public:
@@ -135,7 +138,7 @@ Exit wait_until_ready(Cluster& cluster, const sigset_t& signals, bool& stopped) 
   Clock::time_point not_serving = Clock::now();
   for (int polls = 1;; ++polls) {
     const int signal = wait_for_signal(signals, poll_ms);
-    if (is_stop(signal)) {
+    if (ends(signal)) {
       stopped = true;
       return ok;
     }
@@ -158,7 +161,7 @@ Exit wait_until_ready(Cluster& cluster, const sigset_t& signals, bool& stopped) 
 }  // namespace
 
 Exit dev(const DevArguments& arguments) {
-  const sigset_t signals = block_stop_signals();
+  const sigset_t signals = block_signals();
   if (arguments.base_port + 10 * (arguments.nodes - 1) + 3 > UINT16_MAX) {
     return complain(BOP_E_INVALID_ARGUMENT, "--base-port leaves no room for all ports");
   }
@@ -182,7 +185,7 @@ Exit dev(const DevArguments& arguments) {
     }
   }
   while (!stopped) {
-    stopped = is_stop(wait_for_signal(signals, 1000));
+    stopped = ends(wait_for_signal(signals, 1000));
     cluster.reap();  // who died stays dead
   }
   cluster.stop();

@@ -3,6 +3,7 @@
 
 #include "bop/bop.h"
 #include "command_line/command_line.h"
+#include "command_line/standard_streams.h"
 #include "commands.h"
 
 namespace {
@@ -42,6 +43,10 @@ void add_commands(CLI::App& app, Program& program) {
 
   CLI::App* config = app.add_subcommand("config", "Look at the configuration");
   config->require_subcommand(1);
+  CLI::App* check = config->add_subcommand(
+      "check", "Check the whole configuration; nothing is read or written but it");
+  add_sources(check, program.sources);
+  check->callback([&] { program.run = [&] { return check_config(program.sources); }; });
   CLI::App* show = config->add_subcommand("show", "Print every key with its value");
   add_sources(show, program.sources);
   show->add_flag("--origin", program.origin, "And where the value comes from");
@@ -75,6 +80,7 @@ void add_dev(CLI::App& app, Program& program) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  command_line::open_standard_streams();
   Program program;
   CLI::App app("bopd: replicated state machines, on one node or many");
   app.set_version_flag("--version", std::string("bopd ") + bop_version());

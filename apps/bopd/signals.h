@@ -5,18 +5,24 @@
 #include <ctime>
 
 // Before any thread is started. A closed pipe or connection is an error where it is written to.
-inline sigset_t block_stop_signals() {
+inline sigset_t block_signals() {
   std::signal(SIGPIPE, SIG_IGN);
   sigset_t signals;
   sigemptyset(&signals);
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGCHLD}) sigaddset(&signals, signal);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGCHLD}) {
+    // nohup means it: a SIGHUP that is ignored stays so. Blocked, it would be kept for who waits.
+    struct sigaction inherited{};
+    if (signal == SIGHUP && sigaction(SIGHUP, nullptr, &inherited) == 0 &&
+        inherited.sa_handler == SIG_IGN) {
+      continue;
+    }
+    sigaddset(&signals, signal);
+  }
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   return signals;
 }
 
-inline bool is_stop(int signal) {
-  return signal == SIGINT || signal == SIGTERM || signal == SIGHUP;
-}
+inline bool is_stop(int signal) { return signal == SIGINT || signal == SIGTERM; }
 
 // The next signal, or 0 when none came for so long.
 inline int wait_for_signal(const sigset_t& signals, int timeout_ms) {

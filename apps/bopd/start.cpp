@@ -13,6 +13,7 @@
 #include "command_line/command_line.h"
 #include "commands.h"
 #include "signals.h"
+#include "supervisor.h"
 
 namespace {
 
@@ -29,14 +30,59 @@ int32_t level_of(const std::string& name) {
   return BOP_LOG_OFF;
 }
 
-int32_t start_logging(const bop_config* config, char* error, size_t capacity) {
+using Logging = int32_t (*)(const bop_logging*, char*, size_t);
+
+// Calls bop_logging_start or bop_logging_reload with what the configuration says.
+int32_t apply_logging(Logging call, const bop_config* config, char* error, size_t capacity) {
   const std::string file = text_of(config, "logging.file");
   bop_logging logging{};
   logging.size = sizeof logging;
   logging.level = level_of(text_of(config, "logging.level"));
   logging.json = text_of(config, "logging.format") == "json" ? 1 : 0;
   logging.path = file.empty() ? nullptr : file.c_str();
-  return bop_logging_start(&logging, error, capacity);
+  return call(&logging, error, capacity);
+}
+
+void reopen_log(const bop_config* config) {
+  char error[1024] = "";
+  const int32_t status = apply_logging(bop_logging_reload, config, error, sizeof error);
+  if (status != BOP_OK) say(BOP_LOG_ERROR, std::string("logging.file: ") + error);
+}
+
+bool can_be_reloaded(std::string_view key) {
+  return key == "logging.level" || key == "logging.file";
+}
+
+void warn_of_changes(const bop_config* before, const bop_config* after) {
+  bop_config_item old{}, now{};
+  old.size = now.size = sizeof now;
+  for (size_t i = 0; bop_config_at(after, i, &now) == BOP_OK; ++i) {
+    if (bop_config_at(before, i, &old) != BOP_OK || can_be_reloaded(now.key)) continue;
+    if (std::strcmp(old.value, now.value) == 0) continue;
+    say(BOP_LOG_WARNING, std::string(now.key) +
+                             " has changed: the new value takes effect when the node is restarted");
+  }
+}
+
+// SIGHUP. `loaded` is what the node runs with; a configuration that is not valid leaves it so.
+void reload(const Sources& sources, Loaded& loaded) {
+  Loaded next = load(sources);
+  char error[4096] = "";
+  if (next.status == BOP_OK) {
+    next.status = bop_node_check(next.config.get(), nullptr, error, sizeof error);
+    next.error = error;
+  }
+  if (next.status != BOP_OK) {
+    reopen_log(loaded.config.get());
+    say(BOP_LOG_ERROR, "the configuration is not reloaded: " + next.error);
+    return;
+  }
+  reopen_log(next.config.get());
+  warn_of_changes(loaded.config.get(), next.config.get());
+  for (const char* key : {"logging.level", "logging.file"}) {
+    set(loaded.config.get(), key, text_of(next.config.get(), key));
+  }
+  say(BOP_LOG_INFO, "reloaded the configuration");
 }
 
 void say_addresses(const bop_node* node, const bop_config* config) {
@@ -59,6 +105,20 @@ std::thread start_watchdog(std::atomic<bool>& stopped) {
     std::fputs("bopd: stopping takes too long, the process ends\n", stderr);
     _exit(failed);
   });
+}
+
+// Until a signal that stops the node; the signal.
+int serve(const sigset_t& signals, const Sources& sources, Loaded& loaded,
+          const Supervisor& supervisor) {
+  for (;;) {
+    const int signal = wait_for_signal(signals, 3600 * 1000);
+    if (is_stop(signal)) return signal;
+    if (signal == SIGUSR1) reopen_log(loaded.config.get());
+    if (signal != SIGHUP) continue;
+    supervisor.reloading();
+    reload(sources, loaded);
+    supervisor.ready();
+  }
 }
 
 void stop(bop_node* node) {
@@ -84,15 +144,16 @@ Exit start(const Sources& sources, int die_with) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != die_with) return failed;  // it died before this one was told
   }
-  const sigset_t signals = block_stop_signals();
+  const sigset_t signals = block_signals();
   take_descriptors();
-  const Loaded loaded = load(sources);
+  const Supervisor supervisor;
+  Loaded loaded = load(sources);
   if (loaded.status != BOP_OK) return complain(loaded.status, loaded.error);
   const bop_config* config = loaded.config.get();
   char error[4096] = "";
-  int32_t status = bop_config_check(config, error, sizeof error);
+  int32_t status = bop_node_check(config, nullptr, error, sizeof error);
   if (status != BOP_OK) return complain(status, error);
-  status = start_logging(config, error, sizeof error);
+  status = apply_logging(bop_logging_start, config, error, sizeof error);
   if (status != BOP_OK) return complain(status, error);
 
   bop_node* node = nullptr;
@@ -102,9 +163,10 @@ Exit start(const Sources& sources, int die_with) {
     return complain(status, error);
   }
   say_addresses(node, config);
-  int signal = 0;
-  while (!is_stop(signal)) signal = wait_for_signal(signals, 3600 * 1000);
-  say(BOP_LOG_INFO, std::string("stopping: ") + strsignal(signal));
+  supervisor.ready();
+  const int signal = serve(signals, sources, loaded, supervisor);
+  supervisor.stopping();
+  say(BOP_LOG_INFO, std::string("stopping on SIG") + sigabbrev_np(signal));
   stop(node);
   say(BOP_LOG_INFO, "stopped");
   bop_logging_stop();
@@ -115,13 +177,25 @@ Exit format(const Sources& sources) {
   const Loaded loaded = load(sources);
   if (loaded.status != BOP_OK) return complain(loaded.status, loaded.error);
   char error[4096] = "";
-  const int32_t status = bop_node_format(loaded.config.get(), error, sizeof error);
+  int32_t status = bop_node_check(loaded.config.get(), nullptr, error, sizeof error);
+  if (status == BOP_OK) status = bop_node_format(loaded.config.get(), error, sizeof error);
   if (status != BOP_OK) return complain(status, error);
   std::printf("formatted %s for node %s of cluster %s\n",
               text_of(loaded.config.get(), "data_directory").c_str(),
               text_of(loaded.config.get(), "node_id").c_str(),
               text_of(loaded.config.get(), "cluster_id").c_str());
   return ok;
+}
+
+Exit check_config(const Sources& sources) {
+  const Loaded loaded = load(sources);
+  if (loaded.status != BOP_OK) return complain(loaded.status, loaded.error);
+  char error[4096] = "";
+  const int32_t status = bop_node_check(loaded.config.get(), nullptr, error, sizeof error);
+  if (status != BOP_OK) return complain(status, error);
+  std::printf("the configuration of node %s is valid\n",
+              text_of(loaded.config.get(), "node_id").c_str());
+  return command_line::end("bopd", ok, failed) == ok ? ok : failed;
 }
 
 Exit show_config(const Sources& sources, bool origin) {

@@ -82,7 +82,28 @@ listen.peer = "127.0.0.1:{self.port + 3}"
         self.assertIn("listen.http: 0.0.0.0:1 is not on loopback", error)
         self.bopd("format", "--config", config, "--set", "listen.http=0.0.0.0:1", "--insecure")
 
+    def test_checks_a_configuration_without_touching_anything(self):
+        out, _ = self.bopd("config", "check", "--config", self.configure())
+        self.assertIn("the configuration of node 1 is valid", out.decode())
+        self.assertFalse(os.path.exists(self.path("data")))
+        for wrong, what in (("node_id=0", "node_id"), ("raft.heartbeat_ms=900", "heartbeat"),
+                            ('groups=[{name = "kv", id = 1, machine = "sum"}]', '"sum"')):
+            _, error = self.bopd("config", "check", "--config", self.configure(), "--set", wrong, code=2)
+            self.assertIn(what, error)
+        self.bopd("config", "check", "--config", self.path("none.toml"), code=2)
+
     # ---- the data directory ----
+
+    def test_formats_no_directory_for_a_machine_that_it_could_not_start(self):
+        config = self.configure('groups = [{name = "sums", id = 1, machine = "sum"}]')
+        for command in ("format", "start"):
+            _, error = self.bopd(command, "--config", config, code=2)
+            self.assertIn('group sums runs the machine "sum", which this program does not have (it has: kv)', error)
+        self.assertFalse(os.path.exists(self.path("data")))
+        _, error = self.bopd("dev", "--data", self.path("cluster"), "--base-port", free_ports(10),
+                             "--set", 'groups=[{name = "sums", id = 1, machine = "sum"}]', code=2)
+        self.assertIn('the machine "sum"', error)
+        self.assertFalse(os.path.exists(self.path("cluster")))
 
     def test_formats_a_directory_once(self):
         config = self.configure()

@@ -5,7 +5,9 @@
 """
 
 import os
+import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -55,6 +57,20 @@ class Install(unittest.TestCase):
             program = os.path.join(self.prefix, "bin", name)
             self.assertRegex(self.run_checked(program, "--version"), rf"^{name} \d")
             self.assertNotIn("libbop", self.run_checked("ldd", program))
+
+    def test_the_unit_file_starts_the_installed_daemon_and_stops_as_it_says(self):
+        with open(os.path.join(self.prefix, "lib/systemd/system/bopd.service"), encoding="utf-8") as file:
+            unit = file.read()
+        start = re.search(r"^ExecStart=(\S+) (.*)$", unit, re.M)
+        # It names the prefix that the build was configured with.
+        self.assertEqual(os.path.basename(start[1]), "bopd")
+        self.assertRegex(self.run_checked(os.path.join(self.prefix, "bin/bopd"), start[2].split()[0], "--help"), "--config")
+        self.assertIn("Type=notify\n", unit)
+        if shutil.which("systemd-analyze"):
+            fixed = os.path.join(self.temporary.name, "bopd.service")
+            with open(fixed, "w", encoding="utf-8") as file:
+                file.write(unit.replace(start[1], os.path.join(self.prefix, "bin/bopd")).replace("User=bop\n", ""))
+            self.run_checked("systemd-analyze", "verify", fixed)
 
 
 if __name__ == "__main__":
