@@ -46,6 +46,9 @@ Status check_loopback(const Checker& keys, std::string_view name, const std::str
   const Result<net::Address> address = net::parse_address(text);
   BOP_ASSERT(address.has_value());  // the key's kind saw to it
   if (address->is_local()) return {};
+  if (const Status known = net::check_host(*address); !known) {
+    return keys.bad(name, text + ": " + known.error().detail);
+  }
   return keys.bad(name, text +
                             " is not on loopback: nothing would be encrypted or authenticated; "
                             "set `insecure = true` if that is what you want");

@@ -25,4 +25,7 @@ struct Address {
 // BAD_ADDRESS, with what is wrong.
 Result<Address> parse_address(std::string_view text);
 
+// Looks a host's name up, which blocks. BAD_ADDRESS: it is unknown.
+Status check_host(const Address& address);
+
 }  // namespace bop::net

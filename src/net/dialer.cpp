@@ -55,7 +55,7 @@ class Call final : public std::enable_shared_from_this<Call> {
   void on_resolved(const error_code& error, const Resolver::results_type& found) {
     if (done_ == nullptr) return;
     if (error) {
-      end(failure(BOP_E_BAD_ADDRESS, error.message()));
+      end(failure(BOP_E_BAD_ADDRESS, "unknown host: " + error.message()));
       return;
     }
     for (const auto& entry : found) endpoints_.emplace_back(entry.endpoint());

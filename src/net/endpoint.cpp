@@ -1,5 +1,6 @@
 #include "net/endpoint.h"
 
+#include <netdb.h>
 #include <sys/socket.h>
 
 #include <boost/asio/ip/address.hpp>
@@ -18,6 +19,19 @@ std::optional<Endpoint> numeric_endpoint(const Address& address) {
       asio::ip::make_address(address.host == "localhost" ? "127.0.0.1" : address.host, error);
   if (error) return std::nullopt;
   return Endpoint(asio::ip::tcp::endpoint(ip, address.port));
+}
+
+Status check_host(const Address& address) {
+  if (numeric_endpoint(address)) return {};
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  const int error = getaddrinfo(address.host.c_str(), nullptr, &hints, &found);
+  if (error == 0) {
+    freeaddrinfo(found);
+    return {};
+  }
+  return fail(BOP_E_BAD_ADDRESS, "unknown host \"" + address.host + "\": " + gai_strerror(error));
 }
 
 Address address_of(const Endpoint& endpoint) {
