@@ -165,11 +165,12 @@ void print_result(const BenchArguments& arguments, const Result& result) {
 
 Exit bench_kv(const Globals& globals, const BenchArguments& arguments) {
   // A group that is not there will not come, while a cluster that is away may: the load tries again.
-  const Answer first = Session(globals).query(kv::get({"is anybody there"}));
-  if (first.status == BOP_E_NO_GROUP) return report(first.status, first.detail);
+  const Answer first = Session(globals).query_kv(kv::get({"is anybody there"}));
+  if (first.status == BOP_E_NO_GROUP || first.status == BOP_E_UNSUPPORTED)
+    return report(globals, first.status, first.detail);
 
   BenchClient client(globals, arguments);
-  if (client.opened() != BOP_OK) return report(client.opened(), client.error());
+  if (client.opened() != BOP_OK) return report(globals, client.opened(), client.error());
   Result result;
   if (const Exit failed = run_phases(client, arguments, globals.json, result); failed != ok) {
     return failed;
@@ -187,7 +188,7 @@ Exit bench_kv(const Globals& globals, const BenchArguments& arguments) {
   }
   if (result.missing > 0) return condition;
   if (result.unread > 0 || result.counts.ops() == 0) {
-    return report(BOP_E_UNAVAILABLE, client.causes());
+    return report(globals, BOP_E_UNAVAILABLE, client.causes());
   }
   return ok;
 }

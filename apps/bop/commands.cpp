@@ -10,7 +10,9 @@
 
 namespace {
 
-Exit malformed() { return report(BOP_E_PROTOCOL, "the answer is not of the machine kv"); }
+Exit malformed(const Globals& globals) {
+  return report(globals, BOP_E_PROTOCOL, "the answer is not one of the machine kv");
+}
 
 // The whole of standard input, up to a byte more than any value may have.
 std::string standard_input() {
@@ -24,15 +26,15 @@ std::string standard_input() {
   return text;
 }
 
-std::optional<Exit> refuse_key(const std::string& key) {
+std::optional<Exit> refuse_key(const Globals& globals, const std::string& key) {
   if (!key.empty() && key.size() <= BOP_KV_KEY_MAX) return std::nullopt;
-  return report(key.empty() ? BOP_E_INVALID_ARGUMENT : BOP_E_TOO_LARGE,
+  return report(globals, key.empty() ? BOP_E_INVALID_ARGUMENT : BOP_E_TOO_LARGE,
                 "a key has 1 to 1024 bytes");
 }
 
-std::optional<Exit> refuse_value(const std::string& value) {
+std::optional<Exit> refuse_value(const Globals& globals, const std::string& value) {
   if (value.size() <= BOP_KV_VALUE_MAX) return std::nullopt;
-  return report(BOP_E_TOO_LARGE, "a value has at most 1 MiB");
+  return report(globals, BOP_E_TOO_LARGE, "a value has at most 1 MiB");
 }
 
 void print_revision(const Globals& globals, const std::string& key, uint64_t revision) {
@@ -46,18 +48,19 @@ void print_revision(const Globals& globals, const std::string& key, uint64_t rev
 }
 
 // A condition that did not hold: what is there instead.
-Exit report_condition(const Answer& answer) {
+Exit report_condition(const Globals& globals, const Answer& answer) {
   const std::optional<kv::Items> found = kv::read_items(answer.body);
-  if (!found || found->items.empty()) return report(answer.status, answer.detail);
+  if (!found || found->items.empty()) return report(globals, answer.status, answer.detail);
   const kv::Item& item = found->items[0];
-  if (!item.present) return report(answer.status, "the key is not there");
-  return report(answer.status, "the value is \"" + printable(item.value, 200) + "\" at revision " +
-                                   std::to_string(item.revision));
+  if (!item.present) return report(globals, answer.status, "the key does not exist");
+  return report(globals, answer.status,
+                "the value is \"" + printable(item.value, 200) + "\" at revision " +
+                    std::to_string(item.revision));
 }
 
-Exit report_command(const Answer& answer) {
-  return answer.status == BOP_E_CONDITION_FAILED ? report_condition(answer)
-                                                 : report(answer.status, answer.detail);
+Exit report_command(const Globals& globals, const Answer& answer) {
+  return answer.status == BOP_E_CONDITION_FAILED ? report_condition(globals, answer)
+                                                 : report(globals, answer.status, answer.detail);
 }
 
 }  // namespace
@@ -65,8 +68,8 @@ Exit report_command(const Answer& answer) {
 Exit put(const Globals& globals, const PutArguments& arguments) {
   const bool piped = !arguments.value || *arguments.value == "-";
   const std::string value = piped ? standard_input() : *arguments.value;
-  if (const auto refused = refuse_key(arguments.key)) return *refused;
-  if (const auto refused = refuse_value(value)) return *refused;
+  if (const auto refused = refuse_key(globals, arguments.key)) return *refused;
+  if (const auto refused = refuse_value(globals, value)) return *refused;
   kv::Operation operation;
   operation.key = arguments.key;
   operation.value = value;
@@ -77,23 +80,23 @@ Exit put(const Globals& globals, const PutArguments& arguments) {
     operation.revision = *arguments.if_revision;
   }
   Session session(globals);
-  const Answer answer = session.propose(kv::command({operation}));
-  if (answer.status != BOP_OK) return report_command(answer);
+  const Answer answer = session.propose_kv(kv::command({operation}));
+  if (answer.status != BOP_OK) return report_command(globals, answer);
   const auto done = kv::read_items(answer.body);
-  if (!done) return malformed();
+  if (!done) return malformed(globals);
   print_revision(globals, arguments.key, done->position);
   return ok;
 }
 
 Exit get(const Globals& globals, const std::string& key) {
-  if (const auto refused = refuse_key(key)) return *refused;
+  if (const auto refused = refuse_key(globals, key)) return *refused;
   Session session(globals);
-  const Answer answer = session.query(kv::get({key}));
-  if (answer.status != BOP_OK) return report(answer.status, answer.detail);
+  const Answer answer = session.query_kv(kv::get({key}));
+  if (answer.status != BOP_OK) return report(globals, answer.status, answer.detail);
   const auto found = kv::read_items(answer.body);
-  if (!found || found->items.size() != 1) return malformed();
+  if (!found || found->items.size() != 1) return malformed(globals);
   const kv::Item& item = found->items[0];
-  if (!item.present) return report(BOP_E_NOT_FOUND, "the key is not there");
+  if (!item.present) return report(globals, BOP_E_NOT_FOUND, "the key does not exist");
   if (!globals.json) {
     print_raw(item.value);
     return ok;
@@ -108,7 +111,7 @@ Exit get(const Globals& globals, const std::string& key) {
 Exit remove(const Globals& globals, const std::vector<std::string>& keys) {
   std::vector<kv::Operation> operations;
   for (const std::string& key : keys) {
-    if (const auto refused = refuse_key(key)) return *refused;
+    if (const auto refused = refuse_key(globals, key)) return *refused;
     kv::Operation operation;
     operation.op = BOP_KV_DELETE;
     operation.flags = BOP_KV_WANT_EXISTED;
@@ -116,13 +119,13 @@ Exit remove(const Globals& globals, const std::vector<std::string>& keys) {
     operations.push_back(operation);
   }
   if (operations.size() > BOP_KV_OPERATIONS_MAX) {
-    return report(BOP_E_TOO_LARGE, "at most 1024 keys at once");
+    return report(globals, BOP_E_TOO_LARGE, "at most 1024 keys at once");
   }
   Session session(globals);
-  const Answer answer = session.propose(kv::command(operations));
-  if (answer.status != BOP_OK) return report_command(answer);
+  const Answer answer = session.propose_kv(kv::command(operations));
+  if (answer.status != BOP_OK) return report_command(globals, answer);
   const auto done = kv::read_items(answer.body);
-  if (!done) return malformed();
+  if (!done) return malformed(globals);
   size_t deleted = 0;
   for (const kv::Item& item : done->items) deleted += item.present ? 1 : 0;
   if (globals.json) {
@@ -177,10 +180,10 @@ Exit range(const Globals& globals, const RangeArguments& arguments) {
     if (onward) question.flags |= BOP_KV_AFTER;
     // A prefix is a bound only on the first page; on later ones it is checked key by key.
     if (by_prefix && !onward) question.flags |= BOP_KV_PREFIX;
-    const Answer answer = session.query(kv::range(question));
-    if (answer.status != BOP_OK) return report(answer.status, answer.detail);
+    const Answer answer = session.query_kv(kv::range(question));
+    if (answer.status != BOP_OK) return report(globals, answer.status, answer.detail);
     const auto page = kv::read_records(answer.body);
-    if (!page) return malformed();
+    if (!page) return malformed(globals);
     more = page->more && !page->records.empty();
     for (const kv::Record& record : page->records) {
       if (!record.key.starts_with(arguments.prefix)) {
@@ -196,22 +199,22 @@ Exit range(const Globals& globals, const RangeArguments& arguments) {
     print_json({{"records", list}, {"more", more}});
   } else {
     table.print();
-    if (more) std::fprintf(stderr, "bop: there are more; see --limit\n");
+    if (more) std::fprintf(stderr, "bop: more keys follow; raise --limit\n");
   }
   return ok;
 }
 
 Exit increment(const Globals& globals, const std::string& key, int64_t by) {
-  if (const auto refused = refuse_key(key)) return *refused;
+  if (const auto refused = refuse_key(globals, key)) return *refused;
   kv::Operation operation;
   operation.op = BOP_KV_ADD;
   operation.key = key;
   operation.delta = by;
   Session session(globals);
-  const Answer answer = session.propose(kv::command({operation}));
-  if (answer.status != BOP_OK) return report_command(answer);
+  const Answer answer = session.propose_kv(kv::command({operation}));
+  if (answer.status != BOP_OK) return report_command(globals, answer);
   const auto done = kv::read_items(answer.body);
-  if (!done || done->items.size() != 1) return malformed();
+  if (!done || done->items.size() != 1) return malformed(globals);
   const std::string value(done->items[0].value);
   if (globals.json) {
     nlohmann::json object{{"revision", done->position}, {"value", std::stoll(value)}};
@@ -225,19 +228,19 @@ Exit increment(const Globals& globals, const std::string& key, int64_t by) {
 
 Exit compare_and_set(const Globals& globals, const std::string& key, const std::string& expected,
                      const std::string& value) {
-  if (const auto refused = refuse_key(key)) return *refused;
-  if (const auto refused = refuse_value(value)) return *refused;
-  if (const auto refused = refuse_value(expected)) return *refused;
+  if (const auto refused = refuse_key(globals, key)) return *refused;
+  if (const auto refused = refuse_value(globals, value)) return *refused;
+  if (const auto refused = refuse_value(globals, expected)) return *refused;
   kv::Operation operation;
   operation.flags = BOP_KV_IF_VALUE;
   operation.key = key;
   operation.value = value;
   operation.expected = expected;
   Session session(globals);
-  const Answer answer = session.propose(kv::command({operation}));
-  if (answer.status != BOP_OK) return report_command(answer);
+  const Answer answer = session.propose_kv(kv::command({operation}));
+  if (answer.status != BOP_OK) return report_command(globals, answer);
   const auto done = kv::read_items(answer.body);
-  if (!done) return malformed();
+  if (!done) return malformed(globals);
   print_revision(globals, key, done->position);
   return ok;
 }

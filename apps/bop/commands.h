@@ -21,6 +21,12 @@ struct RangeArguments {
   bool keys_only = false;
 };
 
+struct RawArguments {
+  std::optional<std::string> payload;  // none or "-": standard input; "@FILE": a file
+  bool hex = false;                    // hexadecimal digits in and out
+};
+enum class RawKind { command, question };
+
 Exit put(const Globals& globals, const PutArguments& arguments);
 Exit get(const Globals& globals, const std::string& key);
 Exit remove(const Globals& globals, const std::vector<std::string>& keys);
@@ -28,5 +34,6 @@ Exit range(const Globals& globals, const RangeArguments& arguments);
 Exit increment(const Globals& globals, const std::string& key, int64_t by);
 Exit compare_and_set(const Globals& globals, const std::string& key, const std::string& expected,
                      const std::string& value);
+Exit raw(const Globals& globals, const RawArguments& arguments, RawKind kind);
 Exit status(const Globals& globals, bool all);
 Exit inspect_log(const Globals& globals, const std::string& directory);

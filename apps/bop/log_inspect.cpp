@@ -91,7 +91,7 @@ Exit inspect_log(const Globals& globals, const std::string& directory) {
   bop_log_reader* reader = nullptr;
   const int32_t opened = bop_log_open(directory.c_str(), &reader, error, sizeof error);
   if (opened != BOP_OK) {
-    report(opened, error);
+    report(globals, opened, error);
     return opened == BOP_E_NOT_FOUND ? condition : unavailable;
   }
   bool problem = false;
@@ -112,6 +112,6 @@ Exit inspect_log(const Globals& globals, const std::string& directory) {
   }
   if (globals.json) std::fputs(*between == '[' ? "[]\n" : "\n]\n", stdout);
   bop_log_close(reader);
-  if (status != BOP_E_NOT_FOUND) return report(status, directory);
+  if (status != BOP_E_NOT_FOUND) return report(globals, status, directory);
   return problem ? condition : ok;
 }

@@ -3,8 +3,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+
+#include "bop/error.h"
 
 namespace {
 
@@ -66,6 +69,39 @@ std::string json_text(const nlohmann::json& document) {
 }
 
 void print_json(const nlohmann::json& document) { std::puts(json_text(document).c_str()); }
+
+void print_json_error(int32_t status, const std::string& text) {
+  const nlohmann::json error{{"code", bop_error_name(status)}, {"text", text}};
+  std::fprintf(stderr, "%s\n", json_text({{"error", error}}).c_str());
+}
+
+std::optional<std::string> from_hex(std::string_view digits) {
+  constexpr std::string_view alphabet = "0123456789abcdef";
+  if (digits.size() % 2 != 0) return std::nullopt;
+  std::string out;
+  for (size_t i = 0; i < digits.size(); i += 2) {
+    unsigned byte = 0;
+    for (const char c : digits.substr(i, 2)) {
+      const size_t value =
+          alphabet.find(static_cast<char>(std::tolower(static_cast<unsigned char>(c))));
+      if (value == alphabet.npos) return std::nullopt;
+      byte = byte << 4 | static_cast<unsigned>(value);
+    }
+    out += static_cast<char>(byte);
+  }
+  return out;
+}
+
+std::string to_hex(std::string_view bytes) {
+  std::string out;
+  for (const char c : bytes) {
+    char digits[3];
+    std::snprintf(digits, sizeof digits, "%02x",
+                  static_cast<unsigned>(static_cast<unsigned char>(c)));
+    out += digits;
+  }
+  return out;
+}
 
 void print_raw(std::string_view bytes) {
   std::fwrite(bytes.data(), 1, bytes.size(), stdout);

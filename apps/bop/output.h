@@ -1,7 +1,9 @@
 // What commands print: raw bytes and aligned columns for people, one JSON document for programs.
 #pragma once
 
+#include <cstdint>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +14,12 @@ void set_bytes(nlohmann::json& object, const std::string& name, std::string_view
 // On one line; what is not UTF-8 is replaced.
 std::string json_text(const nlohmann::json& document);
 void print_json(const nlohmann::json& document);
+// On standard error, {"error": {"code": "BOP_E_…", "text": "…"}}.
+void print_json_error(int32_t status, const std::string& text);
+
+// "0aFF" in bytes; nothing when it is not pairs of hexadecimal digits.
+std::optional<std::string> from_hex(std::string_view digits);
+std::string to_hex(std::string_view bytes);
 
 // Bytes as they are; a line's end only for a terminal.
 void print_raw(std::string_view bytes);

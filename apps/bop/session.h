@@ -1,7 +1,9 @@
 // One client and one request, or one to each endpoint, at a time: what every command but bench needs.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -21,8 +23,10 @@ struct Globals {
 enum Exit : int { ok = 0, condition = 1, usage = 2, unavailable = 3 };
 
 Exit exit_of(int32_t status);
-// "bop: could not …" on standard error, with what each endpoint's last cause was.
-Exit report(int32_t status, std::string_view detail);
+// On standard error, "bop: TEXT: DETAIL (CODE)" or, with -o json, {"error": {"code": …, "text": …}}.
+Exit report(const Globals& globals, int32_t status, std::string_view detail);
+
+uint32_t endpoint_count(const std::string& endpoints);
 
 struct Answer {
   int32_t status = 0;
@@ -41,17 +45,34 @@ class Session {
   // Each waits for its completion.
   Answer propose(std::string_view command);
   Answer query(std::string_view question);
-  // What each endpoint says of its node, in the order given; all are asked at once. With `first` it ends
-  // with the first that answered, when all before it are known not to.
-  std::vector<Answer> statuses(uint32_t endpoints, bool first);
+  // The same for a command or question of the machine kv: not sent when the group runs another machine, to
+  // which the bytes would mean something else.
+  Answer propose_kv(std::string_view command);
+  Answer query_kv(std::string_view question);
+  // The status of each endpoint's node, in the order given; all are asked at once. With `first` the list ends
+  // with the first endpoint that answered, when all before it are known not to; with `any`, what answered
+  // before the others is all there is of it.
+  enum class Until { all, first, any };
+  std::vector<Answer> statuses(uint32_t endpoints, Until until);
 
  private:
   using Call = int32_t (*)(bop_client*, const bop_request*);
+  using Clock = std::chrono::steady_clock;
+  // Why a command of kv cannot be sent; nothing: it can.
+  std::optional<Answer> refuse_kv();
+  // The machine that the group runs, as those who answered say; empty: none of their nodes keeps the group.
+  std::string machine_of_group(const std::vector<Answer>& statuses) const;
+  uint32_t timeout_ms() const;
   Answer ask(Call call, std::string_view payload);
-  int32_t begin(Call call, std::string_view payload, uint32_t number);
-  std::pair<uint64_t, Answer> next();  // and the number it was begun with
+  int32_t begin(Call call, std::string_view payload, uint32_t endpoint);
+  // The next completion, with its tag: it may be that of a status which nobody waits for any more.
+  std::pair<uint64_t, Answer> next();
 
   const Globals& globals_;
+  uint64_t last_tag_ = 0;  // of the request begun last
+  bool runs_kv_ = false;   // as far as that was asked
+  // By when what was begun has to be done; none: a request has the whole timeout.
+  std::optional<Clock::time_point> deadline_;
   int32_t opened_ = BOP_OK;
   std::string open_error_;
   bop_queue* queue_ = nullptr;

@@ -9,10 +9,6 @@ namespace {
 
 using nlohmann::json;
 
-uint32_t endpoint_count(const std::string& endpoints) {
-  return 1 + static_cast<uint32_t>(std::count(endpoints.begin(), endpoints.end(), ','));
-}
-
 std::string text_of(const json& object, const char* name) {
   const auto found = object.find(name);
   if (found == object.end() || found->is_null()) return "-";
@@ -56,20 +52,25 @@ Exit status(const Globals& globals, bool all) {
   json documents = json::array();
   std::vector<Answer> failures;
   Session session(globals);
-  for (Answer& answer : session.statuses(endpoint_count(globals.endpoints), first)) {
+  for (Answer& answer : session.statuses(endpoint_count(globals.endpoints),
+                                         first ? Session::Until::first : Session::Until::all)) {
     json document;
     if (answer.status == BOP_OK) document = json::parse(answer.body, nullptr, false);
     if (document.is_object()) {
       documents.push_back(std::move(document));
       continue;
     }
-    if (answer.status == BOP_OK) answer = {BOP_E_PROTOCOL, 0, {}, "an answer that is no status"};
+    if (answer.status == BOP_OK) answer = {BOP_E_PROTOCOL, 0, {}, "the answer is not a status"};
     failures.push_back(std::move(answer));
   }
   if (documents.empty() || !first) {
     for (const Answer& failure : failures) {
-      std::fprintf(stderr, "bop: no status from %s (%s)\n", failure.detail.c_str(),
-                   bop_error_name(failure.status));
+      const std::string text = "no status from " + failure.detail;
+      if (globals.json) {
+        print_json_error(failure.status, text);
+      } else {
+        std::fprintf(stderr, "bop: %s (%s)\n", text.c_str(), bop_error_name(failure.status));
+      }
     }
   }
   if (documents.empty()) return exit_of(failures.back().status);

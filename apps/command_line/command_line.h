@@ -4,13 +4,13 @@
 #include <CLI/CLI.hpp>
 #include <charconv>
 #include <concepts>
-#include <cstdio>
 #include <limits>
 #include <optional>
 #include <sstream>
 #include <string>
 #include <string_view>
-#include <vector>
+
+#include "command_line/usage.h"
 
 namespace command_line {
 
@@ -37,31 +37,9 @@ CLI::Validator number(T least = std::numeric_limits<T>::lowest(),
   const auto check = [least, most, range = range.str()](const std::string& text) -> std::string {
     const std::optional<T> value = parse_number<T>(text);
     if (value && *value >= least && *value <= most) return {};
-    return "\"" + text + "\" is no decimal number " + range + ", written without leading zeros";
+    return "\"" + text + "\" is not a decimal number " + range + ", written without leading zeros";
   };
   return CLI::Validator(check, range.str());
-}
-
-// Nothing when the program may go on; else its exit code: 0 after --help and the like, `wrong` after a
-// word about what is wrong.
-inline std::optional<int> parse(CLI::App& app, int count, char** values, int wrong) {
-  const auto end = [&](const CLI::ParseError& error) { return app.exit(error) == 0 ? 0 : wrong; };
-  try {
-    app.parse(count, values);
-    return std::nullopt;
-  } catch (const CLI::ParseError& error) {
-    // Where a command is missing because another was given, that one is what is wrong.
-    const std::vector<std::string> unknown = app.remaining(true);
-    const bool misses = dynamic_cast<const CLI::RequiredError*>(&error) != nullptr;
-    return misses && !unknown.empty() ? end(CLI::ExtrasError(app.get_name(), unknown)) : end(error);
-  }
-}
-
-// The exit code at a program's end: `lost` when it went well, but not all it printed could be written.
-inline int end(const char* program, int code, int lost) {
-  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
-  std::fprintf(stderr, "%s: standard output could not be written\n", program);
-  return code == 0 ? lost : code;
 }
 
 }  // namespace command_line

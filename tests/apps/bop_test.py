@@ -1,14 +1,22 @@
 #!/usr/bin/env python3
-"""bop: the command line against a cluster."""
+"""bop: the command line against a cluster.
+
+    bop_test.py PROGRAM             a node with the machine sum (sum_node.cpp)
+"""
 
 import json
 import os
+import re
 import signal
 import socket
+import subprocess
+import sys
 import time
 import unittest
 
-from running import Case, Dev, free_ports
+from running import Case, Dev, free_ports, wait_until
+
+SUM_NODE = sys.argv.pop(1)
 
 
 class Bop(Case):
@@ -75,12 +83,12 @@ class Bop(Case):
     def test_reads_whole_decimal_numbers_or_does_nothing(self):
         for wrong in ("92233720368547758070", "-92233720368547758070", "010", "0x10", "1.0", "1 ", "+1", ""):
             _, error = self.bop("incr", "n", "--", wrong, code=2)
-            self.assertIn(f'by: "{wrong}" is no decimal number', error)
+            self.assertIn(f'by: "{wrong}" is not a decimal number', error)
         self.bop("get", "n", code=1)
         self.bop("put", "n", "1")
         for wrong in ("-1", "99999999999999999999999", "0x1", "01"):
             _, error = self.bop("put", "n", "2", "--if-revision", wrong, code=2)
-            self.assertIn(f'--if-revision: "{wrong}" is no decimal number', error)
+            self.assertIn(f'--if-revision: "{wrong}" is not a decimal number', error)
         self.assertEqual(self.bop("get", "n")[0], b"1")
         self.assertEqual(self.bop("incr", "n", 2**63 - 2)[0].decode(), f"{2**63 - 1}\n")
         self.assertEqual(self.bop("incr", "n", "--", -2**63)[0], b"-1\n")
@@ -140,9 +148,13 @@ class Bop(Case):
             for more in ((), ("-o", "json", "--all")):
                 out, error = status(dead, paused, live, more=more)
                 self.assertIn("leader", out)
-                self.assertEqual(error.splitlines(), [
-                    f"bop: no status from {dead}: Connection refused (BOP_E_UNAVAILABLE)",
-                    f"bop: no status from {paused}: no connection within the timeout (BOP_E_UNAVAILABLE)"])
+                words = [f"no status from {dead}: Connection refused",
+                         f"no status from {paused}: no connection within the timeout"]
+                if more:
+                    self.assertEqual([json.loads(line)["error"] for line in error.splitlines()],
+                                     [{"code": "BOP_E_UNAVAILABLE", "text": text} for text in words])
+                else:
+                    self.assertEqual(error.splitlines(), [f"bop: {text} (BOP_E_UNAVAILABLE)" for text in words])
                 out, error = status(dead, paused, more=more, code=3)
                 self.assertEqual((out, len(error.splitlines())), ("", 2))
             out, error = status(dead, live, paused, more=("-o", "json"))
@@ -245,11 +257,122 @@ class Bop(Case):
             _, error = self.bop("--group", "nobody", *command, code=2)
             self.assertIn("no group is called nobody; there is: kv (BOP_E_NO_GROUP)", error)
 
-    def test_names_the_command_that_it_does_not_know(self):
-        for wrong in (("foo",), ("log", "foo"), ("bench", "foo", "--time", "1s")):
+    def test_names_the_command_that_it_does_not_know_and_the_nearest(self):
+        for wrong, what in (
+                (("set", "a", "b"), 'unknown command "set"; did you mean "get" or "put"?'),
+                (("statu",), 'unknown command "statu"; did you mean "status"?'),
+                (("del", "a"), 'unknown command "del"; did you mean "delete"?'),
+                (("log", "inspcet", "x"), 'unknown command "inspcet"; did you mean "inspect"?'),
+                (("fly",), 'unknown command "fly"; the commands are: put, delete, '),
+                (("range", "--limti", "3"), 'unknown option "--limti"; did you mean "--limit"?'),
+                (("get", "a", "--timout=1s"), 'unknown option "--timout"; did you mean "--timeout"?'),
+                (("put", "a", "b", "c", "d"), 'unexpected arguments "c", "d"; usage: bop put [OPTIONS] KEY [VALUE]'),
+                (("get",), "KEY is required; usage: bop get [OPTIONS] KEY"),
+                (("bench",), "a command is required: kv")):
             _, error = self.run_program("bop", *wrong, code=2)
-            self.assertIn("not expected: ", error)
-            self.assertIn("foo", error)
+            self.assertIn("bop: " + what, error)
+
+    def test_names_what_is_wrong_with_an_endpoint(self):
+        for endpoint, what in (("http://127.0.0.1:7100", 'this is a URL; write HOST:PORT, such as 127.0.0.1:7100'),
+                               ("::1:7100", "write an IPv6 address in brackets"), ("localhost", "there is no port"),
+                               ("a b:7100", '"a b" is not the name of a host'), ("x:y:7100", "more than one colon"),
+                               (":7100", "the host is empty"), ("localhost:http", 'the port "http" is not a number'),
+                               ("", "the address is empty"), ("127.0.0.1:7100,", "the address is empty")):
+            _, error = self.run_program("bop", "--endpoint", endpoint, "get", "x", code=2)
+            self.assertIn(what, error)
+            self.assertIn("BOP_E_BAD_ADDRESS", error)
+        _, error = self.run_program("bop", "--timeout", "300ms", "--endpoint", "no-such-host.invalid:7100", "get", "x", code=3)
+        self.assertIn("no-such-host.invalid:7100: ", error)
+        self.assertRegex(error, "unknown host|no connection within the timeout")  # without a resolver it takes long
+
+    def test_reports_errors_as_json_where_its_output_is_json(self):
+        self.bop("put", "key", "value")
+        for command, code, name in ((("get", "nothing"), 1, "BOP_E_NOT_FOUND"), (("fly",), 2, "BOP_E_INVALID_ARGUMENT"),
+                                    (("put", "key", "x", "--if-absent"), 1, "BOP_E_CONDITION_FAILED"),
+                                    (("--group", "nobody", "get", "x"), 2, "BOP_E_NO_GROUP"),
+                                    (("log", "inspect", self.path("none")), 1, "BOP_E_NOT_FOUND")):
+            for form in (("-o", "json"), ("--output=json",)):
+                out, error = self.bop(*form, *command, code=code)
+                self.assertEqual(out, b"")
+                error = json.loads(error)["error"]
+                self.assertEqual(error["code"], name)
+                self.assertGreater(len(error["text"]), 10)
+        _, error = self.run_program("bop", "--endpoint", "127.0.0.1:1", "--timeout=200ms", "-ojson", "get", "x", code=3)
+        self.assertEqual(json.loads(error)["error"]["code"], "BOP_E_UNAVAILABLE")
+
+    def test_shows_the_options_of_all_commands_in_the_help_of_each(self):
+        for command in (("put",), ("range",), ("status",), ("log", "inspect"), ("bench", "kv")):
+            out, _ = self.run_program("bop", *command, "--help")
+            self.assertRegex(out.decode(), "(?s)^.+Usage: bop " + " ".join(command) + r" .*\nGlobal options:\n.*--endpoint "
+                             r".*--group .*--timeout .*--output ")
+
+    # ---- any machine ----
+
+    def test_sends_a_machines_own_bytes_and_prints_its_reply(self):
+        # A PUT of kv, byte for byte (docs/formats/kv.md), and the question for it.
+        command = "01000100" + "0100" + "0300" + "02000000" + "6b6579" + "6869"
+        for payload, more in ((command, {}), ("-", {"stdin": command.upper().encode() + b"\n"}),
+                              ("@" + self.write("command", command), {})):
+            out, _ = self.bop("propose", "--hex", payload, **more)
+            self.assertRegex(out.decode(), r"^[0-9a-f]{16,}\n$")
+        self.assertEqual(self.bop("get", "key")[0], b"hi")
+        with open(self.path("raw"), "wb") as file:
+            file.write(bytes.fromhex("01010000" + "0100" + "0300" + "6b6579"))
+        asked, _ = self.bop("query", "@" + self.path("raw"))
+        self.assertTrue(asked.endswith(b"hi"), asked)
+        told = self.json("query", "--hex", "@" + self.write("question", "01010000" + "0100" + "0300" + "6b6579"))
+        self.assertEqual(bytes.fromhex(told["body_hex"]), asked)
+        self.assertGreater(self.json("propose", "--hex", command)["index"], 0)
+        for wrong in (("--hex", "0g"), ("--hex", "123"), ("@" + self.path("none"),)):
+            _, error = self.bop("propose", *wrong, code=2)
+            self.assertIn("BOP_E_INVALID_ARGUMENT", error)
+        self.bop("propose", "-", stdin=b"x" * ((8 << 20) + 1), code=2)
+
+    def sum_node(self):
+        port = free_ports(1)
+        config = self.write("sum.toml", f"""
+data_directory = "sum"
+cluster_id = "{'5' * 32}"
+listen = {{native = "127.0.0.1:{port}", resp = "", http = "", peer = ""}}
+log = {{segment_bytes = 2097152, max_bytes = 16777216}}
+groups = [{{name = "sums", id = 1, machine = "sum"}}]
+""")
+        process = subprocess.Popen([SUM_NODE, config], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                   env=self.environment(None))
+        self.addCleanup(self.end, process)
+        self.assertEqual(process.stdout.readline(), b"serves\n")
+        return ("--endpoint", f"127.0.0.1:{port}", "--group", "sums")
+
+    def test_proposes_no_command_of_kv_to_another_machine(self):
+        sums = self.sum_node()
+        for number, total in (("5", b"5"), ("-2", b"3")):
+            out, _ = self.run_program("bop", *sums, "propose", "--", number)
+            self.assertEqual(out, total)
+        self.assertEqual(self.run_program("bop", *sums, "query", "anything")[0], b"3")
+        _, error = self.run_program("bop", *sums, "propose", "x", code=1)
+        self.assertIn("BOP_E_WRONG_TYPE", error)
+        before = self.run_program("bop", *sums, "-o", "json", "status")[0]
+        for command in (("put", "a", "b"), ("get", "a"), ("delete", "a"), ("incr", "a"), ("cas", "a", "b", "c"), ("range",),
+                        ("bench", "kv", "--time", "1s")):
+            _, error = self.run_program("bop", *sums, *command, code=2)
+            self.assertIn("group sums runs the machine sum, not kv", error)
+        after = self.run_program("bop", *sums, "-o", "json", "status")[0]
+        self.assertEqual(*(json.loads(status)["groups"][0]["last_index"] for status in (before, after)))
+
+    def test_asks_another_endpoint_when_one_is_paused(self):
+        with socket.socket() as silent:  # takes connections and says nothing
+            silent.bind(("127.0.0.1", 0))
+            silent.listen()
+            endpoints = "127.0.0.1:%d,%s" % (silent.getsockname()[1], self.dev.nodes[0]["native"])
+            self.run_program("bop", "--endpoint", endpoints, "--timeout", "30s", "put", "a", "b")
+
+    def test_waits_for_a_node_that_comes_within_the_timeout(self):
+        self.stop(self.dev.process)
+        late = subprocess.Popen(["sh", "-c", 'sleep 1; exec "$@"', "sh", os.path.join(os.environ["BOP_BIN"], "bopd"), "start",
+                                 "--config", self.path("data", "1", "bopd.toml")], env=self.environment(None),
+                                stderr=subprocess.DEVNULL)
+        self.addCleanup(self.end, late)
+        self.bop("--timeout", "30s", "put", "a", "b")
 
     def test_goes_on_where_the_leader_is(self):
         self.stop(self.dev.process)

@@ -53,7 +53,7 @@ listen.peer = "127.0.0.1:{self.port + 3}"
         for wrong in ((), ("fly",), ("start", "--nonsense"), ("dev", "--nodes", "0"), ("start", "--set", "nonsense")):
             self.bopd(*wrong, code=2)
         for unknown in (("fly",), ("config", "fly")):
-            self.assertIn("not expected: fly", self.bopd(*unknown, code=2)[1])
+            self.assertIn('unknown command "fly"', self.bopd(*unknown, code=2)[1])
 
     # ---- configuration ----
 
@@ -81,6 +81,14 @@ listen.peer = "127.0.0.1:{self.port + 3}"
         _, error = self.bopd("format", "--config", config, "--set", "listen.http=0.0.0.0:1", code=2)
         self.assertIn("listen.http: 0.0.0.0:1 is not on loopback", error)
         self.bopd("format", "--config", config, "--set", "listen.http=0.0.0.0:1", "--insecure")
+
+    def test_names_what_is_wrong_with_an_address(self):
+        config = self.configure()
+        for address, what in (("no-such-host.invalid:80", 'unknown host "no-such-host.invalid"'),
+                              ("http://127.0.0.1:80", "this is a URL; write HOST:PORT")):
+            _, error = self.bopd("format", "--config", config, "--set", f"listen.http={address}", code=2)
+            self.assertIn("listen.http: ", error)
+            self.assertIn(what, error)
 
     def test_checks_a_configuration_without_touching_anything(self):
         out, _ = self.bopd("config", "check", "--config", self.configure())

@@ -58,6 +58,13 @@ class Install(unittest.TestCase):
             self.assertRegex(self.run_checked(program, "--version"), rf"^{name} \d")
             self.assertNotIn("libbop", self.run_checked("ldd", program))
 
+    def test_manual_pages_and_completions_are_installed(self):
+        for program in ("bop", "bopd"):
+            for path in (f"share/man/man1/{program}.1", f"share/bash-completion/completions/{program}",
+                         f"share/zsh/site-functions/_{program}", f"share/fish/vendor_completions.d/{program}.fish"):
+                with open(os.path.join(self.prefix, path), encoding="utf-8") as file:
+                    self.assertIn(program + (" put" if program == "bop" else " start"), file.read().replace("\\", ""))
+
     def test_the_unit_file_starts_the_installed_daemon_and_stops_as_it_says(self):
         with open(os.path.join(self.prefix, "lib/systemd/system/bopd.service"), encoding="utf-8") as file:
             unit = file.read()
