@@ -1,6 +1,9 @@
-// bop status: what nodes say about themselves.
+// bop status: every node of the cluster, as those that answer know it.
+#include <algorithm>
 #include <cstdio>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "commands.h"
 #include "output.h"
@@ -15,33 +18,172 @@ std::string text_of(const json& object, const char* name) {
   return found->is_string() ? found->get<std::string>() : found->dump();
 }
 
-std::string hash_of(const json& group) {
-  const auto hash = group.find("state_hash");
-  if (hash == group.end() || !hash->is_object()) return "-";
-  return text_of(*hash, "hash").substr(0, 12) + "@" + text_of(*hash, "index");
+uint64_t number_of(const json& object, const char* name, uint64_t otherwise) {
+  const auto found = object.find(name);
+  return found != object.end() && found->is_number_unsigned() ? found->get<uint64_t>() : otherwise;
 }
 
-std::string health_of(const json& group) {
-  const std::string health = text_of(group, "health");
-  return health == "ok" && group.contains("halted") ? "halted" : health;
+json list_of(const json& object, const char* name) {
+  const auto found = object.find(name);
+  return found != object.end() && found->is_array() ? *found : json::array();
 }
 
-void add_rows(Table& table, const json& node) {
-  for (const json& group : node.value("groups", json::array())) {
-    table.add({text_of(node, "node_id"), text_of(node, "version"), text_of(group, "name"),
-               text_of(group, "id"), text_of(group, "role"), text_of(group, "term"),
-               text_of(group, "leader"), text_of(group, "commit"), text_of(group, "applied"),
-               text_of(group, "last_index"), health_of(group), hash_of(group)});
+// "5s", "12m", "7h", "3d": the two largest units, where the larger one is small.
+std::string uptime_of(const json& node) {
+  constexpr struct {
+    uint64_t seconds;
+    const char* name;
+  } units[] = {{86400, "d"}, {3600, "h"}, {60, "m"}, {1, "s"}};
+  const uint64_t seconds = number_of(node, "uptime_s", UINT64_MAX);
+  if (seconds == UINT64_MAX) return "-";
+  for (size_t i = 0; i < std::size(units); ++i) {
+    const uint64_t whole = seconds / units[i].seconds;
+    if (whole == 0 && units[i].seconds > 1) continue;
+    std::string out = std::to_string(whole) + units[i].name;
+    const uint64_t rest = seconds % units[i].seconds;
+    if (whole < 10 && i + 1 < std::size(units) && rest >= units[i + 1].seconds) {
+      out += std::to_string(rest / units[i + 1].seconds) + units[i + 1].name;
+    }
+    return out;
+  }
+  return "-";
+}
+
+// A node's entry in the list of nodes, made of its own status: of a version that has no such list.
+json entry_of(const json& document) {
+  json groups = list_of(document, "groups");
+  bool halted = false;
+  for (json& group : groups) {
+    const uint64_t commit = number_of(group, "commit", 0);
+    group["lag"] = commit - std::min(commit, number_of(group, "applied", 0));
+    if (!group.contains("halted")) continue;
+    halted = true;
+    if (text_of(group, "health") == "ok") group["health"] = "halted";
+  }
+  return {{"id", document.value("node_id", 0)},
+          {"self", true},
+          {"version", document.value("version", json())},
+          {"health", halted ? "failing" : "ok"},
+          {"groups", groups}};
+}
+
+// How old an entry is: what a node says of itself is the newest.
+uint64_t age_of(const json& node) {
+  if (node.value("self", false)) return 0;
+  const uint64_t heard = number_of(node, "heard_ms_ago", UINT64_MAX);
+  return heard == UINT64_MAX ? heard : heard + 1;
+}
+
+// The newest entry of each node of the cluster, by id.
+std::map<uint64_t, json> nodes_of(const std::vector<json>& documents) {
+  std::map<uint64_t, json> nodes;
+  for (const json& document : documents) {
+    json entries = list_of(document, "nodes");
+    if (entries.empty()) entries.push_back(entry_of(document));
+    for (const json& entry : entries) {
+      const auto [known, fresh] = nodes.emplace(number_of(entry, "id", 0), entry);
+      if (!fresh && age_of(entry) < age_of(known->second)) known->second = entry;
+    }
+  }
+  return nodes;
+}
+
+// What the nodes' states hash to, group by group. Hashes say something only at equal indexes.
+class Hashes {
+ public:
+  explicit Hashes(const std::map<uint64_t, json>& nodes) : alone_(nodes.size() == 1) {
+    for (const auto& [id, node] : nodes) {
+      for (const json& group : list_of(node, "groups")) {
+        const auto hash = group.find("state_hash");
+        if (hash == group.end() || !hash->is_object()) continue;
+        Found& found = found_[{text_of(group, "name"), text_of(*hash, "index")}];
+        ++found.nodes;
+        found.hashes.insert(text_of(*hash, "hash"));
+      }
+    }
+  }
+
+  // "-": there is none at an index where another node has one too.
+  std::string of(const json& group) const {
+    const auto hash = group.find("state_hash");
+    if (hash == group.end() || !hash->is_object()) return "-";
+    const std::string index = text_of(*hash, "index");
+    const Found& found = found_.at({text_of(group, "name"), index});
+    if (found.nodes < 2 && !alone_) return "-";
+    if (found.hashes.size() > 1) return "differs@" + index;
+    return text_of(*hash, "hash").substr(0, 12) + "@" + index;
+  }
+
+ private:
+  struct Found {
+    size_t nodes = 0;
+    std::set<std::string> hashes;
+  };
+  std::map<std::pair<std::string, std::string>, Found> found_;  // by group and index
+  const bool alone_;
+};
+
+std::string health_of(const json& node, const json& group) {
+  const std::string health = text_of(node, "health");
+  const std::string of_group = text_of(group, "health");
+  return health == "unreachable" || of_group == "ok" || of_group == "-" ? health : of_group;
+}
+
+void print_table(const std::map<uint64_t, json>& nodes) {
+  const Hashes hashes(nodes);
+  Table table({"NODE", "ADDRESS", "VERSION", "UPTIME", "HEALTH", "GROUP", "ROLE", "TERM", "COMMIT",
+               "APPLIED", "LAG", "STATE HASH"});
+  for (const auto& [id, node] : nodes) {
+    json groups = list_of(node, "groups");
+    if (groups.empty()) groups.push_back(json::object());
+    for (const json& group : groups) {
+      table.add({std::to_string(id), text_of(node, "native"), text_of(node, "version"),
+                 uptime_of(node), health_of(node, group), text_of(group, "name"),
+                 text_of(group, "role"), text_of(group, "term"), text_of(group, "commit"),
+                 text_of(group, "applied"), text_of(group, "lag"), hashes.of(group)});
+    }
+  }
+  table.print();
+}
+
+// What nodes say about themselves, in full.
+void print_problems(const json& document) {
+  const std::string node = "node " + text_of(document, "node_id");
+  for (const json& group : list_of(document, "groups")) {
+    const auto halted = group.find("halted");
+    if (halted == group.end()) continue;
+    std::printf("%s, group %s takes no part: %s (%s)\n", node.c_str(),
+                text_of(group, "name").c_str(), text_of(*halted, "reason").c_str(),
+                text_of(*halted, "code").c_str());
+  }
+  for (const json& condition : list_of(document, "conditions")) {
+    const std::string group = text_of(condition, "group");
+    std::printf("%s%s: %s: %s\n", node.c_str(), group == "-" ? "" : (", group " + group).c_str(),
+                text_of(condition, "condition").c_str(), text_of(condition, "detail").c_str());
   }
 }
 
-void add_problems(const json& node, std::string& problems) {
-  for (const json& group : node.value("groups", json::array())) {
-    const auto halted = group.find("halted");
-    if (halted == group.end()) continue;
-    problems += "node " + text_of(node, "node_id") + ", group " + text_of(group, "name") +
-                " takes no part: " + text_of(*halted, "reason") + " (" + text_of(*halted, "code") +
-                ")\n";
+// A node that answers has the group's leader and keeps up with it.
+bool serves(const std::vector<json>& documents) {
+  return std::ranges::any_of(documents, [](const json& document) {
+    const json groups = list_of(document, "groups");
+    return std::ranges::any_of(groups, [&](const json& group) {
+      const json conditions = list_of(document, "conditions");
+      const bool lost = std::ranges::any_of(conditions, [&](const json& condition) {
+        return text_of(condition, "condition") == "quorum_lost" &&
+               text_of(condition, "group") == text_of(group, "name");
+      });
+      return group.value("ready", false) && !lost;
+    });
+  });
+}
+
+void report_silent(const Globals& globals, const Answer& failure) {
+  const std::string text = "no status from " + failure.detail;
+  if (globals.json) {
+    print_json_error(failure.status, text);
+  } else {
+    std::fprintf(stderr, "bop: %s (%s)\n", text.c_str(), bop_error_name(failure.status));
   }
 }
 
@@ -49,7 +191,7 @@ void add_problems(const json& node, std::string& problems) {
 
 Exit status(const Globals& globals, bool all) {
   const bool first = globals.json && !all;
-  json documents = json::array();
+  std::vector<json> documents;
   std::vector<Answer> failures;
   Session session(globals);
   for (Answer& answer : session.statuses(endpoint_count(globals.endpoints),
@@ -64,29 +206,16 @@ Exit status(const Globals& globals, bool all) {
     failures.push_back(std::move(answer));
   }
   if (documents.empty() || !first) {
-    for (const Answer& failure : failures) {
-      const std::string text = "no status from " + failure.detail;
-      if (globals.json) {
-        print_json_error(failure.status, text);
-      } else {
-        std::fprintf(stderr, "bop: %s (%s)\n", text.c_str(), bop_error_name(failure.status));
-      }
-    }
+    for (const Answer& failure : failures) report_silent(globals, failure);
   }
   if (documents.empty()) return exit_of(failures.back().status);
   if (globals.json) {
-    print_json(all ? documents : documents[0]);
-    return ok;
+    print_json(all ? json(documents) : documents[0]);
+  } else {
+    std::printf("cluster %s\n", text_of(documents[0], "cluster_id").c_str());
+    print_table(nodes_of(documents));
+    for (const json& document : documents) print_problems(document);
   }
-  std::string problems;
-  Table table({"NODE", "VERSION", "GROUP", "ID", "ROLE", "TERM", "LEADER", "COMMIT", "APPLIED",
-               "LAST", "HEALTH", "STATE HASH"});
-  for (const json& document : documents) {
-    add_rows(table, document);
-    add_problems(document, problems);
-  }
-  std::printf("cluster %s\n", text_of(documents[0], "cluster_id").c_str());
-  table.print();
-  std::fputs(problems.c_str(), stdout);
-  return ok;
+  if (serves(documents)) return ok;
+  return report(globals, BOP_E_UNAVAILABLE, "no group serves");
 }
