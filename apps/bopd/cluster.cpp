@@ -41,7 +41,7 @@ std::string new_cluster_id() {
 
 bool is_free(uint16_t port) {
   const int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (descriptor < 0) return true;  // the node itself will say what is wrong
+  if (descriptor < 0) return true;  // the node itself reports what is wrong
   const int yes = 1;
   setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
   sockaddr_in address{};
@@ -113,8 +113,10 @@ int32_t Cluster::check_ports() const {
       if (is_free(static_cast<uint16_t>(std::stoul(address.substr(address.rfind(':') + 1))))) {
         continue;
       }
-      complain(BOP_E_ADDRESS_IN_USE,
-               address + " is listened on by another process; stop it or use --base-port");
+      complain(
+          BOP_E_ADDRESS_IN_USE,
+          address +
+              " is in use by another process; stop it, or choose other ports with --base-port");
       return BOP_E_ADDRESS_IN_USE;
     }
   }
@@ -130,7 +132,7 @@ std::string Cluster::peers() const {
   return list + "]";
 }
 
-// Takes up the cluster that the directory holds, if it does.
+// Continues with the cluster that the directory holds, if there is one.
 int32_t Cluster::adopt() {
   fs::path file;
   for (const DevNode& node : nodes_) {
@@ -155,7 +157,7 @@ int32_t Cluster::adopt() {
   for (size_t at = 0; (at = all.find("address", at)) != std::string::npos; ++at) ++count;
   if (count == nodes_.size()) return BOP_OK;
   complain(BOP_E_INVALID_ARGUMENT, directory_.string() + " holds a cluster of " +
-                                       std::to_string(count) + " nodes, not of " +
+                                       std::to_string(count) + " nodes, not " +
                                        std::to_string(nodes_.size()) + "; see --nodes");
   return BOP_E_INVALID_ARGUMENT;
 }
@@ -217,19 +219,19 @@ int32_t Cluster::write(const DevNode& node, bop_config* config) {
   return BOP_E_IO;
 }
 
-// Of what is formatted it says whether it is this node's.
+// A directory that is formatted already is checked to be this node's.
 int32_t Cluster::format(const DevNode& node, bop_config* config) {
   char error[4096] = "";
   set(config, "data_directory", node.directory.string());
   const int32_t formatted = bop_node_format(config, error, sizeof error);
-  set(config, "data_directory", ".");  // in the file it is said from there
+  set(config, "data_directory", ".");  // relative to the file
   if (formatted == BOP_OK || formatted == BOP_E_ALREADY_FORMATTED) return BOP_OK;
   complain(formatted, error);
   return formatted;
 }
 
 int32_t Cluster::spawn() {
-  // What it said is in the files by now; a child must not take its node's id from there again.
+  // The environment's values are in the files by now; a child must not take its node's id from it.
   forget_environment();
   unsetenv("NOTIFY_SOCKET");  // nor speak to the supervisor of `bopd dev`
   std::string endpoints;
@@ -246,7 +248,7 @@ int32_t Cluster::spawn() {
     options.queue = queue_;
     status = bop_client_open(&options, &client_, nullptr, 0);
   }
-  if (status != BOP_OK) complain(status, "the client that waits for the cluster");
+  if (status != BOP_OK) complain(status, "cannot open a client of the cluster");
   return status;
 }
 
@@ -291,7 +293,7 @@ Cluster::Standing Cluster::standing() {
     const std::string name = "node " + std::to_string(node.id);
     if (!status.is_object()) {
       standing.whole = false;
-      standing.problems.push_back(name + " does not answer: see " + log_of(node).string());
+      standing.problems.push_back(name + " does not answer; see " + log_of(node).string());
       continue;
     }
     for (const auto& group : status.value("groups", nlohmann::json::array())) {
@@ -306,7 +308,7 @@ Cluster::Standing Cluster::standing() {
       if (waits) standing.whole = false;
       standing.problems.push_back(
           name + ", group " + group.value("name", "") +
-          (waits ? " knows no leader or has not caught up with it: see " + log_of(node).string()
+          (waits ? " knows no leader or has not caught up with it; see " + log_of(node).string()
                  : " takes no part: " + halted->value("reason", "")));
     }
   }
@@ -322,10 +324,10 @@ std::optional<int> Cluster::reap() {
     int status = 0;
     if (node.pid == 0 || waitpid(node.pid, &status, WNOHANG) != node.pid) continue;
     if (WIFSIGNALED(status)) {
-      std::fprintf(stderr, "bopd dev: node %u (pid %d) was killed: %s\n", node.id, node.pid,
-                   strsignal(WTERMSIG(status)));
+      std::fprintf(stderr, "bopd dev: node %u (pid %d) was killed by SIG%s\n", node.id, node.pid,
+                   sigabbrev_np(WTERMSIG(status)));
     } else {
-      std::fprintf(stderr, "bopd dev: node %u (pid %d) ended with code %d\n", node.id, node.pid,
+      std::fprintf(stderr, "bopd dev: node %u (pid %d) exited with code %d\n", node.id, node.pid,
                    WEXITSTATUS(status));
     }
     ended = WIFEXITED(status) ? WEXITSTATUS(status) : static_cast<int>(failed);

@@ -1,4 +1,4 @@
-// What bopd can be told to do.
+// The commands of bopd.
 #pragma once
 
 #include <cstdint>

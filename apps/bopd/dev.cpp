@@ -39,7 +39,7 @@ class DevDirectory {
   ~DevDirectory() {
     std::error_code error;
     if (temporary_) fs::remove_all(path_, error);
-    if (error) std::fprintf(stderr, "bopd dev: %s is left behind\n", path_.c_str());
+    if (error) std::fprintf(stderr, "bopd dev: cannot remove %s\n", path_.c_str());
   }
   const fs::path& path() const { return path_; }
   bool temporary() const { return temporary_; }
@@ -55,7 +55,7 @@ class ReadyFile {
   explicit ReadyFile(const std::string& path) : path_(path) { remove(); }
   ~ReadyFile() { remove(); }
 
-  // Better known before the cluster is started.
+  // Checked before the cluster is started.
   bool can_be_written() const {
     if (path_.empty()) return true;
     const std::string aside = path_ + ".new";
@@ -117,7 +117,7 @@ void print_welcome(const Cluster& cluster, const DevDirectory& directory) {
   std::fflush(stdout);
 }
 
-// The end of a node's log: why it could not start.
+// The end of the log of each node that exited: it has the reason.
 void print_last_lines(const Cluster& cluster) {
   for (const DevNode& node : cluster.nodes()) {
     if (node.pid != 0) continue;
@@ -132,7 +132,7 @@ void print_last_lines(const Cluster& cluster) {
   }
 }
 
-// Until it serves: ok. Else why not: a stop signal (ok, stopped true), or a node that ended.
+// ok when the cluster serves, or when a signal ended the wait (`stopped`); else the code of a node that exited.
 Exit wait_until_ready(Cluster& cluster, const sigset_t& signals, bool& stopped) {
   using Clock = std::chrono::steady_clock;
   Clock::time_point not_serving = Clock::now();
@@ -150,7 +150,7 @@ Exit wait_until_ready(Cluster& cluster, const sigset_t& signals, bool& stopped) 
     if (!standing.serves) not_serving = Clock::now();
     const bool ready = standing.serves && (standing.whole || Clock::now() - not_serving > grace);
     if (ready || polls == 500) {
-      if (!ready) std::fputs("bopd dev: still waiting for a leader\n", stderr);
+      if (!ready) std::fputs("bopd dev: still waiting until the cluster serves\n", stderr);
       for (const std::string& problem : standing.problems)
         std::fprintf(stderr, "bopd dev: %s\n", problem.c_str());
     }
@@ -163,10 +163,10 @@ Exit wait_until_ready(Cluster& cluster, const sigset_t& signals, bool& stopped) 
 Exit dev(const DevArguments& arguments) {
   const sigset_t signals = block_signals();
   if (arguments.base_port + 10 * (arguments.nodes - 1) + 3 > UINT16_MAX) {
-    return complain(BOP_E_INVALID_ARGUMENT, "--base-port leaves no room for all ports");
+    return complain(BOP_E_INVALID_ARGUMENT, "--base-port: the last ports would be above 65535");
   }
   const DevDirectory directory(arguments.data);
-  if (directory.path().empty()) return complain(BOP_E_IO, "no temporary directory can be made");
+  if (directory.path().empty()) return complain(BOP_E_IO, "cannot create a temporary directory");
   const ReadyFile ready_file(arguments.ready_file);
   if (!ready_file.can_be_written())
     return complain(BOP_E_IO, arguments.ready_file + ": cannot be written");
@@ -186,7 +186,7 @@ Exit dev(const DevArguments& arguments) {
   }
   while (!stopped) {
     stopped = ends(wait_for_signal(signals, 1000));
-    cluster.reap();  // who died stays dead
+    cluster.reap();  // a node that died is not restarted
   }
   cluster.stop();
   return ok;

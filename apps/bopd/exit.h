@@ -1,4 +1,4 @@
-// How bopd ends and complains.
+// Exit codes and error messages of bopd.
 #pragma once
 
 #include <cstdint>
@@ -7,9 +7,9 @@
 // Exit codes that scripts and supervisors can rely on.
 enum Exit : int {
   ok = 0,
-  refused = 1,  // what was asked for cannot be: formatted already, another's directory, damage
-  usage = 2,    // wrong flags, or a configuration that is not valid
-  failed = 3,   // the world: a port or directory in use, disk full, I/O
+  refused = 1,  // formatted already, another node's directory, damaged data
+  usage = 2,    // usage error or invalid configuration
+  failed = 3,   // a port or directory in use, a full disk, an I/O error
 };
 
 Exit exit_of(int32_t status);

@@ -17,8 +17,8 @@
 
 namespace {
 
-constexpr uint32_t grace_ms = 3000;  // for what is under way
-constexpr unsigned patience_s = 4;   // then the process ends, as a crash would end it
+constexpr uint32_t grace_ms = 3000;  // for requests in progress
+constexpr unsigned patience_s = 4;   // then the process exits as if it had crashed
 
 void say(int32_t level, const std::string& text) { bop_say(level, text.c_str()); }
 
@@ -102,7 +102,7 @@ std::thread start_watchdog(std::atomic<bool>& stopped) {
       if (stopped) return;
       usleep(10000);
     }
-    std::fputs("bopd: stopping takes too long, the process ends\n", stderr);
+    std::fputs("bopd: stopping takes too long; the process exits\n", stderr);
     _exit(failed);
   });
 }
@@ -129,7 +129,7 @@ void stop(bop_node* node) {
   watchdog.join();
 }
 
-// Connections and the log's segments may need more than the few that a shell gives.
+// Connections and log segments may need more descriptors than a shell's soft limit.
 void take_descriptors() {
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
@@ -142,7 +142,7 @@ void take_descriptors() {
 Exit start(const Sources& sources, int die_with) {
   if (die_with != 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != die_with) return failed;  // it died before this one was told
+    if (getppid() != die_with) return failed;  // it died before this process was told
   }
   const sigset_t signals = block_signals();
   take_descriptors();

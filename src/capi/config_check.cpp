@@ -60,7 +60,8 @@ Status check_listeners(const Checker& keys) {
     const std::string& address = keys.text(name);
     BOP_TRY(check_loopback(keys, name, address));
     if (address.empty() || address.ends_with(":0")) continue;
-    if (!used.insert(address).second) return keys.bad(name, address + " is listened on already");
+    if (!used.insert(address).second)
+      return keys.bad(name, address + " is used by another listener");
   }
   return {};
 }
@@ -76,19 +77,20 @@ Result<std::vector<Peer>> checked_peers(const Checker& keys) {
   std::set<std::string> addresses;
   for (size_t i = 0; i < peers.size(); ++i) {
     const std::string id = std::to_string(peers[i].id);
-    if (i > 0 && peers[i].id == peers[i - 1].id) return keys.bad("peers", "id " + id + " is twice");
+    if (i > 0 && peers[i].id == peers[i - 1].id)
+      return keys.bad("peers", "id " + id + " appears twice");
     if (peers[i].address.empty()) return keys.bad("peers", "peer " + id + " has no address");
     BOP_TRY(check_loopback(keys, "peers", peers[i].address));
     BOP_TRY(check_loopback(keys, "peers", peers[i].native));
     if (!addresses.insert(peers[i].address).second) {
-      return keys.bad("peers", "address " + peers[i].address + " is twice");
+      return keys.bad("peers", "address " + peers[i].address + " appears twice");
     }
   }
   if (std::ranges::none_of(peers, [&](const Peer& peer) { return peer.id == self; })) {
     return keys.bad("peers", "node_id " + std::to_string(self) + " is not among them");
   }
   if (peers.size() > 1 && keys.text("listen.peer").empty()) {
-    return keys.bad("listen.peer", "must be set where there are other nodes");
+    return keys.bad("listen.peer", "must be set when there are other nodes");
   }
   return peers;
 }
@@ -126,9 +128,9 @@ Result<std::vector<GroupSpec>> checked_groups(const Checker& keys, const std::ve
       return keys.bad("groups", "a name has 1 to 64 letters, digits, '.', '_' or '-', not \"" +
                                     group.name + "\"");
     }
-    if (!names.insert(group.name).second) return keys.bad("groups", group.name + " is twice");
+    if (!names.insert(group.name).second) return keys.bad("groups", group.name + " appears twice");
     if (i > 0 && group.id == groups[i - 1].id) {
-      return keys.bad("groups", "id " + std::to_string(group.id) + " is twice");
+      return keys.bad("groups", "id " + std::to_string(group.id) + " appears twice");
     }
     if (group.machine.empty()) return keys.bad("groups", group.name + " has no machine");
     if (group.shard >= keys.number("shards")) {

@@ -57,7 +57,7 @@ const char* type_name(const toml::node& node) {
 Result<std::string> read_string(const toml::node& node, const Spot& spot) {
   const auto* text = node.as_string();
   if (text == nullptr) return bad(spot, std::string("must be a text, is ") + type_name(node));
-  if (text->get().find('\0') != std::string::npos) return bad(spot, "holds a NUL");
+  if (text->get().find('\0') != std::string::npos) return bad(spot, "contains a NUL byte");
   if (text->get().size() > 4096) return bad(spot, "is longer than 4096 bytes");
   return text->get();
 }

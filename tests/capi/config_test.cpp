@@ -178,13 +178,13 @@ TEST(ConfigErrors, of_the_whole_name_the_key_that_does_not_fit) {
   EXPECT_EQ(error_with("log.max_bytes = 8388608"),
             "bopd.toml:4: log.max_bytes: must hold at least four segments");
   EXPECT_EQ(error_with("listen.http = \"127.0.0.1:7100\""),
-            "bopd.toml:4: listen.http: 127.0.0.1:7100 is listened on already");
+            "bopd.toml:4: listen.http: 127.0.0.1:7100 is used by another listener");
   EXPECT_EQ(error_with("groups = []"), "bopd.toml:4: groups: a node needs at least one group");
   EXPECT_EQ(
       error_with("groups = [{name = \"a b\", id = 1}]"),
       "bopd.toml:4: groups: a name has 1 to 64 letters, digits, '.', '_' or '-', not \"a b\"");
   EXPECT_EQ(error_with("groups = [{name = \"a\", id = 1}, {name = \"b\", id = 1}]"),
-            "bopd.toml:4: groups: id 1 is twice");
+            "bopd.toml:4: groups: id 1 appears twice");
   EXPECT_EQ(error_with("groups = [{name = \"a\", id = 1, shard = 1}]"),
             "bopd.toml:4: groups: a is on shard 1 of 1");
   EXPECT_EQ(error_with("groups = [{name = \"a\", id = 1, voters = [1, 9]}]"),
@@ -196,11 +196,11 @@ TEST(ConfigErrors, of_peers_name_what_does_not_fit) {
             "bopd.toml:4: peers: node_id 1 is not among them");
   EXPECT_EQ(
       error_with("peers = [{id = 1, address = \"localhost:1\"}, {id = 1, address = \"[::1]:1\"}]"),
-      "bopd.toml:4: peers: id 1 is twice");
+      "bopd.toml:4: peers: id 1 appears twice");
   EXPECT_EQ(
       error_with(
           "peers = [{id = 1, address = \"localhost:1\"}, {id = 2, address = \"localhost:1\"}]"),
-      "bopd.toml:4: peers: address localhost:1 is twice");
+      "bopd.toml:4: peers: address localhost:1 appears twice");
   EXPECT_EQ(error_with("peers = [{id = 1}]"), "bopd.toml:4: peers: peer 1 has no address");
 }
 
