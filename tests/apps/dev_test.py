@@ -95,7 +95,7 @@ class BopdDev(Case):
         self.assertEqual(self.stop(dev.process), 0)
         before = self.files(self.path("data"))
         _, error = self.bopd("dev", "--nodes", 3, "--data", self.path("data"), "--base-port", free_ports(30), code=2)
-        self.assertIn("holds a cluster of 1 nodes, not of 3", error)
+        self.assertIn("holds a cluster of 1 nodes, not 3", error)
         self.assertEqual(self.files(self.path("data")), before)
         again = Dev(self, nodes=1, data=self.path("data"))
         out, _ = self.bop(again, "get", "kept")
