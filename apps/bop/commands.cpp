@@ -156,7 +156,7 @@ void add_record(const RangeArguments& arguments, const kv::Record& record, nlohm
 Exit range(const Globals& globals, const RangeArguments& arguments) {
   for (const std::string& bound : {arguments.prefix, arguments.first, arguments.end}) {
     if (bound.size() > BOP_KV_KEY_MAX) {
-      return report(BOP_E_TOO_LARGE, "a prefix or bound has at most 1024 bytes");
+      return report(globals, BOP_E_TOO_LARGE, "a prefix or bound has at most 1024 bytes");
     }
   }
   const bool by_prefix = !arguments.prefix.empty();
