@@ -381,10 +381,13 @@ class MdbxStore final : public Store {
     }
   }
 
-  // As check(); and takes note when there is no space in the map.
+  // As check(); and takes note when there is no space in the map. Memory that cannot be had is no space
+  // either: the transaction is aborted, so that the flush can be tried again.
   Status checked(int rc, const char* what) {
     map_is_full_ |= rc == MDBX_MAP_FULL;
-    return check(rc, path_, what);
+    Status status = check(rc, path_, what);
+    if (rc == ENOMEM) return fail(BOP_E_DISK_FULL, status.error().detail);
+    return status;
   }
 
   Status flush_now(Changes& changes) {
