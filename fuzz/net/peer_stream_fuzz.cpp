@@ -21,28 +21,37 @@ constexpr uint32_t magic = 0x46504f42;
 class Handshake final : public bop::net::PeerHandshake {
  public:
   bop::mem::Buffer hello(bop::NodeId, bop::port::Channel) override { std::abort(); }
-  Greeting judge_hello(const bop::mem::Buffer& frame) override {
+  Greeting read_hello(const bop::mem::Buffer& frame) override {
     Greeting greeting;
     greeting.from = 1;
     const uint8_t choice = frame.size() > 8 ? frame.data()[8] : 0;
     greeting.channel = static_cast<bop::port::Channel>(choice & 1);
     if ((choice & 2) != 0) greeting.verdict = bop::fail(BOP_E_WRONG_CLUSTER);
     if ((choice & 4) != 0) greeting.from = choice;
-    greeting.answer = frame;
     return greeting;
   }
-  bop::Status judge_answer(bop::NodeId, bop::port::Channel, const bop::mem::Buffer&) override {
+  bop::mem::Buffer answer(bop::NodeId, bop::port::Channel, const bop::Status&) override {
+    static constexpr uint8_t bytes[12] = {'B', 'O', 'P', 'F', 12};
+    return bop::mem::Buffer::copy(bytes);
+  }
+  Answer read_answer(bop::NodeId, bop::port::Channel, const bop::mem::Buffer&) override {
     std::abort();
+  }
+  bop::Status read_refusal(bop::NodeId, const bop::mem::Buffer& frame) override {
+    if (frame.data()[8 % frame.size()] == 255) return bop::fail(BOP_E_WRONG_CLUSTER);
+    return {};
   }
 };
 
 class Receiver final : public bop::port::TransportReceiver {
  public:
-  void on_frame(bop::NodeId from, bop::mem::Buffer frame) override {
+  bop::Status on_frame(bop::NodeId from, bop::mem::Buffer frame) override {
     if (from != 1 || frame.size() < 8 || bop::load_le<uint32_t>(frame.data()) != magic ||
         bop::load_le<uint32_t>(frame.data() + 4) != frame.size()) {
       std::abort();
     }
+    if (frame.size() > 12 && frame.data()[12] == 255) return bop::fail(BOP_E_PROTOCOL);
+    return {};
   }
   void on_channel(bop::NodeId, bop::port::Channel, bool) override {}
 };
@@ -66,6 +75,7 @@ struct Node {
     options.frames = {
         .magic = magic, .min_bytes = 12, .max_bytes = 1u << 20, .max_hello_bytes = 512};
     options.silence_limit = bop::never;
+    options.longest_retry = 3600 * bop::seconds;  // only others call
     transport = bop::net::PeerTransport::open(streams, options, handshake, registry).value();
     transport->set_receiver(&receiver);
     transport->start();

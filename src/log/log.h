@@ -21,6 +21,7 @@
 #include <string>
 #include <vector>
 
+#include "base/histogram.h"
 #include "base/ids.h"
 #include "base/result.h"
 #include "base/time.h"
@@ -41,6 +42,7 @@ struct Options {
   Duration seal_after = 5 * milliseconds;  // an idle log writes a sealing frame after this time
   bool direct = true;                      // bypass the page cache where the file system can
   uint64_t log_id = 0;                     // of this directory, drawn by `bopd format`; not 0
+  Histogram* write_ns = nullptr;           // records each write, from submission to completion
   // When the segments in use exceed this, a cold group's live entries are rewritten so that old segments
   // can be reused. 0: half of max_bytes.
   uint64_t rewrite_above_bytes = 0;
@@ -148,6 +150,14 @@ class Log {
   virtual bool healthy(Instant now, Duration limit) const = 0;
   virtual bool idle() const = 0;  // nothing gathered, nothing under way
   virtual uint64_t used_bytes() const = 0;
+  struct Capacity {
+    bop_status obstacle = BOP_OK;  // LATCHED; LOG_FULL, DISK_FULL: no segment can be made now
+    bool full = false;             // a frame of 64 KiB would not fit
+    uint64_t needed_bytes = 0;     // of entries that may not be released yet
+    uint64_t max_bytes = 0;
+    std::string detail;  // with LATCHED, why
+  };
+  virtual Capacity capacity() const = 0;
   // What is still needed takes more than a quarter of max_bytes: time for machines to make durable what
   // they applied, so that it can be released. Commands are small, but no frame is less than a block.
   virtual bool crowded() const = 0;

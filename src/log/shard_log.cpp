@@ -359,6 +359,8 @@ void ShardLog::complete(Result<size_t> result) {
   BOP_ASSERT(writing_ != nullptr);
   std::unique_ptr<Gathering> written = std::move(writing_);
   writing_to_.reset();
+  if (options_.write_ns != nullptr)
+    options_.write_ns->record(static_cast<uint64_t>(ports_.clock.now() - submitted_at_));
   if (!result) return latch(result.error());
   BOP_ASSERT_EQ(*result, size_t{written->frame.blocks()} * block_bytes);
   if (latched_) return;
@@ -431,6 +433,20 @@ bool ShardLog::healthy(Instant now, Duration limit) const {
   if (latched_) return false;
   if (writing_ != nullptr) return now - submitted_at_ <= limit;
   return queue_.empty() || now - queue_.front()->frame.begun() <= limit;
+}
+
+Log::Capacity ShardLog::capacity() const {
+  Capacity out{.obstacle = segments_.obstacle(),
+               .full = false,
+               .needed_bytes = needed_bytes(),
+               .max_bytes = options_.max_bytes,
+               .detail = {}};
+  out.full = !check_space({.bytes = block_bytes, .count = 1, .largest = 0, .commands = true});
+  if (latched_) {
+    out.obstacle = latched_->code;
+    out.detail = latched_->detail;
+  }
+  return out;
 }
 
 bool ShardLog::idle() const {

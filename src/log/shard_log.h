@@ -50,6 +50,7 @@ class ShardLog final : public Log, private port::FileCompletion {
   bool healthy(Instant now, Duration limit) const override;
   bool idle() const override;
   uint64_t used_bytes() const override { return segments_.used_bytes(); }
+  Capacity capacity() const override;
   bool crowded() const override { return needed_bytes() > options_.max_bytes / 4; }
   const Counters& counters() const override { return counters_; }
   void check() const override;

@@ -13,10 +13,11 @@ namespace bop::net {
 
 namespace {
 
-// Refused for what it is, not for what happened: trying again soon would not help.
+// Refused for what a node is, not for what happened: trying again soon would not help.
 bool is_refusal(bop_status code) {
   return code == BOP_E_WRONG_CLUSTER || code == BOP_E_VERSION_MISMATCH ||
-         code == BOP_E_WRONG_INCARNATION || code == BOP_E_PROTOCOL;
+         code == BOP_E_WRONG_INCARNATION || code == BOP_E_DIRECTORY_IN_USE ||
+         code == BOP_E_BAD_CONFIG || code == BOP_E_PROTOCOL;
 }
 
 const char* channel_name(port::Channel channel) {
@@ -34,17 +35,18 @@ PeerChannel::PeerChannel(const Owner& owner, const PeerAddress& peer, port::Chan
 StreamLimits PeerChannel::limits(const PeerOptions& options) {
   StreamLimits limits;
   limits.max_message_bytes = options.frames.max_bytes;
-  // Frames are refused by send() before that; and two nodes must never wait for each other.
+  // send() refuses frames before that, and two nodes must never wait for each other.
   limits.max_output_bytes = SIZE_MAX;
   limits.pause_reading_at = never_pause;
   limits.first_block_bytes = 64u << 10;
   limits.block_bytes = 256u << 10;
   limits.trust_wanted = true;
   limits.sends_in = port::Phase::submit;
+  if (options.silence_limit != never) limits.unacknowledged_limit = options.silence_limit;
   return limits;
 }
 
-uint64_t PeerChannel::most_queued() const {
+uint64_t PeerChannel::max_queued_bytes() const {
   return channel_ == port::Channel::control ? owner_.options.max_queued_control_bytes
                                             : owner_.options.max_queued_bulk_bytes;
 }
@@ -57,7 +59,11 @@ std::string PeerChannel::name() const {
 // ---- calling ----
 
 void PeerChannel::start() {
-  if (calls()) dial_peer();
+  if (calls_first()) {
+    dial_peer();
+  } else {
+    wait_to_retry();
+  }
 }
 
 void PeerChannel::dial_peer() {
@@ -68,12 +74,14 @@ void PeerChannel::dial_peer() {
 }
 
 void PeerChannel::on_dialled(Result<std::unique_ptr<Connection>> result) {
+  BOP_ASSERT(state_ == State::dialling);
   dial_.reset();
   if (!result) {
     lose(result.error());
     return;
   }
   state_ = State::greeting;
+  greeting_since_ = loop().now();
   connection_ = std::move(*result);
   connection_->start(*this);
   connection_->append(owner_.handshake.hello(peer_.id, channel_));
@@ -90,43 +98,69 @@ void PeerChannel::on_time() {
 }
 
 void PeerChannel::on_answer(const mem::Buffer& frame) {
-  const Status verdict = owner_.handshake.judge_answer(peer_.id, channel_, frame);
-  if (verdict) {
-    become_up();
-  } else {
-    lose(verdict.error());
+  const PeerHandshake::Answer answer = owner_.handshake.read_answer(peer_.id, channel_, frame);
+  if (!answer.their_verdict) {
+    const Error reason = answer.their_verdict.error();
+    if (is_refusal(reason.code) && owner_.receiver != nullptr)
+      owner_.receiver->on_refused(peer_.id, reason);
+    return lose(reason);
   }
+  Status verdict = answer.verdict;
+  if (verdict) verdict = owner_.admit(peer_.id, answer.introduction, connection_->peer());
+  if (!verdict) return refuse(verdict.error());
+  if (owner_.receiver != nullptr) owner_.receiver->on_introduced(peer_.id, answer.introduction);
+  become_up(true);
+}
+
+// The peer accepted this node and is not accepted itself: it is told why.
+void PeerChannel::refuse(const Error& reason) {
+  connection_->append(owner_.handshake.answer(peer_.id, channel_, std::unexpected(reason)));
+  owner_.dismiss(std::move(connection_), reason);
+  lose(reason);
 }
 
 void PeerChannel::wait_to_retry() {
   state_ = State::waiting;
   const PeerOptions& options = owner_.options;
   const Duration doubled = options.first_retry << std::min(failures_, 20u);
-  const Duration longest =
-      is_refusal(said_failure_) ? options.longest_retry : std::min(doubled, options.longest_retry);
-  // Jitter, so that nodes that lost each other together do not call together.
-  timer_->arm(loop().now() + owner_.random.between(longest / 2, longest));
+  Duration longest = std::min(doubled, options.longest_retry);
+  if (is_refusal(logged_failure_)) longest = options.longest_retry;
+  // Jitter, so that nodes that lost each other together do not call together. The side that calls
+  // second leaves the first the time for its longest wait.
+  const Duration wait =
+      calls_first() ? owner_.random.between(longest / 2, longest)
+                    : owner_.random.between(options.longest_retry, options.longest_retry * 3 / 2);
+  timer_->arm(loop().now() + wait);
 }
 
 // ---- called ----
 
+bool PeerChannel::awaits_answer() const {
+  return state_ == State::greeting && calls_first() &&
+         owner_.streams.loop().now() < greeting_since_ + owner_.options.connect_limit / 2;
+}
+
 void PeerChannel::take(std::unique_ptr<Connection> connection) {
-  BOP_ASSERT(!calls());
-  if (up()) lose({BOP_E_CONNECTION_LOST, "the peer connected anew"});
+  BOP_ASSERT(!awaits_answer());
+  if (up()) lose({BOP_E_CONNECTION_LOST, "the peer connected again"});
+  dial_.reset();  // a call of ours that crossed the peer's
   connection_ = std::move(connection);
   connection_->hand_over(*this, limits(owner_.options));
-  become_up();
+  become_up(false);
 }
 
 // ---- up and down ----
 
-void PeerChannel::become_up() {
+void PeerChannel::become_up(bool called) {
   timer_->cancel();
   state_ = State::up;
   failures_ = 0;
+  first_frame_ = !called;
   last_heard_ = loop().now();
+  progress_bytes_ = connection_->sent_bytes();
+  progress_at_ = loop().now();
   owner_.counters.connects.add();
-  if (calls() || said_failure_ == BOP_OK) say_up();
+  if (called || logged_failure_ == BOP_OK) log_up();
   if (owner_.receiver != nullptr) owner_.receiver->on_channel(peer_.id, channel_, true);
 }
 
@@ -134,29 +168,43 @@ void PeerChannel::cut(const std::string& why) {
   if (state_ == State::up) lose({BOP_E_CONNECTION_LOST, why});
 }
 
+void PeerChannel::check_progress() {
+  if (!up()) return;
+  const Instant now = loop().now();
+  const uint64_t sent = connection_->sent_bytes();
+  if (connection_->queued_bytes() == 0 || sent != progress_bytes_) {
+    progress_bytes_ = sent;
+    progress_at_ = now;
+  } else if (now - progress_at_ >= owner_.options.silence_limit) {
+    owner_.counters.stalls.add();
+    cut(fmt::format("{} bytes wait and none left for {} ms", connection_->queued_bytes(),
+                    (now - progress_at_) / milliseconds));
+  }
+}
+
 void PeerChannel::on_closed(const Error& reason) { lose(reason); }
 
 void PeerChannel::lose(const Error& reason) {
   const bool was_up = up();
-  say_lost(reason);
+  log_lost(reason);
   connection_.reset();
   timer_->cancel();
-  state_ = State::down;
-  if (calls()) wait_to_retry();
   ++failures_;
+  wait_to_retry();
   if (was_up && owner_.receiver != nullptr) owner_.receiver->on_channel(peer_.id, channel_, false);
 }
 
-// One that called may yet refuse this node and hang up, each time: after a failure it is up, in words,
-// when a frame comes.
-void PeerChannel::say_up() {
-  said_failure_ = BOP_OK;
+// A peer that called may yet refuse this node and hang up, each time: after a failure the channel is
+// logged as up when a frame comes.
+void PeerChannel::log_up() {
+  logged_failure_ = BOP_OK;
   logging::info("{}: up", name());
 }
 
-// Once for each kind of failure until it is up again.
-void PeerChannel::say_lost(const Error& reason) {
-  if (std::exchange(said_failure_, reason.code) == reason.code) return;
+// Once for each kind of failure until it is up again. Calls that crossed are no failure.
+void PeerChannel::log_lost(const Error& reason) {
+  if (reason.code == BOP_E_UNAVAILABLE) return;
+  if (std::exchange(logged_failure_, reason.code) == reason.code) return;
   if (is_refusal(reason.code)) {
     logging::error("{}: {}", name(), reason.to_string());
   } else {
@@ -170,7 +218,7 @@ bool PeerChannel::send(std::span<const mem::Buffer> parts) {
   size_t size = 0;
   for (const mem::Buffer& part : parts) size += part.size();
   BOP_ASSERT_LE(size, owner_.options.frames.max_bytes);
-  if (!up() || connection_->queued_bytes() + size > most_queued()) {
+  if (!up() || connection_->queued_bytes() + size > max_queued_bytes()) {
     owner_.counters.dropped_frames.add();
     return false;
   }
@@ -182,13 +230,13 @@ bool PeerChannel::send(std::span<const mem::Buffer> parts) {
 
 Consumed PeerChannel::on_bytes(const mem::Buffer& bytes) {
   last_heard_ = loop().now();
-  if (up() && said_failure_ != BOP_OK) say_up();
   const PeerFrameShape& shape = owner_.options.frames;
   size_t at = 0;
   while (connection_ != nullptr) {
     const Bytes rest = bytes.bytes().subspan(at);
     const auto size = peer_frame_size(rest, shape, up() ? shape.max_bytes : shape.max_hello_bytes);
     if (!size) {
+      if (up()) owner_.counters.bad_frames.add();
       lose(size.error());
       break;
     }
@@ -199,9 +247,21 @@ Consumed PeerChannel::on_bytes(const mem::Buffer& bytes) {
       on_answer(frame);
       continue;
     }
+    if (std::exchange(first_frame_, false)) {
+      if (const Status refused = owner_.handshake.read_refusal(peer_.id, frame); !refused) {
+        if (owner_.receiver != nullptr) owner_.receiver->on_refused(peer_.id, refused.error());
+        lose(refused.error());
+        break;
+      }
+    }
+    if (logged_failure_ != BOP_OK) log_up();
     owner_.counters.received_frames.add();
     owner_.counters.received_bytes.add(*size);
-    if (owner_.receiver != nullptr) owner_.receiver->on_frame(peer_.id, frame);
+    if (owner_.receiver == nullptr) continue;
+    if (const Status taken = owner_.receiver->on_frame(peer_.id, frame); !taken) {
+      owner_.counters.bad_frames.add();
+      lose(taken.error());
+    }
   }
   return {at};
 }

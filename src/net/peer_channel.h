@@ -1,6 +1,7 @@
-// One channel to one peer, at its caller or at its called: see the states in peer_transport.h.
+// One channel to one peer, whichever side called: see the states in peer_transport.h.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -23,19 +24,28 @@ class PeerChannel final : public StreamHandler {
     Random& random;
     PeerTransport::Counters& counters;
     port::TransportReceiver*& receiver;
+    // Whether the process behind a connection is the one that the peer's channels lead to.
+    std::function<Status(NodeId peer, const port::Introduction& of, const std::string& address)>
+        admit;
+    // Sends what is queued and closes the connection, while the channel goes on without it.
+    std::function<void(std::unique_ptr<Connection> connection, const Error& reason)> dismiss;
   };
 
   PeerChannel(const Owner& owner, const PeerAddress& peer, port::Channel channel);
 
-  // Calls, if this node is the one to call.
   void start();
-  // The peer called, and was found to be who it says.
+  // The peer called and proved who it is.
   void take(std::unique_ptr<Connection> connection);
   bool send(std::span<const mem::Buffer> parts);
   // Closes it for a reason of this side's.
   void cut(const std::string& why);
+  // Cuts it when bytes are queued and none left for options.silence_limit.
+  void check_progress();
 
   bool up() const { return state_ == State::up; }
+  // This side called and has precedence: a call of the peer's that crosses it is refused, but not as long
+  // as one that nobody answers would last.
+  bool awaits_answer() const;
   uint64_t queued_bytes() const { return up() ? connection_->queued_bytes() : 0; }
   Instant last_heard() const { return last_heard_; }
 
@@ -47,8 +57,8 @@ class PeerChannel final : public StreamHandler {
  private:
   enum class State : uint8_t { down, waiting, dialling, greeting, up };
 
-  bool calls() const { return owner_.options.self < peer_.id; }
-  uint64_t most_queued() const;
+  bool calls_first() const { return owner_.options.self < peer_.id; }
+  uint64_t max_queued_bytes() const;
   io::Loop& loop() { return owner_.streams.loop(); }
   std::string name() const;
 
@@ -56,10 +66,11 @@ class PeerChannel final : public StreamHandler {
   void on_dialled(Result<std::unique_ptr<Connection>> result);
   void on_time();
   void on_answer(const mem::Buffer& frame);
-  void become_up();
+  void refuse(const Error& reason);
+  void become_up(bool called);
   void lose(const Error& reason);
-  void say_up();
-  void say_lost(const Error& reason);
+  void log_up();
+  void log_lost(const Error& reason);
   void wait_to_retry();
 
   const Owner owner_;
@@ -70,8 +81,12 @@ class PeerChannel final : public StreamHandler {
   std::unique_ptr<Connection> connection_;
   std::unique_ptr<port::Timer> timer_;  // of the retry, or of the greeting
   Instant last_heard_ = 0;
-  unsigned failures_ = 0;             // since it was up
-  bop_status said_failure_ = BOP_OK;  // of those, what was logged last
+  Instant greeting_since_ = 0;
+  bool first_frame_ = false;  // of a connection that the peer made: it may still refuse this node
+  uint64_t progress_bytes_ = 0;  // sent when progress was last seen
+  Instant progress_at_ = 0;
+  unsigned failures_ = 0;               // since it was up
+  bop_status logged_failure_ = BOP_OK;  // of those, the last one that was logged
 };
 
 }  // namespace bop::net

@@ -1,4 +1,4 @@
-// Cutting a peer's stream by the frames' own lengths.
+// Cuts a peer's stream into frames by their length prefix.
 #pragma once
 
 #include <cstdint>
@@ -12,9 +12,9 @@ namespace bop::net {
 
 inline constexpr size_t peer_prefix_bytes = 8;
 
-// The size that the frame at the front says it has, at most `most`; 0 when too little is there to say.
+// The size that the frame at the front states, at most `most`; 0 when its prefix is incomplete.
 inline Result<size_t> peer_frame_size(Bytes bytes, const PeerFrameShape& shape, uint32_t most) {
-  // A stranger's first four bytes are enough to know him.
+  // Four bytes are enough to tell another protocol.
   if (bytes.size() >= 4 && load_le<uint32_t>(bytes.data()) != shape.magic) {
     return fail(BOP_E_PROTOCOL, "not a frame between nodes");
   }

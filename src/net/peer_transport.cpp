@@ -7,6 +7,7 @@
 #include "base/logging.h"
 #include "net/peer_channel.h"
 #include "net/peer_frame.h"
+#include "net/peer_identity.h"
 
 namespace bop::net {
 
@@ -19,20 +20,27 @@ constexpr Duration pause_between_lines = 10 * seconds;
 struct PeerTransport::Peer {
   Peer(const PeerChannel::Owner& owner, const PeerAddress& address)
       : id(address.id),
+        identity(owner.options.identity_patience),
         control(owner, address, port::Channel::control),
         bulk(owner, address, port::Channel::bulk) {}
 
   PeerChannel& channel(port::Channel which) {
     return which == port::Channel::control ? control : bulk;
   }
+  bool up() const { return control.up() || bulk.up(); }
+  // When the process behind the channels that are up was last heard.
+  Instant last_heard() const {
+    return std::max(control.up() ? control.last_heard() : 0, bulk.up() ? bulk.last_heard() : 0);
+  }
 
   const NodeId id;
+  PeerIdentity identity;
   PeerChannel control;
   PeerChannel bulk;
-  bop_status said_refusal = BOP_OK;
+  bop_status logged_refusal = BOP_OK;
 };
 
-// A connection that has not said whose it is, or was told to go.
+// A connection whose hello has not come, or that was refused and is being closed.
 class PeerTransport::Stranger final : public StreamHandler {
  public:
   Stranger(PeerTransport& transport, std::unique_ptr<Connection> connection)
@@ -40,7 +48,13 @@ class PeerTransport::Stranger final : public StreamHandler {
         connection_(std::move(connection)),
         timer_(transport.streams_.loop().make_timer([this] { send_away(); })) {
     timer_->arm(transport.streams_.loop().now() + transport.options_.connect_limit);
-    connection_->start(*this);
+  }
+
+  void start() { connection_->start(*this); }
+  // Of a connection that a channel used.
+  void dismiss(const Error& reason) {
+    connection_->hand_over(*this, PeerChannel::limits(transport_.options_));
+    finish(reason);
   }
 
   const std::string& address() const { return connection_->peer(); }
@@ -48,7 +62,7 @@ class PeerTransport::Stranger final : public StreamHandler {
   void finish(Error reason) { connection_->finish(std::move(reason)); }
   std::unique_ptr<Connection> release() { return std::move(connection_); }
 
-  // Away with it, later: it may be what calls.
+  // Closes it and destroys this object in a later turn, since it may be the caller.
   void send_away() {
     auto& all = transport_.strangers_;
     const auto self =
@@ -65,7 +79,7 @@ class PeerTransport::Stranger final : public StreamHandler {
     const PeerFrameShape& shape = transport_.options_.frames;
     const auto size = peer_frame_size(bytes.bytes(), shape, shape.max_hello_bytes);
     if (!size) {
-      transport_.say_refused(0, address(), size.error());
+      transport_.log_refused(0, address(), size.error());
       send_away();
       return {};
     }
@@ -91,7 +105,7 @@ Result<std::unique_ptr<PeerTransport>> PeerTransport::open(Streams& streams,
   listen.address = options.listen;
   listen.limits.max_message_bytes = options.frames.max_hello_bytes;
   listen.limits.first_block_bytes = 1024;
-  // More than there can be: strangers are bounded by sending the oldest away.
+  // More than there can be: strangers are bounded by closing the oldest.
   listen.max_connections = 2 * options.max_strangers + 4 * options.peers.size() + 16;
   PeerTransport* called = transport.get();
   BOP_TRY_ASSIGN(transport->acceptor_,
@@ -110,7 +124,15 @@ PeerTransport::Counters::Counters(metrics::Registry& registry)
       dropped_frames(registry.counter("bop_peer_dropped_frames_total",
                                       "Frames for a peer that was down or had its queue full")),
       connects(registry.counter("bop_peer_connects_total", "Connections to peers that came up")),
-      refusals(registry.counter("bop_peer_refusals_total", "Peers' hellos that were refused")) {}
+      refusals(registry.counter("bop_peer_refusals_total", "Peers' hellos that were refused")),
+      bad_frames(
+          registry.counter("bop_peer_bad_frames_total",
+                           "Malformed frames of peers, each of which closed its connection")),
+      stalls(registry.counter("bop_peer_stalled_total",
+                              "Connections to peers closed because their bytes did not leave")),
+      second_processes(
+          registry.counter("bop_peer_second_process_total",
+                           "Hellos of a second process that runs as a connected peer")) {}
 
 PeerTransport::PeerTransport(Streams& streams, const PeerOptions& options, PeerHandshake& handshake,
                              metrics::Registry& registry)
@@ -120,7 +142,17 @@ PeerTransport::PeerTransport(Streams& streams, const PeerOptions& options, PeerH
       random_(options.seed),
       counters_(registry),
       silence_timer_(streams.loop().make_timer([this] { check_silence(); })) {
-  const PeerChannel::Owner owner{streams_, options_, handshake_, random_, counters_, receiver_};
+  const PeerChannel::Owner owner{
+      .streams = streams_,
+      .options = options_,
+      .handshake = handshake_,
+      .random = random_,
+      .counters = counters_,
+      .receiver = receiver_,
+      .admit = [this](NodeId node, const port::Introduction& introduction,
+                      const std::string& address) { return admit(node, introduction, address); },
+      .dismiss = [this](std::unique_ptr<Connection> connection,
+                        const Error& reason) { dismiss(std::move(connection), reason); }};
   for (const PeerAddress& peer : options_.peers) {
     BOP_ASSERT_NE(peer.id, options_.self);
     peers_.push_back(std::make_unique<Peer>(owner, peer));
@@ -171,9 +203,15 @@ void PeerTransport::check_silence() {
   if (options_.silence_limit == never) return;
   const Instant now = streams_.loop().now();
   for (auto& peer : peers_) {
-    if (!peer->control.up() || now - peer->control.last_heard() < options_.silence_limit) continue;
-    peer->control.cut("nothing was heard for too long");
-    peer->bulk.cut("nothing was heard for too long");
+    if (peer->control.up() && now - peer->control.last_heard() >= options_.silence_limit) {
+      const std::string why = "nothing was heard for " +
+                              std::to_string((now - peer->control.last_heard()) / milliseconds) +
+                              " ms";
+      peer->control.cut(why);
+      peer->bulk.cut(why);
+    }
+    peer->control.check_progress();
+    peer->bulk.check_progress();
   }
   silence_timer_->arm(now + options_.silence_limit / 4);
 }
@@ -183,42 +221,82 @@ void PeerTransport::check_silence() {
 void PeerTransport::welcome(std::unique_ptr<Connection> connection) {
   if (strangers_.size() >= options_.max_strangers) strangers_.front()->send_away();
   strangers_.push_back(std::make_unique<Stranger>(*this, std::move(connection)));
+  strangers_.back()->start();
 }
 
-// The transport's own rule, after the handshake's: a known peer calls one that it is to call.
-Status PeerTransport::judge(PeerHandshake::Greeting& greeting) const {
-  BOP_TRY(std::exchange(greeting.verdict, Status()));
-  if (find(greeting.from) != nullptr && greeting.from < options_.self) return {};
-  greeting.answer = {};
-  return fail(BOP_E_PROTOCOL, "a hello of node " + std::to_string(greeting.from) +
-                                  ", which is no peer that calls this one");
+void PeerTransport::dismiss(std::unique_ptr<Connection> connection, const Error& reason) {
+  if (strangers_.size() >= options_.max_strangers) strangers_.front()->send_away();
+  strangers_.push_back(std::make_unique<Stranger>(*this, std::move(connection)));
+  strangers_.back()->dismiss(reason);
+}
+
+// Whether `introduction` is of the process that the peer's channels lead to, or of its successor, whose
+// predecessor's channels then go down.
+Status PeerTransport::admit(NodeId node, const port::Introduction& introduction,
+                            const std::string& address) {
+  Peer& peer = *find(node);
+  const Instant now = streams_.loop().now();
+  switch (peer.identity.judge(introduction.instance, peer.up(), peer.last_heard(), now)) {
+    case PeerIdentity::Verdict::same: return {};
+    case PeerIdentity::Verdict::next:
+      peer.control.cut("the node was started again");
+      peer.bulk.cut("the node was started again");
+      return {};
+    case PeerIdentity::Verdict::wait:
+      return fail(BOP_E_UNAVAILABLE,
+                  "an earlier connection of node " + std::to_string(node) + " is still in use");
+    case PeerIdentity::Verdict::second: break;
+  }
+  counters_.second_processes.add();
+  if (receiver_ != nullptr) receiver_->on_second_process(node, address);
+  return fail(BOP_E_DIRECTORY_IN_USE, "two processes run as node " + std::to_string(node) +
+                                          ": one is connected, another is at " + address +
+                                          "; was a data directory copied?");
+}
+
+// The transport's own rules, after the handshake's.
+Status PeerTransport::check(const PeerHandshake::Greeting& greeting, const std::string& address) {
+  BOP_TRY(greeting.verdict);
+  Peer* peer = find(greeting.from);
+  if (peer == nullptr) {
+    return fail(BOP_E_PROTOCOL,
+                "a hello of node " + std::to_string(greeting.from) + ", which is no peer");
+  }
+  if (peer->channel(greeting.channel).awaits_answer())
+    return fail(BOP_E_UNAVAILABLE, "this node's own call comes first");
+  return admit(greeting.from, greeting.introduction, address);
 }
 
 void PeerTransport::on_hello(Stranger& stranger, const mem::Buffer& frame) {
-  PeerHandshake::Greeting greeting = handshake_.judge_hello(frame);
-  const Status verdict = judge(greeting);
-  if (!greeting.answer.empty()) stranger.answer(greeting.answer);
+  const PeerHandshake::Greeting greeting = handshake_.read_hello(frame);
+  const Status verdict = check(greeting, stranger.address());
+  // Who is no peer at all is told nothing but what the handshake itself found.
+  const bool told = greeting.from != 0 && (!greeting.verdict || find(greeting.from) != nullptr);
+  if (told) stranger.answer(handshake_.answer(greeting.from, greeting.channel, verdict));
   if (!verdict) {
-    counters_.refusals.add();
-    say_refused(greeting.from, stranger.address(), verdict.error());
+    if (verdict.error().code != BOP_E_UNAVAILABLE) {
+      counters_.refusals.add();
+      log_refused(greeting.from, stranger.address(), verdict.error());
+    }
     stranger.finish(verdict.error());
     return;
   }
   Peer& peer = *find(greeting.from);
-  peer.said_refusal = BOP_OK;
+  peer.logged_refusal = BOP_OK;
   std::unique_ptr<Connection> connection = stranger.release();
   stranger.send_away();
+  if (receiver_ != nullptr) receiver_->on_introduced(peer.id, greeting.introduction);
   peer.channel(greeting.channel).take(std::move(connection));
 }
 
-// Once for a peer and a reason, until it is welcome; of others, one line in ten seconds.
-void PeerTransport::say_refused(NodeId from, const std::string& address, const Error& reason) {
+// Once for a peer and a reason, until it is accepted; of others, one line in ten seconds.
+void PeerTransport::log_refused(NodeId from, const std::string& address, const Error& reason) {
   if (Peer* peer = find(from)) {
-    if (std::exchange(peer->said_refusal, reason.code) == reason.code) return;
+    if (std::exchange(peer->logged_refusal, reason.code) == reason.code) return;
   } else {
     const Instant now = streams_.loop().now();
-    if (now < say_strangers_from_) return;
-    say_strangers_from_ = now + pause_between_lines;
+    if (now < log_strangers_from_) return;
+    log_strangers_from_ = now + pause_between_lines;
   }
   logging::error("refused a connection from {}{} to the port for nodes: {}", address,
                  from != 0 ? " (node " + std::to_string(from) + ")" : "", reason.to_string());

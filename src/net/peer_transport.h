@@ -1,17 +1,22 @@
 // port::Transport over TCP: two connections a node pair, one a channel, used both ways.
 //
-// The node with the lower id calls. One channel, at the caller and at the called:
+// Both nodes call, so that one whose address changed is found by its own calls. The one with the lower
+// id calls first; the other when the channel was down for longest_retry. One channel:
 //
 //             retry timer            connected            answer accepted
 //    waiting ────────────► dialling ───────────► greeting ───────────────► up ──┐
-//       ▲                     │ failed              │ refused, no answer        │ closed, silent
-//       └─────────────────────┴─────────────────────┴───────────────────────────┘
+//     ▲ │ │                   │ │ failed            │ │ refused, no answer ▲     │ closed, silent,
+//     │ │ └───────────────────┼─┴───────────────────┼─┴────────────────────┘     │ no progress,
+//     │ └── hello accepted, answer sent ────────────┘                            │ a bad frame
+//     └──────────────────────────────────────────────────────────────────────────┘
 //
-//    down ────────────────────────── hello accepted, answer sent ─────────► up ──► down
+// A hello is accepted in every state but one: while the node that calls first waits for the answer to
+// its own hello, so that of two calls that cross one remains. A hello for a channel that is up replaces
+// its connection, when it comes from the same process: the caller knows that its side is gone. One from
+// another process is judged by PeerIdentity (peer_identity.h).
 //
-// A new hello for a channel that is up replaces its connection: the caller knows best.
-// A frame is dropped, and send says so, when its channel is not up or has its fill queued; frames of a
-// connection that breaks are lost.
+// A frame is dropped, and send() returns false, when its channel is not up or its queue is full; frames of
+// a connection that breaks are lost.
 #pragma once
 
 #include <memory>
@@ -47,10 +52,13 @@ struct PeerOptions {
   Duration connect_limit = 1 * seconds;  // of connecting, and again of the handshake
   Duration first_retry = 20 * milliseconds;
   Duration longest_retry = 1 * seconds;
-  // A peer whose control channel brought nothing for so long is cut off on both channels, so that they are
-  // made anew: what keeps it lively are the node's heartbeats. never: not looked at.
+  // Both channels of a peer are closed and made again when its control channel brought nothing for so long
+  // (heartbeats keep it busy), and one channel when bytes are queued on it, or sent and not acknowledged,
+  // and nothing moved for so long. never: not checked.
   Duration silence_limit = 3 * seconds;
-  size_t max_strangers = 64;  // connections that have not said who they are
+  // A process that was heard within this time is alive, and another one with its node id is refused.
+  Duration identity_patience = 1 * seconds;
+  size_t max_strangers = 64;  // connections whose hello has not come yet
   uint64_t seed = 1;          // of the jitter of retries
 };
 
@@ -71,7 +79,7 @@ class PeerTransport final : public port::Transport {
   uint64_t queued_bytes(NodeId to, port::Channel channel) const override;
 
   bool up(NodeId node, port::Channel channel) const;
-  const Address& address() const { return acceptor_->address(); }  // with the port that was had
+  const Address& address() const { return acceptor_->address(); }  // with the port in use
 
   struct Counters {
     explicit Counters(metrics::Registry& registry);
@@ -79,6 +87,7 @@ class PeerTransport final : public port::Transport {
     metrics::Counter &received_frames, &received_bytes;
     metrics::Counter& dropped_frames;
     metrics::Counter &connects, &refusals;
+    metrics::Counter &bad_frames, &stalls, &second_processes;
   };
   const Counters& counters() const { return counters_; }
 
@@ -93,9 +102,11 @@ class PeerTransport final : public port::Transport {
                 metrics::Registry& registry);
   Peer* find(NodeId node) const;
   void welcome(std::unique_ptr<Connection> connection);
+  void dismiss(std::unique_ptr<Connection> connection, const Error& reason);
   void on_hello(Stranger& stranger, const mem::Buffer& frame);
-  Status judge(PeerHandshake::Greeting& greeting) const;
-  void say_refused(NodeId from, const std::string& address, const Error& reason);
+  Status check(const PeerHandshake::Greeting& greeting, const std::string& address);
+  Status admit(NodeId node, const port::Introduction& introduction, const std::string& address);
+  void log_refused(NodeId from, const std::string& address, const Error& reason);
   void check_silence();
 
   Streams& streams_;
@@ -106,9 +117,9 @@ class PeerTransport final : public port::Transport {
   Counters counters_;
   std::vector<std::unique_ptr<Peer>> peers_;          // by id
   std::vector<std::unique_ptr<Stranger>> strangers_;  // the oldest first
-  Instant say_strangers_from_ = 0;                    // not one line for each of a flood
+  Instant log_strangers_from_ = 0;                    // not one line for each of a flood
   std::unique_ptr<port::Timer> silence_timer_;
-  std::unique_ptr<Acceptor> acceptor_;  // last: it calls
+  std::unique_ptr<Acceptor> acceptor_;  // last: it calls into this object
 };
 
 }  // namespace bop::net

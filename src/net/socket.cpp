@@ -23,7 +23,17 @@ void set(Socket& socket, int level, int name, int value) {
   (void)setsockopt(socket.native_handle(), level, name, &value, sizeof value);
 }
 
+bool is_tcp(int family) { return family == AF_INET || family == AF_INET6; }
+
 }  // namespace
+
+void set_unacknowledged_limit(Socket& socket, Duration limit) {
+  int family = 0;
+  socklen_t size = sizeof family;
+  if (getsockopt(socket.native_handle(), SOL_SOCKET, SO_DOMAIN, &family, &size) != 0) return;
+  if (is_tcp(family))
+    set(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(limit / milliseconds));
+}
 
 error_code assign(Socket& socket, int native) {
   int family = 0;
@@ -39,7 +49,7 @@ error_code assign(Socket& socket, int native) {
     return error;
   }
   socket.non_blocking(true, error);
-  if (family == AF_INET || family == AF_INET6) {
+  if (is_tcp(family)) {
     set(socket, IPPROTO_TCP, TCP_NODELAY, 1);
     set(socket, SOL_SOCKET, SO_KEEPALIVE, 1);
     set(socket, IPPROTO_TCP, TCP_KEEPIDLE, keepalive_idle_s);

@@ -5,6 +5,8 @@
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
 
+#include "base/time.h"
+
 namespace bop::net {
 
 using Executor = boost::asio::io_context::executor_type;
@@ -14,5 +16,8 @@ using Endpoint = boost::asio::generic::stream_protocol::endpoint;
 // Makes a connected native socket this one's, and sets what every connection has: no blocking, no
 // delay of small writes, probes that find a dead other side. Closes it when that fails.
 boost::system::error_code assign(Socket& socket, int native);
+
+// Has the system close a TCP connection whose sent bytes stay unacknowledged for `limit`; 0: its default.
+void set_unacknowledged_limit(Socket& socket, Duration limit);
 
 }  // namespace bop::net

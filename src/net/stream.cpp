@@ -204,6 +204,8 @@ Stream::Stream(std::shared_ptr<Streams::Shared> shared, Socket socket, const Str
       input_(limits_),
       output_(shared_->blocks) {
   ++shared_->open;
+  if (limits_.unacknowledged_limit > 0)
+    set_unacknowledged_limit(socket_, limits_.unacknowledged_limit);
   if (limits_.budget != nullptr) limits_.budget->enter(*this);
 }
 
@@ -237,6 +239,8 @@ void Stream::hand_over(StreamHandler& handler, const StreamLimits& limits) {
   BOP_ASSERT(handler_ != nullptr);
   BOP_ASSERT(limits.budget == limits_.budget);
   handler_ = &handler;
+  if (open() && limits.unacknowledged_limit != limits_.unacknowledged_limit)
+    set_unacknowledged_limit(socket_, limits.unacknowledged_limit);
   limits_ = limits;
   deliver_later();
 }

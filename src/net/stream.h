@@ -52,6 +52,8 @@ struct StreamLimits {
   int linger_rounds = 1;  // so many times linger_limit, as long as the other side goes on writing
   StreamBudget* budget = nullptr;  // shared with the other connections of the loop
   bool trust_wanted = false;  // reserve what a handler wants at once; else only as bytes arrive
+  // Of a TCP connection: closed when sent bytes stay unacknowledged for so long; 0: the system's limit.
+  Duration unacknowledged_limit = 0;
 };
 
 // How much of the bytes it was shown a handler has consumed.

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "node/status.h"
+
 namespace bop::node {
 
 namespace {
@@ -31,6 +33,7 @@ NodeStatus merged(const std::vector<NodeStatus>& parts) {
   }
   std::sort(all.groups.begin(), all.groups.end(),
             [](const GroupStatus& a, const GroupStatus& b) { return a.id < b.id; });
+  complete(all);
   return all;
 }
 
@@ -212,8 +215,7 @@ void CrossShardService::status(std::function<void(NodeStatus)> done) {
   for (uint32_t shard_index = 0; shard_index < contexts; ++shard_index) {
     node_.contexts_[shard_index].post.post([this, shard_index, gathering] {
       node_.contexts_[shard_index_].post.post(
-          [this, shard_index, gathering,
-           status = node_.shards_[shard_index]->own_status()]() mutable {
+          [this, shard_index, gathering, status = node_.status_of(shard_index)]() mutable {
             take_status(gathering, shard_index, std::move(status));
           });
     });

@@ -4,6 +4,7 @@
 
 #include "base/checksum.h"
 #include "base/logging.h"
+#include "node/cluster_view.h"
 #include "node/directory.h"
 
 namespace bop::node {
@@ -27,6 +28,9 @@ class WorkerOffload final : public machine::Offload {
 // How long a shard that stops waits for what may still come, in heartbeat intervals: longer than a
 // message takes to a peer and back.
 constexpr int linger_heartbeats = 2;
+
+// Groups are never removed and made again under their old id, so far: all are of the first generation.
+constexpr uint32_t group_generation = 0;
 
 std::vector<NodeId> sorted(std::vector<NodeId> nodes) {
   std::sort(nodes.begin(), nodes.end());
@@ -52,24 +56,13 @@ proto::PeerHeader header_of(const ShardOptions& options, uint64_t epoch) {
   return header;
 }
 
-const char* role_name(raft::Role role) {
-  switch (role) {
-    case raft::Role::leader: return "leader";
-    case raft::Role::pre_candidate:
-    case raft::Role::candidate: return "candidate";
-    case raft::Role::learner: return "learner";
-    case raft::Role::follower: break;
-  }
-  return "follower";
-}
-
 GroupStatus status_of(const group::Replica& replica, const std::string& machine) {
   const group::Replica::Status from = replica.status();
   GroupStatus out;
   out.name = replica.name();
   out.id = replica.id();
   out.machine = machine;
-  out.role = role_name(from.role);
+  out.role = role_name(static_cast<uint8_t>(from.role));
   out.term = from.term;
   out.leader = from.leader;
   out.commit = from.commit;
@@ -151,6 +144,7 @@ Status HostedShard::open_log() {
                           .bootstrap = {},
                           .served = !options_.fresh};
   options.log_id = log_id(identity, options_.shard);
+  options.write_ns = ports_.log_write_ns;
   const std::string directory = "shard" + std::to_string(options_.shard);
   BOP_TRY(ports_.files.make_directory_now(directory));
   // What has no group has lost nothing: a shard that the configuration adds later begins anew.
@@ -412,6 +406,8 @@ NodeStatus HostedShard::own_status() const {
   out.cluster = proto::to_hex(options_.cluster);
   out.node = options_.self;
   out.version = options_.version;
+  out.address = options_.address;
+  out.native = options_.native;
   out.log_used_bytes = log_->used_bytes();
   const log::Log::Counters& log = log_->counters();
   out.shards.push_back({.shard = options_.shard,
@@ -422,7 +418,10 @@ NodeStatus HostedShard::own_status() const {
                         .log_entries = log.entries,
                         .log_seals = log.seals,
                         .log_segments = log.segments_made,
-                        .log_rewritten = log.rewritten});
+                        .log_rewritten = log.rewritten,
+                        .log_used_bytes = log_->used_bytes(),
+                        .log_needed_bytes = log_->capacity().needed_bytes,
+                        .log_max_bytes = options_.log_max_bytes});
   for (const GroupSpec& spec : options_.groups) {
     const group::Replica* replica = find(spec.id);
     if (replica == nullptr) continue;
@@ -480,26 +479,26 @@ void HostedShard::on_channel(NodeId node, port::Channel channel, bool up) {
   for (auto& [id, hosted] : replicas_) hosted.replica->channel_lost(node);
 }
 
-void HostedShard::on_frame(NodeId from, mem::Buffer frame) {
-  auto decoded = decoder_.decode(frame);
-  if (!decoded) {
-    logging::warning("node {} sent a bad frame: {}", from, decoded.error().to_string());
-    return;
-  }
-  const proto::PeerHeader& header = decoded->header;
+Status HostedShard::on_frame(NodeId from, mem::Buffer frame) {
+  BOP_TRY_ASSIGN(const proto::PeerFrame decoded, decoder_.decode(frame));
+  const proto::PeerHeader& header = decoded.header;
   if (header.cluster != options_.cluster || header.from != from || header.to != options_.self) {
-    logging::warning("node {} sent a frame that is not for this node of this cluster", from);
-    return;
+    return fail(BOP_E_PROTOCOL, "a frame from node " + std::to_string(header.from) + " to node " +
+                                    std::to_string(header.to) +
+                                    ", not for this node of this cluster");
   }
   uint64_t elsewhere = 0;  // a bit a shard that the frame has items for, too
-  for (const proto::PeerItem& item : decoded->items) elsewhere |= deliver(from, header, item);
+  for (const proto::PeerItem& item : decoded.items) elsewhere |= deliver(from, header, item);
   for (uint32_t shard = 0; ports_.pass_on && shard < options_.shards; ++shard)
     if (elsewhere >> shard & 1) ports_.pass_on(shard, from, frame);
   request_turn();
+  return {};
 }
 
-// The replica an item is for. With a group of another shard, its bit.
-group::Replica* HostedShard::find(GroupId group, uint64_t& elsewhere) const {
+// The replica an item is for, none when the item is for another generation of its group. With a group
+// of another shard, its bit.
+group::Replica* HostedShard::find(GroupId group, uint32_t generation, uint64_t& elsewhere) const {
+  if (generation != group_generation) return nullptr;
   if (group::Replica* replica = find(group)) return replica;
   for (const GroupSpec& spec : options_.groups)
     if (spec.id == group && spec.shard != options_.shard) elsewhere |= uint64_t{1} << spec.shard;
@@ -510,20 +509,21 @@ uint64_t HostedShard::deliver(NodeId from, const proto::PeerHeader& header,
                               const proto::PeerItem& item) {
   uint64_t elsewhere = 0;
   if (const auto* raft = std::get_if<proto::RaftItem>(&item)) {
-    if (group::Replica* replica = find(raft->group, elsewhere)) replica->receive(raft->message);
+    if (group::Replica* replica = find(raft->group, raft->generation, elsewhere))
+      replica->receive(raft->message);
   } else if (const auto* forward = std::get_if<proto::ForwardItem>(&item)) {
     busy_at_ = ports_.clock.now();
-    if (group::Replica* replica = find(forward->group, elsewhere))
+    if (group::Replica* replica = find(forward->group, forward->generation, elsewhere))
       replica->receive_forward(from, {.origin_epoch = header.epoch,
                                       .sequence = forward->sequence,
                                       .term = forward->leader_term,
                                       .time_left = forward->deadline_left,
                                       .payload = forward->payload});
   } else if (const auto* reply = std::get_if<proto::ForwardReplyItem>(&item)) {
-    if (group::Replica* replica = find(reply->group, elsewhere))
+    if (group::Replica* replica = find(reply->group, reply->generation, elsewhere))
       replica->receive_forward_reply(from, reply_of(*reply));
   } else if (const auto* heartbeat = std::get_if<proto::HeartbeatItem>(&item)) {
-    if (ports_.on_heartbeat) ports_.on_heartbeat(from, header.epoch, *heartbeat);
+    if (ports_.on_heartbeat) ports_.on_heartbeat(from, header, *heartbeat);
   }
   // Hellos are the transport's.
   return elsewhere;

@@ -40,13 +40,14 @@ class HostedShard final : public Shard, public group::Host {
   }
   void node_lost(NodeId node) override;
   void node_alive(NodeId node) override;
+  ShardHealth health(size_t most_groups) override;
   bool hosts(GroupId group) const override { return replicas_.contains(group); }
   NodeStatus own_status() const override;
   bool own_ready() const override;
   const group::Replica* replica(GroupId group) const override;
 
   // port::TransportReceiver
-  void on_frame(NodeId from, mem::Buffer frame) override;
+  Status on_frame(NodeId from, mem::Buffer frame) override;
   void on_channel(NodeId node, port::Channel channel, bool up) override;
 
   // group::Host
@@ -76,10 +77,12 @@ class HostedShard final : public Shard, public group::Host {
   void request_turn();
   uint64_t deliver(NodeId from, const proto::PeerHeader& header, const proto::PeerItem& item);
   group::Replica* find(GroupId group) const;
-  group::Replica* find(GroupId group, uint64_t& elsewhere) const;
+  group::Replica* find(GroupId group, uint32_t generation, uint64_t& elsewhere) const;
   void refuse(Request request);
   void answer_refused();
   void check_health();
+  void check_log(std::vector<ActiveCondition>& out) const;
+  void check_group(const group::Replica& replica, std::vector<ActiveCondition>& out);
   void check_bootstrapped();
   bool idle() const;
   void check_stopped();
@@ -99,6 +102,8 @@ class HostedShard final : public Shard, public group::Host {
   bool turn_requested_ = false;
   uint64_t turns_ = 0;
   bool healthy_ = true;
+  std::map<GroupId, Instant> leaderless_since_;
+  GroupId reported_group_ = 0;  // the last one of the last report
   std::function<void(bool)> health_changed_;
   std::vector<const group::Replica*> bootstrapping_;  // of new groups
   std::function<void(Status)> bootstrapped_;

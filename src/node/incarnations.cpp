@@ -25,7 +25,7 @@ Result<std::map<NodeId, uint64_t>> decode(Bytes bytes, const std::string& path) 
   const bool ours = as_text(reader.bytes(magic.size())) == magic;
   const uint32_t found_version = reader.u32();
   const uint32_t count = reader.u32();
-  if (!ours || !reader.ok()) return fail(BOP_E_DAMAGED, path + " at 0: is not a peers file of bop");
+  if (!ours || !reader.ok()) return fail(BOP_E_DAMAGED, path + " at 0: not a peers file of bop");
   if (found_version > version) {
     return fail(BOP_E_NEWER_FORMAT, fmt::format("{}: has format version {}, this program knows {}",
                                                 path, found_version, version));
@@ -68,6 +68,7 @@ Result<Incarnations> Incarnations::load(port::FileSystem& files) {
   std::vector<uint8_t> bytes(size);
   BOP_TRY_ASSIGN(const size_t read, (*file)->read_now(0, bytes));
   BOP_TRY_ASSIGN(loaded.known_, decode(Bytes(bytes).first(read), files.describe(peers_file)));
+  loaded.saved_ = loaded.known_.size();
   return loaded;
 }
 
@@ -76,15 +77,15 @@ Status Incarnations::verify(NodeId node, uint64_t incarnation) {
   if (found == known_.end()) {
     if (known_.size() >= max_peers) return fail(BOP_E_OVERLOADED, "too many peers to remember");
     known_[node] = incarnation;
-    changed_ = true;
     return {};
   }
   if (found->second == incarnation) return {};
   return fail(
       BOP_E_WRONG_INCARNATION,
-      fmt::format("node {} has a data directory formatted anew ({:016x}, known is {:016x}): "
-                  "it may have forgotten what it voted and acknowledged",
-                  node, incarnation, found->second));
+      fmt::format(
+          "the data directory of node {} was reformatted (incarnation {:016x}, known {:016x}): "
+          "it may have forgotten votes and acknowledged entries",
+          node, incarnation, found->second));
 }
 
 Status Incarnations::save(port::FileSystem& files) const {

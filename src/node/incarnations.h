@@ -1,6 +1,6 @@
-// What this node remembers of its peers' data directories: a peer that comes back with another
-// incarnation was formatted anew, has forgotten its votes and entries, and is refused under its old
-// name. Byte table: docs/formats/directory.md.
+// The incarnations of the peers' data directories as this node knows them: a peer that comes back with
+// another incarnation was reformatted, has forgotten its votes and entries, and is refused under its
+// old node id. Byte table: docs/formats/directory.md.
 #pragma once
 
 #include <map>
@@ -14,21 +14,26 @@ namespace bop::node {
 
 class Incarnations {
  public:
-  // What an earlier run remembered; nothing when there was none. DAMAGED, NEWER_FORMAT, IO.
+  // What an earlier run saved; empty when there was none. DAMAGED, NEWER_FORMAT, IO.
   static Result<Incarnations> load(port::FileSystem& files);
 
-  // WRONG_INCARNATION when another one is known. A node that was not known is remembered from now on:
-  // then changed() holds until save().
+  // WRONG_INCARNATION when another one is known. A node that was not known is known from now on: then
+  // changed() holds until a save of it succeeded.
   Status verify(NodeId node, uint64_t incarnation);
-  bool changed() const { return changed_; }
+  bool changed() const { return known_.size() != saved_; }
 
-  // Writes what is known, durably. Blocks: on a worker, with a copy.
+  // Writes what is known, durably. Blocks: on a worker, with a copy, between begin_save() and
+  // end_save(), so that what is learned meanwhile, or not written, remains changed.
   Status save(port::FileSystem& files) const;
-  void saved() { changed_ = false; }
+  void begin_save() { saving_ = known_.size(); }
+  void end_save(bool succeeded) {
+    if (succeeded) saved_ = saving_;
+  }
 
  private:
-  std::map<NodeId, uint64_t> known_;
-  bool changed_ = false;
+  std::map<NodeId, uint64_t> known_;  // nodes are added, never changed or removed
+  size_t saved_ = 0;                  // how many of them are durable
+  size_t saving_ = 0;
 };
 
 }  // namespace bop::node

@@ -11,6 +11,9 @@ namespace {
 // In which an answer of another shard arrives, even when all of the grace was used up before.
 constexpr Duration crossing_time = 100 * milliseconds;
 
+// Conditions are looked for, and reported to peers, so often.
+constexpr Duration look_every = 500 * milliseconds;
+
 Liveness::Options liveness_options(const ShardOptions& options, uint64_t epoch) {
   Liveness::Options out;
   for (const PeerSpec& peer : options.peers) out.peers.push_back(peer.id);
@@ -34,6 +37,9 @@ Node::Node(ShardOptions options, std::vector<ShardContext> contexts, port::Trans
       shards_(contexts_.size()),
       services_(contexts_.size()),
       healthy_shards_(~uint64_t{0} >> (64 - contexts_.size())),
+      view_(options_),
+      watch_(options_, contexts_.size()),
+      group_reports_(contexts_.size()),
       passing_bytes_(contexts_.size()) {
   BOP_ASSERT(!contexts_.empty());
   BOP_ASSERT_LE(contexts_.size(), 64u);
@@ -66,12 +72,12 @@ void Node::open_shard(uint32_t shard_index) {
                    .make_worker = at.make_worker,
                    .find_machine = find_machine_,
                    .metrics = metrics_,
+                   .log_write_ns = at.log_write_ns,
                    .on_heartbeat = {},
                    .pass_on = {}};
   if (shard_index == 0) {
-    ports.on_heartbeat = [this](NodeId from, uint64_t epoch, const proto::HeartbeatItem& item) {
-      heard(from, epoch, item);
-    };
+    ports.on_heartbeat = [this](NodeId from, const proto::PeerHeader& header,
+                                const proto::HeartbeatItem& item) { heard(from, header, item); };
     ports.pass_on = [this](uint32_t to, NodeId from, const mem::Buffer& frame) {
       pass_on(to, from, frame);
     };
@@ -113,6 +119,9 @@ void Node::start() {
     });
   }
   liveness_->start();
+  started_at_ = contexts_[0].clock.now();
+  look_timer_ = contexts_[0].timers.make_timer([this] { look_around(); });
+  look_around();
 }
 
 void Node::on_every_shard(
@@ -157,9 +166,9 @@ uint32_t Node::shard_of(GroupId group) const {
 
 // ---- peers ----
 
-void Node::on_frame(NodeId from, mem::Buffer frame) {
-  if (!started_) return;  // lost, as any frame may be
-  shards_[0]->on_frame(from, std::move(frame));
+Status Node::on_frame(NodeId from, mem::Buffer frame) {
+  if (!started_) return {};  // lost, as any frame may be
+  return shards_[0]->on_frame(from, std::move(frame));
 }
 
 void Node::pass_on(uint32_t shard_index, NodeId from, const mem::Buffer& frame) {
@@ -170,7 +179,9 @@ void Node::pass_on(uint32_t shard_index, NodeId from, const mem::Buffer& frame) 
       [this, shard_index, from,
        bytes = std::vector<uint8_t>(frame.data(), frame.data() + frame.size())] {
         passing_bytes_[shard_index] -= bytes.size();
-        shards_[shard_index]->on_frame(from, mem::Buffer::copy(bytes));
+        // The first shard decoded it before: it is well formed.
+        const Status taken = shards_[shard_index]->on_frame(from, mem::Buffer::copy(bytes));
+        BOP_ASSERT(taken);
       });
 }
 
@@ -189,8 +200,21 @@ void Node::tell_channel(NodeId node, port::Channel channel, bool up) {
   if (!up && channel == port::Channel::control) liveness_->disconnected(node);
 }
 
-void Node::heard(NodeId from, uint64_t epoch, const proto::HeartbeatItem& item) {
-  if (liveness_) liveness_->heard(from, {epoch, item.healthy_shards});
+void Node::heard(NodeId from, const proto::PeerHeader& header, const proto::HeartbeatItem& item) {
+  if (!liveness_) return;
+  liveness_->heard(from, {header.epoch, item.healthy_shards});
+  view_.heard(from, header.sections, contexts_[0].clock.now());
+  watch_.accepted_by(from);
+}
+
+void Node::on_introduced(NodeId node, const port::Introduction& introduction) {
+  view_.introduced(node, introduction);
+}
+
+void Node::on_refused(NodeId node, const Error& reason) { watch_.refused_by(node, reason); }
+
+void Node::on_second_process(NodeId node, const std::string& address) {
+  watch_.second_process(node, address, contexts_[0].clock.now());
 }
 
 void Node::send_heartbeat(NodeId to, const Heartbeat& heartbeat) {
@@ -200,7 +224,7 @@ void Node::send_heartbeat(NodeId to, const Heartbeat& heartbeat) {
   header.to = to;
   header.incarnation = options_.incarnation;
   header.epoch = heartbeat.epoch;
-  heartbeat_frame_.begin(header);
+  heartbeat_frame_.begin(header, report_due_.erase(to) > 0 ? report() : std::vector<uint8_t>());
   const bool added =
       heartbeat_frame_.add(proto::HeartbeatItem{.sequence = ++heartbeat_sequence_,
                                                 .sent_at = contexts_[0].clock.now(),
@@ -220,6 +244,59 @@ void Node::node_alive(NodeId node) {
   for (uint32_t shard_index = 0; shard_index < contexts_.size(); ++shard_index)
     contexts_[shard_index].post.post(
         [this, shard_index, node] { shards_[shard_index]->node_alive(node); });
+}
+
+// ---- conditions and reports ----
+
+// Asks every shard; what they say counts from the next time on, so that one that stands still holds
+// nothing up.
+void Node::look_around() {
+  const Instant now = contexts_[0].clock.now();
+  const size_t most_groups = std::max<size_t>(1, proto::max_reported_groups / contexts_.size());
+  for (uint32_t shard_index = 0; shard_index < contexts_.size(); ++shard_index) {
+    contexts_[shard_index].post.post([this, shard_index, most_groups] {
+      contexts_[0].post.post(
+          [this, shard_index, health = shards_[shard_index]->health(most_groups)] {
+            shard_said(shard_index, health);
+          });
+    });
+  }
+  conditions_ = watch_.check(view_, [this](NodeId node) { return alive(node); }, now);
+  condition_log_.follow(conditions_);
+  for (const PeerSpec& peer : options_.peers) report_due_.insert(peer.id);
+  look_timer_->arm(now + look_every);
+}
+
+void Node::shard_said(uint32_t shard_index, const ShardHealth& health) {
+  watch_.shard_said(shard_index, health.conditions);
+  view_.heard_own(health.groups, contexts_[0].clock.now());
+  group_reports_[shard_index] = health.groups;
+}
+
+std::vector<uint8_t> Node::report() const {
+  const Instant now = contexts_[0].clock.now();
+  std::vector<uint8_t> out;
+  encode(proto::NodeReport{.uptime_ms = static_cast<uint64_t>((now - started_at_) / milliseconds),
+                           .conditions = bits_of(conditions_),
+                           .second_process_of = watch_.second_process_of(now),
+                           .version = options_.version},
+         out);
+  std::vector<proto::GroupReport> groups;
+  for (const auto& of_seat : group_reports_)
+    for (const proto::GroupReport& group : of_seat)
+      if (groups.size() < proto::max_reported_groups) groups.push_back(group);
+  encode(groups, out);
+  return out;
+}
+
+NodeStatus Node::status_of(uint32_t shard_index) const {
+  NodeStatus status = shards_[shard_index]->own_status();
+  if (shard_index > 0) return status;
+  const Instant now = contexts_[0].clock.now();
+  status.uptime = now - started_at_;
+  status.conditions = conditions_;
+  status.nodes = view_.peers([this](NodeId node) { return alive(node); }, now);
+  return status;
 }
 
 void Node::set_health(uint32_t shard_index, bool healthy) {

@@ -12,10 +12,13 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <vector>
 
+#include "node/cluster_view.h"
 #include "node/liveness.h"
 #include "node/shard.h"
+#include "node/watch.h"
 #include "proto/peer.h"
 
 namespace bop::node {
@@ -27,6 +30,7 @@ struct ShardContext {
   port::Post& post;
   port::FileSystem& files;
   std::function<std::unique_ptr<port::Worker>()> make_worker;
+  Histogram* log_write_ns = nullptr;  // durations of the log's writes, when set
 };
 
 class CrossShardService;
@@ -56,9 +60,15 @@ class Node final : public port::TransportReceiver, public Liveness::Listener {
   Shard& shard(uint32_t shard_index) { return *shards_[shard_index]; }
   uint64_t epoch() const { return shards_[0]->epoch(); }
 
+  // What the file system of the data directory has left. First shard's thread.
+  void set_free_bytes(uint64_t free_bytes) { watch_.space(free_bytes); }
+
   // port::TransportReceiver, Liveness::Listener: on the first shard's thread.
-  void on_frame(NodeId from, mem::Buffer frame) override;
+  Status on_frame(NodeId from, mem::Buffer frame) override;
   void on_channel(NodeId node, port::Channel channel, bool up) override;
+  void on_introduced(NodeId node, const port::Introduction& introduction) override;
+  void on_refused(NodeId node, const Error& reason) override;
+  void on_second_process(NodeId node, const std::string& address) override;
   void send_heartbeat(NodeId to, const Heartbeat& heartbeat) override;
   void node_lost(NodeId node) override;
   void node_alive(NodeId node) override;
@@ -74,7 +84,13 @@ class Node final : public port::TransportReceiver, public Liveness::Listener {
   void open_shard(uint32_t shard_index);
   void shard_opened(uint32_t shard_index, Status status);
   void tell_channel(NodeId node, port::Channel channel, bool up);
-  void heard(NodeId from, uint64_t epoch, const proto::HeartbeatItem& item);
+  void heard(NodeId from, const proto::PeerHeader& header, const proto::HeartbeatItem& item);
+  void look_around();
+  void shard_said(uint32_t shard_index, const ShardHealth& health);
+  bool alive(NodeId node) const { return liveness_ != nullptr && liveness_->alive(node); }
+  std::vector<uint8_t> report() const;
+  // What that shard's shard tells of itself; the first shard also of the node. Its thread.
+  NodeStatus status_of(uint32_t shard_index) const;
   void pass_on(uint32_t shard_index, NodeId from, const mem::Buffer& frame);
   void set_health(uint32_t shard_index, bool healthy);
   uint32_t shard_of(GroupId group) const;  // contexts_.size() when no shard hosts it
@@ -91,6 +107,15 @@ class Node final : public port::TransportReceiver, public Liveness::Listener {
   proto::PeerFrameWriter heartbeat_frame_;
   uint64_t heartbeat_sequence_ = 0;
   uint64_t healthy_shards_ = 0;
+
+  ClusterView view_;
+  Watch watch_;
+  ConditionLog condition_log_;
+  std::vector<ActiveCondition> conditions_;
+  std::vector<std::vector<proto::GroupReport>> group_reports_;  // by shard: the latest
+  std::set<NodeId> report_due_;  // peers whose next heartbeat carries a report
+  std::unique_ptr<port::Timer> look_timer_;
+  Instant started_at_ = 0;
 
   // A shard that stands still must not cost unbounded memory: past this, frames for it are lost.
   static constexpr uint64_t max_passing_bytes = 32u << 20;

@@ -1,5 +1,5 @@
 // What those who serve clients (serve, capi) see of a shard: propose, query, status. One Service a
-// shard; everything here is of its thread. Requests for groups of another shard cross by themselves.
+// shard; everything here belongs to the shard's thread. Requests for groups of another shard are passed on.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +11,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "node/condition.h"
 #include "port/requests.h"
 
 namespace bop::node {
@@ -34,6 +35,9 @@ struct GroupStatus {
   uint64_t offset = 0;
   bool has_hash = false;
   uint64_t hash_index = 0, hash_low = 0, hash_high = 0;
+  // The nodes whose state's hash is known at hash_index, this one among them, when there are others.
+  std::vector<NodeId> hash_nodes;
+  bool hashes_differ = false;
 };
 
 struct PeerStatus {
@@ -42,25 +46,61 @@ struct PeerStatus {
   bool control_up = false, bulk_up = false;
 };
 
-// What a shard did since it was opened.
+// A group on some node, as this node knows it.
+struct KnownGroup {
+  std::string name;
+  GroupId id = 0;
+  std::string role;
+  Term term = 0;
+  Index commit = 0, applied = 0, last = 0;
+  uint64_t lag = 0;  // entries that are committed, as far as this node knows, and not applied there
+  bool ready = false, halted = false, suspect = false;
+  bool has_hash = false;
+  uint64_t hash_index = 0, hash_low = 0, hash_high = 0;
+};
+
+// A node of the cluster, as this one knows it: itself, or by what the peer last reported.
+struct KnownNode {
+  NodeId id = 0;
+  std::string address, native;  // of its ports for nodes and for native clients; empty: not known
+  std::string version;          // empty: not known
+  bool self = false;
+  bool reachable = false;   // heard within the election timeout
+  bool reported = false;    // what follows is known, if perhaps old
+  Duration heard_ago = -1;  // -1: never
+  Duration uptime = -1;     // -1: not known
+  std::vector<Condition> conditions;
+  std::vector<KnownGroup> groups;  // by id
+};
+
+// What a shard did since it was opened, and what its log holds now.
 struct ShardCounts {
   uint32_t shard = 0;
   uint64_t turns = 0;  // that stepped a group
   uint64_t log_writes = 0, log_bytes = 0, log_records = 0, log_entries = 0;
   uint64_t log_seals = 0, log_segments = 0, log_rewritten = 0;
+  uint64_t log_used_bytes = 0, log_needed_bytes = 0, log_max_bytes = 0;
 };
 
 struct NodeStatus {
   std::string cluster;  // id, 32 hexadecimal digits
   NodeId node = 0;
   std::string version;
+  std::string address, native;  // where this node is reached, as its peers are told
   bool log_latched = false;
   std::string log_error;
   uint64_t log_used_bytes = 0;
   std::vector<GroupStatus> groups;  // by id
   std::vector<PeerStatus> peers;    // by id
   std::vector<ShardCounts> shards;  // by shard
+  Duration uptime = 0;
+  std::vector<ActiveCondition> conditions;
+  std::vector<KnownNode> nodes;  // all of the cluster, by id
 };
+
+// Why a node is not ready, a line each; empty: it is. The groups without a leader or behind it, and the
+// conditions that block.
+std::vector<std::string> not_ready_reasons(const NodeStatus& status);
 
 class Service {
  public:

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/histogram.h"
 #include "bop/machine.h"
 #include "node/service.h"
 #include "port/clock.h"
@@ -19,6 +20,7 @@
 #include "port/post.h"
 #include "port/timer.h"
 #include "port/transport.h"
+#include "proto/peer_sections.h"
 
 namespace bop::group {
 class Replica;
@@ -26,7 +28,8 @@ class Replica;
 
 namespace bop::proto {
 struct HeartbeatItem;
-}
+struct PeerHeader;
+}  // namespace bop::proto
 namespace bop::metrics {
 class Registry;
 }
@@ -45,7 +48,14 @@ struct GroupSpec {
 
 struct PeerSpec {
   NodeId id = 0;
-  std::string address;  // for people
+  std::string address;  // both for the status alone
+  std::string native = {};
+};
+
+// What a shard says of itself to its node, twice a second.
+struct ShardHealth {
+  std::vector<ActiveCondition> conditions;
+  std::vector<proto::GroupReport> groups;  // some of its groups, the next ones with each call
 };
 
 // Equal on all shards of a node but for `shard`.
@@ -54,6 +64,7 @@ struct ShardOptions {
   NodeId self = 0;
   uint64_t incarnation = 0;  // of the data directory
   std::string version;
+  std::string address, native;  // where this node is reached, for its status alone
   uint32_t shard = 0;
   uint32_t shards = 1;
   std::vector<PeerSpec> peers;    // without this node
@@ -81,9 +92,11 @@ struct ShardPorts {
   std::function<std::unique_ptr<port::Worker>()> make_worker;
   std::function<const bop_machine_table*(std::string_view kind)> find_machine;
   metrics::Registry* metrics = nullptr;  // nullptr: nothing is counted
+  Histogram* log_write_ns = nullptr;  // durations of the log's writes, when set
 
   // For the shard that frames come to first. Heartbeats are the node's.
-  std::function<void(NodeId from, uint64_t epoch, const proto::HeartbeatItem&)> on_heartbeat;
+  std::function<void(NodeId from, const proto::PeerHeader&, const proto::HeartbeatItem&)>
+      on_heartbeat;
   // A frame holds items for groups of that other shard; called once a frame and shard.
   std::function<void(uint32_t shard, NodeId from, const mem::Buffer& frame)> pass_on;
 };
@@ -112,6 +125,8 @@ class Shard : public Service, public port::TransportReceiver {
   virtual void on_health(std::function<void(bool)> changed) = 0;
   virtual void node_lost(NodeId node) = 0;
   virtual void node_alive(NodeId node) = 0;
+  // At most `most_groups` reports.
+  virtual ShardHealth health(size_t most_groups) = 0;
 
   virtual bool hosts(GroupId group) const = 0;
   // Of this shard alone; Service::status gathers from all.

@@ -1,12 +1,13 @@
-// What carries frames between nodes. It may lose, duplicate, delay and reorder them, and says
-// nothing of it: the core lives with that. It never alters them (frames are checksummed) and never
-// makes them up.
+// Carries frames between nodes. It may lose, duplicate, delay and reorder frames without a word: the
+// core copes with that. It never alters a frame (frames are checksummed) and never invents one.
 #pragma once
 
 #include <cstdint>
 #include <span>
+#include <string>
 
 #include "base/ids.h"
+#include "base/result.h"
 #include "mem/buffer.h"
 
 namespace bop::port {
@@ -14,14 +15,31 @@ namespace bop::port {
 // Two connections a node pair, so that appends never delay a heartbeat.
 enum class Channel : uint8_t { control = 0, bulk = 1 };
 
+// What a node says of itself when a connection is made. Empty or 0: an older version that does not say.
+struct Introduction {
+  uint64_t instance = 0;  // random, of the process: two processes with one node id differ
+  std::string address;    // where it takes connections of nodes
+  std::string native;     // and of native clients
+};
+
+// All calls are made on the loop's thread.
 class TransportReceiver {
  public:
   virtual ~TransportReceiver() = default;
-  // One whole frame (docs/formats/peer.md), on the loop's thread. `from` is proven by the
-  // handshake, not read from the frame.
-  virtual void on_frame(NodeId from, mem::Buffer frame) = 0;
+  // One whole frame (docs/formats/peer.md). `from` is proven by the handshake, not read from the frame.
+  // An error means that the frame is malformed: the transport closes the connection that brought it.
+  virtual Status on_frame(NodeId from, mem::Buffer frame) = 0;
   // The channel to `node` came up or went down. Frames sent while it is down are dropped.
   virtual void on_channel(NodeId node, Channel channel, bool up) = 0;
+
+  // The handshake with `node` succeeded.
+  virtual void on_introduced(NodeId /*node*/, const Introduction& /*introduction*/) {}
+  // `node` refused this node by name (WRONG_CLUSTER, WRONG_INCARNATION and the like). Called at each
+  // attempt; over once a channel to it is up.
+  virtual void on_refused(NodeId /*node*/, const Error& /*reason*/) {}
+  // A second process, at `address`, runs with the identity of `node`, which is connected and alive.
+  // Called at each attempt of the second process.
+  virtual void on_second_process(NodeId /*node*/, const std::string& /*address*/) {}
 };
 
 class Transport {

@@ -18,8 +18,9 @@ constexpr size_t hello_bytes = 16;
 constexpr size_t hello_ack_bytes = 20;
 constexpr size_t max_trace_bytes = 64;
 
-constexpr uint16_t flag_trace = 1;  // of a frame: the extension begins with a trace context
-constexpr uint16_t flag_ok = 1;     // of a raft item
+constexpr uint16_t flag_trace = 1;     // of a frame: the extension begins with a trace context
+constexpr uint16_t flag_sections = 2;  // of a frame: the extension consists of sections
+constexpr uint16_t flag_ok = 1;        // of a raft item
 constexpr uint16_t flag_quiesce = 2;
 constexpr unsigned log_capacity_shift = 2;
 constexpr uint16_t log_capacity_mask = 3;
@@ -41,23 +42,27 @@ Error malformed(std::string_view what) {
 
 // ---- writing ----
 
-void PeerFrameWriter::begin(const PeerHeader& header) {
+void PeerFrameWriter::begin(const PeerHeader& header, Bytes sections) {
   BOP_ASSERT_LE(header.trace.size(), max_trace_bytes);
+  BOP_ASSERT_LE(sections.size(), max_peer_extension_bytes);
+  BOP_ASSERT(header.trace.empty() || sections.empty());
+  const Bytes extension = sections.empty() ? header.trace : sections;
+  const uint16_t flags = !sections.empty() ? flag_sections : !header.trace.empty() ? flag_trace : 0;
   parts_.begin();
   items_ = 0;
-  front_ = parts_.reserve(peer_header_bytes + header.trace.size());
+  front_ = parts_.reserve(peer_header_bytes + extension.size());
   std::memset(front_, 0, peer_header_bytes);
   front_[12] = peer_version;
-  store_le<uint16_t>(front_ + 14, header.trace.empty() ? 0 : flag_trace);
+  store_le<uint16_t>(front_ + 14, flags);
   std::memcpy(front_ + 16, header.cluster.data(), header.cluster.size());
   store_le<uint64_t>(front_ + 32, header.from);
   store_le<uint64_t>(front_ + 40, header.to);
   store_le<uint64_t>(front_ + 48, header.incarnation);
   store_le<uint64_t>(front_ + 56, header.epoch);
   store_le<uint64_t>(front_ + 64, header.configuration);
-  store_le<uint16_t>(front_ + 76, static_cast<uint16_t>(header.trace.size()));
-  if (!header.trace.empty()) {
-    std::memcpy(front_ + peer_header_bytes, header.trace.data(), header.trace.size());
+  store_le<uint16_t>(front_ + 76, static_cast<uint16_t>(extension.size()));
+  if (!extension.empty()) {
+    std::memcpy(front_ + peer_header_bytes, extension.data(), extension.size());
   }
 }
 
@@ -216,8 +221,11 @@ Status decode_header(Reader& reader, PeerHeader& header, uint32_t& items) {
     return fail(BOP_E_PROTOCOL, "a malformed peer frame header");
   }
   std::copy(cluster.begin(), cluster.end(), header.cluster.begin());
-  if ((flags & flag_trace) != 0)
+  if ((flags & flag_trace) != 0) {
     header.trace = extension.first(std::min(extension.size(), max_trace_bytes));
+  } else if ((flags & flag_sections) != 0) {
+    BOP_TRY_ASSIGN(header.sections, decode_sections(extension));
+  }
   return {};
 }
 

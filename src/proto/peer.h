@@ -21,6 +21,7 @@
 #include "proto/entries.h"
 #include "proto/frame.h"
 #include "proto/part_writer.h"
+#include "proto/peer_sections.h"
 #include "raft/types.h"
 
 namespace bop::proto {
@@ -42,6 +43,7 @@ struct PeerHeader {
   uint64_t epoch = 0;          // rises with every start of the sender on that directory
   uint64_t configuration = 0;  // epoch of the catalogue the sender goes by; 0: none
   Bytes trace;                 // trace context of the turn, may be empty; opaque, at most 64 bytes
+  PeerSections sections;       // of a frame that was read; a writer is given them encoded
 };
 
 // ---- items ----
@@ -121,8 +123,9 @@ class PeerFrameWriter {
  public:
   explicit PeerFrameWriter(uint32_t max_bytes = max_peer_frame_bytes) : max_bytes_(max_bytes) {}
 
-  // Lets go of the frame before. `header` is copied, its trace too.
-  void begin(const PeerHeader& header);
+  // Lets go of the frame before. `header` is copied, its trace too. `sections`, encoded
+  // (proto/peer_sections.h), are copied; a frame has a trace or sections, not both.
+  void begin(const PeerHeader& header, Bytes sections = {});
 
   // With a cache, entries are encoded once for all peers that get the same run.
   [[nodiscard]] bool add(const RaftItem& item, EntriesCache* cache = nullptr);

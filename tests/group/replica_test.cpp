@@ -74,6 +74,7 @@ class Log final : public log::Log {
   bool healthy(Instant, Duration) const override { return true; }
   bool idle() const override { return true; }
   uint64_t used_bytes() const override { return 0; }
+  Capacity capacity() const override { return {}; }
   bool crowded() const override { return false; }
   const Counters& counters() const override { return counters_; }
   void check() const override {}

@@ -314,7 +314,7 @@ inline bool Member::send(NodeId to, port::Channel, std::span<const mem::Buffer> 
     frame.insert(frame.end(), part.data(), part.data() + part.size());
   Member& member = cluster_.member(to);
   member.loop(0).post([&member, from = options_.self, frame = std::move(frame)] {
-    member.receiver_->on_frame(from, mem::Buffer::copy(frame));
+    EXPECT_TRUE(member.receiver_->on_frame(from, mem::Buffer::copy(frame)));
   });
   return true;
 }

@@ -479,7 +479,7 @@ TEST_F(ByHand, while_another_shard_stands_still_frames_for_it_take_bounded_memor
       std::string bytes;
       for (const mem::Buffer& part : writer.finish())
         bytes.append(part.data(), part.data() + part.size());
-      node_->on_frame(2, buffer(bytes));
+      EXPECT_TRUE(node_->on_frame(2, buffer(bytes)));
     }
   };
   const auto refused = [&] {

@@ -62,6 +62,21 @@ TEST_F(IncarnationsTest, a_peer_is_remembered_across_restarts_and_a_changed_one_
   EXPECT_TRUE(again->verify(3, 88));
 }
 
+TEST_F(IncarnationsTest, a_peer_is_unsaved_until_a_save_of_it_succeeded) {
+  auto known = Incarnations::load(*files_);
+  ASSERT_TRUE(known->verify(2, 77));
+  known->begin_save();
+  known->end_save(false);
+  EXPECT_TRUE(known->changed());
+  known->begin_save();
+  ASSERT_TRUE(known->verify(3, 88));  // while the save is under way, with a copy
+  known->end_save(true);
+  EXPECT_TRUE(known->changed());
+  known->begin_save();
+  known->end_save(true);
+  EXPECT_FALSE(known->changed());
+}
+
 TEST_F(IncarnationsTest, every_damaged_byte_is_noticed) {
   auto known = Incarnations::load(*files_);
   ASSERT_TRUE(known->verify(2, 77));

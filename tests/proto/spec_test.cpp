@@ -287,6 +287,55 @@ struct ItemFields {
   }
 };
 
+json sections_of(const PeerSections& sections) {
+  json out = json::object();
+  if (sections.introduction)
+    out["introduction"] = {{"instance", sections.introduction->instance},
+                           {"address", sections.introduction->address},
+                           {"native", sections.introduction->native}};
+  if (sections.node)
+    out["node"] = {{"uptime_ms", sections.node->uptime_ms},
+                   {"conditions", sections.node->conditions},
+                   {"second_process_of", sections.node->second_process_of},
+                   {"version", sections.node->version}};
+  for (const GroupReport& group : decode_group_reports(sections.groups))
+    out["groups"].push_back({{"id", group.id},
+                             {"term", group.term},
+                             {"commit", group.commit},
+                             {"applied", group.applied},
+                             {"last", group.last},
+                             {"hash_index", group.hash_index},
+                             {"hash_low", group.hash_low},
+                             {"hash_high", group.hash_high},
+                             {"role", group.role},
+                             {"flags", group.flags}});
+  return out;
+}
+
+std::vector<uint8_t> encode_sections(const json& sections) {
+  std::vector<uint8_t> out;
+  if (sections.contains("introduction")) {
+    const json& from = sections["introduction"];
+    encode(
+        IntroductionSection{from.at("instance"), text_at(from, "address"), text_at(from, "native")},
+        out);
+  }
+  if (sections.contains("node")) {
+    const json& from = sections["node"];
+    encode(NodeReport{from.at("uptime_ms"), from.at("conditions"), from.at("second_process_of"),
+                      text_at(from, "version")},
+           out);
+  }
+  std::vector<GroupReport> groups;
+  if (sections.contains("groups"))
+    for (const json& from : sections["groups"])
+      groups.push_back({from.at("id"), from.at("term"), from.at("commit"), from.at("applied"),
+                        from.at("last"), from.at("hash_index"), from.at("hash_low"),
+                        from.at("hash_high"), from.at("role"), from.at("flags")});
+  encode(groups, out);
+  return out;
+}
+
 Result<json> read_peer(const json&, const std::string& bytes) {
   BOP_TRY_ASSIGN(const mem::Buffer frame, cut(peer_format, bytes));
   PeerDecoder decoder;
@@ -294,7 +343,7 @@ Result<json> read_peer(const json&, const std::string& bytes) {
   json items = json::array();
   for (const PeerItem& item : decoded.items) items.push_back(std::visit(ItemFields(), item));
   const PeerHeader& header = decoded.header;
-  return json{{"cluster", to_hex(header.cluster)},
+  json fields{{"cluster", to_hex(header.cluster)},
               {"from", header.from},
               {"to", header.to},
               {"incarnation", header.incarnation},
@@ -302,6 +351,9 @@ Result<json> read_peer(const json&, const std::string& bytes) {
               {"configuration", header.configuration},
               {"trace", hex(header.trace)},
               {"items", items}};
+  if (json sections = sections_of(header.sections); !sections.empty())
+    fields["sections"] = std::move(sections);
+  return fields;
 }
 
 bool add_raft(PeerFrameWriter& writer, const json& fields) {
@@ -358,8 +410,15 @@ std::optional<std::string> write_peer(const json& vector) {
   const json& fields = vector.at("fields");
   const std::string trace = bytes_at(fields, "trace");
   PeerFrameWriter writer;
-  writer.begin({cluster_at(fields), fields.at("from"), fields.at("to"), fields.at("incarnation"),
-                fields.at("epoch"), fields.at("configuration"), as_bytes(trace)});
+  writer.begin({cluster_at(fields),
+                fields.at("from"),
+                fields.at("to"),
+                fields.at("incarnation"),
+                fields.at("epoch"),
+                fields.at("configuration"),
+                as_bytes(trace),
+                {}},
+               encode_sections(fields.value("sections", json::object())));
   for (const json& item : fields.at("items")) EXPECT_TRUE(add_item(writer, item));
   return text(join(writer.finish()));
 }

@@ -16,8 +16,9 @@ constexpr uint32_t always = 1'000'000;
 struct SimulatedNetwork : testing::Test {
   struct Node : port::TransportReceiver {
     Node(Scheduler& scheduler, NodeId id) : thread(scheduler, static_cast<uint32_t>(id), {}) {}
-    void on_frame(NodeId from, mem::Buffer frame) override {
+    Status on_frame(NodeId from, mem::Buffer frame) override {
       frames.push_back(std::to_string(from) + ":" + std::string(as_text(frame.bytes())));
+      return {};
     }
     void on_channel(NodeId node, port::Channel channel, bool up) override {
       if (up) {
@@ -84,7 +85,10 @@ TEST_F(SimulatedNetwork, carries_a_frame_made_of_parts_to_its_receiver_alone) {
 TEST_F(SimulatedNetwork, the_receiver_has_a_copy_of_its_own) {
   mem::Buffer mine = mem::Buffer::copy(as_bytes("same bytes"));
   struct Keep : port::TransportReceiver {
-    void on_frame(NodeId, mem::Buffer frame) override { kept = std::move(frame); }
+    Status on_frame(NodeId, mem::Buffer frame) override {
+      kept = std::move(frame);
+      return {};
+    }
     void on_channel(NodeId, port::Channel, bool) override {}
     mem::Buffer kept;
   } keep;

@@ -11,11 +11,54 @@ mem::Buffer joined(std::span<const mem::Buffer> parts) {
   return parts.front();
 }
 
+port::Introduction introduction_of(const proto::PeerHeader& header) {
+  const auto& section = header.sections.introduction;
+  if (!section) return {};
+  return {section->instance, std::string(section->address), std::string(section->native)};
+}
+
+// The only item of `frame`, when it is one.
+template <class Item>
+const Item* only_item(const proto::PeerFrame& frame) {
+  return frame.items.size() == 1 ? std::get_if<Item>(&frame.items.front()) : nullptr;
+}
+
+Status refusal_of(NodeId from, const proto::HelloAckItem& ack) {
+  if (ack.status == BOP_OK) return {};
+  return fail(static_cast<bop_status>(ack.status),
+              "node " + std::to_string(from) + " refuses: " + std::string(ack.detail));
+}
+
 }  // namespace
 
-Handshake::Handshake(const node::Identity& identity, node::Incarnations incarnations,
+Handshake::Handshake(const node::Identity& identity, port::Introduction introduction,
+                     node::Incarnations incarnations,
                      std::function<void(const node::Incarnations&)> learned)
-    : identity_(identity), incarnations_(std::move(incarnations)), learned_(std::move(learned)) {}
+    : identity_(identity),
+      introduction_(std::move(introduction)),
+      incarnations_(std::move(incarnations)),
+      learned_(std::move(learned)) {
+  BOP_ASSERT_NE(introduction_.instance, 0u);
+}
+
+// ---- what is remembered ----
+
+void Handshake::save_if_changed() {
+  if (saving_ || !incarnations_.changed()) return;
+  saving_ = true;
+  incarnations_.begin_save();
+  learned_(incarnations_);
+}
+
+void Handshake::saved(const Status& status) {
+  BOP_ASSERT(saving_);
+  saving_ = false;
+  incarnations_.end_save(status.has_value());
+  // What was learned meanwhile. After a failure the owner asks again, later.
+  if (status) save_if_changed();
+}
+
+// ---- what is sent ----
 
 proto::PeerHeader Handshake::header_to(NodeId to) const {
   proto::PeerHeader header;
@@ -26,11 +69,20 @@ proto::PeerHeader Handshake::header_to(NodeId to) const {
   return header;
 }
 
+std::vector<uint8_t> Handshake::sections() const {
+  std::vector<uint8_t> out;
+  encode(proto::IntroductionSection{.instance = introduction_.instance,
+                                    .address = introduction_.address,
+                                    .native = introduction_.native},
+         out);
+  return out;
+}
+
 mem::Buffer Handshake::hello(NodeId to, port::Channel channel) {
   proto::HelloItem item;
   item.channel = static_cast<uint8_t>(channel);
   item.bootstrap = identity_.bootstrap.low;
-  writer_.begin(header_to(to));
+  writer_.begin(header_to(to), sections());
   const bool added = writer_.add(item);
   BOP_ASSERT(added);
   return joined(writer_.finish());
@@ -44,11 +96,13 @@ mem::Buffer Handshake::answer(NodeId to, port::Channel channel, const Status& ve
     item.status = verdict.error().code;
     item.detail = verdict.error().detail;
   }
-  writer_.begin(header_to(to));
+  writer_.begin(header_to(to), sections());
   const bool added = writer_.add(item);
   BOP_ASSERT(added);
   return joined(writer_.finish());
 }
+
+// ---- what is received ----
 
 Status Handshake::judge(const proto::PeerHeader& header, uint64_t bootstrap) {
   if (header.cluster != identity_.cluster)
@@ -63,28 +117,25 @@ Status Handshake::judge(const proto::PeerHeader& header, uint64_t bootstrap) {
     return fail(BOP_E_BAD_CONFIG, "node " + std::to_string(header.from) +
                                       " was formatted for other groups or voters");
   BOP_TRY(incarnations_.verify(header.from, header.incarnation));
-  if (incarnations_.changed()) {
-    learned_(incarnations_);
-    incarnations_.saved();
-  }
+  save_if_changed();
   return {};
 }
 
-net::PeerHandshake::Greeting Handshake::judge_hello(const mem::Buffer& frame) {
+net::PeerHandshake::Greeting Handshake::read_hello(const mem::Buffer& frame) {
   Greeting greeting;
   const auto decoded = decoder_.decode(frame);
   if (!decoded) {
     greeting.verdict = std::unexpected(decoded.error());
     return greeting;
   }
-  const auto* hello =
-      decoded->items.size() == 1 ? std::get_if<proto::HelloItem>(&decoded->items.front()) : nullptr;
+  const auto* hello = only_item<proto::HelloItem>(*decoded);
   if (hello == nullptr || hello->channel > static_cast<uint8_t>(port::Channel::bulk)) {
     greeting.verdict = fail(BOP_E_PROTOCOL, "the first frame is no hello");
     return greeting;
   }
   greeting.from = decoded->header.from;
   greeting.channel = static_cast<port::Channel>(hello->channel);
+  greeting.introduction = introduction_of(decoded->header);
   if (hello->version_low > proto::peer_version || hello->version_high < proto::peer_version)
     greeting.verdict =
         fail(BOP_E_VERSION_MISMATCH, "node " + std::to_string(greeting.from) + " speaks versions " +
@@ -93,22 +144,38 @@ net::PeerHandshake::Greeting Handshake::judge_hello(const mem::Buffer& frame) {
                                          std::to_string(proto::peer_version));
   else
     greeting.verdict = judge(decoded->header, hello->bootstrap);
-  greeting.answer = answer(greeting.from, greeting.channel, greeting.verdict);
   return greeting;
 }
 
-Status Handshake::judge_answer(NodeId from, port::Channel channel, const mem::Buffer& frame) {
-  BOP_TRY_ASSIGN(const proto::PeerFrame decoded, decoder_.decode(frame));
-  const auto* ack = decoded.items.size() == 1
-                        ? std::get_if<proto::HelloAckItem>(&decoded.items.front())
-                        : nullptr;
+net::PeerHandshake::Answer Handshake::read_answer(NodeId from, port::Channel channel,
+                                                  const mem::Buffer& frame) {
+  Outcome answer;
+  const auto decoded = decoder_.decode(frame);
+  if (!decoded) {
+    answer.verdict = std::unexpected(decoded.error());
+    return answer;
+  }
+  const auto* ack = only_item<proto::HelloAckItem>(*decoded);
   if (ack == nullptr || ack->channel != static_cast<uint8_t>(channel) ||
-      decoded.header.from != from)
-    return fail(BOP_E_PROTOCOL, "the answer of node " + std::to_string(from) + " is no hello");
-  if (ack->status != BOP_OK)
-    return fail(static_cast<bop_status>(ack->status),
-                "node " + std::to_string(from) + " refuses: " + std::string(ack->detail));
-  return judge(decoded.header, ack->bootstrap);
+      decoded->header.from != from) {
+    answer.verdict =
+        fail(BOP_E_PROTOCOL, "the answer of node " + std::to_string(from) + " is no hello");
+    return answer;
+  }
+  answer.their_verdict = refusal_of(from, *ack);
+  if (!answer.their_verdict) return answer;
+  answer.introduction = introduction_of(decoded->header);
+  answer.verdict = judge(decoded->header, ack->bootstrap);
+  return answer;
+}
+
+Status Handshake::read_refusal(NodeId from, const mem::Buffer& frame) {
+  const auto decoded = decoder_.decode(frame);
+  if (!decoded) return {};  // a bad frame, which its receiver refuses
+  const auto* ack = only_item<proto::HelloAckItem>(*decoded);
+  Status refusal = ack != nullptr ? refusal_of(from, *ack) : Status();
+  decoder_.clear();
+  return refusal;
 }
 
 }  // namespace bop::capi

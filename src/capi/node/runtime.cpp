@@ -11,6 +11,7 @@
 #include "bop/bop.h"
 #include "capi/node/handshake.h"
 #include "capi/node/listeners.h"
+#include "capi/node/space_watch.h"
 #include "io/directory_lock.h"
 #include "io/file/file_system.h"
 #include "io/loop.h"
@@ -45,12 +46,12 @@ node::Identity expected_identity(const Settings& settings) {
   return identity;
 }
 
-// Random, not from a clock: two formattings in the same instant differ.
-uint64_t new_incarnation() {
+// Random, not from a clock: two formattings, or starts, in the same instant differ. Not 0.
+uint64_t random_number() {
   std::random_device device;
-  uint64_t incarnation = 0;
-  while (incarnation == 0) incarnation = uint64_t{device()} << 32 | device();
-  return incarnation;
+  uint64_t number = 0;
+  while (number == 0) number = uint64_t{device()} << 32 | device();
+  return number;
 }
 
 node::ShardOptions shard_options(const Settings& settings, const node::Identity& identity) {
@@ -60,7 +61,7 @@ node::ShardOptions shard_options(const Settings& settings, const node::Identity&
   options.incarnation = identity.incarnation;
   options.version = bop_version();
   for (const Peer& peer : settings.peers)
-    if (peer.id != identity.node) options.peers.push_back({peer.id, peer.address});
+    if (peer.id != identity.node) options.peers.push_back({peer.id, peer.address, peer.native});
   for (const GroupSpec& group : settings.groups) {
     node::GroupSpec spec;
     spec.name = group.name;
@@ -96,9 +97,12 @@ Result<net::PeerOptions> peer_options(const Settings& settings) {
                     .max_bytes = proto::max_peer_frame_bytes};
   options.max_queued_bulk_bytes = settings.max_peer_queue_bytes;
   options.silence_limit = 3 * settings.election_timeout_ms * milliseconds;
+  options.identity_patience = settings.election_timeout_ms * milliseconds;
   options.seed = settings.node_id;
   return options;
 }
+
+constexpr Duration save_again_after = 1 * seconds;
 
 // Of a node that is alone.
 class NoPeers final : public port::Transport {
@@ -130,17 +134,21 @@ struct Runtime::State {
   Status open_peers();
   void run();
   Status open_node();
+  Histogram& log_write_ns(uint32_t shard);
+  void watch_space();
+  port::Introduction introduction() const;
   Status take_part();
   void halt();
-  void remember(const node::Incarnations& incarnations);
+  void save(const node::Incarnations& incarnations);
 
   const Settings settings;
   node::Identity identity;
   std::optional<io::DirectoryLock> lock;
   metrics::Registry registry;
   std::vector<std::unique_ptr<ShardRuntime>> runtimes;
-  std::unique_ptr<port::Worker>
-      worker;  // of the first shard: what peers' incarnations are saved on
+  std::unique_ptr<port::Worker> worker;  // of the first shard: for the directory's files
+  std::unique_ptr<SpaceWatch> space;
+  std::unique_ptr<port::Timer> save_timer;  // after a save that failed
   std::unique_ptr<Handshake> handshake;
   NoPeers no_peers;
   std::unique_ptr<net::PeerTransport> transport;  // none when this node is alone
@@ -150,6 +158,20 @@ struct Runtime::State {
 };
 
 // ---- starting ----
+
+// What peers are told of this process: where it is reached by the peers' entry for it.
+port::Introduction Runtime::State::introduction() const {
+  port::Introduction out;
+  out.instance = random_number();
+  out.address = settings.listen_peer;
+  out.native = settings.listen_native;
+  for (const Peer& peer : settings.peers) {
+    if (peer.id != settings.node_id) continue;
+    if (!peer.address.empty()) out.address = peer.address;
+    if (!peer.native.empty()) out.native = peer.native;
+  }
+  return out;
+}
 
 Status Runtime::State::prepare(FindMachine find_machine) {
   BOP_TRY(open_directory());
@@ -162,11 +184,17 @@ Status Runtime::State::prepare(FindMachine find_machine) {
                         .timers = loop,
                         .post = loop,
                         .files = *runtime->files,
-                        .make_worker = [&loop] { return io::make_worker(loop, "bop-machine"); }});
+                        .make_worker = [&loop] { return io::make_worker(loop, "bop-machine"); },
+                        .log_write_ns = &log_write_ns(static_cast<uint32_t>(contexts.size()))});
   }
+  const port::Introduction told = introduction();
+  node::ShardOptions options = shard_options(settings, identity);
+  options.address = told.address;
+  options.native = told.native;
   port::Transport& peers = transport ? static_cast<port::Transport&>(*transport) : no_peers;
-  node = std::make_unique<node::Node>(shard_options(settings, identity), std::move(contexts), peers,
+  node = std::make_unique<node::Node>(std::move(options), std::move(contexts), peers,
                                       std::move(find_machine), &registry);
+  watch_space();
   // Ports are had before anything is recovered: a port in use must cost nothing.
   std::vector<ListenOn> listen_on;
   for (const auto& runtime : runtimes)
@@ -195,15 +223,17 @@ Status Runtime::State::open_shards() {
   }
   port::FileSystem& files = *runtimes.front()->files;
   BOP_TRY_ASSIGN(identity, node::read_identity(files));
-  return node::check_identity(files, identity, expected_identity(settings));
+  BOP_TRY(node::check_identity(files, identity, expected_identity(settings)));
+  worker = io::make_worker(runtimes.front()->loop, "bop-directory");
+  return {};
 }
 
 Status Runtime::State::open_peers() {
   if (settings.listen_peer.empty()) return {};
   BOP_TRY_ASSIGN(node::Incarnations known, node::Incarnations::load(*runtimes.front()->files));
-  worker = io::make_worker(runtimes.front()->loop, "bop-directory");
-  handshake = std::make_unique<Handshake>(identity, std::move(known),
-                                          [this](const node::Incarnations& all) { remember(all); });
+  save_timer = runtimes.front()->loop.make_timer([this] { handshake->save_if_changed(); });
+  handshake = std::make_unique<Handshake>(identity, introduction(), std::move(known),
+                                          [this](const node::Incarnations& all) { save(all); });
   BOP_TRY_ASSIGN(const net::PeerOptions options, peer_options(settings));
   BOP_TRY_ASSIGN(transport, net::PeerTransport::open(*runtimes.front()->streams, options,
                                                      *handshake, registry));
@@ -211,14 +241,37 @@ Status Runtime::State::open_peers() {
   return {};
 }
 
-void Runtime::State::remember(const node::Incarnations& incarnations) {
+Histogram& Runtime::State::log_write_ns(uint32_t shard) {
+  return registry.histogram("bop_log_write_seconds",
+                            "From a log write's submission to its completion",
+                            metrics::seconds_of_ns, {{"shard", std::to_string(shard)}});
+}
+
+void Runtime::State::watch_space() {
+  std::vector<SpaceWatch::Store> stores;
+  for (const GroupSpec& group : settings.groups)
+    stores.push_back({group.name, group.shard,
+                      settings.data_directory + "/shard" + std::to_string(group.shard) + "/group-" +
+                          std::to_string(group.id)});
+  space = std::make_unique<SpaceWatch>(
+      runtimes.front()->loop, *worker, registry, settings.data_directory, std::move(stores),
+      [this](uint64_t free_bytes) { node->set_free_bytes(free_bytes); });
+}
+
+// A failure (a full disk) is tried again until it is over: a peer that was reformatted meanwhile must not
+// be taken for its old self after a restart.
+void Runtime::State::save(const node::Incarnations& incarnations) {
+  auto status = std::make_shared<Status>();
   worker->submit(
-      [this, copy = incarnations] {
-        // A node that cannot write here soon cannot write its log either, which stops it.
-        if (Status saved = copy.save(*runtimes.front()->files); !saved)
-          logging::error("the peers' incarnations are not saved: {}", saved.error().to_string());
-      },
-      [] {});
+      [this, copy = incarnations, status] { *status = copy.save(*runtimes.front()->files); },
+      [this, status] {
+        if (!*status) {
+          logging::error("the peers' incarnations are not saved, trying again in {} s: {}",
+                         save_again_after / seconds, status->error().to_string());
+          save_timer->arm(runtimes.front()->loop.now() + save_again_after);
+        }
+        handshake->saved(*status);
+      });
 }
 
 // Until it is stopped, and then until the kernel is done with the log's memory: a seal, or a write that
@@ -248,6 +301,7 @@ Status Runtime::State::take_part() {
   node->start();
   if (transport) transport->start();
   listeners->serve(*node);
+  space->start();
   return {};
 }
 
@@ -266,6 +320,8 @@ Runtime::State::~State() {
   node.reset();
   transport.reset();
   worker.reset();
+  space.reset();
+  save_timer.reset();
 }
 
 namespace {
@@ -293,7 +349,7 @@ Status Runtime::format(const Settings& settings) {
   BOP_TRY_ASSIGN(const auto files, io::open_file_system(loop, settings.data_directory,
                                                         {.backend = io::FileBackend::pool}));
   node::Identity identity = expected_identity(settings);
-  identity.incarnation = new_incarnation();
+  identity.incarnation = random_number();
   const Status formatted = node::format_directory(*files, identity);
   if (formatted || formatted.error().code != BOP_E_ALREADY_FORMATTED) return formatted;
   // For this node, or for whom?

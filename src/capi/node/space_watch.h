@@ -1,0 +1,51 @@
+// Measures, every few seconds and on a worker's thread, what the file system of the data directory has
+// left and what each group's store takes: in metrics, and told to the node.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/metrics.h"
+#include "io/loop.h"
+#include "port/post.h"
+#include "port/timer.h"
+
+namespace bop::capi {
+
+class SpaceWatch {
+ public:
+  struct Store {
+    std::string group;
+    uint32_t shard = 0;
+    std::string directory;
+  };
+
+  // `heard` is called on the loop's thread. The worker must be destroyed before this object.
+  SpaceWatch(io::Loop& loop, port::Worker& worker, metrics::Registry& registry,
+             std::string data_directory, std::vector<Store> stores,
+             std::function<void(uint64_t free_bytes)> heard);
+
+  void start();
+
+ private:
+  struct Measured {
+    bool known = false;
+    uint64_t free_bytes = 0, size_bytes = 0;
+    std::vector<uint64_t> stores;
+  };
+
+  void measure();
+  void take(const Measured& measured);
+
+  io::Loop& loop_;
+  port::Worker& worker_;
+  metrics::Registry& registry_;
+  const std::string data_directory_;
+  const std::vector<Store> stores_;
+  const std::function<void(uint64_t)> heard_;
+  std::unique_ptr<port::Timer> timer_;
+};
+
+}  // namespace bop::capi

@@ -1,0 +1,102 @@
+// What a shard says of itself to its node: HostedShard::health.
+#include <fmt/format.h>
+
+#include "node/hosted_shard.h"
+
+namespace bop::node {
+
+namespace {
+
+// An election that nothing disturbs takes at most two timeouts.
+constexpr int64_t leaderless_timeouts = 3;
+
+bool nearly_full(const log::Log::Capacity& capacity) {
+  return capacity.obstacle != BOP_OK || capacity.needed_bytes > capacity.max_bytes / 4 * 3;
+}
+
+proto::GroupReport report_of(const group::Replica& replica) {
+  const group::Replica::Status status = replica.status();
+  proto::GroupReport out;
+  out.id = replica.id();
+  out.term = status.term;
+  out.commit = status.commit;
+  out.applied = status.applied;
+  out.last = status.last;
+  if (status.hash) {
+    out.hash_index = status.hash->index;
+    out.hash_low = status.hash->low;
+    out.hash_high = status.hash->high;
+  }
+  out.role = static_cast<uint8_t>(status.role);
+  if (status.ready) out.flags |= proto::GroupReport::ready;
+  if (status.halted) out.flags |= proto::GroupReport::halted;
+  if (status.halted && status.halted->code == BOP_E_SUSPECT)
+    out.flags |= proto::GroupReport::suspect;
+  return out;
+}
+
+}  // namespace
+
+ShardHealth HostedShard::health(size_t most_groups) {
+  ShardHealth out;
+  check_log(out.conditions);
+  for (const auto& [id, hosted] : replicas_) check_group(*hosted.replica, out.conditions);
+  auto next = replicas_.upper_bound(reported_group_);
+  for (size_t i = 0; i < std::min(most_groups, replicas_.size()); ++i) {
+    if (next == replicas_.end()) next = replicas_.begin();
+    out.groups.push_back(report_of(*next->second.replica));
+    reported_group_ = next->first;
+    ++next;
+  }
+  return out;
+}
+
+void HostedShard::check_log(std::vector<ActiveCondition>& out) const {
+  const log::Log::Capacity capacity = log_->capacity();
+  const auto add = [&](Condition condition, const std::string& what) {
+    out.push_back({condition, 0, {}, fmt::format("shard {}: {}", options_.shard, what)});
+  };
+  const std::string use = fmt::format("of its {} MiB, {} MiB are still needed",
+                                      capacity.max_bytes >> 20, capacity.needed_bytes >> 20);
+  if (capacity.obstacle == BOP_E_LATCHED)
+    add(Condition::log_latched, "a write failed: " + capacity.detail);
+  else if (!healthy_)
+    add(Condition::log_stalled, "a write to the log takes longer than half an election timeout");
+  if (capacity.obstacle == BOP_E_DISK_FULL) {
+    if (capacity.full)
+      add(Condition::disk_full, "the log cannot grow and takes no more commands");
+    else
+      add(Condition::disk_nearly_full, "the log cannot grow, its last segments are being used up");
+  } else if (capacity.full) {
+    add(Condition::log_full, "the log takes no more commands, " + use);
+  } else if (capacity.obstacle != BOP_E_LATCHED && nearly_full(capacity)) {
+    add(Condition::log_nearly_full, "the log is nearly full, " + use);
+  }
+}
+
+void HostedShard::check_group(const group::Replica& replica, std::vector<ActiveCondition>& out) {
+  const group::Replica::Status status = replica.status();
+  const auto add = [&](Condition condition, std::string detail) {
+    out.push_back({condition, replica.id(), replica.name(), std::move(detail)});
+  };
+  if (status.halted) {
+    leaderless_since_.erase(replica.id());
+    // The log says it for all its groups.
+    if (status.halted->code == BOP_E_LATCHED) return;
+    if (status.halted->code == BOP_E_SUSPECT)
+      return add(Condition::suspect,
+                 fmt::format("{} at {}: {}", status.file, status.offset, status.halted->detail));
+    return add(Condition::halted, status.halted->to_string());
+  }
+  if (status.leader != 0) {
+    leaderless_since_.erase(replica.id());
+    return;
+  }
+  const Instant now = ports_.clock.now();
+  const Instant since = leaderless_since_.try_emplace(replica.id(), now).first->second;
+  if (now - since >= leaderless_timeouts * options_.election_timeout)
+    add(Condition::no_leader,
+        fmt::format("for {} s, term {}", (now - since) / seconds, status.term));
+}
+
+}  // namespace bop::node

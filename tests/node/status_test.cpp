@@ -1,0 +1,165 @@
+// What nodes that run tell of themselves and each other.
+#include <algorithm>
+
+#include "cluster.h"
+
+namespace bop::node::testing {
+namespace {
+
+GroupSpec one_group() {
+  GroupSpec group;
+  group.name = "group";
+  group.id = 1;
+  return group;
+}
+
+// Its status once `done` accepts it, or the last one.
+NodeStatus wait_for(Member& member, const std::function<bool(const NodeStatus&)>& done) {
+  NodeStatus status;
+  for (int i = 0; i < 6000; ++i) {
+    status = member.status();
+    if (done(status)) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return status;
+}
+
+bool has(const NodeStatus& status, Condition condition) {
+  return std::ranges::any_of(status.conditions, [&](const ActiveCondition& active) {
+    return active.condition == condition;
+  });
+}
+
+std::string frame_of(NodeId from, NodeId to, uint32_t generation, Term term) {
+  proto::PeerHeader header;
+  header.cluster = {7};
+  header.from = from;
+  header.to = to;
+  header.epoch = 1;
+  proto::PeerFrameWriter writer;
+  writer.begin(header);
+  raft::Message message;
+  message.kind = raft::MessageKind::append_request;
+  message.term = term;
+  EXPECT_TRUE(
+      writer.add(proto::RaftItem{.group = 1, .generation = generation, .message = message}));
+  std::string bytes;
+  for (const mem::Buffer& part : writer.finish())
+    bytes.append(reinterpret_cast<const char*>(part.data()), part.size());
+  return bytes;
+}
+
+Status give(Member& member, NodeId from, const std::string& frame) {
+  std::promise<Status> taken;
+  member.loop(0).post([&] { taken.set_value(member.node().on_frame(from, buffer(frame))); });
+  return taken.get_future().get();
+}
+
+TEST(NodeStatus, shows_every_node_of_the_cluster_whichever_is_asked) {
+  Cluster cluster(3, 2, {one_group()});
+  cluster.start();
+  for (NodeId id = 1; id <= 3; ++id) {
+    const NodeStatus status = wait_for(cluster.member(id), [](const NodeStatus& seen) {
+      size_t leaders = 0, complete = 0;
+      for (const KnownNode& node : seen.nodes) {
+        complete += node.reported && node.groups.size() == 1;
+        for (const KnownGroup& group : node.groups) leaders += group.role == "leader";
+      }
+      return complete == 3 && leaders == 1;
+    });
+    ASSERT_EQ(status.nodes.size(), 3u);
+    for (NodeId other = 1; other <= 3; ++other) {
+      const KnownNode& node = status.nodes[other - 1];
+      EXPECT_EQ(node.id, other);
+      EXPECT_EQ(node.self, other == id);
+      EXPECT_TRUE(node.reachable);
+      EXPECT_GE(node.uptime, 0);
+      ASSERT_EQ(node.groups.size(), 1u);
+      EXPECT_EQ(node.groups[0].name, "group");
+    }
+  }
+}
+
+TEST(NodeStatus, says_that_the_quorum_is_lost_and_that_it_is_back) {
+  Cluster cluster(3, 1, {one_group()});
+  Member& member = cluster.member(1);
+  ASSERT_TRUE(member.open());
+  member.start();
+  const NodeStatus lost = wait_for(member, [](const NodeStatus& status) {
+    return has(status, Condition::quorum_lost) && has(status, Condition::alone);
+  });
+  EXPECT_TRUE(has(lost, Condition::quorum_lost));
+  EXPECT_TRUE(has(lost, Condition::alone));
+  EXPECT_FALSE(not_ready_reasons(lost).empty());
+  EXPECT_FALSE(lost.nodes[1].reachable);
+  for (NodeId id : {2, 3}) {
+    ASSERT_TRUE(cluster.member(id).open());
+    cluster.member(id).start();
+  }
+  const NodeStatus back = wait_for(member, [](const NodeStatus& status) {
+    return status.conditions.empty() && not_ready_reasons(status).empty();
+  });
+  EXPECT_TRUE(back.conditions.empty()) << back.conditions.front().detail;
+  EXPECT_TRUE(not_ready_reasons(back).empty());
+}
+
+TEST(NodeStatus, says_that_the_log_is_full) {
+  Cluster cluster(1, 1, {one_group()});  // whose machine never lets go of anything
+  cluster.start();
+  Member& member = cluster.member(1);
+  Asker asker;
+  uint64_t asked = 0;
+  // What a log has no room for may be large: it is full when nothing small is taken either.
+  for (const size_t size : {60'000, 100}) {
+    bool refused = false;
+    for (int round = 0; !refused && round < 100; ++round) {
+      member.on(0, [&](Service& service) {
+        for (int i = 0; i < 100; ++i)
+          service.propose({.group = 1,
+                           .payload = buffer(std::string(size, 'x')),
+                           .deadline = service.now() + 10 * seconds,
+                           .completion = &asker,
+                           .token = asked++});
+      });
+      for (const Asker::Heard& heard : asker.wait_for(asked))
+        refused = refused || heard.status != BOP_OK;
+    }
+    ASSERT_TRUE(refused);
+  }
+  const NodeStatus status =
+      wait_for(member, [](const NodeStatus& seen) { return has(seen, Condition::log_full); });
+  EXPECT_TRUE(has(status, Condition::log_full));
+  EXPECT_FALSE(not_ready_reasons(status).empty());
+}
+
+TEST(PeerFrames, an_item_for_another_generation_of_its_group_is_dropped) {
+  Cluster cluster(3, 1, {one_group()});
+  Member& member = cluster.member(1);
+  ASSERT_TRUE(member.open());
+  member.start();
+  EXPECT_TRUE(give(member, 2, frame_of(2, 1, 1, 5000)));
+  EXPECT_TRUE(give(member, 2, frame_of(2, 1, 0, 1000)));  // what comes after it counts
+  const NodeStatus status =
+      wait_for(member, [](const NodeStatus& seen) { return seen.groups[0].term >= 1000; });
+  EXPECT_GE(status.groups[0].term, 1000u);
+  EXPECT_LT(status.groups[0].term, 5000u);
+}
+
+TEST(PeerFrames, a_malformed_or_misdirected_frame_is_refused_by_name) {
+  Cluster cluster(3, 1, {one_group()});
+  Member& member = cluster.member(1);
+  ASSERT_TRUE(member.open());
+  member.start();
+  const std::string good = frame_of(2, 1, 0, 1);
+  EXPECT_TRUE(give(member, 2, good));
+  std::string corrupted = good;
+  corrupted.back() = static_cast<char>(corrupted.back() ^ 1);
+  for (const std::string& bad : {corrupted, frame_of(3, 1, 0, 1), frame_of(2, 3, 0, 1)}) {
+    const Status refused = give(member, 2, bad);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, BOP_E_PROTOCOL);
+  }
+}
+
+}  // namespace
+}  // namespace bop::node::testing
