@@ -7,6 +7,7 @@
 
 #include "net/http_syntax.h"
 #include "serve/http_requests.h"
+#include "serve/node_metrics.h"
 #include "serve/openapi.h"
 #include "serve/status_json.h"
 
@@ -233,8 +234,7 @@ Status HttpApi::begin_livez(const Call& call) {
 }
 
 Status HttpApi::begin_readyz(const Call& call) {
-  const bool ready = connections_.service().ready();
-  call.reply->answer(text_response(ready ? 200 : 503, ready ? "ok\n" : "not ready\n"));
+  readiness(std::move(call.reply));
   return {};
 }
 
@@ -260,52 +260,24 @@ void HttpApi::metrics(std::unique_ptr<ApiReply> reply) {
   auto shared = std::make_shared<std::unique_ptr<ApiReply>>(std::move(reply));
   connections_.service().status([this, alive = alive_, shared](const node::NodeStatus& status) {
     if (!*alive) return;
-    follow_status(status);
-    (*shared)->answer({.content_type = prometheus_type,
-                       .body = mem::Buffer::copy(as_bytes(connections_.shared().registry.text()))});
+    metrics::Registry& registry = connections_.shared().registry;
+    follow_status(registry, status);
+    const std::string text = registry.text() + process_metrics_text(io::read_process_stats());
+    (*shared)->answer({.content_type = prometheus_type, .body = mem::Buffer::copy(as_bytes(text))});
   });
 }
 
-// The node's own counts are copied into the registry when they are asked for, not all the time.
-void HttpApi::follow_status(const node::NodeStatus& status) {
-  metrics::Registry& registry = connections_.shared().registry;
-  const auto set = [&](const char* name, const char* help, metrics::Labels labels, uint64_t value) {
-    registry.gauge(name, help, std::move(labels)).set(static_cast<int64_t>(value));
-  };
-  for (const node::GroupStatus& group : status.groups) {
-    const metrics::Labels labels{{"group", group.name}};
-    set("bop_group_term", "Current term", labels, group.term);
-    set("bop_group_is_leader", "1 when this node leads the group", labels, group.role == "leader");
-    set("bop_group_has_leader", "1 when a leader is known", labels, group.leader != 0);
-    set("bop_group_commit_index", "Last committed entry", labels, group.commit);
-    set("bop_group_applied_index", "Last entry the machine applied", labels, group.applied);
-    set("bop_group_last_index", "Last entry of the log", labels, group.last);
-    set("bop_group_durable_index", "Last entry durable here", labels, group.durable);
-    set("bop_group_suspect", "1 when the replica may have lost data", labels,
-        group.halted == BOP_E_SUSPECT);
-    set("bop_group_halted", "1 when the replica takes no part, for whatever reason", labels,
-        group.halted != BOP_OK);
-  }
-  for (const node::ShardCounts& shard : status.shards) {
-    const auto follow = [&](const char* name, const char* help, uint64_t count) {
-      registry.counter(name, help, {{"shard", std::to_string(shard.shard)}}).follow(count);
-    };
-    follow("bop_shard_turns_total", "Turns of the shard's loop that stepped a group", shard.turns);
-    follow("bop_log_writes_total", "Frames written to the log", shard.log_writes);
-    follow("bop_log_written_bytes_total", "Bytes written to the log", shard.log_bytes);
-    follow("bop_log_records_total", "Records written to the log", shard.log_records);
-    follow("bop_log_entries_total", "Entries written to the log", shard.log_entries);
-    follow("bop_log_seals_total", "Sealing frames of an idle log", shard.log_seals);
-    follow("bop_log_segments_total", "Segments made or used again", shard.log_segments);
-    follow("bop_log_rewritten_total", "Cold groups rewritten", shard.log_rewritten);
-  }
-  set("bop_log_used_bytes", "Bytes of the log's segments in use", {}, status.log_used_bytes);
-  set("bop_log_latched", "1 when a failed write closed the log", {}, status.log_latched);
-  for (const node::PeerStatus& peer : status.peers) {
-    const metrics::Labels labels{{"peer", std::to_string(peer.id)}};
-    set("bop_peer_up", "1 when both connections to the peer are up", labels,
-        peer.control_up && peer.bulk_up);
-  }
+void HttpApi::readiness(std::unique_ptr<ApiReply> reply) {
+  auto shared = std::make_shared<std::unique_ptr<ApiReply>>(std::move(reply));
+  connections_.service().status([shared](const node::NodeStatus& status) {
+    const std::vector<std::string> reasons = node::not_ready_reasons(status);
+    std::string text = reasons.empty() ? "ok\n" : "not ready\n";
+    for (const std::string& reason : reasons) text += reason + "\n";
+    for (const node::ActiveCondition& active : status.conditions)
+      if (!node::blocks(active.condition))
+        text += fmt::format("warning: {}: {}\n", node::name_of(active.condition), active.detail);
+    (*shared)->answer(text_response(reasons.empty() ? 200 : 503, text));
+  });
 }
 
 }  // namespace bop::serve

@@ -138,7 +138,7 @@ class HttpApi final : private port::Completion {
   Status begin_metrics(const Call& call);
   void status(std::unique_ptr<ApiReply> reply);
   void metrics(std::unique_ptr<ApiReply> reply);
-  void follow_status(const node::NodeStatus& status);
+  void readiness(std::unique_ptr<ApiReply> reply);
 
   ClientConnections& connections_;
   std::vector<UnderWay> places_;  // a request's token is its place

@@ -12,6 +12,7 @@
 
 #include "harness.h"
 #include "net/http_syntax.h"
+#include "node/status.h"
 #include "proto/kv.h"
 #include "serve/http_front.h"
 
@@ -618,12 +619,100 @@ TEST_F(HttpApiTest, tells_the_status_in_the_names_others_rely_on) {
   EXPECT_EQ(parsed["peers"][0]["bulk"], "down");
 }
 
-TEST_F(HttpApiTest, lives_and_is_ready_when_the_service_is) {
+TEST_F(HttpApiTest, is_ready_unless_a_group_is_not_or_a_condition_blocks_and_says_why) {
+  node::NodeStatus& status = harness.service.node_status;
   EXPECT_EQ(get("/livez").status, 200u);
   EXPECT_EQ(get("/readyz").status, 200u);
-  harness.service.is_ready = false;
+  EXPECT_EQ(get("/readyz").body, "ok\n");
+
+  node::GroupStatus group;
+  group.name = "kv";
+  group.id = 1;
+  status.groups = {group};
   EXPECT_EQ(get("/livez").status, 200u);
   EXPECT_EQ(get("/readyz").status, 503u);
+  EXPECT_EQ(get("/readyz").body, "not ready\ngroup kv: no leader is known yet\n");
+  status.groups[0].leader = 2;
+  status.groups[0].commit = 7;
+  EXPECT_EQ(get("/readyz").body,
+            "not ready\ngroup kv: catching up, entry 0 is applied, 7 is committed\n");
+
+  status.conditions = {{node::Condition::quorum_lost, 1, "kv", "1 of 3 voters are heard"}};
+  EXPECT_EQ(get("/readyz").body, "not ready\nquorum_lost: group kv: 1 of 3 voters are heard\n");
+
+  status.groups[0].ready = true;
+  status.conditions = {{node::Condition::log_nearly_full, 0, {}, "shard 0: 900 of 1000 MiB"}};
+  EXPECT_EQ(get("/readyz").status, 200u);
+  EXPECT_EQ(get("/readyz").body, "ok\nwarning: log_nearly_full: shard 0: 900 of 1000 MiB\n");
+  status.conditions[0].condition = node::Condition::disk_full;
+  EXPECT_EQ(get("/readyz").status, 503u);
+}
+
+TEST_F(HttpApiTest, shows_every_node_and_compares_hashes_at_equal_indexes_alone) {
+  node::NodeStatus& status = harness.service.node_status;
+  status.node = 1;
+  status.version = "1.2.3";
+  status.uptime = 90 * seconds;
+  status.conditions = {{node::Condition::disk_nearly_full, 0, {}, "5 MiB are free"}};
+  node::GroupStatus group;
+  group.name = "kv";
+  group.id = 1;
+  group.role = "leader";
+  group.commit = 20;
+  group.applied = 20;
+  group.has_hash = true;
+  group.hash_index = 16;
+  group.hash_low = 1;
+  status.groups = {group};
+  const auto peer = [](NodeId id, uint64_t hash_index, uint64_t hash) {
+    node::KnownNode out;
+    out.id = id;
+    out.reachable = out.reported = true;
+    out.heard_ago = 30 * milliseconds;
+    out.uptime = 80 * seconds;
+    out.groups = {{.name = "kv", .id = 1, .role = "follower", .commit = 20, .applied = 12}};
+    out.groups[0].has_hash = true;
+    out.groups[0].hash_index = hash_index;
+    out.groups[0].hash_low = hash;
+    return out;
+  };
+  status.nodes = {peer(2, 8, 9), peer(3, 16, 1)};
+  status.nodes[0].conditions = {node::Condition::behind};
+  node::complete(status);
+  json parsed = json::parse(get("/v1/status").body);
+  EXPECT_EQ(parsed["uptime_s"], 90);
+  EXPECT_EQ(parsed["conditions"][0], json({{"condition", "disk_nearly_full"},
+                                           {"blocks", false},
+                                           {"group", nullptr},
+                                           {"detail", "5 MiB are free"}}));
+  ASSERT_EQ(parsed["nodes"].size(), 3u);
+  EXPECT_EQ(parsed["nodes"][0]["self"], true);
+  EXPECT_EQ(parsed["nodes"][0]["health"], "warning");
+  EXPECT_EQ(parsed["nodes"][0]["groups"][0]["lag"], 0);
+  EXPECT_EQ(parsed["nodes"][1]["health"], "failing");
+  EXPECT_EQ(parsed["nodes"][1]["heard_ms_ago"], 30);
+  EXPECT_EQ(parsed["nodes"][1]["uptime_s"], 80);
+  EXPECT_EQ(parsed["nodes"][1]["groups"][0]["lag"], 8);
+  EXPECT_TRUE(parsed["nodes"][1]["groups"][0]["state_hash"].is_null()) << "at another index";
+  EXPECT_EQ(parsed["nodes"][2]["groups"][0]["state_hash"]["index"], 16);
+  EXPECT_EQ(parsed["groups"][0]["state_hashes"],
+            json({{"index", 16}, {"verdict", "equal"}, {"nodes", {1, 3}}}));
+  EXPECT_NE(get("/metrics").body.find("bop_group_state_differs{group=\"kv\"} 0\n"),
+            std::string::npos);
+
+  status.groups = {group};
+  status.nodes = {peer(2, 16, 9), peer(3, 16, 1)};
+  status.nodes[0].reachable = false;
+  node::complete(status);
+  parsed = json::parse(get("/v1/status").body);
+  EXPECT_EQ(parsed["groups"][0]["state_hashes"]["verdict"], "differs");
+  EXPECT_EQ(parsed["nodes"][1]["health"], "unreachable");
+  const std::string text = get("/metrics").body;
+  EXPECT_NE(text.find("bop_group_state_differs{group=\"kv\"} 1\n"), std::string::npos);
+  EXPECT_NE(text.find("bop_peer_lag_entries{group=\"kv\",peer=\"2\"} 8\n"), std::string::npos);
+  EXPECT_NE(text.find("bop_condition{condition=\"disk_nearly_full\"} 1\n"), std::string::npos);
+  EXPECT_NE(text.find("bop_build_info{version=\"1.2.3\"} 1\n"), std::string::npos);
+  EXPECT_NE(text.find("\nprocess_open_fds "), std::string::npos);
 }
 
 TEST_F(HttpApiTest, shows_metrics_of_clients_groups_and_shards) {

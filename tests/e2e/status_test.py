@@ -1,0 +1,164 @@
+#!/usr/bin/env python3
+"""The status is honest: what is wrong with a node or its cluster is in /v1/status, /readyz, the log and /metrics."""
+
+import os
+import re
+import shutil
+
+from harness.case import Case, main
+from harness.hand import HandCluster
+from harness.node import Node
+from harness.ports import HOST, free_block
+from harness.process import program, run
+from harness.waiting import wait_until
+
+
+def conditions(node):
+    status = node.status()
+    return {c["condition"]: c for c in status["conditions"]} if status else {}
+
+
+def metric(node, name):
+    """The value of a metric, with its labels as they are written; None when there is none."""
+    text = node.ask("GET", "/metrics")[1].decode()
+    found = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
+    return float(found.group(1)) if found else None
+
+
+class Status(Case):
+    def log_of(self, cluster, node):
+        texts = [p.text() for p in cluster.processes if os.path.basename(p.log).endswith(f"-node{node.id}.log")]
+        return "\n".join(texts)
+
+    def test_each_node_shows_all_nodes_with_address_version_uptime_and_lag(self):
+        cluster = self.use(HandCluster())
+        cluster.node(1).call("SET", "k", "v")
+        for node in cluster.nodes:
+            def complete(node=node):
+                nodes = (node.status() or {}).get("nodes", [])
+                roles = [g["role"] for n in nodes for g in n["groups"]]
+                return nodes if len(roles) == 3 and roles.count("leader") == 1 else None
+            nodes = wait_until(complete, f"{node} knows the others")
+            self.assertEqual([n["id"] for n in nodes], [1, 2, 3])
+            for known, other in zip(nodes, cluster.nodes):
+                self.assertEqual(known["self"], other is node)
+                self.assertEqual(known["address"], other.peer)
+                self.assertEqual(known["native"], other.native)
+                self.assertEqual(known["version"], node.status()["version"])
+                self.assertIsInstance(known["uptime_s"], int)
+                self.assertEqual(known["groups"][0]["name"], "kv")
+            wait_until(lambda node=node: all(n["health"] == "ok" and n["groups"][0]["lag"] == 0
+                                             for n in node.status()["nodes"]), "all nodes are well")
+            wait_until(lambda node=node: (node.group()["state_hashes"] or {}).get("nodes") == [1, 2, 3],
+                       "the state hashes of all nodes are known at one index")
+            self.assertEqual(node.group()["state_hashes"]["verdict"], "equal")
+
+    def test_a_lost_quorum_is_shown_everywhere_and_over_when_it_is_back(self):
+        cluster = self.use(HandCluster())
+        first = cluster.node(1)
+        for node in cluster.nodes[1:]:
+            node.kill()
+        wait_until(lambda: "quorum_lost" in conditions(first), "node 1 says that the quorum is lost")
+        found = conditions(first)["quorum_lost"]
+        self.assertEqual((found["group"], found["blocks"]), ("kv", True))
+        self.assertIn("nodes 2, 3", found["detail"])
+        self.assertIn("alone", conditions(first))
+        code, body = first.ask("GET", "/readyz")
+        self.assertEqual(code, 503)
+        self.assertIn("quorum_lost: group kv: 1 of 3 voters are heard", body.decode())
+        self.assertFalse(first.status()["ready"])
+        self.assertEqual([n["health"] for n in first.status()["nodes"]],
+                         ["failing", "unreachable", "unreachable"])
+        self.assertEqual(metric(first, 'bop_condition{condition="quorum_lost"}'), 1)
+        self.assertEqual(metric(first, "bop_node_ready"), 0)
+        wait_until(lambda: "quorum_lost: group kv: 1 of 3" in self.log_of(cluster, first), "the log says so")
+        for node in cluster.nodes[1:]:
+            wait_until(lambda node=node: not node.alive(), f"{node} is dead")
+            cluster.start_node(node)
+        wait_until(lambda: first.ready() and not conditions(first), "all is well again")
+        self.assertEqual(metric(first, 'bop_condition{condition="quorum_lost"}'), 0)
+        wait_until(lambda: "quorum_lost: group kv: over" in self.log_of(cluster, first), "the log says so")
+
+    def test_a_reformatted_node_and_its_peers_say_why_it_is_locked_out(self):
+        cluster = self.use(HandCluster())
+        for number in (1, 3):  # one that calls first, one that is called first
+            node = cluster.node(number)
+            node.kill()
+            wait_until(lambda node=node: not node.alive(), f"{node} is dead")
+            kept = os.path.join(node.directory, "kept")
+            os.rename(os.path.join(node.directory, "data"), kept)
+            run([program("bopd"), "format", "--config", node.configuration])
+            cluster.start_node(node)
+            wait_until(lambda node=node: "locked_out" in conditions(node), f"{node} says that it is locked out")
+            self.assertIn("WRONG_INCARNATION", conditions(node)["locked_out"]["detail"])
+            self.assertEqual(node.ask("GET", "/readyz")[0], 503)
+            self.assertIn("locked_out", node.ask("GET", "/readyz")[1].decode())
+            node.kill()
+            wait_until(lambda node=node: not node.alive(), f"{node} is dead")
+            shutil.rmtree(os.path.join(node.directory, "data"))
+            os.rename(kept, os.path.join(node.directory, "data"))
+            cluster.start_node(node)
+            wait_until(lambda node=node: node.ready() and not conditions(node), f"{node} is back")
+
+    def test_two_processes_with_one_identity_are_reported_by_name_on_all_sides(self):
+        cluster = self.use(HandCluster())
+        second = cluster.node(2)
+        second.kill()
+        wait_until(lambda: not second.alive(), "node 2 is dead")
+        ports = free_block(4)
+        copy = Node(2, 0, second.directory + "-copy", *[f"{HOST}:{ports + i}" for i in range(4)])
+        shutil.copytree(second.directory, copy.directory)
+        with open(copy.configuration, encoding="utf-8") as file:
+            text = file.read()
+        for what in ("native", "resp", "http", "peer"):
+            text = text.replace(f'listen.{what} = "{getattr(second, what)}"',
+                                f'listen.{what} = "{getattr(copy, what)}"')
+        with open(copy.configuration, "w", encoding="utf-8") as file:
+            file.write(text)
+        cluster.start_node(second)
+        wait_until(second.ready, "node 2 is back")
+        copy.pid = cluster.start_process("copy", [program("bopd"), "start", "--config", copy.configuration]).pid
+        cluster.nodes.append(copy)
+        for node, name in ((cluster.node(1), "peer_identity_in_use"), (cluster.node(3), "peer_identity_in_use"),
+                           (second, "identity_in_use"), (copy, "identity_in_use")):
+            wait_until(lambda node=node, name=name: name in conditions(node), f"{node} reports {name}")
+        self.assertEqual(copy.ask("GET", "/readyz")[0], 503)
+        self.assertIn("DIRECTORY_IN_USE", conditions(copy)["identity_in_use"]["detail"])
+        # The one that was there goes on, and no connection of its comes and goes.
+        for node in (cluster.node(1), cluster.node(3)):
+            self.assertEqual(metric(node, 'bop_peer_up{peer="2"}'), 1)
+            before = metric(node, "bop_peer_connects_total")
+            refused = metric(node, "bop_peer_second_process_total")
+            wait_until(lambda node=node, refused=refused:
+                       metric(node, "bop_peer_second_process_total") > refused + 3, "it goes on trying")
+            self.assertEqual(metric(node, "bop_peer_connects_total"), before)
+        self.assertEqual(second.call("SET", "k", "v"), "OK")
+        copy.kill()
+        wait_until(lambda: not conditions(second) and second.ready(), "node 2 is well again")
+        cluster.nodes.remove(copy)
+
+    def test_a_node_that_restarts_on_other_ports_is_found_whatever_its_id(self):
+        cluster = self.use(HandCluster())
+        for number in (3, 1):
+            node = cluster.node(number)
+            node.kill()
+            wait_until(lambda node=node: not node.alive(), f"{node} is dead")
+            ports = free_block(4)
+            moved = [f"{HOST}:{ports + i}" for i in range(4)]
+            with open(node.configuration, encoding="utf-8") as file:
+                text = file.read()
+            for old, new in zip((node.native, node.resp, node.http, node.peer), moved):
+                text = text.replace(f'"{old}"', f'"{new}"')
+            with open(node.configuration, "w", encoding="utf-8") as file:
+                file.write(text)
+            node.native, node.resp, node.http, node.peer = moved
+            cluster.start_node(node)
+            wait_until(node.ready, f"{node} takes part again")
+            other = cluster.node(2)
+            wait_until(lambda node=node, other=other:
+                       next(n for n in other.status()["nodes"] if n["id"] == node.id)["address"] == node.peer,
+                       "the others show its new address")
+
+
+if __name__ == "__main__":
+    main()
