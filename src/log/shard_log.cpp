@@ -7,6 +7,8 @@
 namespace bop::log {
 namespace {
 
+// What a turn of small commands takes: a log without room for it counts as full.
+constexpr size_t small_bytes = 64u << 10;
 constexpr size_t frames_kept = 3;  // the memory of those that wait for the next use
 
 size_t size_of(const raft::Entry& entry) { return entry_header_bytes + entry.payload.size(); }
@@ -441,7 +443,7 @@ Log::Capacity ShardLog::capacity() const {
                .needed_bytes = needed_bytes(),
                .max_bytes = options_.max_bytes,
                .detail = {}};
-  out.full = !check_space({.bytes = block_bytes, .count = 1, .largest = 0, .commands = true});
+  out.full = !check_space({.bytes = small_bytes, .count = 1, .largest = 0, .commands = true});
   if (latched_) {
     out.obstacle = latched_->code;
     out.detail = latched_->detail;

@@ -59,6 +59,7 @@ std::string PeerChannel::name() const {
 // ---- calling ----
 
 void PeerChannel::start() {
+  if (state_ != State::down) return;  // the peer called as soon as this node listened
   if (calls_first()) {
     dial_peer();
   } else {

@@ -28,6 +28,7 @@ NodeStatus merged(const std::vector<NodeStatus>& parts) {
     const NodeStatus& part = parts[shard_index];
     all.groups.insert(all.groups.end(), part.groups.begin(), part.groups.end());
     all.log_used_bytes += part.log_used_bytes;
+    all.stopping = all.stopping || part.stopping;
     all.shards.insert(all.shards.end(), part.shards.begin(), part.shards.end());
     if (part.log_latched) all.log_latched = true, all.log_error = part.log_error;
   }

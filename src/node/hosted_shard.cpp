@@ -406,6 +406,7 @@ NodeStatus HostedShard::own_status() const {
   out.cluster = proto::to_hex(options_.cluster);
   out.node = options_.self;
   out.version = options_.version;
+  out.stopping = stopping_;
   out.address = options_.address;
   out.native = options_.native;
   out.log_used_bytes = log_->used_bytes();

@@ -87,6 +87,7 @@ struct NodeStatus {
   NodeId node = 0;
   std::string version;
   std::string address, native;  // where this node is reached, as its peers are told
+  bool stopping = false;        // it refuses new requests
   bool log_latched = false;
   std::string log_error;
   uint64_t log_used_bytes = 0;

@@ -91,6 +91,7 @@ void complete(NodeStatus& status) {
 
 std::vector<std::string> not_ready_reasons(const NodeStatus& status) {
   std::vector<std::string> out;
+  if (status.stopping) out.emplace_back("this node is stopping");
   for (const ActiveCondition& active : status.conditions) {
     if (!blocks(active.condition)) continue;
     out.push_back(active.group == 0

@@ -8,9 +8,17 @@ import shutil
 from harness.case import Case, main
 from harness.hand import HandCluster
 from harness.node import Node
-from harness.ports import HOST, free_block
+from harness.ports import HOST, free_block, is_free
 from harness.process import program, run
 from harness.waiting import wait_until
+
+
+def end(node):
+    """kill -9, and until its ports are free: its threads go one after the other."""
+    node.kill()
+    wait_until(lambda: not node.alive(), f"{node} is dead")
+    ports = [int(address.rpartition(":")[2]) for address in (node.native, node.resp, node.http, node.peer)]
+    wait_until(lambda: all(map(is_free, ports)), f"the ports of {node} are free")
 
 
 def conditions(node):
@@ -73,7 +81,7 @@ class Status(Case):
         self.assertEqual(metric(first, "bop_node_ready"), 0)
         wait_until(lambda: "quorum_lost: group kv: 1 of 3" in self.log_of(cluster, first), "the log says so")
         for node in cluster.nodes[1:]:
-            wait_until(lambda node=node: not node.alive(), f"{node} is dead")
+            end(node)
             cluster.start_node(node)
         wait_until(lambda: first.ready() and not conditions(first), "all is well again")
         self.assertEqual(metric(first, 'bop_condition{condition="quorum_lost"}'), 0)
@@ -83,8 +91,7 @@ class Status(Case):
         cluster = self.use(HandCluster())
         for number in (1, 3):  # one that calls first, one that is called first
             node = cluster.node(number)
-            node.kill()
-            wait_until(lambda node=node: not node.alive(), f"{node} is dead")
+            end(node)
             kept = os.path.join(node.directory, "kept")
             os.rename(os.path.join(node.directory, "data"), kept)
             run([program("bopd"), "format", "--config", node.configuration])
@@ -93,8 +100,7 @@ class Status(Case):
             self.assertIn("WRONG_INCARNATION", conditions(node)["locked_out"]["detail"])
             self.assertEqual(node.ask("GET", "/readyz")[0], 503)
             self.assertIn("locked_out", node.ask("GET", "/readyz")[1].decode())
-            node.kill()
-            wait_until(lambda node=node: not node.alive(), f"{node} is dead")
+            end(node)
             shutil.rmtree(os.path.join(node.directory, "data"))
             os.rename(kept, os.path.join(node.directory, "data"))
             cluster.start_node(node)
@@ -103,8 +109,7 @@ class Status(Case):
     def test_two_processes_with_one_identity_are_reported_by_name_on_all_sides(self):
         cluster = self.use(HandCluster())
         second = cluster.node(2)
-        second.kill()
-        wait_until(lambda: not second.alive(), "node 2 is dead")
+        end(second)
         ports = free_block(4)
         copy = Node(2, 0, second.directory + "-copy", *[f"{HOST}:{ports + i}" for i in range(4)])
         shutil.copytree(second.directory, copy.directory)
@@ -141,8 +146,7 @@ class Status(Case):
         cluster = self.use(HandCluster())
         for number in (3, 1):
             node = cluster.node(number)
-            node.kill()
-            wait_until(lambda node=node: not node.alive(), f"{node} is dead")
+            end(node)
             ports = free_block(4)
             moved = [f"{HOST}:{ports + i}" for i in range(4)]
             with open(node.configuration, encoding="utf-8") as file:

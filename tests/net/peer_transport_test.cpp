@@ -135,11 +135,14 @@ struct Node final : port::TransportReceiver {
     options.listen = (*first)->address();
     first->reset();
   }
-  void start() {
+  void open() {
     auto opened = net::PeerTransport::open(streams, options, handshake, registry);
     ASSERT_TRUE(opened.has_value()) << opened.error().to_string();
     transport = std::move(*opened);
     transport->set_receiver(this);
+  }
+  void start() {
+    open();
     transport->start();
   }
   void stop() { transport.reset(); }
@@ -473,6 +476,23 @@ TEST_F(PeerTransport, a_node_that_is_found_nowhere_finds_the_others_whatever_its
     ASSERT_TRUE(run_until([&] { return a.up(2) && b.up(1); })) << moved;
     EXPECT_TRUE((moved == 1 ? b : a).send(moved, Channel::bulk, "found"));
     EXPECT_TRUE(run_until([&] { return nodes[moved - 1]->got.size() == 1; }));
+  }
+}
+
+TEST_F(PeerTransport, a_peer_that_calls_before_this_node_starts_to_call_keeps_its_connections) {
+  for (const NodeId late : {1, 2}) {
+    nodes.clear();
+    Node &a = add(1), &b = add(2);
+    introduce();
+    Node &opened = late == 1 ? a : b, &caller = late == 1 ? b : a;
+    opened.open();
+    caller.start();
+    ASSERT_TRUE(run_until([&] { return a.up(2) && b.up(1); })) << late;
+    opened.transport->start();
+    const Instant later = loop.now() + 4 * opened.options.longest_retry;
+    ASSERT_TRUE(run_until([&] { return loop.now() > later; }));
+    EXPECT_EQ(a.channels.size(), 2u);
+    EXPECT_EQ(b.channels.size(), 2u);
   }
 }
 

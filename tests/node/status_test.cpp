@@ -109,20 +109,21 @@ TEST(NodeStatus, says_that_the_log_is_full) {
   Member& member = cluster.member(1);
   Asker asker;
   uint64_t asked = 0;
-  // What a log has no room for may be large: it is full when nothing small is taken either.
-  for (const size_t size : {60'000, 100}) {
+  // Many at once until some are refused, then one by one: a batch is refused earlier than one alone.
+  for (const int batch : {100, 1}) {
     bool refused = false;
-    for (int round = 0; !refused && round < 100; ++round) {
+    for (int round = 0; !refused && round < 1000; ++round) {
       member.on(0, [&](Service& service) {
-        for (int i = 0; i < 100; ++i)
+        for (int i = 0; i < batch; ++i)
           service.propose({.group = 1,
-                           .payload = buffer(std::string(size, 'x')),
+                           .payload = buffer(std::string(60'000, 'x')),
                            .deadline = service.now() + 10 * seconds,
                            .completion = &asker,
                            .token = asked++});
       });
-      for (const Asker::Heard& heard : asker.wait_for(asked))
-        refused = refused || heard.status != BOP_OK;
+      const std::vector<Asker::Heard> heard = asker.wait_for(asked);
+      for (size_t at = heard.size() - static_cast<size_t>(batch); at < heard.size(); ++at)
+        refused = refused || heard[at].status != BOP_OK;
     }
     ASSERT_TRUE(refused);
   }

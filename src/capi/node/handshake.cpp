@@ -149,7 +149,7 @@ net::PeerHandshake::Greeting Handshake::read_hello(const mem::Buffer& frame) {
 
 net::PeerHandshake::Answer Handshake::read_answer(NodeId from, port::Channel channel,
                                                   const mem::Buffer& frame) {
-  Outcome answer;
+  Answer answer;
   const auto decoded = decoder_.decode(frame);
   if (!decoded) {
     answer.verdict = std::unexpected(decoded.error());
