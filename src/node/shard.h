@@ -92,7 +92,7 @@ struct ShardPorts {
   std::function<std::unique_ptr<port::Worker>()> make_worker;
   std::function<const bop_machine_table*(std::string_view kind)> find_machine;
   metrics::Registry* metrics = nullptr;  // nullptr: nothing is counted
-  Histogram* log_write_ns = nullptr;  // durations of the log's writes, when set
+  Histogram* log_write_ns = nullptr;     // durations of the log's writes, when set
 
   // For the shard that frames come to first. Heartbeats are the node's.
   std::function<void(NodeId from, const proto::PeerHeader&, const proto::HeartbeatItem&)>
