@@ -40,11 +40,14 @@ void NativeConnection::send(const Frame& frame) {
 
 // ---- events of the connection ----
 
+// What a request that waits costs: many are shorter than what refers to them.
+static size_t held_bytes(const mem::Buffer& frame) { return frame.size() + sizeof frame; }
+
 void NativeConnection::on_bytes(mem::Buffer received) {
   if (ending_) return;
   const auto cut = splitter_.push(received, cut_);
   for (mem::Buffer& frame : cut_) {
-    waiting_bytes_ += frame.size();
+    waiting_bytes_ += held_bytes(frame);
     waiting_.push_back(std::move(frame));
   }
   cut_.clear();
@@ -94,7 +97,7 @@ void NativeConnection::pump() {
   while (!ending_ && !waiting_.empty()) {
     if (!has_room() || !dispatch(waiting_.front())) break;
     if (waiting_.empty()) break;
-    waiting_bytes_ -= waiting_.front().size();
+    waiting_bytes_ -= held_bytes(waiting_.front());
     waiting_.pop_front();
   }
   if (stopping_ && !ending_ && waiting_.empty()) {

@@ -19,7 +19,7 @@ MEMORY_SLACK_BYTES = 96 << 20  # a connection may hold its limits' worth; not wh
 CLOSED_WITHIN_S = 20
 STUCK_AFTER_S = 1.0
 TOO_LARGE, PROTOCOL = -5, -44  # bop/error.h
-UNREAD_BYTES = 8 << 20  # of one connection: unsent replies, those under way, and what was received
+UNREAD_BYTES = 22 << 20  # of one connection: limits.input_bytes, unsent replies and those under way
 
 
 class BadInput(SharedDevCase):

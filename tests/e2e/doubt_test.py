@@ -4,6 +4,7 @@
 import json
 import os
 import shutil
+import subprocess
 
 from harness.case import Case, main
 from harness.dev import DevCluster
@@ -88,8 +89,11 @@ class InDoubt(Case):
                 self.out.call(*command)
             self.assertEqual(refused.exception.kind, "SUSPECT")
         self.assertIn(b'bop_group_halted{group="kv"} 1\n', self.out.ask("GET", "/metrics")[1])
-        shown = run([program("bop"), "--endpoint", self.out.native, "status"]).stdout
-        self.assertIn(f"node {self.out.id}, group kv takes no part: {path}", shown)
+        def shown():  # this node hears from the others who leads
+            done = subprocess.run([program("bop"), "--endpoint", self.out.native, "status"],
+                                  capture_output=True, text=True, check=False)
+            return done.returncode == 0 and f"node {self.out.id}, group kv takes no part: {path}" in done.stdout
+        wait_until(shown, "bop status shows the group that serves and the replica that takes no part")
 
         (problem,) = [item for item in self.items() if item["kind"] == "problem"]
         (found,) = [item for item in self.items() if item["kind"] == "group"]
@@ -101,7 +105,7 @@ class InDoubt(Case):
         self.assertRegex(table.stdout, rf"(?m)^group +{file} +{offset} +-.* 1 +\d+ .*suspect: ")
         self.assertNotIn("//", table.stdout)
 
-    # ---- a directory formatted anew ----
+    # ---- a reformatted directory ----
 
     def wait_until_refused(self, words):
         """Until each of the other nodes says why it does not speak to this one."""
@@ -114,7 +118,7 @@ class InDoubt(Case):
     def test_a_node_formatted_anew_is_refused_by_name_and_so_is_one_with_other_groups(self):
         shutil.rmtree(self.out.directory)
         self.assertIn(f"node {self.out.id}, group kv knows no leader", self.start())
-        self.wait_until_refused(f"node {self.out.id} has a data directory formatted anew")
+        self.wait_until_refused(f"the data directory of node {self.out.id} was reformatted")
         self.serve_without_it()
 
         self.out.kill()
