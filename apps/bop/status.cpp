@@ -164,17 +164,27 @@ void print_problems(const json& document) {
 }
 
 // A node that answers has the group's leader and keeps up with it.
-bool serves(const std::vector<json>& documents) {
-  return std::ranges::any_of(documents, [](const json& document) {
-    const json groups = list_of(document, "groups");
-    return std::ranges::any_of(groups, [&](const json& group) {
-      const json conditions = list_of(document, "conditions");
-      const bool lost = std::ranges::any_of(conditions, [&](const json& condition) {
-        return text_of(condition, "condition") == "quorum_lost" &&
-               text_of(condition, "group") == text_of(group, "name");
-      });
-      return group.value("ready", false) && !lost;
+// A group of `node` that is ready there, unless a condition says that its quorum is lost.
+bool serves(const json& node) {
+  const json conditions = list_of(node, "conditions");
+  return std::ranges::any_of(list_of(node, "groups"), [&](const json& group) {
+    const bool lost = std::ranges::any_of(conditions, [&](const json& condition) {
+      if (condition.is_string())
+        return condition == "quorum_lost";  // of a node that others tell of
+      return text_of(condition, "condition") == "quorum_lost" &&
+             text_of(condition, "group") == text_of(group, "name");
     });
+    return group.value("ready", false) && !lost;
+  });
+}
+
+// Whether any node does that was asked, or of which one that was asked has heard.
+bool any_serves(const std::vector<json>& documents) {
+  return std::ranges::any_of(documents, [](const json& document) {
+    return serves(document) ||
+           std::ranges::any_of(list_of(document, "nodes"), [](const json& node) {
+             return text_of(node, "health") != "unreachable" && serves(node);
+           });
   });
 }
 
@@ -216,6 +226,6 @@ Exit status(const Globals& globals, bool all) {
     print_table(nodes_of(documents));
     for (const json& document : documents) print_problems(document);
   }
-  if (serves(documents)) return ok;
+  if (any_serves(documents)) return ok;
   return report(globals, BOP_E_UNAVAILABLE, "no group serves");
 }

@@ -133,7 +133,7 @@ std::vector<std::string> nearest(std::string_view word, const std::vector<std::s
     const size_t far = begun ? 0 : distance(word, name);
     if (far <= farthest && far < std::max(word.size(), name.size())) found.emplace_back(far, name);
   }
-  std::ranges::stable_sort(found, {}, &std::pair<size_t, std::string>::first);
+  std::ranges::sort(found);
   std::vector<std::string> out;
   for (const auto& [far, name] : found) {
     // A beginning of the word is no mistake: what else looks like it is not meant.

@@ -44,7 +44,7 @@ class InDoubt(Case):
             for number in range(100):
                 node.call("SET", f"by {node.id}, {number}", "kept")
             self.assertEqual(node.call("GET", "before 7"), b"kept")
-            self.assertTrue(node.ready())
+            wait_until(node.ready, f"{node} is ready")
         self.assertEqual([node.group()["term"] for node in self.others], terms)
         self.assertFalse(self.out.ready())
         self.assertIsNone(self.out.group()["leader"])
