@@ -401,6 +401,11 @@ TEST_P(KvMdbx, a_map_is_replaced_between_the_reads_of_another_thread) {
 
 // What a flush needs and the process may not map is no space: the store goes on with what it has.
 TEST_P(KvMdbx, a_map_that_the_address_space_does_not_allow_fails_the_flush_and_no_more) {
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+  GTEST_SKIP() << "sanitizers need the address space that this test takes away";
+#endif
+#endif
   StoreOptions options = this->options();
   options.map_bytes = 0;
   const pid_t child = fork();

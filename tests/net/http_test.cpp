@@ -410,7 +410,7 @@ TEST_F(Http, what_could_be_read_as_two_different_requests_is_refused_and_closes)
       "GET / HTTP/1.1 \r\nHost: x\r\n\r\n" + smuggled,
       "GET / HTTP/1.1\r\nHost: x\r\n: y\r\n\r\n" + smuggled,
       "GET / HTTP/1.1\r\n Host: x\r\nHost: x\r\n\r\n" + smuggled,
-      std::string("GET / HTTP/1.1\r\nHost: x\r\nX: a\0b\r\n\r\n", 41) + smuggled,
+      std::string("GET / HTTP/1.1\r\nHost: x\r\nX: a") + '\0' + "b\r\n\r\n" + smuggled,
       "GET http://x HTTP/1.1\r\n\r\n" + smuggled,  // Host is needed all the same
       "GET http://user@x/ HTTP/1.1\r\nHost: x\r\n\r\n" + smuggled,
   };
