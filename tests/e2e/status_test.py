@@ -142,26 +142,31 @@ class Status(Case):
         wait_until(lambda: not conditions(second) and second.ready(), "node 2 is well again")
         cluster.nodes.remove(copy)
 
-    def test_a_node_that_restarts_on_other_ports_is_found_whatever_its_id(self):
+    def move(self, number):
+        """Restarts one node on other ports, of which the configuration of the two others knows nothing."""
         cluster = self.use(HandCluster())
-        for number in (3, 1):
-            node = cluster.node(number)
-            end(node)
-            ports = free_block(4)
-            moved = [f"{HOST}:{ports + i}" for i in range(4)]
-            with open(node.configuration, encoding="utf-8") as file:
-                text = file.read()
-            for old, new in zip((node.native, node.resp, node.http, node.peer), moved):
-                text = text.replace(f'"{old}"', f'"{new}"')
-            with open(node.configuration, "w", encoding="utf-8") as file:
-                file.write(text)
-            node.native, node.resp, node.http, node.peer = moved
-            cluster.start_node(node)
-            wait_until(node.ready, f"{node} takes part again")
-            other = cluster.node(2)
-            wait_until(lambda node=node, other=other:
-                       next(n for n in other.status()["nodes"] if n["id"] == node.id)["address"] == node.peer,
-                       "the others show its new address")
+        node = cluster.node(number)
+        end(node)
+        ports = free_block(4)
+        moved = [f"{HOST}:{ports + i}" for i in range(4)]
+        with open(node.configuration, encoding="utf-8") as file:
+            text = file.read()
+        for old, new in zip((node.native, node.resp, node.http, node.peer), moved):
+            text = text.replace(f'"{old}"', f'"{new}"')
+        with open(node.configuration, "w", encoding="utf-8") as file:
+            file.write(text)
+        node.native, node.resp, node.http, node.peer = moved
+        cluster.start_node(node)
+        wait_until(node.ready, f"{node} takes part again")
+        other = cluster.node(2)
+        wait_until(lambda: next(n for n in other.status()["nodes"] if n["id"] == node.id)["address"] == node.peer,
+                   "the others show its new address")
+
+    def test_the_node_with_the_lowest_id_is_found_when_it_restarts_on_other_ports(self):
+        self.move(1)
+
+    def test_the_node_with_the_highest_id_is_found_when_it_restarts_on_other_ports(self):
+        self.move(3)
 
 
 if __name__ == "__main__":
