@@ -73,8 +73,8 @@ void Watch::check_quorums(const std::function<bool(NodeId)>& alive, Instant now,
     out.push_back({Condition::alone, 0, {}, "no other node is heard"});
 }
 
-void Watch::check_identity(const ClusterView& view, Instant now,
-                           std::vector<ActiveCondition>& out) const {
+void Watch::check_identity(const ClusterView& view, const std::function<bool(NodeId)>& alive,
+                           Instant now, std::vector<ActiveCondition>& out) const {
   std::string locked, in_use;
   for (const auto& [peer, reason] : refusals_) {
     std::string& to = reason.code == BOP_E_DIRECTORY_IN_USE ? in_use : locked;
@@ -83,7 +83,11 @@ void Watch::check_identity(const ClusterView& view, Instant now,
   const std::vector<NodeId> who = view.who_sees_a_second_process(now - second_process_kept);
   if (!who.empty() && in_use.empty())
     in_use = list_of(who) + " sees another process run as this node and refuses it";
-  if (!locked.empty()) out.push_back({Condition::locked_out, 0, {}, locked});
+  // A single peer that refuses a node which hears a majority is the one that is wrong.
+  const auto heard = static_cast<size_t>(
+      std::ranges::count_if(options_.peers, [&](const PeerSpec& peer) { return alive(peer.id); }));
+  const bool outvoted = heard + 1 < (options_.peers.size() + 1) / 2 + 1;
+  if (!locked.empty() && outvoted) out.push_back({Condition::locked_out, 0, {}, locked});
   if (!in_use.empty()) out.push_back({Condition::identity_in_use, 0, {}, in_use});
   for (const auto& [peer, second] : second_processes_) {
     if (now - second.at >= second_process_kept) continue;
@@ -102,7 +106,7 @@ std::vector<ActiveCondition> Watch::check(const ClusterView& view,
                                           const std::function<bool(NodeId)>& alive, Instant now) {
   std::vector<ActiveCondition> out;
   check_quorums(alive, now, out);
-  check_identity(view, now, out);
+  check_identity(view, alive, now, out);
   const auto lost_quorum = [&](GroupId group) {
     return std::ranges::any_of(out, [&](const ActiveCondition& active) {
       return active.condition == Condition::quorum_lost && active.group == group;

@@ -40,8 +40,8 @@ class Watch {
   bool held(Condition condition, GroupId group, bool now_true, Duration limit, Instant now);
   void check_quorums(const std::function<bool(NodeId)>& alive, Instant now,
                      std::vector<ActiveCondition>& out);
-  void check_identity(const ClusterView& view, Instant now,
-                      std::vector<ActiveCondition>& out) const;
+  void check_identity(const ClusterView& view, const std::function<bool(NodeId)>& alive,
+                      Instant now, std::vector<ActiveCondition>& out) const;
 
   const ShardOptions options_;
   const size_t shards_of_node_;

@@ -79,10 +79,19 @@ TEST_F(WatchTest, a_group_without_a_quorum_is_not_also_reported_without_a_leader
 }
 
 TEST_F(WatchTest, a_node_that_peers_refuse_is_locked_out_until_they_are_heard) {
+  heard = {};
   watch.refused_by(2, {BOP_E_WRONG_INCARNATION, "it was reformatted"});
   EXPECT_EQ(after(0, Condition::locked_out), "node 2: BOP_E_WRONG_INCARNATION: it was reformatted");
   watch.accepted_by(2);
   EXPECT_EQ(after(0, Condition::locked_out), "");
+}
+
+TEST_F(WatchTest, one_peer_that_refuses_a_node_which_hears_a_majority_does_not_lock_it_out) {
+  heard = {3};
+  watch.refused_by(2, {BOP_E_BAD_CONFIG, "it was formatted for other groups"});
+  EXPECT_EQ(after(0, Condition::locked_out), "");
+  heard = {};
+  EXPECT_NE(after(0, Condition::locked_out), "");
 }
 
 TEST_F(WatchTest, a_second_process_is_reported_as_long_as_it_calls) {
