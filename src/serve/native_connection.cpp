@@ -8,6 +8,9 @@ namespace bop::serve {
 
 namespace {
 
+// What a request that waits costs: many are shorter than what refers to them.
+size_t held_bytes(const mem::Buffer& frame) { return frame.size() + sizeof frame; }
+
 constexpr uint64_t default_group_id = 0;
 
 }  // namespace
@@ -39,9 +42,6 @@ void NativeConnection::send(const Frame& frame) {
 }
 
 // ---- events of the connection ----
-
-// What a request that waits costs: many are shorter than what refers to them.
-static size_t held_bytes(const mem::Buffer& frame) { return frame.size() + sizeof frame; }
 
 void NativeConnection::on_bytes(mem::Buffer received) {
   if (ending_) return;
