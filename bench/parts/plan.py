@@ -32,9 +32,10 @@ def loads(keys, seconds, clients_of=CLIENTS, pipelines=PIPELINES):
 
 
 def interleaved(rows, rounds, systems):
-    """(round, load, system): the systems of a row take turns, so that a slow minute hits all of them."""
+    """(round, load, system): the systems of a row take turns, so that a slow minute hits all of them. Every other
+    round goes backwards, so that none always runs in the wake of the same neighbour."""
     for number in range(rounds):
         for row in rows:
-            for system in systems:
+            for system in systems if number % 2 == 0 else reversed(systems):
                 if row.kind == "put" or system.reads:
                     yield number, row, system

@@ -22,19 +22,34 @@ def shown(value, form):
     return "–" if value is None else format(value, form)
 
 
-def table(figures, names):
-    """A table in Markdown, one row a load and system."""
+def table(figures):
+    """A table in Markdown, one row a load and system, in the order of their turns."""
     rows = ["| load | system | ops/s | p50 µs | p99 µs | max ms | CPU µs/op | ÷ etcd | ÷ floor |",
             "|---|---|--:|--:|--:|--:|--:|--:|--:|"]
     for load in dict.fromkeys(load for load, _ in figures):
         etcd, floor = figures.get((load, "etcd")), figures.get((load, "floor"))
-        for name in names:
-            one = figures.get((load, name))
-            if one:
-                rows.append(
-                    f"| {load.sentence()} | {name} | {one['ops_per_s']:,.0f} | {one['p50_us']:,.0f} | "
-                    f"{one['p99_us']:,.0f} | {one['max_us'] / 1000:,.1f} | {one['cpu_us_per_op']:.1f} | "
-                    f"{shown(ratio(one, etcd), '.2f')} | {shown(ratio(one, floor), '.2f')} |")
+        for name in (name for at, name in figures if at == load):
+            one = figures[load, name]
+            rows.append(
+                f"| {load.sentence()} | {name} | {one['ops_per_s']:,.0f} | {one['p50_us']:,.0f} | "
+                f"{one['p99_us']:,.0f} | {one['max_us'] / 1000:,.1f} | {one['cpu_us_per_op']:.1f} | "
+                f"{shown(ratio(one, etcd), '.2f')} | {shown(ratio(one, floor), '.2f')} |")
+    return "\n".join(rows)
+
+
+def changes(samples, before):
+    """A table in Markdown: each load's speed over the build before's. A round's two turns follow each other, so
+    the median of the rounds' ratios is steadier than the ratio of the medians; the extremes show the noise."""
+    speeds = {}
+    for load, system, result in samples:
+        speeds.setdefault((load, system), []).append(result)
+    rows = ["| load | system | ops/s ÷ before | lowest | highest | CPU/op ÷ before |", "|---|---|--:|--:|--:|--:|"]
+    for (load, name), now in speeds.items():
+        then = speeds.get((load, before.get(name)))
+        if then:
+            ops = sorted(ratio(*pair) for pair in zip(now, then))
+            cpu = median(ratio(*pair, "cpu_us_per_op") or 1 for pair in zip(now, then))
+            rows.append(f"| {load.sentence()} | {name} | {median(ops):.3f} | {ops[0]:.2f} | {ops[-1]:.2f} | {cpu:.3f} |")
     return "\n".join(rows)
 
 

@@ -48,8 +48,9 @@ class Bop(System):
 
     name = "bop"
 
-    def __init__(self, root, folder, base_port):
+    def __init__(self, root, folder, base_port, programs=None):
         super().__init__(root, folder)
+        self.programs = programs  # the folder of its programs; None: this build's
         ready = os.path.join(folder, "ready.json")
         self.process = start([self.bin("bopd"), "dev", "--nodes", 3, "--data", os.path.join(folder, "data"),
                               "--base-port", base_port, "--ready-file", ready], os.path.join(folder, "log"))
@@ -60,6 +61,9 @@ class Bop(System):
         wait_until(is_ready, "bopd dev is ready")
         with open(ready, encoding="utf-8") as file:
             self.nodes = json.load(file)["nodes"]
+
+    def bin(self, program):
+        return os.path.join(self.programs, program) if self.programs else super().bin(program)
 
     def pids(self):
         return [node["pid"] for node in self.nodes]
@@ -78,10 +82,11 @@ class Bop(System):
 
 
 class BopNative(System):
-    name = "bop native"
+    """Its loader, `bop bench`, is of the same build: the client is part of what is compared."""
 
-    def __init__(self, bop):
+    def __init__(self, bop, name="bop native"):
         self.bop = bop
+        self.name = name
         self.root = bop.root
 
     def pids(self):
@@ -91,7 +96,7 @@ class BopNative(System):
         pass
 
     def arguments(self, load):
-        return [self.bin("bop"), "--endpoint", self.bop.leader()["native"], "bench", "kv", "--keys", load.keys,
+        return [self.bop.bin("bop"), "--endpoint", self.bop.leader()["native"], "bench", "kv", "--keys", load.keys,
                 "--size", VALUE_BYTES, "-o", "json"]
 
     def preload(self, load):
@@ -120,10 +125,9 @@ class Resp(System):
 
 
 class BopResp(Resp):
-    name = "bop RESP"
-
-    def __init__(self, bop):
+    def __init__(self, bop, name="bop RESP"):
         self.bop = bop
+        self.name = name
         self.root = bop.root
 
     def pids(self):

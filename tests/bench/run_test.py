@@ -17,6 +17,7 @@ from harness.ports import free_block  # noqa: E402
 from parts import machine, plan, report  # noqa: E402
 
 SYSTEMS = ("bop native", "bop RESP", "floor")
+BEFORE = ("bop native, before", "bop RESP, before")
 
 
 def figures(ops_per_s):
@@ -32,14 +33,15 @@ class Run(unittest.TestCase):
             for _ in range(3):  # another test may take a port before it is listened on
                 done = subprocess.run(
                     [os.path.join(ROOT, "bench/run"), "--quick", "--seconds", "0.2", "--clients", "4", "--systems",
-                     ",".join(SYSTEMS), "--base-port", str(free_block(60)), "--data", folder, "--json", found],
+                     ",".join(SYSTEMS), "--base-port", str(free_block(90)), "--data", folder, "--json", found, "--before",
+                     os.environ["BOP_BIN"]],
                     capture_output=True, text=True, timeout=240, check=False)
                 if "in use" not in done.stderr and "listened on" not in done.stderr:
                     break
             self.assertEqual(done.returncode, 0, done.stderr)
             with open(found, encoding="utf-8") as file:
                 rows = json.load(file)["rounds"]
-        wanted = {(kind, pipeline, system) for kind in ("put", "get") for pipeline in (1, 16) for system in SYSTEMS
+        wanted = {(kind, pipeline, system) for kind in ("put", "get") for pipeline in (1, 16) for system in (*SYSTEMS, *BEFORE)
                   if (kind, system) != ("get", "floor")}
         self.assertEqual({(row["kind"], row["pipeline"], row["system"]) for row in rows}, wanted)
         for row in rows:
@@ -71,6 +73,13 @@ class Plan(unittest.TestCase):
         self.assertEqual([(row.kind, row.pipeline, row.clients) for row in rows],
                          [(kind, pipeline, clients) for kind in ("put", "get") for pipeline in (1, 16)
                           for clients in (1, 64)])
+
+    def test_a_change_is_the_median_of_the_rounds_ratios(self):
+        put = plan.loads(1000, 1, (64,), (1,))[0]
+        samples = [(put, name, figures(speed)) for now, then in ((90, 100), (200, 100), (40, 50))
+                   for name, speed in (("bop RESP", now), ("before", then), ("floor", 1))]
+        self.assertEqual(report.changes(samples, {"bop RESP": "before"}).splitlines()[2:],
+                         [f"| {put.sentence()} | bop RESP | 0.900 | 0.80 | 2.00 | 1.000 |"])
 
     def test_a_target_is_missed_by_what_is_below_it(self):
         put, get = plan.loads(1000, 1, (256,), (1,))
