@@ -1,12 +1,16 @@
 #include "group/hash_refresher.h"
 
+#include <algorithm>
+
 namespace bop::group {
 
 namespace {
 
 constexpr Duration rest = 50 * milliseconds;
-// What a machine does for one question it may bound as if more entries came: it is asked again.
-constexpr unsigned max_questions = 2;
+// A machine may bound the work of one question, and does it elsewhere: it is asked again, after pauses that
+// double up to longest_pause, until its hash is that of the last entry.
+constexpr unsigned max_questions = 16;
+constexpr Duration longest_pause = 1 * seconds;
 
 }  // namespace
 
@@ -24,13 +28,14 @@ void HashRefresher::on_applied(Index applied) {
 
 void HashRefresher::stop() {
   driver_ = nullptr;
+  latest_.reset();
   timer_->cancel();
 }
 
 void HashRefresher::arm() {
   if (armed_) return;
   armed_ = true;
-  timer_->arm(clock_.now() + rest);
+  timer_->arm(clock_.now() + std::min(rest << questions_, longest_pause));
 }
 
 void HashRefresher::look() {
@@ -40,9 +45,13 @@ void HashRefresher::look() {
     questions_ = 0;
     return arm();
   }
-  const auto hash = driver_->state_hash();
-  const bool ready = hash && hash->index == driver_->applied().index;
+  ask();
+  const bool ready = latest_ && latest_->index == driver_->applied().index;
   if (!ready && ++questions_ < max_questions) arm();
+}
+
+void HashRefresher::ask() {
+  if (driver_ != nullptr) latest_ = driver_->state_hash();
 }
 
 }  // namespace bop::group

@@ -1,9 +1,13 @@
-// Has the machine make its state hash ready once nothing was applied for a while, so that who compares
-// replicas at rest finds their hashes.
+// Keeps the last known state hash of a replica's machine, and asks for a new one once nothing was applied
+// for a while: replicas at rest then show hashes of equal indexes.
+//
+// A question costs a machine work (kv reads the stored versions of what it changed), so status and the
+// health reports, which are made twice a second, read latest() and ask nothing.
 #pragma once
 
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "base/ids.h"
 #include "machine/driver.h"
@@ -19,6 +23,9 @@ class HashRefresher {
   void begin(machine::Driver& driver) { driver_ = &driver; }
   // Entries up to `applied` are applied.
   void on_applied(Index applied);
+  // Asks the machine now, whatever its load.
+  void ask();
+  std::optional<bop_state_hash> latest() const { return latest_; }
   // Nothing is asked of the machine any more.
   void stop();
 
@@ -33,6 +40,7 @@ class HashRefresher {
   Index applied_ = 0;
   Index seen_ = 0;  // applied_ when the timer fired last: if it is still, the replica is at rest
   unsigned questions_ = 0;  // asked since then
+  std::optional<bop_state_hash> latest_;
 };
 
 }  // namespace bop::group

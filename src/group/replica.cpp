@@ -596,7 +596,7 @@ Replica::Status Replica::status() const {
   }
   if (driver_ != nullptr) {
     status.machine_durable = driver_->durable().index;
-    status.hash = driver_->state_hash();
+    status.hash = hash_.latest();
   }
   return status;
 }

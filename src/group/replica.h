@@ -115,6 +115,8 @@ class Replica final : public log::Appender, public machine::DriverEvents {
     std::optional<bop_state_hash> hash;
   };
   Status status() const;
+  // Asks the machine for its state hash, which costs it work: for who asks, not for every report.
+  void refresh_hash() { hash_.ask(); }
   const raft::Core* core() const { return core_.get(); }  // for the simulator's checkers
   machine::Driver& machine() { return *driver_; }
   // Asserts what must hold between two turns; on in debug builds after each step and finish.

@@ -424,8 +424,9 @@ NodeStatus HostedShard::own_status() const {
                         .log_needed_bytes = log_->capacity().needed_bytes,
                         .log_max_bytes = options_.log_max_bytes});
   for (const GroupSpec& spec : options_.groups) {
-    const group::Replica* replica = find(spec.id);
+    group::Replica* replica = find(spec.id);
     if (replica == nullptr) continue;
+    replica->refresh_hash();
     const GroupStatus& group = out.groups.emplace_back(status_of(*replica, spec.machine));
     if (group.halted == BOP_E_LATCHED) {
       out.log_latched = true;

@@ -139,6 +139,8 @@ namespace {
 // Holds what `opens_at` says, and remembers what it was told.
 bop_position opens_at;
 bop_machine* opened = nullptr;
+unsigned hash_questions = 0;
+unsigned questions_until_hash = 1;
 
 bop_machine_table make_table() {
   bop_machine_table out{};
@@ -161,7 +163,10 @@ bop_machine_table make_table() {
   out.applied = [](bop_machine* machine) { return machine->applied; };
   out.durable = [](bop_machine*) { return opens_at; };
   out.stable = [](bop_machine* machine, uint64_t index) { machine->stable = index; };
-  out.state_hash = [](bop_machine*, bop_state_hash*) -> int32_t { return BOP_E_NOT_FOUND; };
+  out.state_hash = [](bop_machine* machine, bop_state_hash* hash) -> int32_t {
+    *hash = {machine->applied.index, 1, 2};
+    return ++hash_questions >= questions_until_hash ? BOP_OK : BOP_E_NOT_FOUND;
+  };
   out.close = [](bop_machine* machine) { delete machine; };
   return out;
 }
@@ -171,6 +176,8 @@ class ReplicaTest : public testing::Test {
  protected:
   ReplicaTest() {
     opens_at = {};
+    hash_questions = 0;
+    questions_until_hash = 1;
     options_.id = 1;
     options_.name = "test";
     options_.configuration.voters = {1, 2, 3};
@@ -293,6 +300,27 @@ TEST_F(ReplicaTest, a_machine_may_not_make_permanent_what_replaced_durable_entri
   EXPECT_EQ(opened->stable, 1u) << "the log may still begin again with what was replaced";
   log_is_durable();
   EXPECT_EQ(opened->stable, 3u);
+}
+
+TEST_F(ReplicaTest, status_asks_the_machine_for_no_hash) {
+  ASSERT_TRUE(open(nullptr));
+  hear(2, 2, 3);
+  for (int i = 0; i < 100; ++i) EXPECT_FALSE(replica_->status().hash);
+  EXPECT_EQ(hash_questions, 0u);
+  replica_->refresh_hash();
+  EXPECT_EQ(hash_questions, 1u);
+  ASSERT_TRUE(replica_->status().hash);
+  EXPECT_EQ(replica_->status().hash->index, 3u);
+}
+
+TEST_F(ReplicaTest, a_replica_at_rest_asks_its_machine_until_it_has_the_hash) {
+  questions_until_hash = 7;
+  ASSERT_TRUE(open(nullptr));
+  hear(2, 2, 3);
+  pass(10 * seconds);
+  ASSERT_TRUE(replica_->status().hash);
+  EXPECT_EQ(replica_->status().hash->index, 3u);
+  EXPECT_EQ(hash_questions, 7u);
 }
 
 TEST_F(ReplicaTest, a_machine_of_another_history_than_its_log_is_refused) {
