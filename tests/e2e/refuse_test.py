@@ -217,7 +217,7 @@ class OfARunningNode(Refusal):
         with open(stranger.configuration, encoding="utf-8") as file:
             text = file.read()
         for mine, other in zip(ours.nodes[1:], theirs.nodes[1:]):
-            text = text.replace(theirs.peer_address(stranger, other), mine.peer)
+            text = text.replace(other.peer, mine.peer)
         with open(stranger.configuration, "w", encoding="utf-8") as file:
             file.write(text)
         terms = [node.group()["term"] for node in ours.nodes]

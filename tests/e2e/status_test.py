@@ -17,7 +17,7 @@ def end(node):
     """kill -9, and until its ports are free: its threads go one after the other."""
     node.kill()
     wait_until(lambda: not node.alive(), f"{node} is dead")
-    ports = [int(address.rpartition(":")[2]) for address in (node.native, node.resp, node.http, node.peer)]
+    ports = [int(address.rpartition(":")[2]) for address in (node.native, node.resp, node.http, node.listen_peer)]
     wait_until(lambda: all(map(is_free, ports)), f"the ports of {node} are free")
 
 
@@ -115,9 +115,9 @@ class Status(Case):
         shutil.copytree(second.directory, copy.directory)
         with open(copy.configuration, encoding="utf-8") as file:
             text = file.read()
-        for what in ("native", "resp", "http", "peer"):
-            text = text.replace(f'listen.{what} = "{getattr(second, what)}"',
-                                f'listen.{what} = "{getattr(copy, what)}"')
+        for old, new in ((second.native, copy.native), (second.resp, copy.resp), (second.http, copy.http),
+                         (second.listen_peer, copy.listen_peer)):
+            text = text.replace(f'= "{old}"', f'= "{new}"')
         with open(copy.configuration, "w", encoding="utf-8") as file:
             file.write(text)
         cluster.start_node(second)
@@ -142,25 +142,40 @@ class Status(Case):
         wait_until(lambda: not conditions(second) and second.ready(), "node 2 is well again")
         cluster.nodes.remove(copy)
 
-    def move(self, number):
-        """Restarts one node on other ports, of which the configuration of the two others knows nothing."""
+    def restart_elsewhere(self, cluster, nodes):
+        """Restarts nodes on other ports, of which no other node's configuration knows. No proxy leads there."""
+        for node in nodes:
+            end(node)
+        for node in nodes:
+            ports = free_block(4)
+            moved = [f"{HOST}:{ports + i}" for i in range(4)]
+            with open(node.configuration, encoding="utf-8") as file:
+                text = file.read()
+            text = text.replace(f'listen.peer = "{node.listen_peer}"', f'listen.peer = "{moved[3]}"')
+            for old, new in zip((node.native, node.resp, node.http, node.peer), moved):
+                text = text.replace(f'"{old}"', f'"{new}"')
+            with open(node.configuration, "w", encoding="utf-8") as file:
+                file.write(text)
+            node.native, node.resp, node.http, node.peer = moved
+            node.listen_peer = node.peer
+            cluster.start_node(node)
+
+    def wait_until_known(self, cluster):
+        """Until all nodes serve and show where the others are by now."""
+        cluster.wait_until_ready()
+        for node in cluster.nodes:
+            def known(node=node):
+                addresses = {n["id"]: n["address"] for n in (node.status() or {"nodes": []})["nodes"]
+                             if n["health"] == "ok"}
+                return addresses == {n.id: n.peer for n in cluster.nodes}
+            wait_until(known, f"{node} hears all nodes and shows their addresses")
+
+    def move(self, *numbers):
         cluster = self.use(HandCluster())
-        node = cluster.node(number)
-        end(node)
-        ports = free_block(4)
-        moved = [f"{HOST}:{ports + i}" for i in range(4)]
-        with open(node.configuration, encoding="utf-8") as file:
-            text = file.read()
-        for old, new in zip((node.native, node.resp, node.http, node.peer), moved):
-            text = text.replace(f'"{old}"', f'"{new}"')
-        with open(node.configuration, "w", encoding="utf-8") as file:
-            file.write(text)
-        node.native, node.resp, node.http, node.peer = moved
-        cluster.start_node(node)
-        wait_until(node.ready, f"{node} takes part again")
-        other = cluster.node(2)
-        wait_until(lambda: next(n for n in other.status()["nodes"] if n["id"] == node.id)["address"] == node.peer,
-                   "the others show its new address")
+        moved = [cluster.node(number) for number in numbers]
+        self.restart_elsewhere(cluster, moved)
+        self.wait_until_known(cluster)
+        return cluster, moved
 
     def test_the_node_with_the_lowest_id_is_found_when_it_restarts_on_other_ports(self):
         self.move(1)

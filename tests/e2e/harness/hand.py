@@ -1,4 +1,4 @@
-"""A cluster started by hand: `bopd format` and `bopd start`, with proxies between the nodes."""
+"""A cluster started by hand: `bopd format` and `bopd start`, with a proxy before each node."""
 
 import os
 import uuid
@@ -11,6 +11,7 @@ from harness.proxy import Network
 from harness.waiting import wait_until
 
 SETTINGS = {"log.segment_bytes": 4 << 20}
+PORTS_A_NODE = 5
 
 
 class HandCluster(Cluster):
@@ -21,12 +22,17 @@ class HandCluster(Cluster):
         self.settings = {**SETTINGS, **(settings or {})}
         self.cluster_id = uuid.uuid4().hex
         self.network = Network()
-        first = free_block(nodes * (4 + nodes))
+        self.first_port = free_block(PORTS_A_NODE * nodes)
         for number in range(1, nodes + 1):
-            ports = [f"{HOST}:{first + 4 * (number - 1) + i}" for i in range(4)]
-            directory = os.path.join(self.scratch, str(number))
-            self.nodes.append(Node(number, 0, directory, *ports))
-        self.proxy_ports = first + 4 * nodes
+            self.nodes.append(self.make_node(number))
+
+    def make_node(self, number):
+        """Its ports; others reach it at `peer`, where the proxy passes on to `listen_peer`."""
+        first = self.first_port + PORTS_A_NODE * (number - 1)
+        *ports, listen_peer = [f"{HOST}:{first + i}" for i in range(PORTS_A_NODE)]
+        node = Node(number, 0, os.path.join(self.scratch, str(number)), *ports)
+        node.listen_peer = listen_peer
+        return node
 
     def start(self):
         try:
@@ -43,9 +49,12 @@ class HandCluster(Cluster):
             self.stop()
             raise
 
+    def command(self, node):
+        """What starts a node."""
+        return [program("bopd"), "start", "--config", node.configuration]
+
     def start_node(self, node):
-        node.pid = self.start_process(
-            f"node{node.id}", [program("bopd"), "start", "--config", node.configuration]).pid
+        node.pid = self.start_process(f"node{node.id}", self.command(node)).pid
 
     def stop(self):
         super().stop()
@@ -57,27 +66,17 @@ class HandCluster(Cluster):
     def isolate(self, node):
         self.network.isolate(node.id, self.others(node))
 
-    def _proxy_port(self, source, target):
-        return self.proxy_ports + (source - 1) * len(self.nodes) + (target - 1)
-
     def _link(self):
-        for source in self.nodes:
-            for target in self.nodes:
-                if source is not target:
-                    self.network.link(source.id, target.id,
-                                      self._proxy_port(source.id, target.id), target.peer)
-
-    def peer_address(self, source, target):
-        return target.peer if source is target else f"{HOST}:{self._proxy_port(source.id, target.id)}"
+        for node in self.nodes:
+            self.network.link(node.id, node.peer, node.listen_peer)
 
     def configuration_text(self, node):
-        peers = ",\n".join(
-            f'  {{id = {other.id}, address = "{self.peer_address(node, other)}"}}' for other in self.nodes)
+        peers = ",\n".join(f'  {{id = {other.id}, address = "{other.peer}"}}' for other in self.nodes)
         settings = "\n".join(f"{key} = {value}" for key, value in self.settings.items())
         return (f'data_directory = "data"\ncluster_id = "{self.cluster_id}"\nnode_id = {node.id}\n'
                 f"peers = [\n{peers}\n]\n"
                 f'listen.native = "{node.native}"\nlisten.resp = "{node.resp}"\n'
-                f'listen.http = "{node.http}"\nlisten.peer = "{node.peer}"\n{settings}\n')
+                f'listen.http = "{node.http}"\nlisten.peer = "{node.listen_peer}"\n{settings}\n')
 
     def _write_configuration(self, node):
         os.makedirs(node.directory)

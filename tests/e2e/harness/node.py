@@ -23,6 +23,7 @@ class Node:
         self.resp = resp
         self.http = http_address
         self.peer = peer
+        self.listen_peer = peer  # where it listens itself, if others reach it through a proxy
 
     @staticmethod
     def from_ready_file(entry):

@@ -1,4 +1,6 @@
-"""The network between nodes: a TCP proxy for each ordered pair, which can be cut, slowed and severed.
+"""The network between nodes: a TCP proxy before each node, which can cut, slow and sever it from each other one.
+
+The proxy reads in the hello who connects, so that every way to a node leads through it: its address is the same for all.
 
 A cut acts as a cut cable: bytes stop, connections stay, and what was on its way arrives when the cable
 is mended, as TCP's retransmission would have it. Severing acts as a host that refuses: connections are
@@ -10,9 +12,10 @@ import contextlib
 import threading
 import time
 
-from harness.ports import HOST
-
 CHUNK_BYTES = 1 << 16
+HELLO_MAGIC = b"BOPF"
+HELLO_FROM = slice(32, 40)  # of a frame: the id of the node that sent it (docs/formats/peer.md)
+NOBODY = 0  # who connects without a hello
 CHUNKS_UNDER_WAY = 64  # a direction; beyond, the sender meets a full socket
 
 
@@ -39,9 +42,9 @@ class Network:
 
     # ---- for the tests' thread ----
 
-    def link(self, source, target, port, target_address):
-        """Listens on `port` for `source` when it wants to reach `target`."""
-        self._call(self._link(source, target, port, target_address))
+    def link(self, target, address, target_address):
+        """Listens on `address` for those who want to reach `target`."""
+        self._call(self._link(target, address, target_address))
 
     def cut(self, source, target):
         """Stops bytes from source to target, not those from target to source."""
@@ -80,11 +83,12 @@ class Network:
     def _direction(self, source, target):
         return self.directions.setdefault((source, target), Direction())
 
-    async def _link(self, source, target, port, target_address):
-        host, _, target_port = target_address.rpartition(":")
+    async def _link(self, target, address, target_address):
+        host, _, port = address.rpartition(":")
+        target_host, _, target_port = target_address.rpartition(":")
         async def serve(reader, writer):
-            await self._carry(source, target, reader, writer, host, int(target_port))
-        self.servers.append(await asyncio.start_server(serve, HOST, port))
+            await self._carry(target, reader, writer, target_host, int(target_port))
+        self.servers.append(await asyncio.start_server(serve, host, int(port)))
 
     async def _set(self, source, target, is_open):
         gate = self._direction(source, target).open
@@ -112,17 +116,31 @@ class Network:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _carry(self, source, target, reader, writer, host, port):
-        """One connection that `source` made to `target`."""
+    @staticmethod
+    async def _who_connects(reader):
+        """The id in the hello, and the bytes that were read for it."""
+        data = b""
+        while len(data) < HELLO_FROM.stop and data[:len(HELLO_MAGIC)] == HELLO_MAGIC[:len(data)]:
+            more = await reader.read(CHUNK_BYTES)
+            if not more:
+                break
+            data += more
+        known = data.startswith(HELLO_MAGIC) and len(data) >= HELLO_FROM.stop
+        return int.from_bytes(data[HELLO_FROM], "little") if known else NOBODY, data
+
+    async def _carry(self, target, reader, writer, host, port):
+        """One connection to `target`."""
         writers = [writer]
+        source = NOBODY
         try:
+            source, hello = await self._who_connects(reader)
             if (source, target) in self.severed:
                 return
             far_reader, far_writer = await asyncio.open_connection(host, port)
             writers.append(far_writer)
             self.connections.setdefault((source, target), set()).update(writers)
             await asyncio.gather(
-                self._pump(reader, far_writer, self._direction(source, target)),
+                self._pump(reader, far_writer, self._direction(source, target), hello),
                 self._pump(far_reader, writer, self._direction(target, source)))
         except (OSError, asyncio.IncompleteReadError):
             pass  # the proxy says it as TCP does: by closing the other side
@@ -131,10 +149,12 @@ class Network:
             for end in writers:
                 end.transport.abort()
 
-    async def _pump(self, reader, writer, direction):
+    async def _pump(self, reader, writer, direction, first=b""):
         queue = asyncio.Queue(CHUNKS_UNDER_WAY)
         delivering = asyncio.ensure_future(self._deliver(queue, writer, direction))
         try:
+            if first:
+                await queue.put((time.monotonic() + direction.delay_s, first))
             while data := await reader.read(CHUNK_BYTES):
                 await queue.put((time.monotonic() + direction.delay_s, data))
             await queue.put(None)
