@@ -39,7 +39,7 @@ std::vector<node::GroupSpec> make_groups(uint32_t groups, uint32_t contexts,
     spec.name = "kv" + std::to_string(i + 1);
     spec.id = i + 1;
     spec.shard = i % contexts;
-    spec.machine_memory_bytes = memory_bytes;
+    spec.machine_options.memory_bytes = memory_bytes;
     specs.push_back(spec);
   }
   return specs;
@@ -60,11 +60,11 @@ NodeSettings draw_node(Random& random, const SimulationOptions& options, uint32_
   for (NodeId id = 1; id <= options.nodes; ++id) shard.peers.push_back({id, "simulated"});
   const auto memory = pick(random, std::array<uint64_t, 3>{64 << 10, 256 << 10, 4 << 20});
   shard.groups = make_groups(groups, contexts, memory);
-  shard.election_timeout =
+  shard.raft.election_timeout =
       pick(random, std::array<Duration, 3>{200 * milliseconds, 500 * milliseconds, 1 * seconds});
-  shard.heartbeat_interval = shard.election_timeout / 10;
-  shard.log_segment_bytes = pick(random, std::array<uint64_t, 3>{256 << 10, 512 << 10, 2 << 20});
-  shard.log_max_bytes = shard.log_segment_bytes * 32;
+  shard.raft.heartbeat_interval = shard.raft.election_timeout / 10;
+  shard.log.segment_bytes = pick(random, std::array<uint64_t, 3>{256 << 10, 512 << 10, 2 << 20});
+  shard.log.max_bytes = shard.log.segment_bytes * 32;
   return settings;
 }
 
@@ -119,7 +119,7 @@ Setting draw(const SimulationOptions& options, Random random) {
   setting.faults = draw_faults(random, options, setting.network.quality);
   // A replica that stays out for good keeps the others' logs from being released (there are no
   // snapshots): theirs must have room for all of the run.
-  if (!setting.faults.may_lose_data.empty()) setting.node.shard.log_max_bytes = 1ull << 40;
+  if (!setting.faults.may_lose_data.empty()) setting.node.shard.log.max_bytes = 1ull << 40;
   return setting;
 }
 

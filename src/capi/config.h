@@ -1,6 +1,7 @@
 // Config: keys, their values from four sources, and what they add up to. bop/config.h in C++.
 //
-//   config_keys.cpp   what keys there are: the one table, of which docs/CONFIGURATION.md is made
+//   config_keys.cpp   what keys there are and where each goes: the one table, of which
+//                     docs/CONFIGURATION.md is made
 //   config_toml.cpp   TOML in and out: the only file that knows the parser
 //   config.cpp        layers and precedence
 //   config_check.cpp  what no single key can say; makes Settings
@@ -41,6 +42,9 @@ struct Key {
   Kind kind;
   const char* fallback;  // the default as TOML writes it
   const char* help;      // one line
+  // Puts a value of this kind where the module reads it. nullptr: config_check.cpp makes more of the value,
+  // or a program reads it by the key's name.
+  void (*store)(Settings& settings, const Value& value);
   int64_t low = 0, high = 0;
   const char* choices = "";  // "auto|uring|pool"
 };

@@ -27,7 +27,7 @@ int32_t describe(const bop_config* given, size_t index, bop_config_item* item) {
   bop_config_item out{};
   out.origin = static_cast<int32_t>(keys.origin(index));
   out.key = config_keys()[index].name;
-  if (shown.empty()) shown = to_toml(value);
+  if (shown.empty()) shown = bop::capi::to_toml(value);
   out.value = shown.c_str();
   out.source = keys.source(index).c_str();
   out.help = config_keys()[index].help;

@@ -1,5 +1,6 @@
 // What no single key can say, and Settings.
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 #include "base/assert.h"
@@ -21,7 +22,6 @@ class Checker {
   const std::string& text(std::string_view name) const { return get<std::string>(name); }
   int64_t number(std::string_view name) const { return get<int64_t>(name); }
   uint64_t bytes(std::string_view name) const { return static_cast<uint64_t>(number(name)); }
-  uint32_t count(std::string_view name) const { return static_cast<uint32_t>(number(name)); }
 
   // A default that does not fit is one that the document had to replace.
   std::unexpected<Error> bad(std::string_view name, const std::string& what) const {
@@ -142,15 +142,17 @@ Result<std::vector<GroupSpec>> checked_groups(const Checker& keys, const std::ve
   return groups;
 }
 
-// Of each kv machine that this node keeps.
-uint64_t share_of_memory(const Settings& settings, uint64_t bytes) {
+// The kv machines that this node keeps share the memory evenly.
+void share_memory(node::ShardOptions& node, uint64_t bytes) {
   constexpr uint64_t least = 64 << 10;  // that a machine takes
   uint64_t sharers = 0;
-  for (const GroupSpec& group : settings.groups) {
-    const bool kept = std::ranges::binary_search(group.voters, settings.node_id);
+  for (const GroupSpec& group : node.groups) {
+    const bool kept = std::ranges::binary_search(group.voters, node.self);
     if (kept && group.machine == "kv") ++sharers;
   }
-  return std::max(least, bytes / std::max<uint64_t>(1, sharers));
+  const uint64_t share = std::max(least, bytes / std::max<uint64_t>(1, sharers));
+  for (GroupSpec& group : node.groups)
+    if (group.machine == "kv") group.machine_options.memory_bytes = share;
 }
 
 Status check_numbers(const Checker& keys) {
@@ -166,38 +168,6 @@ Status check_numbers(const Checker& keys) {
   return {};
 }
 
-void fill_limits(const Checker& keys, Settings& settings) {
-  settings.max_connections = keys.count("limits.connections");
-  settings.max_in_flight = keys.count("limits.in_flight");
-  settings.max_output_bytes = keys.bytes("limits.output_bytes");
-  settings.max_input_bytes = keys.bytes("limits.input_bytes");
-  settings.max_total_output_bytes = keys.bytes("limits.total_output_bytes");
-  settings.max_total_input_bytes = keys.bytes("limits.total_input_bytes");
-  settings.max_peer_queue_bytes = keys.bytes("limits.peer_queue_bytes");
-}
-
-void fill_rest(const Checker& keys, Settings& settings) {
-  settings.data_directory = keys.text("data_directory");
-  settings.cluster_id = keys.text("cluster_id");
-  settings.node_id = static_cast<NodeId>(keys.number("node_id"));
-  settings.insecure = keys.get<bool>("insecure");
-  settings.shards = keys.count("shards");
-  settings.listen_native = keys.text("listen.native");
-  settings.listen_resp = keys.text("listen.resp");
-  settings.listen_http = keys.text("listen.http");
-  settings.listen_peer = keys.text("listen.peer");
-  settings.http_hosts = keys.get<std::vector<std::string>>("http.hosts");
-  settings.log_segment_bytes = keys.bytes("log.segment_bytes");
-  settings.log_max_bytes = keys.bytes("log.max_bytes");
-  settings.log_direct = keys.get<bool>("log.direct");
-  settings.io_backend = keys.text("io.backend");
-  settings.election_timeout_ms = keys.number("raft.election_timeout_ms");
-  settings.heartbeat_ms = keys.number("raft.heartbeat_ms");
-  settings.logging_level = keys.text("logging.level");
-  settings.logging_format = keys.text("logging.format");
-  settings.logging_file = keys.text("logging.file");
-}
-
 }  // namespace
 
 Result<Settings> Config::settings() const {
@@ -207,11 +177,14 @@ Result<Settings> Config::settings() const {
   BOP_TRY(check_listeners(keys));
   BOP_TRY(check_numbers(keys));
   Settings settings;
-  fill_rest(keys, settings);
-  fill_limits(keys, settings);
+  for (size_t i = 0; i < config_keys().size(); ++i)
+    if (const auto store = config_keys()[i].store) store(settings, value(i));
   BOP_TRY_ASSIGN(settings.peers, checked_peers(keys));
-  BOP_TRY_ASSIGN(settings.groups, checked_groups(keys, settings.peers));
-  settings.kv_memory_bytes = share_of_memory(settings, keys.bytes("kv.memory_bytes"));
+  node::ShardOptions& node = settings.node;
+  std::ranges::copy_if(settings.peers, std::back_inserter(node.peers),
+                       [&](const Peer& peer) { return peer.id != node.self; });
+  BOP_TRY_ASSIGN(node.groups, checked_groups(keys, settings.peers));
+  share_memory(node, keys.bytes("kv.memory_bytes"));
   return settings;
 }
 

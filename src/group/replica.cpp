@@ -68,10 +68,11 @@ Replica::Replica(const ReplicaOptions& options, const ReplicaPorts& ports)
       ports_(ports),
       observer_(options.raft.self, options.name, ports.metrics),
       inbox_(*this, ports.host),
-      proposals_(options.max_open_proposals),
-      forwarder_({.group = options.id, .epoch = options.epoch, .capacity = options.max_waiting},
-                 ports.host, inbox_),
-      reads_(options.max_waiting, inbox_),
+      proposals_(options.limits.max_open_proposals),
+      forwarder_(
+          {.group = options.id, .epoch = options.epoch, .capacity = options.limits.max_waiting},
+          ports.host, inbox_),
+      reads_(options.limits.max_waiting, inbox_),
       persister_(options.id, options.name, ports.log, inbox_),
       apply_(options.id, ports.log, inbox_, *this),
       hash_(ports.clock, ports.timers) {
@@ -124,8 +125,7 @@ bop::Status Replica::open_machine() {
   machine::DriverOptions options;
   options.group = options_.name;
   options.directory = options_.machine_directory;
-  options.configuration = options_.machine_configuration;
-  options.memory_bytes = options_.machine_memory_bytes;
+  options.machine = options_.machine_options;
   BOP_TRY_ASSIGN(driver_, machine::Driver::open(*options_.machine, options, ports_.offload, *this));
   return {};
 }
@@ -241,7 +241,7 @@ void Replica::stage(const Origin& origin, Instant deadline, mem::Buffer payload)
   if (payload.size() > ports_.log.largest_payload())
     return inbox_.complete(origin, BOP_E_TOO_LARGE,
                            "a command that no segment of the log can hold");
-  if (staged_.size() + proposals_.size() >= options_.max_open_proposals)
+  if (staged_.size() + proposals_.size() >= options_.limits.max_open_proposals)
     return inbox_.complete(origin, BOP_E_OVERLOADED, "too many proposals are open in this group");
   if (const auto& full = persister_.log_full())
     return inbox_.complete(origin, full->code, full->detail);
@@ -604,9 +604,10 @@ Replica::Status Replica::status() const {
 // ---- outcomes ----
 
 bool Replica::refuse_too_large(const Origin& origin, size_t bytes) {
-  if (bytes <= options_.max_request_bytes) return false;
-  inbox_.complete(origin, BOP_E_TOO_LARGE,
-                  "a request has at most " + std::to_string(options_.max_request_bytes) + " bytes");
+  if (bytes <= options_.limits.max_request_bytes) return false;
+  inbox_.complete(
+      origin, BOP_E_TOO_LARGE,
+      "a request has at most " + std::to_string(options_.limits.max_request_bytes) + " bytes");
   return true;
 }
 
@@ -654,7 +655,7 @@ void Replica::check() const {
   forwarder_.check_invariants();
   reads_.check_invariants();
   BOP_ASSERT_EQ(state_ == State::halted, halted_.has_value());
-  BOP_ASSERT_LE(staged_.size() + proposals_.size(), options_.max_open_proposals);
+  BOP_ASSERT_LE(staged_.size() + proposals_.size(), options_.limits.max_open_proposals);
   if (state_ == State::halted) {
     BOP_ASSERT_EQ(proposals_.size(), 0u);
     BOP_ASSERT(staged_.empty() && !forwarder_.has_waiting());

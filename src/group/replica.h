@@ -21,6 +21,7 @@
 #include "group/hash_refresher.h"
 #include "group/host.h"
 #include "group/inbox.h"
+#include "group/limits.h"
 #include "group/persister.h"
 #include "group/proposals.h"
 #include "group/raft_observer.h"
@@ -40,13 +41,10 @@ struct ReplicaOptions {
   raft::Configuration configuration;  // of a new group; later the log's own
   raft::Config raft;
   const bop_machine_table* machine = nullptr;
-  std::string machine_directory;      // empty: memory only
-  std::string machine_configuration;  // JSON or empty
-  uint64_t machine_memory_bytes = 0;
-  uint64_t epoch = 0;                   // of the log: rises at each start of this node
-  size_t max_open_proposals = 1 << 16;  // a power of two
-  size_t max_waiting = 1 << 16;         // requests that wait for a leader; reads
-  size_t max_request_bytes = 2 << 20;
+  std::string machine_directory;  // empty: memory only
+  machine::Options machine_options;
+  uint64_t epoch = 0;  // of the log: rises at each start of this node
+  Limits limits;
 };
 
 struct ReplicaPorts {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "base/histogram.h"
 
 namespace bop::log {
 namespace {

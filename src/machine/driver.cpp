@@ -234,7 +234,7 @@ struct Driver::State {
 
   void query(Bytes question, uint64_t token) {
     if (failed) return refuse_query(token, BOP_E_MACHINE);
-    if (queries.size() - free_queries.size() >= options.max_queries)
+    if (queries.size() - free_queries.size() >= options.machine.max_queries)
       return refuse_query(token, BOP_E_OVERLOADED);
     const uint32_t slot = open_query(token);
     bop_reply reply;
@@ -336,8 +336,9 @@ struct Driver::State {
     bop_machine_options given{};
     given.size = sizeof given;
     given.group = options.group.c_str();
-    given.memory_bytes = options.memory_bytes;
-    given.configuration = options.configuration.empty() ? nullptr : options.configuration.c_str();
+    given.memory_bytes = options.machine.memory_bytes;
+    const std::string& configuration = options.machine.configuration;
+    given.configuration = configuration.empty() ? nullptr : configuration.c_str();
 
     std::array<char, 512> text{};
     in_machine = true;

@@ -24,6 +24,7 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "bop/machine.h"
+#include "machine/options.h"
 
 namespace bop::machine {
 
@@ -38,11 +39,9 @@ class Offload {
 };
 
 struct DriverOptions {
-  std::string group;             // its name, for messages
-  std::string directory;         // exists; empty: memory only
-  std::string configuration;     // the machine's own, JSON or empty
-  uint64_t memory_bytes = 0;     // 0: the machine's default
-  size_t max_queries = 1 << 16;  // asked and not answered; beyond: OVERLOADED
+  std::string group;      // its name, for messages
+  std::string directory;  // exists; empty: memory only
+  Options machine;
 };
 
 // Bytes in replies are valid during the call.

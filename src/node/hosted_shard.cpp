@@ -134,10 +134,7 @@ Status HostedShard::open() {
 }
 
 Status HostedShard::open_log() {
-  log::Options options;
-  options.segment_bytes = options_.log_segment_bytes;
-  options.max_bytes = options_.log_max_bytes;
-  options.direct = options_.log_direct;
+  log::Options options = options_.log;
   const Identity identity{.cluster = options_.cluster,
                           .node = options_.self,
                           .incarnation = options_.incarnation,
@@ -182,17 +179,16 @@ Status HostedShard::open_replica(const GroupSpec& spec) {
   options.id = spec.id;
   options.name = spec.name;
   options.configuration = configuration_of(spec, options_);
+  options.raft = options_.raft;
   options.raft.self = options_.self;
   options.raft.seed = hash64(as_bytes(spec.name), options_.seed + options_.self);
-  options.raft.election_timeout = options_.election_timeout;
-  options.raft.heartbeat_interval = options_.heartbeat_interval;
+  options.limits = options_.limits;
   options.machine = ports_.find_machine(spec.machine);
   if (options.machine == nullptr)
     return fail(BOP_E_BAD_CONFIG, "group " + spec.name + ": no machine of kind " + spec.machine);
   const std::string directory = group_directory(options_.shard, spec.id);
   options.machine_directory = ports_.files.describe(directory);
-  options.machine_configuration = spec.machine_configuration;
-  options.machine_memory_bytes = spec.machine_memory_bytes;
+  options.machine_options = spec.machine_options;
   options.epoch = epoch();
 
   Hosted hosted;
@@ -293,7 +289,7 @@ void HostedShard::check_stopped() {
   const Instant now = ports_.clock.now();
   if (!idle()) busy_at_ = now;
   const Duration linger =
-      options_.peers.empty() ? 0 : linger_heartbeats * options_.heartbeat_interval;
+      options_.peers.empty() ? 0 : linger_heartbeats * options_.raft.heartbeat_interval;
   if (now < stop_deadline_ && (busy_at_ == now || now - busy_at_ < linger)) {
     stop_timer_->arm(now + 10 * milliseconds);
     return;
@@ -422,7 +418,7 @@ NodeStatus HostedShard::own_status() const {
                         .log_rewritten = log.rewritten,
                         .log_used_bytes = log_->used_bytes(),
                         .log_needed_bytes = log_->capacity().needed_bytes,
-                        .log_max_bytes = options_.log_max_bytes});
+                        .log_max_bytes = options_.log.max_bytes});
   for (const GroupSpec& spec : options_.groups) {
     group::Replica* replica = find(spec.id);
     if (replica == nullptr) continue;
@@ -454,7 +450,7 @@ bool HostedShard::own_ready() const {
 // A stalled disk loses leadership: half an election timeout with a write outstanding is too long.
 void HostedShard::check_health() {
   const Instant now = ports_.clock.now();
-  const bool healthy = log_->healthy(now, options_.election_timeout / 2);
+  const bool healthy = log_->healthy(now, options_.raft.election_timeout / 2);
   if (healthy != healthy_) {
     healthy_ = healthy;
     logging::warning("shard {}: its log {}", options_.shard,
@@ -462,7 +458,7 @@ void HostedShard::check_health() {
     for (auto& [id, hosted] : replicas_) hosted.replica->set_healthy(healthy);
     if (health_changed_) health_changed_(healthy);
   }
-  health_timer_->arm(now + options_.election_timeout / 8);
+  health_timer_->arm(now + options_.raft.election_timeout / 8);
 }
 
 void HostedShard::node_lost(NodeId node) {

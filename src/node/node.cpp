@@ -18,8 +18,8 @@ Liveness::Options liveness_options(const ShardOptions& options, uint64_t epoch) 
   Liveness::Options out;
   for (const PeerSpec& peer : options.peers) out.peers.push_back(peer.id);
   out.epoch = epoch;
-  out.interval = options.heartbeat_interval;
-  out.timeout = options.election_timeout;
+  out.interval = options.raft.heartbeat_interval;
+  out.timeout = options.raft.election_timeout;
   return out;
 }
 

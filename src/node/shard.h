@@ -14,6 +14,7 @@
 
 #include "base/histogram.h"
 #include "bop/machine.h"
+#include "node/options.h"
 #include "node/service.h"
 #include "port/clock.h"
 #include "port/file.h"
@@ -35,52 +36,10 @@ class Registry;
 }
 namespace bop::node {
 
-struct GroupSpec {
-  std::string name;
-  GroupId id = 0;
-  std::string machine = "kv";
-  uint32_t shard = 0;
-  std::vector<NodeId> voters;  // empty: all nodes
-  std::vector<NodeId> learners;
-  std::string machine_configuration;  // JSON or empty
-  uint64_t machine_memory_bytes = 0;  // 0: the machine's default
-};
-
-struct PeerSpec {
-  NodeId id = 0;
-  std::string address;  // both for the status alone
-  std::string native = {};
-};
-
 // What a shard says of itself to its node, twice a second.
 struct ShardHealth {
   std::vector<ActiveCondition> conditions;
   std::vector<proto::GroupReport> groups;  // some of its groups, the next ones with each call
-};
-
-// Equal on all shards of a node but for `shard`.
-struct ShardOptions {
-  std::array<uint8_t, 16> cluster{};
-  NodeId self = 0;
-  uint64_t incarnation = 0;  // of the data directory
-  std::string version;
-  std::string address, native;  // where this node is reached, for its status alone
-  uint32_t shard = 0;
-  uint32_t shards = 1;
-  std::vector<PeerSpec> peers;    // without this node
-  std::vector<GroupSpec> groups;  // of the node, on whatever shard
-
-  // The directory was formatted and never served: its log and groups are made now. When it has served,
-  // a log or group that is missing is lost, and its replica stays out.
-  bool fresh = false;
-
-  Duration election_timeout = 1 * seconds;
-  Duration heartbeat_interval = 100 * milliseconds;
-  uint64_t log_segment_bytes = 64u << 20;
-  uint64_t log_max_bytes = 8ull << 30;
-  bool log_direct = true;
-  uint64_t peer_queue_bytes = 64u << 20;  // what the transport lets wait for a peer's bulk channel
-  uint64_t seed = 0;                      // of election jitter
 };
 
 struct ShardPorts {

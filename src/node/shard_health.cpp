@@ -94,7 +94,7 @@ void HostedShard::check_group(const group::Replica& replica, std::vector<ActiveC
   }
   const Instant now = ports_.clock.now();
   const Instant since = leaderless_since_.try_emplace(replica.id(), now).first->second;
-  if (now - since >= leaderless_timeouts * options_.election_timeout)
+  if (now - since >= leaderless_timeouts * options_.raft.election_timeout)
     add(Condition::no_leader,
         fmt::format("for {} s, term {}", (now - since) / seconds, status.term));
 }

@@ -21,7 +21,7 @@ std::string list_of(const std::vector<NodeId>& nodes) {
 }  // namespace
 
 Watch::Watch(const ShardOptions& options, size_t shards)
-    : options_(options), shards_of_node_(shards), patience_(2 * options.election_timeout) {}
+    : options_(options), shards_of_node_(shards), patience_(2 * options.raft.election_timeout) {}
 
 void Watch::shard_said(uint32_t shard, std::vector<ActiveCondition> conditions) {
   shards_[shard] = std::move(conditions);
@@ -121,13 +121,13 @@ std::vector<ActiveCondition> Watch::check(const ClusterView& view,
       out.push_back(active);
     }
   }
-  const uint64_t wanted = segments_ahead * options_.log_segment_bytes * shards_of_node_;
+  const uint64_t wanted = segments_ahead * options_.log.segment_bytes * shards_of_node_;
   if (free_bytes_ < wanted && !disk_full)
     out.push_back({Condition::disk_nearly_full,
                    0,
                    {},
                    fmt::format("{} MiB are free, the logs take {} MiB at a time", free_bytes_ >> 20,
-                               options_.log_segment_bytes * shards_of_node_ >> 20)});
+                               options_.log.segment_bytes * shards_of_node_ >> 20)});
   for (ActiveCondition& active : view.behind(behind_limit, now))
     if (!lost_quorum(active.group)) out.push_back(std::move(active));
   return out;

@@ -25,7 +25,7 @@ class HttpFront final : public net::HttpHandler {
   net::HttpResponse on_error(unsigned status, const Error& error) override;
 
  private:
-  static constexpr uint64_t max_body_bytes = 2u << 20;  // group::ReplicaOptions::max_request_bytes
+  static constexpr uint64_t max_body_bytes = 2u << 20;  // group::Limits::max_request_bytes
 
   ClientConnections& connections_;
   HttpApi api_;

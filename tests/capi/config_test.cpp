@@ -40,17 +40,35 @@ size_t key(std::string_view name) {
   return static_cast<size_t>(find_key(name) - config_keys().data());
 }
 
+// A group whose kv machine has all of the default memory.
+GroupSpec group(const std::string& name, GroupId id, std::vector<NodeId> voters,
+                uint32_t shard = 0) {
+  GroupSpec out;
+  out.name = name;
+  out.id = id;
+  out.voters = std::move(voters);
+  out.shard = shard;
+  out.machine_options.memory_bytes = 512u << 20;
+  return out;
+}
+
+// What the first group's machine may keep in memory.
+uint64_t kv_memory(const std::string& more) {
+  return with(more).settings()->node.groups.front().machine_options.memory_bytes;
+}
+
 TEST(AConfiguration, of_a_directory_and_a_cluster_is_enough_for_one_node) {
   const auto settings = with("").settings();
   ASSERT_TRUE(settings) << settings.error().to_string();
   EXPECT_EQ(settings->data_directory, "/var/lib/bop");
-  EXPECT_EQ(settings->cluster_id, "0123456789abcdef0123456789abcdef");
-  EXPECT_EQ(settings->node_id, 1u);
+  EXPECT_EQ(settings->node.cluster.front(), 0x01);
+  EXPECT_EQ(settings->node.cluster.back(), 0xef);
+  EXPECT_EQ(settings->node.self, 1u);
   EXPECT_EQ(settings->listen_native, "127.0.0.1:7100");
   EXPECT_EQ(settings->peers, (std::vector<Peer>{{1, "127.0.0.1:7103", "127.0.0.1:7100"}}));
-  ASSERT_EQ(settings->groups.size(), 1u);
-  EXPECT_EQ(settings->groups[0], (GroupSpec{"kv", 1, "kv", {1}, 0}));
-  EXPECT_EQ(settings->log_segment_bytes, 64u << 20);
+  ASSERT_EQ(settings->node.groups.size(), 1u);
+  EXPECT_EQ(settings->node.groups[0], (group("kv", 1, {1})));
+  EXPECT_EQ(settings->node.log.segment_bytes, 64u << 20);
 }
 
 TEST(AConfiguration, of_three_nodes_gives_each_group_its_voters) {
@@ -73,8 +91,8 @@ machine = "kv"
   ASSERT_TRUE(settings) << settings.error().to_string();
   EXPECT_EQ(settings->peers[0].id, 1u);
   EXPECT_EQ(settings->peers[2].address, "127.0.0.1:7123");
-  EXPECT_EQ(settings->groups[0].voters, (std::vector<NodeId>{1, 2, 3}));
-  EXPECT_EQ(settings->groups[1], (GroupSpec{"orders", 7, "kv", {1, 3}, 1}));
+  EXPECT_EQ(settings->node.groups[0].voters, (std::vector<NodeId>{1, 2, 3}));
+  EXPECT_EQ(settings->node.groups[1], (group("orders", 7, {1, 3}, 1)));
 }
 
 TEST(AConfiguration, shares_the_memory_of_kv_among_the_machines_that_the_node_keeps) {
@@ -84,9 +102,9 @@ peers = [{id = 1, address = "127.0.0.1:7103"}, {id = 2, address = "127.0.0.1:711
 groups = [{name = "a", id = 1}, {name = "b", id = 2, voters = [1]}, {name = "c", id = 3},
           {name = "d", id = 4, machine = "other"}]
 )";
-  EXPECT_EQ(with(text).settings()->kv_memory_bytes, 1000000u);
-  EXPECT_EQ(with("node_id = 2\n" + text).settings()->kv_memory_bytes, 1500000u);
-  EXPECT_EQ(with("").settings()->kv_memory_bytes, 512u << 20);
+  EXPECT_EQ(kv_memory(text), 1000000u);
+  EXPECT_EQ(kv_memory("node_id = 2\n" + text), 1500000u);
+  EXPECT_EQ(kv_memory(""), 512u << 20);
 }
 
 TEST(AConfiguration, lists_the_host_names_of_http_clients) {
@@ -105,7 +123,7 @@ TEST(AConfiguration, of_many_groups_gives_each_machine_what_it_needs_at_least) {
   std::string text = "kv.memory_bytes = 1048576\ngroups = [";
   for (int id = 1; id <= 100; ++id)
     text += "{name = \"g" + std::to_string(id) + "\", id = " + std::to_string(id) + "},";
-  EXPECT_EQ(with(text + "]\n").settings()->kv_memory_bytes, 64u << 10);
+  EXPECT_EQ(kv_memory(text + "]\n"), 64u << 10);
 }
 
 TEST(AConfiguration, without_its_two_required_keys_is_refused) {

@@ -120,7 +120,7 @@ class DriverTest : public testing::Test {
   Result<std::unique_ptr<Driver>> open() {
     DriverOptions options;
     options.group = "g";
-    options.max_queries = 2;
+    options.machine.max_queries = 2;
     return Driver::open(table_, options, offload_, events_);
   }
   void must_open() {

@@ -407,12 +407,12 @@ TEST(KvDoor, a_configuration_that_kv_does_not_know_is_refused) {
   } nobody;
   DriverOptions options;
   options.group = "g";
-  options.configuration = "{\"speed\": \"high\"}";
+  options.machine.configuration = "{\"speed\": \"high\"}";
   const auto driver = Driver::open(*bop_kv_machine(), options, offload, nobody);
   ASSERT_FALSE(driver);
   EXPECT_EQ(driver.error().code, BOP_E_BAD_CONFIG);
-  options.configuration = "{}";
-  options.memory_bytes = 1;
+  options.machine.configuration = "{}";
+  options.machine.memory_bytes = 1;
   EXPECT_EQ(Driver::open(*bop_kv_machine(), options, offload, nobody).error().code,
             BOP_E_INVALID_ARGUMENT);
 }

@@ -191,10 +191,10 @@ class Cluster {
       for (NodeId peer = 1; peer <= nodes; ++peer)
         if (peer != id) options.peers.push_back({peer, "here"});
       options.fresh = true;
-      options.election_timeout = 300 * milliseconds;
-      options.heartbeat_interval = 50 * milliseconds;
-      options.log_segment_bytes = 8u << 20;
-      options.log_max_bytes = 64u << 20;
+      options.raft.election_timeout = 300 * milliseconds;
+      options.raft.heartbeat_interval = 50 * milliseconds;
+      options.log.segment_bytes = 8u << 20;
+      options.log.max_bytes = 64u << 20;
       members_.push_back(std::make_unique<Member>(*this, options, contexts));
     }
   }

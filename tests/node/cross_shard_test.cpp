@@ -375,8 +375,8 @@ class ByHand : public ::testing::Test {
     options_.peers = {{2, "there"}};
     options_.groups = groups();
     options_.fresh = true;
-    options_.log_segment_bytes = 1 << 20;
-    options_.log_max_bytes = 8 << 20;
+    options_.log.segment_bytes = 1 << 20;
+    options_.log.max_bytes = 8 << 20;
     std::vector<ShardContext> contexts;
     for (uint32_t seat = 0; seat < 2; ++seat) {
       io::Loop& loop = loops_[seat];

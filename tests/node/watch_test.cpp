@@ -16,8 +16,8 @@ ShardOptions three_nodes() {
   options.groups.emplace_back();
   options.groups.back().name = "kv";
   options.groups.back().id = 1;
-  options.election_timeout = 1 * seconds;
-  options.log_segment_bytes = 64u << 20;
+  options.raft.election_timeout = 1 * seconds;
+  options.log.segment_bytes = 64u << 20;
   return options;
 }
 

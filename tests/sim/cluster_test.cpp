@@ -29,10 +29,10 @@ class SimulatedCluster : public testing::Test, public port::Completion {
     node::GroupSpec group;
     group.name = "kv";
     group.id = 1;
-    group.machine_memory_bytes = 4 << 20;
+    group.machine_options.memory_bytes = 4 << 20;
     settings.shard.groups = {group};
-    settings.shard.log_segment_bytes = 2 << 20;
-    settings.shard.log_max_bytes = 64 << 20;
+    settings.shard.log.segment_bytes = 2 << 20;
+    settings.shard.log.max_bytes = 64 << 20;
     for (NodeId id = 1; id <= 3; ++id) settings.shard.peers.push_back({id, "simulated"});
     for (NodeId id = 1; id <= 3; ++id) {
       nodes_.push_back(

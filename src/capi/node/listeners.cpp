@@ -68,10 +68,10 @@ namespace {
 
 serve::Options serve_options(const Settings& settings, const node::Identity& identity) {
   serve::Options options;
-  if (!settings.groups.empty()) options.group = settings.groups.front().name;
-  options.max_pipeline = settings.max_in_flight;
-  options.max_input_bytes = settings.max_input_bytes;
-  options.max_connections = settings.max_connections;
+  if (!settings.node.groups.empty()) options.group = settings.node.groups.front().name;
+  options.max_pipeline = settings.limits.in_flight;
+  options.max_input_bytes = settings.limits.input_bytes;
+  options.max_connections = settings.limits.connections;
   options.version = bop_version();
   options.cluster = identity.cluster;
   options.node = identity.node;
@@ -97,8 +97,8 @@ Listeners::Listeners(const Settings& settings, const node::Identity& identity,
       options_(serve_options(settings, identity)),
       cursors_(identity.incarnation) {
   const net::StreamBudgetLimits limits{
-      .input_bytes = settings.max_total_input_bytes / listen_on.size(),
-      .output_bytes = settings.max_total_output_bytes / listen_on.size()};
+      .input_bytes = settings.limits.total_input_bytes / listen_on.size(),
+      .output_bytes = settings.limits.total_output_bytes / listen_on.size()};
   for (const ListenOn& listener : listen_on) {
     const auto shard = static_cast<uint32_t>(listeners_.size());
     listeners_.push_back(std::make_unique<ShardListener>(listener, limits, registry, shard));
@@ -122,7 +122,7 @@ Status Listeners::listen(const std::string& name, const std::string& address) {
   if (address.empty()) return {};
   net::ListenOptions options;
   BOP_TRY_ASSIGN(options.address, net::parse_address(address));
-  options.max_connections = settings_.max_connections;
+  options.max_connections = settings_.limits.connections;
   // Half of what is spared is there for HTTP: status and metrics can be asked for when nothing else can.
   options.spare_descriptors = name == "http" ? 32 : 64;
   options.spare_part = name == "http" ? 8 : 4;
@@ -135,7 +135,7 @@ Status Listeners::listen(const std::string& name, const std::string& address) {
     options.limits.linger_bytes = uint64_t{256} << 20;
     options.limits.linger_rounds = 30;
   }
-  options.limits.max_output_bytes = settings_.max_output_bytes;
+  options.limits.max_output_bytes = settings_.limits.output_bytes;
   std::vector<net::AcceptTarget> targets;
   for (const auto& listener : listeners_) {
     targets.push_back(

@@ -175,8 +175,8 @@ namespace {
 
 // The machines that the groups of this node run are all there.
 Status check_machines(const Settings& settings, const Machines& machines) {
-  for (const bop::capi::GroupSpec& group : settings.groups) {
-    const bool here = std::ranges::binary_search(group.voters, settings.node_id);
+  for (const bop::capi::GroupSpec& group : settings.node.groups) {
+    const bool here = std::ranges::binary_search(group.voters, settings.node.self);
     if (!here || machines.contains(group.machine)) continue;
     std::string known;
     for (const auto& [kind, table] : machines) known += (known.empty() ? "" : ", ") + kind;

@@ -29,18 +29,12 @@ namespace {
 // Of a stop's grace, for the last replies to clients.
 constexpr Duration longest_goodbye = 500 * milliseconds;
 
-io::FileBackend backend_of(const Settings& settings) {
-  if (settings.io_backend == "uring") return io::FileBackend::uring;
-  if (settings.io_backend == "pool") return io::FileBackend::pool;
-  return io::FileBackend::automatic;
-}
-
 node::Identity expected_identity(const Settings& settings) {
   node::Identity identity;
-  if (auto cluster = proto::cluster_from_hex(settings.cluster_id)) identity.cluster = *cluster;
-  identity.node = settings.node_id;
+  identity.cluster = settings.node.cluster;
+  identity.node = settings.node.self;
   std::vector<node::BootstrapGroup> groups;
-  for (const GroupSpec& group : settings.groups)
+  for (const GroupSpec& group : settings.node.groups)
     groups.push_back({group.id, group.name, group.machine, group.shard, group.voters});
   identity.bootstrap = node::bootstrap_digest(groups);
   return identity;
@@ -54,51 +48,34 @@ uint64_t random_number() {
   return number;
 }
 
-node::ShardOptions shard_options(const Settings& settings, const node::Identity& identity) {
-  node::ShardOptions options;
-  options.cluster = identity.cluster;
-  options.self = identity.node;
+node::ShardOptions shard_options(const Settings& settings, const node::Identity& identity,
+                                 const port::Introduction& introduction) {
+  node::ShardOptions options = settings.node;
   options.incarnation = identity.incarnation;
   options.version = bop_version();
-  for (const Peer& peer : settings.peers)
-    if (peer.id != identity.node) options.peers.push_back({peer.id, peer.address, peer.native});
-  for (const GroupSpec& group : settings.groups) {
-    node::GroupSpec spec;
-    spec.name = group.name;
-    spec.id = group.id;
-    spec.machine = group.machine;
-    spec.shard = group.shard;
-    spec.voters = group.voters;
-    if (group.machine == "kv") spec.machine_memory_bytes = settings.kv_memory_bytes;
-    options.groups.push_back(std::move(spec));
-  }
+  options.address = introduction.address;
+  options.native = introduction.native;
   options.fresh = !identity.served;
-  options.election_timeout = settings.election_timeout_ms * milliseconds;
-  options.heartbeat_interval = settings.heartbeat_ms * milliseconds;
-  options.log_segment_bytes = settings.log_segment_bytes;
-  options.log_max_bytes = settings.log_max_bytes;
-  options.log_direct = settings.log_direct;
-  options.peer_queue_bytes = settings.max_peer_queue_bytes;
   options.seed = identity.incarnation;
   return options;
 }
 
 Result<net::PeerOptions> peer_options(const Settings& settings) {
+  const node::ShardOptions& node = settings.node;
   net::PeerOptions options;
-  options.self = settings.node_id;
+  options.self = node.self;
   BOP_TRY_ASSIGN(options.listen, net::parse_address(settings.listen_peer));
-  for (const Peer& peer : settings.peers) {
-    if (peer.id == settings.node_id) continue;
+  for (const Peer& peer : node.peers) {
     BOP_TRY_ASSIGN(net::Address address, net::parse_address(peer.address));
     options.peers.push_back({peer.id, std::move(address)});
   }
   options.frames = {.magic = proto::peer_magic,
                     .min_bytes = proto::peer_header_bytes,
                     .max_bytes = proto::max_peer_frame_bytes};
-  options.max_queued_bulk_bytes = settings.max_peer_queue_bytes;
-  options.silence_limit = 3 * settings.election_timeout_ms * milliseconds;
-  options.identity_patience = settings.election_timeout_ms * milliseconds;
-  options.seed = settings.node_id;
+  options.max_queued_bulk_bytes = node.peer_queue_bytes;
+  options.silence_limit = 3 * node.raft.election_timeout;
+  options.identity_patience = node.raft.election_timeout;
+  options.seed = node.self;
   return options;
 }
 
@@ -166,7 +143,7 @@ port::Introduction Runtime::State::introduction() const {
   out.address = settings.listen_peer;
   out.native = settings.listen_native;
   for (const Peer& peer : settings.peers) {
-    if (peer.id != settings.node_id) continue;
+    if (peer.id != settings.node.self) continue;
     if (!peer.address.empty()) out.address = peer.address;
     if (!peer.native.empty()) out.native = peer.native;
   }
@@ -187,13 +164,10 @@ Status Runtime::State::prepare(FindMachine find_machine) {
                         .make_worker = [&loop] { return io::make_worker(loop, "bop-machine"); },
                         .log_write_ns = &log_write_ns(static_cast<uint32_t>(contexts.size()))});
   }
-  const port::Introduction told = introduction();
-  node::ShardOptions options = shard_options(settings, identity);
-  options.address = told.address;
-  options.native = told.native;
   port::Transport& peers = transport ? static_cast<port::Transport&>(*transport) : no_peers;
-  node = std::make_unique<node::Node>(std::move(options), std::move(contexts), peers,
-                                      std::move(find_machine), &registry);
+  node =
+      std::make_unique<node::Node>(shard_options(settings, identity, introduction()),
+                                   std::move(contexts), peers, std::move(find_machine), &registry);
   watch_space();
   // Ports are had before anything is recovered: a port in use must cost nothing.
   std::vector<ListenOn> listen_on;
@@ -214,10 +188,10 @@ Status Runtime::State::open_directory() {
 }
 
 Status Runtime::State::open_shards() {
-  for (uint32_t shard = 0; shard < settings.shards; ++shard) {
+  for (uint32_t shard = 0; shard < settings.node.shards; ++shard) {
     auto runtime = std::make_unique<ShardRuntime>();
-    BOP_TRY_ASSIGN(runtime->files, io::open_file_system(runtime->loop, settings.data_directory,
-                                                        {.backend = backend_of(settings)}));
+    BOP_TRY_ASSIGN(runtime->files,
+                   io::open_file_system(runtime->loop, settings.data_directory, settings.files));
     runtime->streams = std::make_unique<net::Streams>(runtime->loop);
     runtimes.push_back(std::move(runtime));
   }
@@ -249,7 +223,7 @@ Histogram& Runtime::State::log_write_ns(uint32_t shard) {
 
 void Runtime::State::watch_space() {
   std::vector<SpaceWatch::Store> stores;
-  for (const GroupSpec& group : settings.groups)
+  for (const GroupSpec& group : settings.node.groups)
     stores.push_back({group.name, group.shard,
                       settings.data_directory + "/shard" + std::to_string(group.shard) + "/group-" +
                           std::to_string(group.id)});
@@ -396,13 +370,13 @@ void Runtime::on_shard(uint32_t shard, std::function<void(node::Service&)> task)
 }
 
 uint32_t Runtime::shard_of(GroupId group) const {
-  for (const GroupSpec& spec : state_->settings.groups)
+  for (const GroupSpec& spec : state_->settings.node.groups)
     if (spec.id == group) return spec.shard;
   return shards();
 }
 
 Result<GroupId> Runtime::find_group(std::string_view name) const {
-  for (const GroupSpec& spec : state_->settings.groups)
+  for (const GroupSpec& spec : state_->settings.node.groups)
     if (spec.name == name) return spec.id;
   return fail(BOP_E_NO_GROUP, "no group is called " + std::string(name));
 }
