@@ -1,5 +1,6 @@
 #include "serve/client_connections.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/assert.h"
@@ -54,13 +55,22 @@ ClientConnection& ClientConnections::add(std::unique_ptr<ClientConnection> conne
 
 void ClientConnections::stop() {
   for (const auto& [id, connection] : connections_) connection->stop();
+  stop_timer_ = shared_.timers.make_timer([this] {
+    for (const auto& [id, connection] : connections_) connection->end_stop();
+  });
+  stop_timer_->arm(shared_.service.now() + stop_grace);
 }
 
-void ClientConnections::later(ClientConnection& connection) {
+bool ClientConnections::all_ending() const {
+  return std::ranges::all_of(connections_,
+                             [](const auto& entry) { return entry.second->ending(); });
+}
+
+void ClientConnections::schedule(ClientConnection& connection) {
   if (connection.waits_for_end_of_turn_) return;
   connection.waits_for_end_of_turn_ = true;
-  later_.push_back(&connection);
-  if (later_.size() > 1) return;
+  scheduled_.push_back(&connection);
+  if (scheduled_.size() > 1) return;
   shared_.post.at_end_of_turn(port::Phase::apply, [this, alive = alive_] {
     if (*alive) end_turn();
   });
@@ -78,10 +88,10 @@ uint64_t ClientConnections::turn() {
 }
 
 void ClientConnections::end_turn() {
-  running_.swap(later_);
+  running_.swap(scheduled_);
   for (ClientConnection* connection : running_) {
     connection->waits_for_end_of_turn_ = false;
-    if (!connection->finished()) connection->go_on();
+    if (!connection->finished()) connection->on_end_of_turn();
     // If it asked for another call, that call decides.
     if (connection->finished() && !connection->waits_for_end_of_turn_)
       connections_.erase(connection->id());

@@ -67,6 +67,10 @@ struct Shared {
   uint32_t shards = 1;  // of the node
 };
 
+// After stop(), how long a client whose protocol has no goodbye may send its next command: it is answered by an error
+// before the connection is closed.
+inline constexpr Duration stop_grace = 100 * milliseconds;
+
 // Destroy it only after the shard has stopped: the service must not complete requests afterwards.
 class ClientConnections {
  public:
@@ -83,11 +87,13 @@ class ClientConnections {
   uint64_t next_id();
   // Takes ownership; the connection is destroyed once it is finished.
   ClientConnection& add(std::unique_ptr<ClientConnection> connection);
-  // Calls ClientConnection::go_on() at the end of this turn and destroys the connection if it is finished.
-  void later(ClientConnection& connection);
+  // Calls ClientConnection::on_end_of_turn() at the end of this turn and destroys the connection if it is finished.
+  void schedule(ClientConnection& connection);
   size_t count() const { return connections_.size(); }
-  // ClientConnection::stop() for all.
+  // ClientConnection::stop() for all, and end_stop() after stop_grace.
   void stop();
+  // Whether stop() has taken effect: no connection starts a further command.
+  bool all_ending() const;
   // The number of the current turn. It rises when the service starts to process the requests of the
   // turn; while it is unchanged, no request made under this number has had any effect.
   uint64_t turn();
@@ -114,7 +120,8 @@ class ClientConnections {
   ProtocolMetrics resp_, native_, http_;
   net::LogLines client_log_;
   std::map<uint64_t, std::unique_ptr<ClientConnection>> connections_;
-  std::vector<ClientConnection*> later_, running_;
+  std::vector<ClientConnection*> scheduled_, running_;
+  std::unique_ptr<port::Timer> stop_timer_;
   uint64_t last_number_ = 0;
   uint64_t turn_ = 0;
   bool turn_ends_ = false;  // turn_ rises at the end of this turn

@@ -7,35 +7,25 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
+#include <optional>
+#include <string>
 #include <vector>
 
-#include "node/service.h"
 #include "proto/client.h"
-#include "serve/client_connections.h"
-#include "serve/read_window.h"
-#include "serve/wire.h"
+#include "serve/pipelined_connection.h"
 
 namespace bop::serve {
 
-class NativeConnection final : public ClientConnection, private port::Completion {
+class NativeConnection final : public PipelinedConnection {
  public:
   NativeConnection(uint64_t id, ClientConnections& connections, Wire& wire);
 
   // The goodbye frame for a connection that is refused.
   static std::string refusal(const Error& error);
 
-  void on_bytes(mem::Buffer received) override;
-  bool on_end() override;
-  void on_drained() override;
-  void on_stalled() override;
-  void on_closed() override;
-  void stop() override;
-  void go_on() override;
-  bool finished() const override { return wire_ == nullptr && unanswered_ == 0; }
-
  private:
-  struct UnderWay {
+  // A request that was sent to the node; its number is its place in `open_`.
+  struct OpenRequest {
     uint64_t correlation = 0;
     Instant started = 0;
     bool read = false;
@@ -45,49 +35,36 @@ class NativeConnection final : public ClientConnection, private port::Completion
     mem::Buffer question;
   };
 
-  void complete(uint64_t token, const port::Outcome& answer) override;
+  void receive(mem::Buffer received) override;
+  bool start_commands() override;
+  void send_query(uint64_t number) override;
+  bool all_replied() const override { return unreplied_ == 0; }
+  void send_error(const Error& error) override { goodbye_ = error; }
+  bool has_goodbye() const override { return true; }
+  void send_goodbye() override;
+  void complete(uint64_t number, const port::Outcome& outcome) override;
 
-  void pump();
-  void end_input();
-  bool has_room() const;
-  bool too_much(const port::Outcome& answer) const;
-  void ask(uint32_t place);
-  void ask_again();
   bool dispatch(const mem::Buffer& frame);  // false: the request has to wait
   void greet(const proto::ClientHello& hello);
   bool serve(proto::ClientRequest& request);
-  bool submit(proto::ClientRequest& request);
+  void submit(proto::ClientRequest& request);
   void status(uint64_t correlation);
   void find_group(const proto::ClientRequest& request);
-  uint32_t take_place(uint64_t correlation);
-  UnderWay give_place(uint64_t token);
+  uint32_t open_request(uint64_t correlation);
+  OpenRequest close_request(uint64_t number);
   template <class Frame>
   void send(const Frame& frame);
   void reply(const proto::ClientReply& reply, Bytes body);
-  void fail(const Error& error);
-  bool output_blocked() const;
-  void receive_on_or_pause();
-  void finish_when_replied();
 
-  ClientConnections& connections_;
-  Wire* wire_;  // nullptr: closed
   proto::FrameSplitter splitter_{proto::client_format};
-  std::vector<mem::Buffer> cut_;     // by the splitter, of one call
-  std::deque<mem::Buffer> waiting_;  // whole frames
-  size_t waiting_bytes_ = 0;
+  std::vector<mem::Buffer> frames_;      // scratch space of one call
+  std::optional<Error> splitter_error_;  // final: nothing more is received
+  std::optional<Error> goodbye_;         // the reason, if this side closes
   bool greeted_ = false;
-  bool reading_ = true;
-  bool stopping_ = false;     // the node is: what was received is the last
-  bool input_ended_ = false;  // the client sends no more
-  bool ending_ = false;
-  bool finishing_ = false;
-  Error goodbye_{BOP_OK, {}};  // the reason, if this side closes
 
-  std::vector<UnderWay> places_;  // a request's token is its place
-  std::vector<uint32_t> free_places_;
-  std::deque<uint32_t> again_;  // reads to repeat when there is space for their replies
-  uint32_t unanswered_ = 0;
-  ReadWindow reads_;
+  std::vector<OpenRequest> open_;
+  std::vector<uint32_t> free_;  // places in open_
+  uint32_t unreplied_ = 0;      // requests
 };
 
 }  // namespace bop::serve

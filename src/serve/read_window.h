@@ -14,16 +14,16 @@ class ReadWindow {
   ReadWindow(size_t budget_bytes, uint32_t most)
       : budget_bytes_(budget_bytes), most_(most), open_(std::min(first, most)) {}
 
-  bool has_room() const { return under_way_ < open_; }
-  void begin() { ++under_way_; }
+  bool admits() const { return in_flight_ < open_; }
+  void begin() { ++in_flight_; }
   void end(size_t reply_bytes) {
-    --under_way_;
+    --in_flight_;
     const size_t fits = budget_bytes_ / std::max(reply_bytes, usual_bytes);
     const size_t grown = std::min<size_t>(2 * size_t{open_}, most_);
     open_ = static_cast<uint32_t>(std::clamp<size_t>(fits, 1, grown));
   }
 
-  uint32_t under_way() const { return under_way_; }
+  uint32_t in_flight() const { return in_flight_; }
 
  private:
   static constexpr uint32_t first = 16;
@@ -32,7 +32,7 @@ class ReadWindow {
   const size_t budget_bytes_;
   const uint32_t most_;
   uint32_t open_;
-  uint32_t under_way_ = 0;
+  uint32_t in_flight_ = 0;
 };
 
 }  // namespace bop::serve

@@ -68,155 +68,43 @@ bool read_written(Bytes command, std::span<const Bytes> keys, std::vector<uint8_
 }  // namespace
 
 RespConnection::RespConnection(uint64_t id, ClientConnections& connections, Wire& wire)
-    : ClientConnection(id),
-      connections_(connections),
-      wire_(&wire),
+    : PipelinedConnection(id, connections, connections.resp(), wire),
       slots_(1),
-      reads_(connections.options().read_ahead_bytes, connections.options().max_pipeline),
       connected_at_(connections.service().now()),
-      active_at_(connected_at_) {
-  connections_.resp().connections.add();
-  connections_.resp().connected.add(1);
-}
-
-// ---- events of the connection ----
-
-void RespConnection::on_bytes(mem::Buffer received) {
-  if (ending_) return;
-  active_at_ = connections_.service().now();
-  ++arrived_;
-  waiting_bytes_ += received.size();
-  waiting_.push_back(std::move(received));
-  pump();
-}
-
-bool RespConnection::on_end() {
-  input_ended_ = true;
-  pump();
-  return head_ != tail_ || !ending_;
-}
-
-void RespConnection::on_drained() { connections_.later(*this); }
-
-// The client wrote more than its input budget and has read no reply for stall_limit: it writes all its commands
-// before it reads, or it hangs. Its further input is discarded, so that it comes to read the error.
-void RespConnection::on_stalled() {
-  if (ending_ || wire_ == nullptr) return;
-  connections_.client_log().warning("{}: the client sends commands and reads no replies, closing",
-                                    wire_->peer());
-  error(
-      fmt::format("OVERLOADED {} bytes of commands were sent without reading the replies, the "
-                  "limit is {} (limits.input_bytes): the commands from here on were not executed",
-                  waiting_bytes_, connections_.options().max_input_bytes));
-  end_input();
-  receive_on_or_pause();
-  finish_when_replied();
-}
-
-void RespConnection::on_closed() {
-  wire_ = nullptr;
-  end_input();
-  again_.clear();
-  ready_.clear();
-  connections_.resp().connected.add(-1);
-  connections_.later(*this);
-}
-
-void RespConnection::stop() {
-  stopping_ = true;
-  if (wire_ != nullptr) pump();
-}
-
-void RespConnection::go_on() {
-  if (wire_ != nullptr) pump();
-}
-
-// No further command is begun.
-void RespConnection::end_input() {
-  ending_ = true;
-  waiting_.clear();
-  waiting_bytes_ = 0;
-  command_waits_ = false;
-}
+      active_at_(connected_at_) {}
 
 // ---- commands in ----
 
-void RespConnection::pump() {
+void RespConnection::receive(mem::Buffer received) {
+  active_at_ = connections_.service().now();
+  ++arrived_;
+  input().push(std::move(received));
+}
+
+bool RespConnection::start_commands() {
+  for (bool parsed = command_waits(); !ending(); parsed = false) {
+    if (!parsed && !parse_command()) return false;
+    if (!may_start_command() || !dispatch(parser_.arguments())) return true;
+  }
+  return false;
+}
+
+// False: the input holds no further command.
+bool RespConnection::parse_command() {
   using Step = proto::RespParser::Step;
-  start_ready();
-  ask_again();
-  while (!ending_) {
-    if (!command_waits_) {
-      const Step step = parser_.next();
-      if (step == Step::more) {
-        if (waiting_.empty()) break;
-        ++parsed_;
-        waiting_bytes_ -= waiting_.front().size();
-        parser_.push(std::move(waiting_.front()));
-        waiting_.pop_front();
-        continue;
-      }
-      if (step == Step::error) {
-        connections_.client_log().warning("{}: {}, closing", wire_->peer(), parser_.error());
-        error("ERR " + parser_.error());
-        ending_ = true;
-        break;
-      }
-    }
-    command_waits_ = !has_room() || !dispatch(parser_.arguments());
-    if (command_waits_) break;
+  Step step = parser_.next();
+  for (; step == Step::more && !input().empty(); step = parser_.next()) {
+    ++parsed_;
+    parser_.push(input().pop());
   }
-  const bool last = input_ended_ || stopping_;
-  if (ending_ || (last && !command_waits_)) end_input();
-  tell_held();
-  receive_on_or_pause();
-  finish_when_replied();
+  if (step == Step::error) end_with({BOP_E_PROTOCOL, parser_.error()});
+  return step == Step::command;
 }
 
-bool RespConnection::has_room() const {
+bool RespConnection::may_start_command() const {
   const Options& options = connections_.options();
-  return tail_ - head_ < options.max_pipeline && again_.empty() && !output_blocked() &&
+  return tail_ - head_ < options.max_pipeline && may_start() &&
          held_request_bytes_ <= options.max_held_bytes;
-}
-
-bool RespConnection::output_blocked() const {
-  return wire_->queued_bytes() > connections_.options().pause_output_bytes;
-}
-
-// Whether a reply to a read has to be dropped because the client does not read the replies before it. The read
-// is repeated later, which is linearizable: a read changes nothing. The first reply in order needs space in the
-// output only, so that the replies behind it can follow.
-bool RespConnection::too_much(uint64_t number, const port::Outcome& answer) const {
-  if (wire_ == nullptr || answer.status != BOP_OK) return false;
-  const Options& options = connections_.options();
-  const size_t kept = wire_->queued_bytes() + (number == head_ ? 0 : held_bytes_);
-  return kept > options.pause_output_bytes + options.read_ahead_bytes;
-}
-
-// While a command waits for earlier ones, input stays in the socket. While it waits for the client to read, the
-// client may be writing all its commands first: they are received up to the budget; beyond it the client has to make
-// progress. Input after the last command to be executed is received and discarded, or the client might never come to
-// read the error.
-void RespConnection::receive_on_or_pause() {
-  if (wire_ == nullptr) return;
-  const bool blocked = command_waits_ && output_blocked();
-  const bool over_budget = waiting_bytes_ >= connections_.options().max_input_bytes;
-  const bool read = ending_ || !command_waits_ || (blocked && !over_budget && !stopping_);
-  wire_->expect_progress(blocked && over_budget);
-  if (read == reading_) return;
-  reading_ = read;
-  if (read) {
-    wire_->resume();
-  } else {
-    wire_->pause();
-  }
-}
-
-void RespConnection::finish_when_replied() {
-  if (ending_ && head_ == tail_ && wire_ != nullptr && !finishing_) {
-    finishing_ = true;
-    wire_->finish({BOP_E_STOPPED, "closed after the last reply"});
-  }
 }
 
 bool RespConnection::dispatch(Arguments arguments) {
@@ -247,7 +135,7 @@ bool RespConnection::admit(const RespCommand& command, Arguments arguments) {
   access_.writes = (command.flags & RespCommand::write) != 0;
   access_.reads = !access_.writes;
   access_.every_key = command.first_key == 0;
-  if (access_.reads && !reads_.has_room()) return false;
+  if (access_.reads && !may_read()) return false;
   if (access_.every_key) return open_writes_ == 0;
   if (access_.writes && open_scans_ > 0) return false;
   size_t count = 0;
@@ -311,12 +199,13 @@ void RespConnection::query(PendingReply reply, mem::Buffer question) {
 
 void RespConnection::start_or_hold(uint64_t number) {
   Slot& entered = slot(number);
-  if (enter(number)) {
-    entered.access.writes ? send_proposal(number) : ask(number);
-  } else {
-    entered.held = true;
-    held_request_bytes_ += entered.request.size();
-  }
+  if (!enter(number)) return hold(entered);
+  entered.access.writes ? send_proposal(number) : send_query(number);
+}
+
+void RespConnection::hold(Slot& slot) {
+  slot.held = true;
+  held_request_bytes_ += slot.request.size();
 }
 
 // False: the command is held behind others on its keys.
@@ -357,48 +246,26 @@ void RespConnection::leave(uint64_t number) {
   ordering_ = !order_.empty();
 }
 
-void RespConnection::start_ready() {
+void RespConnection::start_held() {
   for (const uint64_t number : ready_) {
     Slot& started = slot(number);
     started.held = false;
     held_request_bytes_ -= started.request.size();
-    started.access.writes ? send_proposal(number) : ask_later(number);
+    started.access.writes ? send_proposal(number) : repeat_later(number);
   }
   ready_.clear();
 }
 
 void RespConnection::send_proposal(uint64_t number) {
   Slot& started = slot(number);
-  ++unanswered_;
-  node::Service& service = connections_.service();
-  service.propose({.group = group_,
-                   .payload = started.sets ? started.request : std::move(started.request),
-                   .deadline = service.now() + connections_.options().deadline,
-                   .completion = this,
-                   .token = number});
+  const Instant deadline = connections_.service().now() + connections_.options().deadline;
+  mem::Buffer payload = started.sets ? started.request : std::move(started.request);
+  submit_proposal(number, group_, std::move(payload), deadline);
 }
 
-void RespConnection::ask(uint64_t number) {
-  ++unanswered_;
-  reads_.begin();
-  node::Service& service = connections_.service();
-  service.query({.group = group_,
-                 .payload = slot(number).request,
-                 .deadline = service.now() + connections_.options().deadline,
-                 .completion = this,
-                 .token = number});
-}
-
-void RespConnection::ask_later(uint64_t number) {
-  again_.insert(std::upper_bound(again_.begin(), again_.end(), number), number);
-}
-
-void RespConnection::ask_again() {
-  while (!again_.empty() && reads_.has_room() && !output_blocked()) {
-    const uint64_t number = again_.front();
-    again_.pop_front();
-    ask(number);
-  }
+void RespConnection::send_query(uint64_t number) {
+  const Instant deadline = connections_.service().now() + connections_.options().deadline;
+  submit_query(number, group_, slot(number).request, deadline);
 }
 
 bool RespConnection::find_group() {
@@ -412,12 +279,19 @@ bool RespConnection::find_group() {
   return true;
 }
 
-// ---- reads that join a write ----
+// ---- reads of keys that are being written ----
+
+void RespConnection::read_keys(Arguments keys, PendingReply::Kind kind, mem::Buffer question) {
+  if (open_writes_ > 0) {
+    if (!ordering_) order_open_commands(KeyOrder::none);
+    if (join(keys, kind, question)) return;
+  }
+  query({.kind = kind}, std::move(question));
+}
 
 // The write that all keys of the command being dispatched were last changed by, if a read of them can be
 // answered with it; none otherwise.
 uint64_t RespConnection::write_to_join() const {
-  if (open_writes_ == 0) return KeyOrder::none;
   const auto keys = access_.hashes();
   const uint64_t writer = order_.latest_write(keys.front());
   for (const uint64_t key : keys) {
@@ -432,12 +306,11 @@ uint64_t RespConnection::write_to_join() const {
 
 // Prepares the reply to a read of `keys` that the write before it will release.
 bool RespConnection::join(Arguments keys, PendingReply::Kind kind, const mem::Buffer& question) {
-  if (!ordering_ && open_writes_ > 0) order_open_commands(KeyOrder::none);
   const uint64_t writer = write_to_join();
   if (writer == KeyOrder::none) return false;
   std::vector<uint8_t> body;
   if (!read_written(slot(writer).request.bytes(), keys, body)) return false;
-  if (held_bytes_ + body.size() > connections_.options().read_ahead_bytes) return false;
+  if (held_reply_bytes_ + body.size() > connections_.options().read_ahead_bytes) return false;
 
   const uint64_t number = open_slot({.kind = kind});
   Slot& joined = slot(number);
@@ -449,18 +322,19 @@ bool RespConnection::join(Arguments keys, PendingReply::Kind kind, const mem::Bu
   proto::RespWriter out(scratch, version_);
   write_reply(out, joined.reply, {.status = BOP_OK, .body = body, .detail = {}},
               connections_.shared().cursors, joined.started);
-  held_bytes_ += scratch.size();
+  held_reply_bytes_ += scratch.size();
   const auto parts = scratch.finish();
   joined.parts.assign(parts.begin(), parts.end());
   slot(writer).readers.push_back(number);
   return true;
 }
 
-void RespConnection::settle_joined(std::span<const uint64_t> readers, const port::Outcome& write) {
-  for (const uint64_t number : readers) settle_joined(number, write);
+void RespConnection::complete_joined(std::span<const uint64_t> readers,
+                                     const port::Outcome& write) {
+  for (const uint64_t number : readers) complete_joined(number, write);
 }
 
-void RespConnection::settle_joined(uint64_t number, const port::Outcome& write) {
+void RespConnection::complete_joined(uint64_t number, const port::Outcome& write) {
   Slot& reader = slot(number);
   if (write.status == BOP_OK || wire_ == nullptr) {
     reader.done = true;
@@ -468,19 +342,26 @@ void RespConnection::settle_joined(uint64_t number, const port::Outcome& write) 
     if (number == head_) send_ready();
     return;
   }
-  for (const mem::Buffer& part : reader.parts) held_bytes_ -= part.size();
+  for (const mem::Buffer& part : reader.parts) held_reply_bytes_ -= part.size();
   reader.parts.clear();
   reader.joined = false;
-  if (written_after(number)) {
-    reader.request = {};
+  read_after_failure(number, write);
+}
+
+// What a joined read would have shown is not known. It is sent as any other read, or fails as well when a
+// later command changes its keys.
+void RespConnection::read_after_failure(uint64_t number, const port::Outcome& failure) {
+  Slot& read = slot(number);
+  if (wire_ == nullptr || written_after(number)) {
+    read.request = {};
     connections_.resp().errors.add();
-    complete(number, reader.reply.version,
-             [&](proto::RespWriter& out) { out.error(resp_error(write.status, write.detail)); });
+    complete(number, read.reply.version, [&](proto::RespWriter& out) {
+      out.error(resp_error(failure.status, failure.detail));
+    });
   } else if (enter(number)) {
-    ask_later(number);
+    repeat_later(number);
   } else {
-    reader.held = true;
-    held_request_bytes_ += reader.request.size();
+    hold(read);
   }
 }
 
@@ -496,34 +377,31 @@ bool RespConnection::written_after(uint64_t number) const {
   return false;
 }
 
-// ---- answers back ----
+// ---- replies out ----
 
-void RespConnection::complete(uint64_t token, const port::Outcome& answer) {
-  Slot& answered = slot(token);
+void RespConnection::complete(uint64_t number, const port::Outcome& outcome) {
+  Slot& answered = slot(number);
   const Instant now = connections_.service().now();
-  --unanswered_;
-  if (answered.access.reads) {
-    reads_.end(answer.body.size());
-    if (too_much(token, answer)) return ask_later(token);
+  const bool reads = answered.access.reads;
+  count_outcome(reads, outcome);
+  if (reads && outcome.status == BOP_OK &&
+      exceeds_output(number == head_ ? 0 : held_reply_bytes_)) {
+    return repeat_later(number);
   }
   auto& metrics = connections_.resp();
-  (answered.access.writes ? metrics.propose_ns : metrics.query_ns)
+  (reads ? metrics.query_ns : metrics.propose_ns)
       .record(static_cast<uint64_t>(now - answered.started));
-  leave(token);
+  leave(number);
   answered.request = {};
   const std::vector<uint64_t> readers = std::exchange(answered.readers, {});
-  complete(token, answered.reply.version, [&](proto::RespWriter& out) {
-    write_reply(out, answered.reply, answer, connections_.shared().cursors, now);
+  complete(number, answered.reply.version, [&](proto::RespWriter& out) {
+    write_reply(out, answered.reply, outcome, connections_.shared().cursors, now);
   });
-  if (answer.status < 0 && answer.status != BOP_E_CONDITION_FAILED) metrics.errors.add();
-  settle_joined(readers, answer);
-  tell_held();
-  if (command_waits_ || !again_.empty() || !ready_.empty() || ending_) connections_.later(*this);
-}
-
-void RespConnection::tell_held() {
-  if (wire_ == nullptr) return;
-  wire_->hold(waiting_bytes_ + parser_.unfinished_bytes() + held_request_bytes_, held_bytes_);
+  if (outcome.status < 0 && outcome.status != BOP_E_CONDITION_FAILED) metrics.errors.add();
+  complete_joined(readers, outcome);
+  if (wire_ != nullptr) wire_->hold(input().bytes() + held_input_bytes(), held_output_bytes());
+  if (!ready_.empty()) connections_.schedule(*this);
+  continue_after_reply();
 }
 
 void RespConnection::append(std::span<const mem::Buffer> parts) {
@@ -534,7 +412,7 @@ void RespConnection::append(std::span<const mem::Buffer> parts) {
 void RespConnection::send_ready() {
   while (head_ != tail_ && slot(head_).done) {
     Slot& ready = slot(head_);
-    for (const mem::Buffer& part : ready.parts) held_bytes_ -= part.size();
+    for (const mem::Buffer& part : ready.parts) held_reply_bytes_ -= part.size();
     append(ready.parts);
     ready.parts.clear();
     ready.reply.note = {};

@@ -1,30 +1,25 @@
 // A Redis client's connection.
 //
-//   bytes ─► parser ─► command ─► slot opened ─┬─► propose or query ─► answer ─► slot ─► reply
-//                         │                    ├─ held until the earlier commands on    in order
-//                         │                    │  its keys are answered (key_order.h)   of slots
+//   bytes ─► parser ─► command ─► slot opened ─┬─► propose or query ─► outcome ─► slot ─► reply
+//                         │                    ├─ held until the earlier commands on     in order
+//                         │                    │  its keys are answered (key_order.h)    of slots
 //                         │                    ├─ joined to the write before it
 //                         │                    └─ answered at once
 //                         └─ waits when the slots are full, when too many replies are unsent, and
-//                            when it reads all keys and a write is under way, or the reverse
+//                            when it reads all keys and a write is in flight, or the reverse
 //
 // Replies leave in the order of the commands, and a client sees its own commands take effect in that
 // order.
 //
 // A read is *joined* to the latest write of its key when that write is unanswered, leaves a value that is
-// known if it succeeds (SET without a condition, MSET, DEL, ...), and nothing of it had happened when the
-// read was received. The read takes effect right after the write: that moment lies between the read's
-// invocation and its reply, and nothing comes between the two. It costs no round of its own, and does not
-// depend on who leads then: only the write does. If the write fails, the read is asked of the machine,
-// unless a later command of this connection changes the key; then it fails with the write's error.
-//
-// While a client does not take its replies no command begins, but its commands are still received, up
-// to `max_input_bytes`: many clients write a whole pipeline before they read. One that then neither
-// reads nor stops writing is told so and disconnected.
+// known if it succeeds (SET without a condition, MSET, DEL, ...), and had no effect yet when the read was received.
+// The read takes effect right after the write: that moment lies between the read's invocation and its reply, and
+// nothing comes between the two. It costs no round of its own, and does not depend on who leads then: only the write
+// does. If the write fails, the read is sent to the machine, unless a later command of this connection changes the
+// key; then it fails with the write's error.
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <span>
 #include <string>
 #include <string_view>
@@ -34,30 +29,19 @@
 #include "node/service.h"
 #include "proto/kv.h"
 #include "proto/resp.h"
-#include "serve/client_connections.h"
 #include "serve/key_order.h"
-#include "serve/read_window.h"
+#include "serve/pipelined_connection.h"
 #include "serve/resp_commands.h"
 #include "serve/resp_replies.h"
-#include "serve/wire.h"
 
 namespace bop::serve {
 
-class RespConnection final : public ClientConnection, private port::Completion {
+class RespConnection final : public PipelinedConnection {
  public:
   RespConnection(uint64_t id, ClientConnections& connections, Wire& wire);
 
-  // What a connection beyond the limit is told, in Redis's words.
+  // The reply to a connection beyond the limit, as Redis words it.
   static std::string refusal() { return "-ERR max number of clients reached\r\n"; }
-
-  void on_bytes(mem::Buffer received) override;
-  bool on_end() override;
-  void on_drained() override;
-  void on_stalled() override;
-  void on_closed() override;
-  void stop() override;
-  void go_on() override;
-  bool finished() const override { return wire_ == nullptr && unanswered_ == 0; }
 
  private:
   using Arguments = std::span<const Bytes>;
@@ -82,10 +66,10 @@ class RespConnection final : public ClientConnection, private port::Completion {
     bool done = false;
     bool held = false;    // until earlier commands on its keys are answered
     bool joined = false;  // a read that is answered with the write before it
-    mem::Buffer
-        request;  // of a read, which may have to be asked again; of a write that may be joined
-    bool sets =
-        false;  // a write that leaves known values behind if it succeeds: `request` has them
+    bool sets = false;    // a write that leaves known values if it succeeds: `request` has them
+    // The question of a read, which may have to be sent again; the command of a write until it is sent, and of one
+    // that sets until it is answered.
+    mem::Buffer request;
     uint64_t arrived = 0;           // buffers that had been received when the write was dispatched
     uint64_t turn = 0;              // in which it was
     std::vector<uint64_t> readers;  // joined to this write
@@ -93,19 +77,26 @@ class RespConnection final : public ClientConnection, private port::Completion {
         parts;  // the reply, once done; of a joined read, if its write succeeds
   };
 
-  void complete(uint64_t token, const port::Outcome& answer) override;
-
   // ---- flow: resp_connection.cpp ----
-  void pump();
-  void end_input();
+  void receive(mem::Buffer received) override;
+  bool start_commands() override;
+  void start_held() override;
+  void forget_held() override { ready_.clear(); }
+  void send_query(uint64_t number) override;
+  bool all_replied() const override { return head_ == tail_; }
+  size_t held_input_bytes() const override {
+    return parser_.unfinished_bytes() + held_request_bytes_;
+  }
+  size_t held_output_bytes() const override { return held_reply_bytes_; }
+  bool within_command() const override { return parser_.unfinished_bytes() > 0; }
+  void send_error(const Error& error) override { this->error(error); }
+  bool has_goodbye() const override { return false; }
+  void complete(uint64_t number, const port::Outcome& outcome) override;
+
+  bool parse_command();
+  bool may_start_command() const;
   bool dispatch(Arguments arguments);  // false: it has to wait
-  bool has_room() const;
-  bool output_blocked() const;
-  bool too_much(uint64_t number, const port::Outcome& answer) const;
   bool admit(const RespCommand& command, Arguments arguments);
-  void receive_on_or_pause();
-  void tell_held();
-  void finish_when_replied();
 
   Slot& slot(uint64_t number) { return slots_[number % slots_.size()]; }
   const Slot& slot(uint64_t number) const { return slots_[number % slots_.size()]; }
@@ -115,19 +106,20 @@ class RespConnection final : public ClientConnection, private port::Completion {
   void propose(PendingReply reply, std::span<const proto::KvOperation> operations);
   void query(PendingReply reply, mem::Buffer question);
   void start_or_hold(uint64_t number);
+  void hold(Slot& slot);
   bool enter(uint64_t number);
   void order_open_commands(uint64_t entering);
   void leave(uint64_t number);
-  void start_ready();
   void send_proposal(uint64_t number);
-  void ask(uint64_t number);
-  void ask_later(uint64_t number);
-  void ask_again();
-  bool join(Arguments keys, PendingReply::Kind kind, const mem::Buffer& question);
+
+  void read_keys(Arguments keys, PendingReply::Kind kind, mem::Buffer question);
   uint64_t write_to_join() const;
-  void settle_joined(std::span<const uint64_t> readers, const port::Outcome& answer);
-  void settle_joined(uint64_t number, const port::Outcome& answer);
+  bool join(Arguments keys, PendingReply::Kind kind, const mem::Buffer& question);
+  void complete_joined(std::span<const uint64_t> readers, const port::Outcome& write);
+  void complete_joined(uint64_t number, const port::Outcome& write);
+  void read_after_failure(uint64_t number, const port::Outcome& failure);
   bool written_after(uint64_t number) const;
+
   template <class Write>
   void reply(Write write);
   template <class Write>
@@ -180,32 +172,19 @@ class RespConnection final : public ClientConnection, private port::Completion {
 
   static constexpr size_t max_name_bytes = 256;
 
-  ClientConnections& connections_;
-  Wire* wire_;  // nullptr: closed
   proto::RespParser parser_;
-  std::deque<mem::Buffer> waiting_;  // received and not parsed
-  size_t waiting_bytes_ = 0;
-  uint64_t arrived_ = 0;        // buffers received, ever
-  uint64_t parsed_ = 0;         // given to the parser, of these
-  bool command_waits_ = false;  // the parser's, in its arguments
-  bool stopping_ = false;       // the node is: what was received is the last
-  bool reading_ = true;
-  bool input_ended_ = false;  // the client sends no more
-  bool ending_ = false;       // no further command: close when all are replied
-  bool finishing_ = false;    // and all were
-  Access access_;             // of the command that is being dispatched
+  uint64_t arrived_ = 0;  // buffers received, ever
+  uint64_t parsed_ = 0;   // given to the parser, of these
+  Access access_;         // of the command that is being dispatched
   GroupId group_ = 0;
 
   std::vector<Slot> slots_;  // a ring; numbers head_ to tail_ - 1 are taken
   uint64_t head_ = 0;
   uint64_t tail_ = 0;
-  uint32_t unanswered_ = 0;
-  size_t held_bytes_ = 0;          // of replies that wait in their slots for one before them
+  size_t held_reply_bytes_ = 0;    // of replies that wait in their slots for one before them
   size_t held_request_bytes_ = 0;  // of commands that are held
-  std::deque<uint64_t> again_;  // reads to be asked when there is room for their replies, by number
-  ReadWindow reads_;
 
-  // Unanswered, started or not.
+  // Unanswered, sent or held.
   uint32_t open_writes_ = 0;
   uint32_t open_reads_ = 0;  // of keys
   uint32_t open_scans_ = 0;  // of every key
@@ -221,7 +200,7 @@ class RespConnection final : public ClientConnection, private port::Completion {
   Instant active_at_ = 0;
 };
 
-// Answers the command that is being dispatched, at once or after those before it.
+// Replies to the command that is being dispatched, at once or after those before it.
 template <class Write>
 void RespConnection::reply(Write write) {
   complete(open_slot({}), version_, write);
@@ -242,7 +221,7 @@ void RespConnection::complete(uint64_t number, int version, Write write) {
       append(parts);
     } else {
       completed.parts.assign(parts.begin(), parts.end());
-      held_bytes_ += scratch.size();
+      held_reply_bytes_ += scratch.size();
     }
   }
   if (number == head_) send_ready();

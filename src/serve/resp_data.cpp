@@ -165,8 +165,7 @@ bool RespConnection::check_value(Bytes value) {
 
 void RespConnection::get_keys(Arguments keys, Kind kind, uint16_t flags) {
   if (!check_keys(keys)) return;
-  mem::Buffer question = proto::encode_kv_get(connections_.arena(), keys, flags);
-  if (!join(keys, kind, question)) query({.kind = kind}, std::move(question));
+  read_keys(keys, kind, proto::encode_kv_get(connections_.arena(), keys, flags));
 }
 
 // Redis's errors about an invalid time come first.

@@ -170,7 +170,7 @@ bool RespConnection::refuse_in_transaction(Arguments arguments) {
 void RespConnection::close_as_foreign() {
   connections_.client_log().warning("{}: HTTP on the port of the Redis protocol, closing",
                                     wire_->peer());
-  ending_ = true;
+  end();
 }
 
 void RespConnection::unknown_subcommand(const RespCommand& command, Bytes subcommand) {
@@ -265,7 +265,7 @@ void RespConnection::select(Bytes database) {
 
 void RespConnection::quit() {
   reply([](RespWriter& out) { out.simple("OK"); });
-  ending_ = true;
+  end();
 }
 
 void RespConnection::reset() {
@@ -484,12 +484,9 @@ void RespConnection::info(Arguments arguments) {
   std::string wanted;
   for (const Bytes section : arguments.subspan(1)) wanted += " " + lower(as_text(section)) + " ";
   const uint64_t number = open_slot({.kind = PendingReply::Kind::info});
-  ++unanswered_;
-  connections_.service().status([this, number, wanted](const node::NodeStatus& status) {
-    --unanswered_;
+  ask_status([this, number, wanted](const node::NodeStatus& status) {
     complete(number, slot(number).reply.version,
              [&](RespWriter& out) { out.text(resp_info(wanted, status, connections_)); });
-    if (command_waits_ || ending_) connections_.later(*this);
   });
 }
 

@@ -51,11 +51,14 @@ class ClientConnection {
   virtual void on_stalled() = 0;
   // The transport is closed; the Wire must not be used any more.
   virtual void on_closed() = 0;
-  // The node stops: what was received is still answered, nothing is read any more, and then the
-  // connection is closed.
+  // The node stops: what was received is still answered, then the connection is closed.
   virtual void stop() = 0;
+  // Some time after stop(): no further input is waited for.
+  virtual void end_stop() = 0;
   // Resumes what had to wait; ClientConnections calls it at the end of a turn.
-  virtual void go_on() = 0;
+  virtual void on_end_of_turn() = 0;
+  // No further command is started.
+  virtual bool ending() const = 0;
   // It is closed and none of its requests is unanswered, so it can be destroyed.
   virtual bool finished() const = 0;
 

@@ -2,16 +2,67 @@
 """Starting, stopping and starting again, in order."""
 
 import os
+import select
 import signal
 import tempfile
+import threading
 
 from harness.case import Case, main
 from harness.dev import DevCluster
 from harness.load import BenchLoad, HistoryLoad, UniqueLoad, elapsed_s
 from harness.process import is_alive
+from harness.resp import RespError, encode
 from harness.waiting import wait_until
 
 STOP_S = 5
+
+
+class PipeliningClient:
+    """Sends a pipeline, reads its replies, and sends the next, until the server closes the connection. After an error
+    it waits a little and looks whether the connection is closed, as the pools of client libraries do."""
+
+    def __init__(self, node, number):
+        self.resp = node.client(20)
+        self.key = f"pipelining {number}"
+        self.depth = 1 + 3 * number
+        self.replies = 0
+        self.unanswered = 0
+        self.errors = set()
+        self.failure = None
+        self.stopped = False
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+
+    def stop(self):
+        self.stopped = True
+        self.thread.join(30)
+        self.resp.close()
+
+    def _run(self):
+        try:
+            while not self.stopped and self._round():
+                pass
+        except OSError as error:
+            self.failure = error
+
+    def _round(self):
+        commands = [("INCR", self.key) if i % 2 else ("GET", self.key) for i in range(self.depth)]
+        self.unanswered = len(commands)
+        self.resp.send(b"".join(encode(*command) for command in commands))
+        refused = False
+        for _ in commands:
+            try:
+                self.resp.reply()
+            except RespError as error:
+                refused = True
+                self.errors.add(error.kind)
+            self.unanswered -= 1
+            self.replies += 1
+        return not (refused and self._closed())
+
+    def _closed(self):
+        readable, _, _ = select.select([self.resp.socket], [], [], 0.01)
+        return bool(readable) and not self.resp.socket.recv(1)
 
 
 class Restart(Case):
@@ -52,6 +103,24 @@ class Restart(Case):
         cluster.start()
         for node in cluster.nodes:
             self.assertEqual(load.missing(node), [])
+
+    def test_a_redis_client_of_a_stopping_node_gets_a_reply_to_every_command_before_the_connection_closes(self):
+        cluster = self.use(DevCluster())
+        node = cluster.nodes[0]
+        clients = [PipeliningClient(node, number) for number in range(16)]
+        try:
+            for client in clients:
+                wait_until(lambda client=client: client.replies > 50, "the client is served")
+            os.kill(node.pid, signal.SIGTERM)
+            for client in clients:
+                client.thread.join(30)
+                self.assertIsNone(client.failure)
+                self.assertEqual(client.unanswered, 0)
+                self.assertLessEqual(client.errors, {"CLUSTERDOWN"})
+        finally:
+            for client in clients:
+                client.stop()
+        wait_until(lambda: not node.alive(), "the node stops", STOP_S)
 
     def test_sigint_stops_as_sigterm_does(self):
         cluster = self.use(DevCluster(nodes=1))

@@ -411,8 +411,9 @@ Options small_budgets() {
 TEST(RespConnection, receives_commands_up_to_its_budget_while_its_client_does_not_read) {
   NotReading slow(small_budgets());
   const size_t sent = slow.fill();
-  EXPECT_GT(sent, 3'000 / 7u);
-  EXPECT_LT(sent, 3'000 / 7 + 50u);
+  const size_t cost = 7 + sizeof(mem::Buffer);  // of "GET k" and of what refers to it
+  EXPECT_GT(sent, 3'000 / cost);
+  EXPECT_LT(sent, 3'000 / cost + 50u);
   EXPECT_TRUE(slow.client.wire.expects_progress);
   // It reads: all is answered, and more may come.
   std::string all = slow.client.wire.take();
@@ -552,15 +553,38 @@ TEST(RespConnection, answers_what_was_sent_before_the_client_stopped_sending) {
   EXPECT_TRUE(client.wire.finished);
 }
 
-TEST(RespConnection, answers_everything_it_received_when_the_node_stops_and_closes) {
+TEST(RespConnection, answers_everything_it_received_when_the_node_stops) {
   Harness harness;
   RespClient client(harness), idle(harness);
   client.send("SET k 1\r\nGET k\r\nSET l 1\r\nGE");
   harness.connections.stop();
-  EXPECT_TRUE(idle.wire.finished);
-  EXPECT_FALSE(client.wire.finished);
   harness.settle();
   EXPECT_EQ(client.wire.take(), "+OK\r\n$1\r\n1\r\n+OK\r\n");
+  EXPECT_FALSE(harness.connections.all_ending());
+  harness.advance(harness.service.time + stop_grace);
+  EXPECT_TRUE(harness.connections.all_ending());
+  EXPECT_TRUE(client.wire.finished);
+  EXPECT_TRUE(idle.wire.finished);
+  EXPECT_EQ(idle.wire.take(), "");
+}
+
+TEST(RespConnection, answers_the_next_commands_by_an_error_when_the_node_stops_and_closes) {
+  Harness harness;
+  RespClient client(harness);
+  client.send("SET k 1\r\n");
+  harness.service.refuse_with = BOP_E_STOPPED;
+  harness.connections.stop();
+  harness.settle();
+  EXPECT_FALSE(client.wire.finished) << "the client may be sending its next command";
+  client.wire.take();
+  client.send("SET k 2\r\nGET k\r\nINC");
+  harness.settle();
+  EXPECT_FALSE(client.wire.finished) << "the client may be sending the rest";
+  const std::string refused = "-CLUSTERDOWN " + std::string(bop_error_text(BOP_E_STOPPED)) + "\r\n";
+  EXPECT_EQ(client.wire.take(), refused + refused);
+  client.send("R k\r\n");
+  harness.settle();
+  EXPECT_EQ(client.wire.take(), refused);
   EXPECT_TRUE(client.wire.finished);
 }
 

@@ -1,5 +1,7 @@
 #include "capi/node/listeners.h"
 
+#include <algorithm>
+
 #include "bop/bop.h"
 #include "net/http.h"
 #include "net/stream_budget.h"
@@ -34,8 +36,8 @@ struct Listeners::ShardListener {
 
   std::unique_ptr<port::Timer> finish_timer;
   std::function<void()> finished;
-  Instant finishing_since = 0;
-  Duration patience = 0;
+  Instant finish_deadline = 0;
+  Instant sent_at = never;  // when every reply had been passed to the system
 };
 
 // How long clients have to close their side once everything is sent: some take a reset that comes with
@@ -46,8 +48,7 @@ void Listeners::ShardListener::finish(Duration limit, std::function<void()> done
   waiting.clear();
   if (connections == nullptr) return done();
   finished = std::move(done);
-  finishing_since = loop.now();
-  patience = limit;
+  finish_deadline = loop.now() + limit;
   finish_timer = loop.make_timer([this] { check_finished(); });
   connections->stop();
   http->stop();
@@ -56,11 +57,12 @@ void Listeners::ShardListener::finish(Duration limit, std::function<void()> done
 }
 
 void Listeners::ShardListener::check_finished() {
+  const Instant now = loop.now();
   const bool closed = connections->count() == 0 && http->connections() == 0;
-  const bool sent = streams_in->all_sent() && http->all_sent();
-  const Duration since = loop.now() - finishing_since;
-  if (!closed && since < (sent ? close_patience : patience))
-    return finish_timer->arm(loop.now() + 5 * milliseconds);
+  const bool sent = connections->all_ending() && streams_in->all_sent() && http->all_sent();
+  if (sent) sent_at = std::min(sent_at, now);
+  const Instant deadline = sent ? sent_at + close_patience : finish_deadline;
+  if (!closed && now < deadline) return finish_timer->arm(now + 5 * milliseconds);
   std::exchange(finished, nullptr)();
 }
 
