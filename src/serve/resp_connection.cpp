@@ -16,6 +16,8 @@ namespace {
 // A write of more is not kept until it is answered: a read of it waits, which costs little beside it.
 constexpr size_t max_joined_bytes = 64 << 10;
 constexpr size_t max_joined_operations = 16;
+// What unread replies may hold before one to a logged read is dropped, in read-aheads.
+constexpr size_t logged_reply_budget = 4;
 
 // A write that succeeds for all that a client can do, and whose result does not depend on what was there.
 bool may_be_joined(std::span<const proto::KvOperation> operations) {
@@ -63,6 +65,24 @@ bool read_written(Bytes command, std::span<const Bytes> keys, std::vector<uint8_
     if (value) out.bytes(*value);
   }
   return true;
+}
+
+// The question GET of bop/kv.h as a command that changes nothing, whatever the records are, and whose outcome shows
+// them: it deletes each key on the condition that it is absent. When all are absent, the outcome is OK; when one is
+// present, it is CONDITION_FAILED with every record.
+mem::Buffer logged_read(mem::Arena& arena, Bytes question,
+                        std::vector<proto::KvOperation>& operations) {
+  Reader in(question);
+  in.bytes(4);
+  operations.clear();
+  for (uint16_t left = in.u16(); left > 0; --left) {
+    proto::KvOperation& operation = operations.emplace_back();
+    operation.op = BOP_KV_DELETE;
+    operation.flags = BOP_KV_IF_ABSENT;
+    operation.key = in.bytes(in.u16());
+  }
+  BOP_ASSERT(in.complete());
+  return proto::encode_kv_command(arena, operations);
 }
 
 }  // namespace
@@ -259,7 +279,13 @@ void RespConnection::start_held() {
 void RespConnection::send_proposal(uint64_t number) {
   Slot& started = slot(number);
   const Instant deadline = connections_.service().now() + connections_.options().deadline;
-  mem::Buffer payload = started.sets ? started.request : std::move(started.request);
+  mem::Buffer payload;
+  if (started.access.is_logged_read()) {
+    payload = logged_read(connections_.arena(), started.request.bytes(), connections_.operations());
+    count_read();
+  } else {
+    payload = started.sets ? started.request : std::move(started.request);
+  }
   submit_proposal(number, group_, std::move(payload), deadline);
 }
 
@@ -285,8 +311,16 @@ void RespConnection::read_keys(Arguments keys, PendingReply::Kind kind, mem::Buf
   if (open_writes_ > 0) {
     if (!ordering_) order_open_commands(KeyOrder::none);
     if (join(keys, kind, question)) return;
+    access_.writes = is_being_written();  // then it is a logged read
   }
   query({.kind = kind}, std::move(question));
+}
+
+// Whether an unanswered command writes a key of the command being dispatched.
+bool RespConnection::is_being_written() const {
+  return std::ranges::any_of(access_.hashes(), [this](uint64_t key) {
+    return order_.latest_write(key) != KeyOrder::none;
+  });
 }
 
 // The write that all keys of the command being dispatched were last changed by, if a read of them can be
@@ -348,10 +382,32 @@ void RespConnection::complete_joined(uint64_t number, const port::Outcome& write
   read_after_failure(number, write);
 }
 
-// What a joined read would have shown is not known. It is sent as any other read, or fails as well when a
+// Of a logged read, which has left the order of the commands.
+void RespConnection::complete_logged(uint64_t number, const port::Outcome& outcome, Instant now) {
+  Slot& read = slot(number);
+  port::Outcome records = outcome;
+  if (outcome.status == BOP_E_CONDITION_FAILED) records.status = BOP_OK;  // see logged_read()
+  if (records.status != BOP_OK) return read_after_failure(number, outcome);
+  // Unlike other reads, it can only be repeated while no later command changes its keys.
+  const size_t held = number == head_ ? 0 : held_reply_bytes_;
+  const bool repeatable = exceeds_output(held) && !written_after(number);
+  if (repeatable || exceeds_output(held, logged_reply_budget)) {
+    return read_after_failure(
+        number, {.status = BOP_E_OVERLOADED,
+                 .body = {},
+                 .detail = "the reply was dropped because too many before it were not read"});
+  }
+  read.request = {};
+  complete(number, read.reply.version, [&](proto::RespWriter& out) {
+    write_reply(out, read.reply, records, connections_.shared().cursors, now);
+  });
+}
+
+// What a joined or logged read would have shown is not known. It is sent as any other read, or fails as well when a
 // later command changes its keys.
 void RespConnection::read_after_failure(uint64_t number, const port::Outcome& failure) {
   Slot& read = slot(number);
+  read.access.writes = false;
   if (wire_ == nullptr || written_after(number)) {
     read.request = {};
     connections_.resp().errors.add();
@@ -370,7 +426,7 @@ bool RespConnection::written_after(uint64_t number) const {
   const auto keys = slot(number).access.hashes();
   for (uint64_t later = number + 1; later != tail_; ++later) {
     const Access& access = slot(later).access;
-    if (!access.writes) continue;
+    if (!access.changes_keys()) continue;
     const auto written = access.hashes();
     if (std::ranges::find_first_of(keys, written) != keys.end()) return true;
   }
@@ -383,8 +439,9 @@ void RespConnection::complete(uint64_t number, const port::Outcome& outcome) {
   Slot& answered = slot(number);
   const Instant now = connections_.service().now();
   const bool reads = answered.access.reads;
+  const bool logged = answered.access.is_logged_read();
   count_outcome(reads, outcome);
-  if (reads && outcome.status == BOP_OK &&
+  if (reads && !logged && outcome.status == BOP_OK &&
       exceeds_output(number == head_ ? 0 : held_reply_bytes_)) {
     return repeat_later(number);
   }
@@ -392,13 +449,17 @@ void RespConnection::complete(uint64_t number, const port::Outcome& outcome) {
   (reads ? metrics.query_ns : metrics.propose_ns)
       .record(static_cast<uint64_t>(now - answered.started));
   leave(number);
-  answered.request = {};
-  const std::vector<uint64_t> readers = std::exchange(answered.readers, {});
-  complete(number, answered.reply.version, [&](proto::RespWriter& out) {
-    write_reply(out, answered.reply, outcome, connections_.shared().cursors, now);
-  });
-  if (outcome.status < 0 && outcome.status != BOP_E_CONDITION_FAILED) metrics.errors.add();
-  complete_joined(readers, outcome);
+  if (logged) {
+    complete_logged(number, outcome, now);
+  } else {
+    answered.request = {};
+    const std::vector<uint64_t> readers = std::exchange(answered.readers, {});
+    complete(number, answered.reply.version, [&](proto::RespWriter& out) {
+      write_reply(out, answered.reply, outcome, connections_.shared().cursors, now);
+    });
+    if (outcome.status < 0 && outcome.status != BOP_E_CONDITION_FAILED) metrics.errors.add();
+    complete_joined(readers, outcome);
+  }
   if (wire_ != nullptr) wire_->hold(input().bytes() + held_input_bytes(), held_output_bytes());
   if (!ready_.empty()) connections_.schedule(*this);
   continue_after_reply();

@@ -11,12 +11,17 @@
 // Replies leave in the order of the commands, and a client sees its own commands take effect in that
 // order.
 //
-// A read is *joined* to the latest write of its key when that write is unanswered, leaves a value that is
-// known if it succeeds (SET without a condition, MSET, DEL, ...), and had no effect yet when the read was received.
-// The read takes effect right after the write: that moment lies between the read's invocation and its reply, and
-// nothing comes between the two. It costs no round of its own, and does not depend on who leads then: only the write
-// does. If the write fails, the read is sent to the machine, unless a later command of this connection changes the
-// key; then it fails with the write's error.
+// A read of keys that unanswered commands of this connection write does not wait for them:
+//
+// - It is *joined* to the latest write of its keys if that is one command, leaves a value that is known if it
+//   succeeds (SET without a condition, MSET, DEL, ...), and had no effect yet when the read was received. The read
+//   takes effect right after the write: that moment lies between the read's invocation and its reply, and nothing
+//   comes between the two. It costs no round of its own.
+// - Otherwise it is *logged*: proposed, as a command that changes nothing, behind the writes. So it takes effect
+//   between the writes before it and those after it, in the same round as they do.
+//
+// If the write, or the log, fails, the read is sent to the machine as any other, unless a later command of this
+// connection changes the key; then it fails with the same error.
 #pragma once
 
 #include <cstdint>
@@ -49,11 +54,13 @@ class RespConnection final : public PipelinedConnection {
   // What a command does to the data. Commands about the connection and the server do neither.
   struct Access {
     bool reads = false;
-    bool writes = false;
+    bool writes = false;         // or is proposed as a write is: a logged read does both
     bool every_key = false;      // SCAN, DBSIZE
     uint64_t key = 0;            // the hash of its key, when it has one
     std::vector<uint64_t> keys;  // the hashes, each once, when it has several
 
+    bool changes_keys() const { return writes && !reads; }
+    bool is_logged_read() const { return writes && reads; }
     std::span<const uint64_t> hashes() const {
       return keys.empty() ? std::span(&key, 1) : std::span(keys);
     }
@@ -113,10 +120,12 @@ class RespConnection final : public PipelinedConnection {
   void send_proposal(uint64_t number);
 
   void read_keys(Arguments keys, PendingReply::Kind kind, mem::Buffer question);
+  bool is_being_written() const;
   uint64_t write_to_join() const;
   bool join(Arguments keys, PendingReply::Kind kind, const mem::Buffer& question);
   void complete_joined(std::span<const uint64_t> readers, const port::Outcome& write);
   void complete_joined(uint64_t number, const port::Outcome& write);
+  void complete_logged(uint64_t number, const port::Outcome& outcome, Instant now);
   void read_after_failure(uint64_t number, const port::Outcome& failure);
   bool written_after(uint64_t number) const;
 
@@ -185,9 +194,9 @@ class RespConnection final : public PipelinedConnection {
   size_t held_request_bytes_ = 0;  // of commands that are held
 
   // Unanswered, sent or held.
-  uint32_t open_writes_ = 0;
-  uint32_t open_reads_ = 0;  // of keys
-  uint32_t open_scans_ = 0;  // of every key
+  uint32_t open_writes_ = 0;  // logged reads among them
+  uint32_t open_reads_ = 0;   // of keys
+  uint32_t open_scans_ = 0;   // of every key
   // Of these, but only while there are reads as well as writes: most connections never need it.
   KeyOrder order_;
   bool ordering_ = false;
