@@ -1,4 +1,4 @@
-// bopd start, bopd format, bopd config show.
+// bopd start, bopd format, bopd config.
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -17,10 +17,11 @@
 
 namespace {
 
-constexpr uint32_t grace_ms = 3000;  // for requests in progress
-constexpr unsigned patience_s = 4;   // then the process exits as if it had crashed
+constexpr uint32_t grace_ms = 3000;  // time that a stop gives requests in progress
+constexpr unsigned patience_s =
+    4;  // time limit of a stop; then the process exits as if it had crashed
 
-void say(int32_t level, const std::string& text) { bop_say(level, text.c_str()); }
+void log_message(int32_t level, const std::string& text) { bop_logging_write(level, text.c_str()); }
 
 int32_t level_of(const std::string& name) {
   const char* names[] = {"debug", "info", "warning", "error"};
@@ -32,7 +33,7 @@ int32_t level_of(const std::string& name) {
 
 using Logging = int32_t (*)(const bop_logging*, char*, size_t);
 
-// Calls bop_logging_start or bop_logging_reload with what the configuration says.
+// Calls bop_logging_start or bop_logging_reload with the values of the logging.* keys.
 int32_t apply_logging(Logging call, const bop_config* config, char* error, size_t capacity) {
   const std::string file = text_of(config, "logging.file");
   bop_logging logging{};
@@ -46,7 +47,7 @@ int32_t apply_logging(Logging call, const bop_config* config, char* error, size_
 void reopen_log(const bop_config* config) {
   char error[1024] = "";
   const int32_t status = apply_logging(bop_logging_reload, config, error, sizeof error);
-  if (status != BOP_OK) say(BOP_LOG_ERROR, std::string("logging.file: ") + error);
+  if (status != BOP_OK) log_message(BOP_LOG_ERROR, std::string("logging.file: ") + error);
 }
 
 bool can_be_reloaded(std::string_view key) {
@@ -59,12 +60,13 @@ void warn_of_changes(const bop_config* before, const bop_config* after) {
   for (size_t i = 0; bop_config_at(after, i, &now) == BOP_OK; ++i) {
     if (bop_config_at(before, i, &old) != BOP_OK || can_be_reloaded(now.key)) continue;
     if (std::strcmp(old.value, now.value) == 0) continue;
-    say(BOP_LOG_WARNING, std::string(now.key) +
-                             " has changed: the new value takes effect when the node is restarted");
+    log_message(
+        BOP_LOG_WARNING,
+        std::string(now.key) + " changed; the new value takes effect when the node is restarted");
   }
 }
 
-// SIGHUP. `loaded` is what the node runs with; a configuration that is not valid leaves it so.
+// SIGHUP. `loaded` is the configuration that the node runs with; an invalid new one leaves it unchanged.
 void reload(const Sources& sources, Loaded& loaded) {
   Loaded next = load(sources);
   char error[4096] = "";
@@ -74,7 +76,7 @@ void reload(const Sources& sources, Loaded& loaded) {
   }
   if (next.status != BOP_OK) {
     reopen_log(loaded.config.get());
-    say(BOP_LOG_ERROR, "the configuration is not reloaded: " + next.error);
+    log_message(BOP_LOG_ERROR, "configuration not reloaded: " + next.error);
     return;
   }
   reopen_log(next.config.get());
@@ -82,32 +84,32 @@ void reload(const Sources& sources, Loaded& loaded) {
   for (const char* key : {"logging.level", "logging.file"}) {
     set(loaded.config.get(), key, text_of(next.config.get(), key));
   }
-  say(BOP_LOG_INFO, "reloaded the configuration");
+  log_message(BOP_LOG_INFO, "configuration reloaded");
 }
 
-void say_addresses(const bop_node* node, const bop_config* config) {
+void log_addresses(const bop_node* node, const bop_config* config) {
   std::string line = std::string("bopd ") + bop_version() + ": node " + text_of(config, "node_id") +
                      " of cluster " + text_of(config, "cluster_id") + " serves";
   for (const char* listener : {"native", "resp", "http", "peer"}) {
     const char* address = bop_node_address(node, listener);
     if (address != nullptr) line += std::string(" ") + listener + " " + address;
   }
-  say(BOP_LOG_INFO, line);
+  log_message(BOP_LOG_INFO, line);
 }
 
-// Ends the process if stopping takes too long: what was acknowledged is durable either way.
+// Ends the process if stopping takes too long. Acknowledged writes are durable either way.
 std::thread start_watchdog(std::atomic<bool>& stopped) {
   return std::thread([&stopped] {
     for (unsigned i = 0; i < patience_s * 100; ++i) {
       if (stopped) return;
       usleep(10000);
     }
-    std::fputs("bopd: stopping takes too long; the process exits\n", stderr);
+    std::fputs("bopd: stopping took more than 4 s, exiting\n", stderr);
     _exit(failed);
   });
 }
 
-// Until a signal that stops the node; the signal.
+// Handles signals until one that stops the node, and returns that one.
 int serve(const sigset_t& signals, const Sources& sources, Loaded& loaded,
           const Supervisor& supervisor) {
   for (;;) {
@@ -129,7 +131,7 @@ void stop(bop_node* node) {
   watchdog.join();
 }
 
-// Connections and log segments may need more descriptors than a shell's soft limit.
+// Raises the soft limit of file descriptors to the hard limit: connections and log segments may need more.
 void take_descriptors() {
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
@@ -142,7 +144,7 @@ void take_descriptors() {
 Exit start(const Sources& sources, int die_with) {
   if (die_with != 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != die_with) return failed;  // it died before this process was told
+    if (getppid() != die_with) return failed;  // it died before prctl took effect
   }
   const sigset_t signals = block_signals();
   take_descriptors();
@@ -162,13 +164,13 @@ Exit start(const Sources& sources, int die_with) {
     bop_logging_stop();
     return complain(status, error);
   }
-  say_addresses(node, config);
+  log_addresses(node, config);
   supervisor.ready();
   const int signal = serve(signals, sources, loaded, supervisor);
   supervisor.stopping();
-  say(BOP_LOG_INFO, std::string("stopping on SIG") + sigabbrev_np(signal));
+  log_message(BOP_LOG_INFO, std::string("stopping on SIG") + sigabbrev_np(signal));
   stop(node);
-  say(BOP_LOG_INFO, "stopped");
+  log_message(BOP_LOG_INFO, "stopped");
   bop_logging_stop();
   return ok;
 }

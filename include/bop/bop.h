@@ -94,8 +94,10 @@ BOP_API int32_t bop_logging_reload(const bop_logging* logging, char* error, size
  * last handle is destroyed. Blocks until they are written. Since 0.1. */
 BOP_API void bop_logging_stop(void);
 
-/* Logs one line, for programs that use bop. level: bop_log_level. Since 0.1. */
-BOP_API void bop_say(int32_t level, const char* text);
+/* Logs one message of the calling program, through the same queue, level and file. level: bop_log_level,
+ * BOP_LOG_DEBUG to BOP_LOG_ERROR; a message of another level, or NULL, is ignored. Control characters
+ * are escaped, so that one message is one line. Any thread. Since 0.1. */
+BOP_API void bop_logging_write(int32_t level, const char* text);
 
 /* Sets the function that is called for a bug in bop (convention 11); it must not return. NULL: print
  * and abort. Call it before any other function. Since 0.1. */

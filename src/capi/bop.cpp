@@ -1,4 +1,4 @@
-// bop/bop.h but for the queue: versions and diagnostics.
+// bop/bop.h without the queue: versions, logging, the assert handler.
 #include "bop/bop.h"
 
 #include "base/assert.h"
@@ -47,11 +47,11 @@ void bop_logging_stop(void) {
   });
 }
 
-void bop_say(int32_t level, const char* text) {
+void bop_logging_write(int32_t level, const char* text) {
   if (level < BOP_LOG_DEBUG || level >= BOP_LOG_OFF || text == nullptr) return;
   (void)bop::capi::guarded([&] {
-    const auto said = static_cast<bop::logging::Level>(level);
-    if (bop::logging::enabled(said)) bop::logging::write(said, text);
+    const auto written = static_cast<bop::logging::Level>(level);
+    if (bop::logging::enabled(written)) bop::logging::write(written, text);
     return BOP_OK;
   });
 }
