@@ -40,7 +40,7 @@ Result<FaultSet> parse_faults(std::string_view text) {
       std::string known = "none, all";
       for (const char* one : names) known += std::string(", ") + one;
       return fail(BOP_E_INVALID_ARGUMENT,
-                  "'" + std::string(name) + "' is no fault; there are " + known);
+                  "unknown fault \"" + std::string(name) + "\"; there are: " + known);
     }
     faults.insert(static_cast<Fault>(found - names.begin()));
     text.remove_prefix(std::min(comma + 1, text.size()));

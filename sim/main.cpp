@@ -1,4 +1,4 @@
-// bop-sim: simulates a cluster, its clients and its faults, and says whether everything fits together.
+// bop-sim: simulates a cluster with clients and faults, and checks its invariants and the clients' results.
 //
 //   bop-sim --seed S --minutes M        its last line is "trace HASH ok", or "FAILED seed S: ..." with
 //                                       exit 1 and the command that repeats it
@@ -12,6 +12,7 @@
 #include "base/assert.h"
 #include "base/logging.h"
 #include "command_line/command_line.h"
+#include "command_line/standard_streams.h"
 #include "sim/simulation.h"
 
 namespace {
@@ -47,14 +48,14 @@ std::string command_for(const Arguments& arguments, uint64_t seed) {
 }
 
 // The whole story first: the last line is one line.
-void say_failed(const std::string& why) {
+void print_failure(const std::string& why) {
   std::printf("%s\n", why.c_str());
   std::printf("FAILED seed %" PRIu64 ": %s (repeat: %s)\n", running_seed,
               why.substr(0, why.find('\n')).c_str(), repeat_command.c_str());
 }
 
 [[noreturn]] void assert_handler(const char* file, int line, const char* text) {
-  say_failed("assert " + std::string(file) + ":" + std::to_string(line) + ": " + text);
+  print_failure("assert " + std::string(file) + ":" + std::to_string(line) + ": " + text);
   std::fflush(nullptr);
   std::_Exit(1);
 }
@@ -71,7 +72,7 @@ File open_for_writing(const std::string& name) {
   return file;
 }
 
-void say_figures(const SimulationResult& result, double took_s) {
+void print_figures(const SimulationResult& result, double took_s) {
   const double simulated_s = static_cast<double>(result.simulated) / 1e9;
   std::printf("%s\n", result.setting.c_str());
   std::printf("  %.1f s simulated in %.2f s (%.0fx), %" PRIu64 " events\n", simulated_s, took_s,
@@ -99,7 +100,7 @@ SimulationResult run_once(const SimulationOptions& options, bool figures) {
   const auto begin = std::chrono::steady_clock::now();
   SimulationResult result = simulate(options);
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
-  if (figures) say_figures(result, took.count());
+  if (figures) print_figures(result, took.count());
   return result;
 }
 
@@ -118,7 +119,7 @@ bool run_seed(const Arguments& arguments, SimulationOptions options, uint64_t se
     }
   }
   if (result.failure) {
-    say_failed(*result.failure);
+    print_failure(*result.failure);
     return false;
   }
   std::printf("trace %016" PRIx64 " ok\n", result.trace_hash);
@@ -138,24 +139,44 @@ bool parse_seeds(const std::string& text, uint64_t& first, uint64_t& last) {
 }  // namespace
 
 int main(int count, char** values) {
+  command_line::open_standard_streams();
   Arguments arguments;
-  CLI::App app("Simulates a cluster of bop nodes with clients and faults, repeatably.");
-  app.add_option("--seed", arguments.seed, "Everything of a run follows from it")
+  CLI::App app("bop-sim: deterministic simulation of a bop cluster with clients and faults",
+               "bop-sim");
+  command_line::use_help(app);
+  app.add_option("--seed", arguments.seed,
+                 "Seed of a run, which determines everything in it (default 1)")
+      ->type_name("N")
       ->check(number<uint64_t>());
-  app.add_option("--seeds", arguments.seeds, "A..B: one run for each of them");
-  app.add_option("--minutes", arguments.minutes, "Of simulated time")
+  app.add_option("--seeds", arguments.seeds,
+                 "One run for each seed from A to B; stops at the first failure")
+      ->type_name("A..B");
+  app.add_option("--minutes", arguments.minutes, "Simulated time (default 1)")
+      ->type_name("MINUTES")
       ->check(number(0.01, 100000.0));
-  app.add_option("--nodes", arguments.nodes, "In the cluster")->check(number(1u, 9u));
-  app.add_option("--faults", arguments.faults,
-                 "none, all, or names with commas; without it the seed picks some");
-  app.add_option("--trace", arguments.trace, "Write every event to this file");
+  app.add_option("--nodes", arguments.nodes, "Number of nodes (default 3)")
+      ->type_name("N")
+      ->check(number(1u, 9u));
   app.add_option(
-      "--explain", arguments.explain,
-      "Write what the nodes log, at level debug, and every frame, decoded, to this file");
+         "--faults", arguments.faults,
+         "Kinds of faults, separated by commas, or none or all (default: the seed selects some)")
+      ->type_name("KINDS");
+  app.add_option("--trace", arguments.trace, "Write every event to this file, one line each")
+      ->type_name("FILE");
+  app.add_option(
+         "--explain", arguments.explain,
+         "Write what the nodes log at level debug, and every frame in readable form, to this file")
+      ->type_name("FILE");
   app.add_option("--history", arguments.history,
-                 "Write what clients saw to this file, for bop-check");
+                 "Write the results of the clients to this file, for bop-check")
+      ->type_name("FILE");
   app.add_flag("--twice", arguments.twice, "Run each seed twice and compare the traces");
-  app.add_flag("--verbose", arguments.verbose, "Show what the nodes log, at level info");
+  app.add_flag("--verbose", arguments.verbose, "Print what the nodes log at level info");
+  std::string kinds;
+  for (const Fault fault : all_faults()) kinds += std::string(" ") + name_of(fault);
+  app.footer("Kinds of faults:" + kinds +
+             "\nExit codes: 0 no violation; 1 a violation; 2 usage error, or the output could not "
+             "be written.");
   if (const auto ended = command_line::parse(app, count, values, 2)) return *ended;
 
   SimulationOptions options;
@@ -173,7 +194,7 @@ int main(int count, char** values) {
   uint64_t first = arguments.seed;
   uint64_t last = arguments.seed;
   if (!arguments.seeds.empty() && !parse_seeds(arguments.seeds, first, last)) {
-    std::fprintf(stderr, "bop-sim: --seeds: not of the form A..B\n");
+    std::fprintf(stderr, "bop-sim: --seeds: must be A..B with A at most B\n");
     return 2;
   }
   const File trace = open_for_writing(arguments.trace);
