@@ -18,7 +18,7 @@ struct bop_client final : client::Listener {
   explicit bop_client(const Completions& completions) : completions_(completions) {}
 
   void complete(const client::Outcome& outcome) override {
-    const std::string detail(outcome.detail);  // with its NUL
+    const std::string detail(outcome.detail);  // adds the NUL
     bop_completion completion{};
     completion.tag = outcome.tag;
     completion.status = outcome.status;
@@ -59,7 +59,7 @@ Result<std::vector<bop::net::Address>> read_endpoints(std::string_view text) {
 Result<client::Options> read_options(const bop_client_options& given) {
   client::Options options;
   if (given.endpoints == nullptr) {
-    return bop::fail(BOP_E_INVALID_ARGUMENT, "endpoints must be given");
+    return bop::fail(BOP_E_INVALID_ARGUMENT, "endpoints is required");
   }
   BOP_TRY_ASSIGN(options.endpoints, read_endpoints(given.endpoints));
   if (given.connections != 0) options.connections = given.connections;
@@ -115,7 +115,7 @@ int32_t bop_client_open(const bop_client_options* options, bop_client** client, 
 
 void bop_client_close(bop_client* client) {
   if (client == nullptr) return;
-  client->client_.reset();  // what is under way completes on the way
+  client->client_.reset();  // completes all calls in flight
   delete client;
 }
 

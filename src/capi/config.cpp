@@ -48,7 +48,7 @@ Status Config::load_file(const std::string& path) {
 Status Config::load_text(std::string_view text, const std::string& name,
                          const std::string& folder) {
   if (text.size() > max_config_bytes) {
-    return fail(BOP_E_BAD_CONFIG, name + ": a configuration has at most 1 MiB");
+    return fail(BOP_E_BAD_CONFIG, name + ": the file is larger than 1 MiB");
   }
   BOP_TRY_ASSIGN(std::vector<Assignment> assignments, read_toml(text, name, folder));
   Layer layer(config_keys().size());
@@ -76,7 +76,7 @@ Status Config::load_environment() {
 Status Config::set(std::string_view name, std::string_view text) {
   const Key* key = find_key(name);
   if (key == nullptr) {
-    return fail(BOP_E_BAD_CONFIG, "flag: " + std::string(name) + ": there is no such key");
+    return fail(BOP_E_BAD_CONFIG, "flag: " + std::string(name) + ": unknown key");
   }
   BOP_TRY_ASSIGN(Value value, read_value(*key, text, "flag"));
   layers_[static_cast<size_t>(Origin::flag)][index_of(*key)] = Held{std::move(value), "flag"};

@@ -17,7 +17,7 @@ using bop::capi::guarded;
 namespace {
 
 int32_t describe(const bop_config* given, size_t index, bop_config_item* item) {
-  // Only the texts that items point to are filled in: the configuration itself stays as it is.
+  // Only the cache of texts that items point to changes, not the configuration.
   auto* config = const_cast<bop_config*>(given);
   config->texts.resize(config_keys().size());
   std::string& shown = config->texts[index];

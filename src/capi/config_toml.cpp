@@ -1,15 +1,15 @@
-// TOML in and out. The only file that sees the parser, which is used without exceptions.
+// Reads and writes TOML. The only file that includes the parser, which is used without exceptions.
 
-// Its assertions do not hold for all that it may read ("[" and a form feed fail one), and with NDEBUG
-// clang takes them for promises. Without them such an input meets an error that names it.
+// The parser's assertions fail for some inputs ("[" followed by a form feed), and with NDEBUG clang uses them as
+// assumptions. Without them these inputs produce a normal parse error.
 #define TOML_ASSERT(expression) static_assert(true)
 #pragma push_macro("NDEBUG")
 #undef NDEBUG
 #include <toml++/impl/preprocessor.h>
 
 #include <cstdint>
-// Its tables of characters call places unreachable that any letter beyond ASCII reaches, outside of
-// texts: it is then not in the table.
+// Its character tables mark code as unreachable that non-ASCII letters outside strings do reach; they mean "not in
+// the table".
 #pragma push_macro("TOML_UNREACHABLE")
 #undef TOML_UNREACHABLE
 #define TOML_UNREACHABLE return false
@@ -28,10 +28,10 @@
 namespace bop::capi {
 namespace {
 
-// Where something stands: "bopd.toml:12" and "log.max_bytes".
+// Where a value is, for messages.
 struct Spot {
-  std::string source;
-  std::string key;
+  std::string source;  // "bopd.toml:12"
+  std::string key;     // "log.max_bytes"
 };
 
 std::unexpected<Error> bad(const Spot& spot, const std::string& what) {
@@ -42,10 +42,10 @@ const char* type_name(const toml::node& node) {
   switch (node.type()) {
     case toml::node_type::table: return "a table";
     case toml::node_type::array: return "a list";
-    case toml::node_type::string: return "a text";
+    case toml::node_type::string: return "a string";
     case toml::node_type::integer: return "an integer";
-    case toml::node_type::floating_point: return "a fraction";
-    case toml::node_type::boolean: return "true or false";
+    case toml::node_type::floating_point: return "a floating-point number";
+    case toml::node_type::boolean: return "a boolean";
     case toml::node_type::date:
     case toml::node_type::time:
     case toml::node_type::date_time: return "a date or time";
@@ -56,7 +56,7 @@ const char* type_name(const toml::node& node) {
 
 Result<std::string> read_string(const toml::node& node, const Spot& spot) {
   const auto* text = node.as_string();
-  if (text == nullptr) return bad(spot, std::string("must be a text, is ") + type_name(node));
+  if (text == nullptr) return bad(spot, std::string("must be a string, is ") + type_name(node));
   if (text->get().find('\0') != std::string::npos) return bad(spot, "contains a NUL byte");
   if (text->get().size() > 4096) return bad(spot, "is longer than 4096 bytes");
   return text->get();
@@ -68,8 +68,8 @@ Result<int64_t> read_integer(const toml::node& node, const Spot& spot, int64_t l
     return bad(spot, std::string("must be an integer, is ") + type_name(node));
   }
   if (number->get() < low || number->get() > high) {
-    return bad(spot, "must be " + std::to_string(low) + " to " + std::to_string(high) + ", is " +
-                         std::to_string(number->get()));
+    return bad(spot, "must be between " + std::to_string(low) + " and " + std::to_string(high) +
+                         ", is " + std::to_string(number->get()));
   }
   return number->get();
 }
@@ -107,7 +107,7 @@ Result<std::string> read_cluster_id(const toml::node& node, const Spot& spot) {
 
 constexpr size_t max_hosts = 64;
 
-// A name, a numeric address or "*".
+// A host name, a numeric address or "*".
 bool is_host(std::string_view text) {
   constexpr std::string_view characters =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._:";
@@ -124,7 +124,7 @@ Result<std::vector<std::string>> read_hosts(const toml::node& node, const Spot& 
   std::vector<std::string> hosts;
   for (const toml::node& element : *array) {
     BOP_TRY_ASSIGN(std::string host, read_string(element, spot));
-    // An IPv6 address has two colons at least, a name with a port one.
+    // An IPv6 address has at least two colons; a name with a port has one.
     const bool has_port = std::ranges::count(host, ':') == 1;
     if (!is_host(host) || has_port) {
       return bad(spot, "\"" + host + "\" is not a host name or address without a port");
@@ -134,8 +134,8 @@ Result<std::vector<std::string>> read_hosts(const toml::node& node, const Spot& 
   return hosts;
 }
 
-// A list of tables, `read_field` called for each key of each; it says whether it knows the key. Every
-// item has an id: one without would be written as what cannot be read again.
+// A list of tables. `read_field` is called for each key of each table; false: the key is unknown. Every item must
+// have an id: an item without one could be written but not read again.
 template <class Item, class ReadField>
 Result<std::vector<Item>> read_tables(const toml::node& node, const Spot& spot, size_t most,
                                       ReadField read_field) {
@@ -156,9 +156,9 @@ Result<std::vector<Item>> read_tables(const toml::node& node, const Spot& spot, 
     for (const auto& [key, value] : *table) {
       const Spot field{spot.source, item_spot.key + "." + std::string(key.str())};
       BOP_TRY_ASSIGN(const bool known, read_field(item, key.str(), value, field));
-      if (!known) return bad(field, "there is no such key");
+      if (!known) return bad(field, "unknown key");
     }
-    if (item.id == 0) return bad(item_spot, "has no id");
+    if (item.id == 0) return bad(item_spot, "id is missing");
     items.push_back(std::move(item));
   }
   return items;
@@ -229,7 +229,7 @@ Result<Value> read_node(const Key& key, const toml::node& node, const Spot& spot
     case Kind::peers: return read_tables<Peer>(node, spot, 64, read_peer_field);
     case Kind::groups: return read_tables<GroupSpec>(node, spot, 4096, read_group_field);
   }
-  return bad(spot, "has a kind that is not read");
+  return bad(spot, "has an unknown kind");
 }
 
 bool is_text(Kind kind) {
@@ -247,14 +247,14 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(0, text.find_last_not_of(blank) + 1);
 }
 
-// Without quotes, as all our keys are written.
+// A key written without quotes, as all of bop's keys are.
 bool is_plain_key(std::string_view text) {
   constexpr std::string_view plain =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
   return !text.empty() && text.find_first_not_of(plain) == text.npos;
 }
 
-// The key that a line is about, of a document that did not parse; empty when none is plain to see.
+// The key on a line of a document that could not be parsed; empty if it cannot be determined.
 std::string key_at_line(std::string_view text, uint32_t line) {
   std::string table;
   for (uint32_t at = 1;; ++at) {
@@ -280,7 +280,14 @@ std::unexpected<Error> syntax_error(const std::string& name, std::string_view te
               at_line(name, line) + ": " + key + std::string(error.description()));
 }
 
-// Walks a document; of several things that are wrong it keeps the first in the document.
+// What is wrong with a value that is not TOML.
+std::string unparsed(Kind kind, std::string_view text, const toml::parse_error& error) {
+  if (kind == Kind::integer) return "must be an integer, is \"" + std::string(text) + "\"";
+  if (kind == Kind::boolean) return "must be true or false, is \"" + std::string(text) + "\"";
+  return "not a valid TOML value: " + std::string(error.description());
+}
+
+// Walks a document. If there are several errors, finish() returns the one on the first line.
 class DocumentReader {
  public:
   DocumentReader(const std::string& name, const std::string& folder)
@@ -311,7 +318,7 @@ class DocumentReader {
     } else if (is_prefix(name)) {
       note(line, bad(spot, std::string("must be a table, is ") + type_name(node)).error());
     } else {
-      note(line, bad(spot, "there is no such key").error());
+      note(line, bad(spot, "unknown key").error());
     }
   }
 
@@ -408,10 +415,10 @@ Result<std::vector<Assignment>> read_toml(std::string_view text, const std::stri
 Result<Value> read_value(const Key& key, std::string_view text, const std::string& source) {
   const Spot spot{source, key.name};
   if (text.size() > max_config_bytes) return bad(spot, "is longer than 1 MiB");
-  // Text goes through the parser too: it knows what is valid UTF-8.
+  // Text is parsed too, which checks that it is valid UTF-8.
   const std::string line = "value = " + (is_text(key.kind) ? toml_text(text) : std::string(text));
   const toml::parse_result document = toml::parse(line);
-  if (!document) return bad(spot, std::string(document.error().description()));
+  if (!document) return bad(spot, unparsed(key.kind, text, document.error()));
   if (document.table().size() != 1) return bad(spot, "must be one value");
   return read_node(key, document.table().begin()->second, spot);
 }

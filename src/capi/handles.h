@@ -1,4 +1,4 @@
-// What stands behind the opaque handles that more than one file of the shell sees.
+// The structs behind the opaque handles that several files of capi use.
 #pragma once
 
 #include <string>
@@ -8,5 +8,6 @@
 
 struct bop_config {
   bop::capi::Config config;
-  std::vector<std::string> texts;  // one a key: what items point to, until something changes
+  std::vector<std::string>
+      texts;  // by key: values as TOML, to which bop_config_item points; empty: not made yet
 };

@@ -18,18 +18,18 @@ using bop::capi::guarded;
 namespace log = bop::log;
 
 struct bop_log_reader {
-  bop::io::Loop loop;  // completes nothing here: all reading blocks
+  bop::io::Loop loop;  // required by the file system; unused, because all reads block
   std::unique_ptr<bop::io::FileSystem> files;
-  std::vector<std::string> directories;  // still to be read, the last first
-  std::string directory;                 // being read
-  std::unique_ptr<log::Inspection> inspection;
+  std::vector<std::string> directories;         // logs still to be read, in reverse order
+  std::string directory;                        // of the log being read
+  std::unique_ptr<log::Inspection> inspection;  // of that log; nullptr: the next one must be opened
   struct Group {
     bop_log_item item;
     std::string file, text;
   };
-  std::vector<Group> groups;  // of the log just read
-  size_t next_group = 0;
-  std::string file, text;  // what the item given last points to
+  std::vector<Group> groups;  // state of each group, once the log was read to its end
+  size_t next_group = 0;      // the next of these to be returned
+  std::string file, text;     // storage for the pointers of the item returned last
 };
 
 namespace {
@@ -41,7 +41,7 @@ bool is_shard(const std::string& name) {
          name.find_first_not_of("0123456789", shard_prefix.size()) == name.npos;
 }
 
-// The logs of a node's data directory, or the one that the directory itself is.
+// Lists the logs in a node's data directory. A directory without shards is taken for a log itself.
 Status find_logs(bop_log_reader& reader) {
   BOP_TRY_ASSIGN(const std::vector<std::string> names, reader.files->list_now("."));
   for (const std::string& name : names) {
@@ -65,7 +65,7 @@ Status open_reader(const std::string& directory, bop_log_reader** out) {
                                     reader->loop, directory,
                                     {.backend = bop::io::FileBackend::pool, .pool_threads = 1}));
   BOP_TRY(find_logs(*reader));
-  // Without folders of shards there is this log or none.
+  // Without directories of shards this must be a log: report an error now if it is not.
   if (reader->directories.back() == ".") BOP_TRY(open_next(*reader));
   *out = reader.release();
   return {};
@@ -137,7 +137,7 @@ void take_groups(bop_log_reader& reader) {
   reader.inspection.reset();
 }
 
-// Nothing more can be read of this log; others may follow.
+// Ends the log being read with an item that has the error. Other logs may follow.
 bool give_up(bop_log_reader& reader, const bop::Error& error, bop_log_item& out) {
   reader.inspection.reset();
   out.kind = BOP_LOG_PROBLEM;
@@ -146,7 +146,7 @@ bool give_up(bop_log_reader& reader, const bop::Error& error, bop_log_item& out)
   return true;
 }
 
-// False: there is nothing more.
+// False: all logs were read.
 bool read_next(bop_log_reader& reader, bop_log_item& out) {
   for (;;) {
     if (reader.next_group < reader.groups.size()) {

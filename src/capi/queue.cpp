@@ -10,7 +10,7 @@ namespace bop::capi {
 namespace {
 
 constexpr uint32_t default_capacity = 65536;
-constexpr size_t kept_bytes = 1u << 20;  // of a batch that is filled again
+constexpr size_t kept_bytes = 1u << 20;  // a drained batch keeps at most this much memory
 
 }  // namespace
 
@@ -33,7 +33,7 @@ void Batch::clear() {
 
 Result<Completions> Completions::of(bop_queue* queue, bop_callback callback, void* context) {
   if ((queue == nullptr) == (callback == nullptr)) {
-    return fail(BOP_E_INVALID_ARGUMENT, "either a queue or a callback must be given");
+    return fail(BOP_E_INVALID_ARGUMENT, "exactly one of queue and callback must be given");
   }
   return Completions(queue, callback, context);
 }
@@ -106,6 +106,6 @@ int32_t bop_queue_wait(bop_queue* queue, int64_t timeout_ms) {
   if (queue == nullptr) return BOP_E_INVALID_ARGUMENT;
   const int64_t most = INT64_MAX / bop::milliseconds;
   const bop::Duration limit = timeout_ms < 0 ? -1 : std::min(timeout_ms, most) * bop::milliseconds;
-  // Never past the end of time: read_clock() + limit must not overflow.
+  // read_clock() + limit must not overflow.
   return queue->wait(std::min(limit, bop::never / 2)) ? BOP_OK : BOP_E_TIMEOUT;
 }

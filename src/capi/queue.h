@@ -1,4 +1,4 @@
-// What stands behind bop_queue, and the choice between a queue and a callback.
+// The struct behind bop_queue, and Completions: where the calls of a handle complete.
 #pragma once
 
 #include <atomic>
@@ -14,19 +14,19 @@
 
 namespace bop::capi {
 
-// A completion whose bytes lie in the batch it is of.
+// A completion whose body and detail are in Batch::bytes.
 struct Queued {
-  bop_completion completion;
-  size_t body_at = 0;
-  size_t detail_at = 0;
+  bop_completion completion;  // its pointers are set when it is drained
+  size_t body_at = 0;         // offset in Batch::bytes
+  size_t detail_at = 0;       // the same, of text that ends in NUL
 };
 
-// Completions and their bytes: two of them change places, so that a drained one is filled again
-// without allocating.
+// Completions with their bytes. A queue has two batches and swaps them, so that the memory of a drained batch is
+// reused.
 struct Batch {
   std::vector<Queued> items;
   std::vector<uint8_t> bytes;
-  size_t next = 0;  // the first that was not given out
+  size_t next = 0;  // the first item that is not drained yet
 
   void add(const bop_completion& completion);
   void clear();
@@ -39,12 +39,13 @@ struct bop_queue {
   bop_queue(uint32_t capacity, bop::io::Event event)
       : capacity_(capacity), event_(std::move(event)) {}
 
-  // Makes room for one completion; false: there is none. Any thread.
+  // Reserves capacity for one completion. False: the queue is full. Any thread.
   bool reserve();
   void cancel_reservation() { taken_.fetch_sub(1, std::memory_order_relaxed); }
-  // Of a call that reserved; its bytes are copied. Any thread.
+  // Adds the completion of a call that has a reservation, and copies its bytes. Any thread.
   void push(const bop_completion& completion);
 
+  // One thread at a time.
   size_t drain(bop_completion* completions, size_t capacity);
   bool wait(bop::Duration limit) const { return event_.wait(limit); }
   int handle() const { return event_.handle(); }
@@ -52,22 +53,23 @@ struct bop_queue {
  private:
   const uint32_t capacity_;
   const bop::io::Event event_;
-  std::atomic<uint32_t> taken_ = 0;  // under way, queued or not yet drained
+  std::atomic<uint32_t> taken_ = 0;  // reservations, and completions that are not drained yet
 
-  std::mutex mutex_;  // of what follows but draining_, which belongs to who drains
+  std::mutex mutex_;  // of filling_ and signalled_
   bop::capi::Batch filling_;
-  bool signalled_ = false;
-  bop::capi::Batch draining_;
+  bool signalled_ = false;     // event_ is set
+  bop::capi::Batch draining_;  // of the thread that drains
 };
 
 namespace bop::capi {
 
-// Where a handle's calls complete.
+// Where the calls of a handle complete: in a queue or by a callback.
 class Completions {
  public:
-  // One of queue and callback must be there: INVALID_ARGUMENT.
+  // INVALID_ARGUMENT unless exactly one of queue and callback is given.
   static Result<Completions> of(bop_queue* queue, bop_callback callback, void* context);
 
+  // Every call reserves, and later either completes or cancels. False: the queue is full. Any thread.
   bool reserve() const { return queue_ == nullptr || queue_->reserve(); }
   void cancel_reservation() const {
     if (queue_ != nullptr) queue_->cancel_reservation();
@@ -84,7 +86,7 @@ class Completions {
   Completions(bop_queue* queue, bop_callback callback, void* context)
       : queue_(queue), callback_(callback), context_(context) {}
 
-  bop_queue* queue_;
+  bop_queue* queue_;  // nullptr: callback_ is set
   bop_callback callback_;
   void* context_;
 };

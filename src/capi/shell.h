@@ -1,5 +1,5 @@
-// What every function of the C shell needs: errors into callers' buffers, structs by their size, and
-// no exception out.
+// Helpers for all functions of the C interface: error messages in the caller's buffer, structs of any version, and no
+// exceptions across the interface.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +12,7 @@
 
 namespace bop::capi {
 
-// Cut to fit, with its NUL.
+// Copies the text, truncated to `capacity` - 1 bytes and terminated by NUL.
 inline void write_text(std::string_view text, char* out, size_t capacity) {
   if (out == nullptr || capacity == 0) return;
   const size_t size = text.size() < capacity ? text.size() : capacity - 1;
@@ -20,6 +20,7 @@ inline void write_text(std::string_view text, char* out, size_t capacity) {
   out[size] = '\0';
 }
 
+// Writes the message of the error and returns its code.
 inline int32_t give(const Error& error, char* out, size_t capacity) {
   write_text(error.detail.empty() ? bop_error_text(error.code) : error.detail, out, capacity);
   return error.code;
@@ -29,8 +30,8 @@ inline int32_t give(const Status& status, char* out, size_t capacity) {
   return status ? static_cast<int32_t>(BOP_OK) : give(status.error(), out, capacity);
 }
 
-// A caller's struct, whose first field is its size, as this version knows it: fields that the
-// caller's version did not have are zero.
+// Copies a struct of the caller, whose first field is its size in bytes. Fields that the caller's version does not
+// have are zero.
 template <class Struct>
 Struct known(const Struct* given) {
   Struct out{};
@@ -40,7 +41,7 @@ Struct known(const Struct* given) {
   return out;
 }
 
-// The other way: no byte past the size that the caller set.
+// Copies `value` to a struct of the caller, but no byte beyond the size that the caller set.
 template <class Struct>
 void fill(Struct* out, Struct value) {
   const uint32_t size = out->size;
@@ -48,14 +49,14 @@ void fill(Struct* out, Struct value) {
   std::memcpy(out, &value, size < sizeof value ? size : sizeof value);
 }
 
-// Runs `body`; what the standard library throws (memory exhausted, most of all) becomes a status.
+// Runs `body` and turns exceptions of the standard library, above all std::bad_alloc, into a status.
 template <class Body>
 int32_t guarded(Body body) noexcept {
   try {
     return body();
   } catch (const std::bad_alloc&) {
     return BOP_E_OVERLOADED;
-  } catch (const std::runtime_error&) {  // Boost throws it for the system's errors
+  } catch (const std::runtime_error&) {  // thrown by Boost for errors of the operating system
     return BOP_E_IO;
   } catch (...) {
     return BOP_E_INTERNAL;

@@ -48,7 +48,7 @@ TEST(Handshake, a_refusal_names_its_reason_to_the_other_side_whoever_called) {
   const auto read = one.handshake->read_answer(2, Channel::control, answer);
   ASSERT_FALSE(read.their_verdict);
   EXPECT_EQ(read.their_verdict.error().code, BOP_E_WRONG_INCARNATION);
-  EXPECT_EQ(read.their_verdict.error().detail, "node 2 refuses: it was reformatted");
+  EXPECT_EQ(read.their_verdict.error().detail, "node 2 refused: it was reformatted");
   const Status late = one.handshake->read_refusal(2, answer);
   ASSERT_FALSE(late);
   EXPECT_EQ(late.error().code, BOP_E_WRONG_INCARNATION);

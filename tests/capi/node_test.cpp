@@ -436,7 +436,7 @@ TEST_F(ANodeWithAMachineOfItsCaller,
        does_not_start_when_it_is_missing_incomplete_or_does_not_open) {
   options_.machine_count = 0;
   EXPECT_NE(
-      refused(BOP_E_BAD_CONFIG).find("runs the machine \"sum\", which this program does not have"),
+      refused(BOP_E_BAD_CONFIG).find("group sum: unknown machine \"sum\"; this program has: kv"),
       std::string::npos);
   options_.machine_count = 1;
   sum_.state_hash = nullptr;
@@ -463,9 +463,11 @@ TEST_F(ANodeWithAMachineOfItsCaller, names_a_table_that_it_cannot_take) {
     EXPECT_NE(refused(BOP_E_INVALID_ARGUMENT).find("machine 1 has no kind"), std::string::npos);
   }
   tables_[1] = &sum_;
-  EXPECT_NE(refused(BOP_E_INVALID_ARGUMENT).find("two machines of kind sum"), std::string::npos);
+  EXPECT_NE(refused(BOP_E_INVALID_ARGUMENT).find("the machine kind sum appears twice"),
+            std::string::npos);
   tables_[1] = &second_kv;
-  EXPECT_NE(refused(BOP_E_INVALID_ARGUMENT).find("two machines of kind kv"), std::string::npos);
+  EXPECT_NE(refused(BOP_E_INVALID_ARGUMENT).find("the machine kind kv appears twice"),
+            std::string::npos);
 }
 
 // ---- what start refuses ----

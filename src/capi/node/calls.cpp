@@ -63,7 +63,7 @@ void ShardCalls::complete(uint64_t token, const port::Outcome& answer) {
 }
 
 void ShardCalls::enqueue(uint64_t tag, const port::Outcome& answer) const {
-  const std::string detail(answer.detail);  // with its NUL
+  const std::string detail(answer.detail);  // adds the NUL
   bop_completion completion{};
   completion.tag = tag;
   completion.status = answer.status;

@@ -1,4 +1,4 @@
-// The calls that a host has under way on one shard: carried there in batches, answered once each.
+// The calls of the embedding program to one shard: passed to its thread in batches, each completed once.
 #pragma once
 
 #include <cstdint>
@@ -14,11 +14,11 @@
 namespace bop::capi {
 
 struct NodeCall {
-  uint64_t tag = 0;
+  uint64_t tag = 0;  // the caller's
   GroupId group = 0;
-  bool command = false;  // else a question
-  mem::Buffer payload;   // the only handle: it crosses threads
-  Duration timeout = 0;
+  bool command = false;  // propose; else query
+  mem::Buffer payload;   // must be the only reference: it moves to another thread
+  Duration timeout = 0;  // from when the shard receives the call
 };
 
 class ShardCalls final : public port::Completion {
@@ -26,12 +26,12 @@ class ShardCalls final : public port::Completion {
   ShardCalls(Runtime& runtime, uint32_t shard, const Completions& completions)
       : runtime_(runtime), shard_(shard), completions_(completions) {}
 
-  // Its completion is reserved. STOPPED after close(). Any thread.
+  // The caller has reserved the completion. STOPPED after close(). Any thread.
   Status submit(NodeCall call);
-  // No call is taken any more. Any thread.
+  // Refuses further calls. Any thread.
   void close();
-  // Completes what was never answered: STOPPED, or OUTCOME_UNKNOWN for commands. When the shard's
-  // thread is gone.
+  // Completes the calls that were not answered: STOPPED, or OUTCOME_UNKNOWN for commands that were submitted. Call it
+  // after the shard's thread has ended.
   void abandon();
 
   void complete(uint64_t token, const port::Outcome& answer) override;
@@ -39,8 +39,8 @@ class ShardCalls final : public port::Completion {
  private:
   struct Slot {
     uint64_t tag = 0;
-    bool used = false;
-    bool command = false;
+    bool used = false;     // a call in flight has it
+    bool command = false;  // as in NodeCall
   };
 
   void take_mail(node::Service& service);
@@ -51,12 +51,12 @@ class ShardCalls final : public port::Completion {
   const uint32_t shard_;
   const Completions& completions_;
 
-  std::mutex mutex_;  // of the mailbox
-  std::vector<NodeCall> mailbox_;
+  std::mutex mutex_;               // of mailbox_ and closed_
+  std::vector<NodeCall> mailbox_;  // calls that the shard has not taken yet
   bool closed_ = false;
 
-  // The shard's thread's. A token is its slot.
-  std::vector<NodeCall> taken_;
+  // Used by the shard's thread only. A request's token is the index of its slot.
+  std::vector<NodeCall> taken_;  // the batch being submitted
   std::vector<Slot> slots_;
   std::vector<uint64_t> free_slots_;
 };

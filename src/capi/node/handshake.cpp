@@ -7,7 +7,7 @@ namespace bop::capi {
 namespace {
 
 mem::Buffer joined(std::span<const mem::Buffer> parts) {
-  BOP_ASSERT_EQ(parts.size(), 1u);  // a hello is small
+  BOP_ASSERT_EQ(parts.size(), 1u);  // a hello fits in one part
   return parts.front();
 }
 
@@ -17,7 +17,7 @@ port::Introduction introduction_of(const proto::PeerHeader& header) {
   return {section->instance, std::string(section->address), std::string(section->native)};
 }
 
-// The only item of `frame`, when it is one.
+// The item of a frame with exactly one, if it is an Item; else nullptr.
 template <class Item>
 const Item* only_item(const proto::PeerFrame& frame) {
   return frame.items.size() == 1 ? std::get_if<Item>(&frame.items.front()) : nullptr;
@@ -26,7 +26,7 @@ const Item* only_item(const proto::PeerFrame& frame) {
 Status refusal_of(NodeId from, const proto::HelloAckItem& ack) {
   if (ack.status == BOP_OK) return {};
   return fail(static_cast<bop_status>(ack.status),
-              "node " + std::to_string(from) + " refuses: " + std::string(ack.detail));
+              "node " + std::to_string(from) + " refused: " + std::string(ack.detail));
 }
 
 }  // namespace
@@ -41,7 +41,7 @@ Handshake::Handshake(const node::Identity& identity, port::Introduction introduc
   BOP_ASSERT_NE(introduction_.instance, 0u);
 }
 
-// ---- what is remembered ----
+// ---- incarnations ----
 
 void Handshake::save_if_changed() {
   if (saving_ || !incarnations_.changed()) return;
@@ -54,11 +54,11 @@ void Handshake::saved(const Status& status) {
   BOP_ASSERT(saving_);
   saving_ = false;
   incarnations_.end_save(status.has_value());
-  // What was learned meanwhile. After a failure the owner asks again, later.
+  // Saves what was added in the meantime. After a failure the owner retries later.
   if (status) save_if_changed();
 }
 
-// ---- what is sent ----
+// ---- sending ----
 
 proto::PeerHeader Handshake::header_to(NodeId to) const {
   proto::PeerHeader header;
@@ -102,20 +102,20 @@ mem::Buffer Handshake::answer(NodeId to, port::Channel channel, const Status& ve
   return joined(writer_.finish());
 }
 
-// ---- what is received ----
+// ---- receiving ----
 
-Status Handshake::judge(const proto::PeerHeader& header, uint64_t bootstrap) {
+Status Handshake::validate(const proto::PeerHeader& header, uint64_t bootstrap) {
   if (header.cluster != identity_.cluster)
-    return fail(BOP_E_WRONG_CLUSTER, "node " + std::to_string(header.from) + " is of cluster " +
-                                         proto::to_hex(header.cluster) + ", this node of " +
-                                         proto::to_hex(identity_.cluster));
+    return fail(BOP_E_WRONG_CLUSTER, "node " + std::to_string(header.from) +
+                                         " belongs to cluster " + proto::to_hex(header.cluster) +
+                                         ", this node to " + proto::to_hex(identity_.cluster));
   if (header.to != identity_.node)
-    return fail(BOP_E_PROTOCOL, "node " + std::to_string(header.from) + " meant node " +
-                                    std::to_string(header.to) + ", this is node " +
+    return fail(BOP_E_PROTOCOL, "node " + std::to_string(header.from) + " expected node " +
+                                    std::to_string(header.to) + ", but this is node " +
                                     std::to_string(identity_.node));
   if (bootstrap != identity_.bootstrap.low)
     return fail(BOP_E_BAD_CONFIG, "node " + std::to_string(header.from) +
-                                      " was formatted for other groups or voters");
+                                      " was formatted with other groups or voters");
   BOP_TRY(incarnations_.verify(header.from, header.incarnation));
   save_if_changed();
   return {};
@@ -130,7 +130,7 @@ net::PeerHandshake::Greeting Handshake::read_hello(const mem::Buffer& frame) {
   }
   const auto* hello = only_item<proto::HelloItem>(*decoded);
   if (hello == nullptr || hello->channel > static_cast<uint8_t>(port::Channel::bulk)) {
-    greeting.verdict = fail(BOP_E_PROTOCOL, "the first frame is no hello");
+    greeting.verdict = fail(BOP_E_PROTOCOL, "the first frame is not a hello");
     return greeting;
   }
   greeting.from = decoded->header.from;
@@ -138,12 +138,12 @@ net::PeerHandshake::Greeting Handshake::read_hello(const mem::Buffer& frame) {
   greeting.introduction = introduction_of(decoded->header);
   if (hello->version_low > proto::peer_version || hello->version_high < proto::peer_version)
     greeting.verdict =
-        fail(BOP_E_VERSION_MISMATCH, "node " + std::to_string(greeting.from) + " speaks versions " +
-                                         std::to_string(hello->version_low) + " to " +
-                                         std::to_string(hello->version_high) + ", this node " +
-                                         std::to_string(proto::peer_version));
+        fail(BOP_E_VERSION_MISMATCH,
+             "node " + std::to_string(greeting.from) + " supports versions " +
+                 std::to_string(hello->version_low) + " to " + std::to_string(hello->version_high) +
+                 ", this node " + std::to_string(proto::peer_version));
   else
-    greeting.verdict = judge(decoded->header, hello->bootstrap);
+    greeting.verdict = validate(decoded->header, hello->bootstrap);
   return greeting;
 }
 
@@ -159,19 +159,19 @@ net::PeerHandshake::Answer Handshake::read_answer(NodeId from, port::Channel cha
   if (ack == nullptr || ack->channel != static_cast<uint8_t>(channel) ||
       decoded->header.from != from) {
     answer.verdict =
-        fail(BOP_E_PROTOCOL, "the answer of node " + std::to_string(from) + " is no hello");
+        fail(BOP_E_PROTOCOL, "the answer of node " + std::to_string(from) + " is not a hello ack");
     return answer;
   }
   answer.their_verdict = refusal_of(from, *ack);
   if (!answer.their_verdict) return answer;
   answer.introduction = introduction_of(decoded->header);
-  answer.verdict = judge(decoded->header, ack->bootstrap);
+  answer.verdict = validate(decoded->header, ack->bootstrap);
   return answer;
 }
 
 Status Handshake::read_refusal(NodeId from, const mem::Buffer& frame) {
   const auto decoded = decoder_.decode(frame);
-  if (!decoded) return {};  // a bad frame, which its receiver refuses
+  if (!decoded) return {};  // malformed: the caller refuses the frame itself
   const auto* ack = only_item<proto::HelloAckItem>(*decoded);
   Status refusal = ack != nullptr ? refusal_of(from, *ack) : Status();
   decoder_.clear();

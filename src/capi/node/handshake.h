@@ -1,5 +1,4 @@
-// How nodes greet each other: the handshake that net's transport asks for, in the codec of proto,
-// with the memory of node.
+// The handshake between nodes: implements net's interface with proto's codec and node's incarnations.
 #pragma once
 
 #include <functional>
@@ -13,14 +12,14 @@ namespace bop::capi {
 
 class Handshake final : public net::PeerHandshake {
  public:
-  // `learned` is called when there is something to save: a peer was met for the first time, or an
-  // earlier save failed. It calls saved() on this thread, once, when the save ended.
+  // `learned` is called when the incarnations must be saved: a new peer connected, or save_if_changed() retries a
+  // failed save. The callee calls saved() on this thread, once, when the save has ended.
   Handshake(const node::Identity& identity, port::Introduction introduction,
             node::Incarnations incarnations,
             std::function<void(const node::Incarnations&)> learned);
 
   void saved(const Status& status);
-  // Saves again what an earlier save failed to.
+  // Starts a save if incarnations were added since the last successful one and none is in progress.
   void save_if_changed();
 
   mem::Buffer hello(NodeId to, port::Channel channel) override;
@@ -31,14 +30,14 @@ class Handshake final : public net::PeerHandshake {
 
  private:
   proto::PeerHeader header_to(NodeId to) const;
-  Status judge(const proto::PeerHeader& header, uint64_t bootstrap);
+  Status validate(const proto::PeerHeader& header, uint64_t bootstrap);
   std::vector<uint8_t> sections() const;
 
   const node::Identity identity_;
   const port::Introduction introduction_;
   node::Incarnations incarnations_;
   const std::function<void(const node::Incarnations&)> learned_;
-  bool saving_ = false;
+  bool saving_ = false;  // `learned` was called and saved() was not
   proto::PeerFrameWriter writer_;
   proto::PeerDecoder decoder_;
 };

@@ -11,7 +11,7 @@
 
 namespace bop::capi {
 
-// What one shard has of the clients. Of its loop's thread, but for its making.
+// The client connections of one shard. Used on its loop's thread, except for construction.
 struct Listeners::ShardListener {
   ShardListener(const ListenOn& on, const net::StreamBudgetLimits& limits,
                 metrics::Registry& registry, uint32_t shard)
@@ -25,7 +25,7 @@ struct Listeners::ShardListener {
   io::Loop& loop;
   net::Streams& streams;
   net::StreamBudget budget;
-  std::vector<Waiting> waiting;  // accepted before the node serves; nothing is read from them yet
+  std::vector<Waiting> waiting;  // accepted before serve(); they are not read yet
   std::unique_ptr<serve::ClientConnections> connections;
   std::unique_ptr<serve::StreamConnections> streams_in;
   std::unique_ptr<serve::HttpFront> front;
@@ -35,13 +35,13 @@ struct Listeners::ShardListener {
   void check_finished();
 
   std::unique_ptr<port::Timer> finish_timer;
-  std::function<void()> finished;
+  std::function<void()> finished;  // set while finish() is in progress
   Instant finish_deadline = 0;
-  Instant sent_at = never;  // when every reply had been passed to the system
+  Instant sent_at = never;  // when the last reply was passed to the kernel
 };
 
-// How long clients have to close their side once everything is sent: some take a reset that comes with
-// the end of the process for the loss of what they have not read yet.
+// How long clients have to close their side once everything is sent. The end of the process resets connections, and some
+// clients then discard replies that they have not read yet.
 constexpr Duration close_patience = 100 * milliseconds;
 
 void Listeners::ShardListener::finish(Duration limit, std::function<void()> done) {
@@ -52,7 +52,7 @@ void Listeners::ShardListener::finish(Duration limit, std::function<void()> done
   finish_timer = loop.make_timer([this] { check_finished(); });
   connections->stop();
   http->stop();
-  // Not at once: the end of this turn sends what the connections wrote.
+  // In the next turn: the end of this one sends what the connections wrote.
   finish_timer->arm(loop.now());
 }
 
@@ -82,10 +82,10 @@ serve::Options serve_options(const Settings& settings, const node::Identity& ide
   return options;
 }
 
-// What a client is told that is one too many.
+// What a client beyond the limit of connections is sent.
 std::string refusal(const std::string& listener) {
   if (listener == "resp") return serve::RespConnection::refusal();
-  const Error error{BOP_E_OVERLOADED, "this port has as many connections as it may"};
+  const Error error{BOP_E_OVERLOADED, "too many connections (limits.connections)"};
   return listener == "native" ? serve::NativeConnection::refusal(error)
                               : serve::HttpFront::refusal(error);
 }
@@ -125,7 +125,7 @@ Status Listeners::listen(const std::string& name, const std::string& address) {
   net::ListenOptions options;
   BOP_TRY_ASSIGN(options.address, net::parse_address(address));
   options.max_connections = settings_.limits.connections;
-  // Half of what is spared is there for HTTP: status and metrics can be asked for when nothing else can.
+  // HTTP may use half of the descriptors that are reserved, so that status and metrics stay available.
   options.spare_descriptors = name == "http" ? 32 : 64;
   options.spare_part = name == "http" ? 8 : 4;
   options.refusal = refusal(name);
@@ -133,7 +133,7 @@ Status Listeners::listen(const std::string& name, const std::string& address) {
     options.limits = net::HttpServer::stream_limits(serve::HttpFront::limits());
   } else {
     options.limits.handler_pauses = true;
-    // Who writes a whole pipeline before it reads must come to its end to learn why it was not executed.
+    // A client that writes its whole pipeline before it reads must be able to finish writing, or it never reads the error.
     options.limits.linger_bytes = uint64_t{256} << 20;
     options.limits.linger_rounds = 30;
   }
@@ -151,7 +151,7 @@ Status Listeners::listen(const std::string& name, const std::string& address) {
                  net::Acceptor::listen(listeners_.front()->loop, options, std::move(targets)));
   addresses_[name] = acceptors_[name]->address().to_string();
   if (name == "http") {
-    // By the name that was configured and by the address that it stands for.
+    // The configured name and the address that it resolves to.
     std::vector<std::string> names = settings_.http_hosts;
     names.push_back(acceptors_[name]->address().host);
     options_.http_hosts = {options.address.host, names};
@@ -205,7 +205,7 @@ void Listeners::serve(node::Node& node) {
 void Listeners::close() { acceptors_.clear(); }
 
 void Listeners::finish(Duration patience, const std::function<void()>& done) {
-  auto left = std::make_shared<size_t>(listeners_.size());  // of the first shard's thread
+  auto left = std::make_shared<size_t>(listeners_.size());  // used on the first shard's thread only
   io::Loop& first = listeners_.front()->loop;
   for (const auto& listener : listeners_) {
     listener->loop.post([&listener = *listener, &first, patience, left, done] {

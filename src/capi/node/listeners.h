@@ -1,4 +1,4 @@
-// The ports that clients meet: acceptors on the first shard's loop, connections on all.
+// The listeners for clients: acceptors on the first shard's loop, connections on the loops of all shards.
 #pragma once
 
 #include <functional>
@@ -18,6 +18,7 @@
 
 namespace bop::capi {
 
+// A shard's loop and sockets, on which its client connections run.
 struct ListenOn {
   io::Loop* loop;
   net::Streams* streams;
@@ -25,22 +26,24 @@ struct ListenOn {
 
 class Listeners {
  public:
-  // Takes the ports; connections wait in their backlog until serve(). Before the loops run.
+  // Binds the ports. Connections are accepted but not read until serve(). Call it before the loops run.
   // ADDRESS_IN_USE, BAD_ADDRESS, IO.
   static Result<std::unique_ptr<Listeners>> open(const Settings& settings,
                                                  const node::Identity& identity,
                                                  metrics::Registry& registry,
                                                  const std::vector<ListenOn>& listen_on);
-  // After the loops stopped.
+  // Destroy it after the loops have stopped.
   ~Listeners();
 
-  // First shard's thread.
+  // Starts to serve the connections. First shard's thread.
   void serve(node::Node& node);
-  void close();  // no new connections
-  // Answers what was received, says goodbye and closes. `done` is called when all is sent, after
-  // `patience` at the latest. Both on the first shard's thread.
+  // Accepts no further connections. First shard's thread.
+  void close();
+  // Completes the requests that were received, tells clients that the node stops, and closes. `done` is called when
+  // everything is sent, or after `patience`. Both on the first shard's thread.
   void finish(Duration patience, const std::function<void()>& done);
 
+  // HOST:PORT of "native", "resp" or "http"; empty: no such listener.
   const std::string& address(std::string_view listener) const;
 
  private:

@@ -30,8 +30,8 @@ using bop::capi::ShardCalls;
 namespace {
 
 constexpr uint32_t default_timeout_ms = 5000;
-constexpr uint32_t max_calls = 65536;           // under way, whatever the queue would hold
-constexpr size_t max_payload_bytes = 4u << 20;  // above what any machine takes
+constexpr uint32_t max_calls = 65536;  // in flight, even if the queue has a larger capacity
+constexpr size_t max_payload_bytes = 4u << 20;  // above the limit of any machine
 
 using Machines = std::map<std::string, const bop_machine_table*, std::less<>>;
 
@@ -40,18 +40,19 @@ Result<Machines> read_machines(const bop_node_options& options) {
   for (size_t i = 0; i < options.machine_count; ++i) {
     const bop_machine_table* table = options.machines[i];
     if (table == nullptr || table->kind == nullptr || table->abi != BOP_MACHINE_ABI) {
-      return bop::fail(BOP_E_INVALID_ARGUMENT, "machine " + std::to_string(i) +
-                                                   " has no kind or another interface version");
+      return bop::fail(
+          BOP_E_INVALID_ARGUMENT,
+          "machine " + std::to_string(i) + " has no kind, or its abi is not BOP_MACHINE_ABI");
     }
     if (!machines.emplace(table->kind, table).second) {
       return bop::fail(BOP_E_INVALID_ARGUMENT,
-                       std::string("there are two machines of kind ") + table->kind);
+                       std::string("the machine kind ") + table->kind + " appears twice");
     }
   }
   return machines;
 }
 
-// Completes into nothing: of a node that is only reached by its sockets.
+// For nodes that are used only through their sockets.
 void drop_completion(void*, const bop_completion*) {}
 
 Result<Completions> read_completions(const bop_node_options& options) {
@@ -66,7 +67,7 @@ Result<Completions> read_completions(const bop_node_options& options) {
 struct bop_node {
   explicit bop_node(const Completions& given) : completions(given) {}
 
-  // Places for completions: the queue's and the node's own.
+  // Reserves a completion, in the queue and within max_calls.
   Status reserve();
   void cancel_reservation();
 
@@ -74,23 +75,23 @@ struct bop_node {
   Status ask_status(uint64_t tag);
   void stop(bop::Duration grace);
 
-  // Counts down what reserve() counted up, then completes.
+  // Releases the node's part of the reservation, then completes the call.
   static void on_complete(void* context, const bop_completion* completion) {
     auto* node = static_cast<bop_node*>(context);
     node->under_way.fetch_sub(1, std::memory_order_relaxed);
     node->completions.complete(*completion);
   }
 
-  const Completions completions;
+  const Completions completions;  // the caller's
   const Completions counting = *Completions::of(nullptr, on_complete, this);
-  std::atomic<uint32_t> under_way = 0;
+  std::atomic<uint32_t> under_way = 0;  // calls in flight
   std::atomic<bool> stopping = false;
-  mutable std::atomic<bool> ready = false;
-  mutable std::atomic<bool> asking_ready = false;
+  mutable std::atomic<bool> ready = false;         // as last reported by the first shard
+  mutable std::atomic<bool> asking_ready = false;  // a task that updates `ready` is posted
   std::unique_ptr<Runtime> runtime;
   std::vector<std::unique_ptr<ShardCalls>> shards;  // outlive the runtime, which answers them
   std::mutex status_mutex;
-  std::multiset<uint64_t> status_tags;  // asked and not answered
+  std::multiset<uint64_t> status_tags;  // of status calls in flight
 
  private:
   void complete_status(uint64_t tag, int32_t status, const std::string& text);
@@ -100,7 +101,7 @@ Status bop_node::reserve() {
   if (stopping) return bop::fail(BOP_E_STOPPED);
   if (under_way.fetch_add(1, std::memory_order_relaxed) >= max_calls || !completions.reserve()) {
     under_way.fetch_sub(1, std::memory_order_relaxed);
-    return bop::fail(BOP_E_OVERLOADED, "too many calls under way");
+    return bop::fail(BOP_E_OVERLOADED, "too many calls in flight");
   }
   return {};
 }
@@ -173,16 +174,15 @@ void bop_node::stop(bop::Duration grace) {
 
 namespace {
 
-// The machines that the groups of this node run are all there.
+// Checks that the program has the machines of this node's groups.
 Status check_machines(const Settings& settings, const Machines& machines) {
   for (const bop::capi::GroupSpec& group : settings.node.groups) {
     const bool here = std::ranges::binary_search(group.voters, settings.node.self);
     if (!here || machines.contains(group.machine)) continue;
     std::string known;
     for (const auto& [kind, table] : machines) known += (known.empty() ? "" : ", ") + kind;
-    return bop::fail(BOP_E_BAD_CONFIG,
-                     "groups: group " + group.name + " runs the machine \"" + group.machine +
-                         "\", which this program does not have (it has: " + known + ")");
+    return bop::fail(BOP_E_BAD_CONFIG, "groups: group " + group.name + ": unknown machine \"" +
+                                           group.machine + "\"; this program has: " + known);
   }
   return {};
 }
@@ -286,7 +286,7 @@ int32_t bop_node_status(bop_node* node, uint64_t tag) {
 
 int32_t bop_node_ready(const bop_node* node) {
   if (node == nullptr) return 0;
-  // What the first shard said last; it is asked again, so that who looks repeatedly sees it change.
+  // Returns the last known value and posts a task that updates it for the next call.
   (void)guarded([&] {
     if (!node->asking_ready.exchange(true)) {
       node->runtime->on_shard(0, [node](bop::node::Service& service) {

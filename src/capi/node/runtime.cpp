@@ -26,7 +26,7 @@ namespace bop::capi {
 
 namespace {
 
-// Of a stop's grace, for the last replies to clients.
+// Upper limit for the time at the end of a stop in which clients receive their last replies.
 constexpr Duration longest_goodbye = 500 * milliseconds;
 
 node::Identity expected_identity(const Settings& settings) {
@@ -81,7 +81,7 @@ Result<net::PeerOptions> peer_options(const Settings& settings) {
 
 constexpr Duration save_again_after = 1 * seconds;
 
-// Of a node that is alone.
+// The transport of a node without peers.
 class NoPeers final : public port::Transport {
  public:
   void set_receiver(port::TransportReceiver*) override {}
@@ -91,7 +91,7 @@ class NoPeers final : public port::Transport {
 
 }  // namespace
 
-// One shard's thread and what belongs to it, in the order in which it may be destroyed backwards.
+// The thread of a shard and what runs on it. Members are destroyed in reverse order, which must be safe.
 struct ShardRuntime {
   io::Loop loop;
   std::unique_ptr<io::FileSystem> files;
@@ -123,20 +123,21 @@ struct Runtime::State {
   std::optional<io::DirectoryLock> lock;
   metrics::Registry registry;
   std::vector<std::unique_ptr<ShardRuntime>> runtimes;
-  std::unique_ptr<port::Worker> worker;  // of the first shard: for the directory's files
+  std::unique_ptr<port::Worker>
+      worker;  // blocking work on the data directory; completes on the first shard's loop
   std::unique_ptr<SpaceWatch> space;
-  std::unique_ptr<port::Timer> save_timer;  // after a save that failed
+  std::unique_ptr<port::Timer> save_timer;  // retries a failed save of the incarnations
   std::unique_ptr<Handshake> handshake;
   NoPeers no_peers;
-  std::unique_ptr<net::PeerTransport> transport;  // none when this node is alone
+  std::unique_ptr<net::PeerTransport> transport;  // nullptr: no peer listener
   std::unique_ptr<node::Node> node;
   std::unique_ptr<Listeners> listeners;
-  std::string peer_address;
+  std::string peer_address;  // HOST:PORT of the peer listener
 };
 
 // ---- starting ----
 
-// What peers are told of this process: where it is reached by the peers' entry for it.
+// What this process tells its peers: the addresses of its entry in `peers`, else those it listens on.
 port::Introduction Runtime::State::introduction() const {
   port::Introduction out;
   out.instance = random_number();
@@ -169,7 +170,7 @@ Status Runtime::State::prepare(FindMachine find_machine) {
       std::make_unique<node::Node>(shard_options(settings, identity, introduction()),
                                    std::move(contexts), peers, std::move(find_machine), &registry);
   watch_space();
-  // Ports are had before anything is recovered: a port in use must cost nothing.
+  // Binds the ports before recovery: a port in use must be reported at once.
   std::vector<ListenOn> listen_on;
   for (const auto& runtime : runtimes)
     listen_on.push_back({&runtime->loop, runtime->streams.get()});
@@ -181,7 +182,8 @@ Status Runtime::State::prepare(FindMachine find_machine) {
 Status Runtime::State::open_directory() {
   auto taken = io::DirectoryLock::take(settings.data_directory);
   if (!taken && taken.error().code == BOP_E_NOT_FOUND)
-    return fail(BOP_E_NOT_FORMATTED, settings.data_directory + ": is not there, run bopd format");
+    return fail(BOP_E_NOT_FORMATTED,
+                settings.data_directory + " does not exist; run `bopd format` first");
   if (!taken) return std::unexpected(taken.error());
   lock.emplace(std::move(*taken));
   return {};
@@ -232,15 +234,15 @@ void Runtime::State::watch_space() {
       [this](uint64_t free_bytes) { node->set_free_bytes(free_bytes); });
 }
 
-// A failure (a full disk) is tried again until it is over: a peer that was reformatted meanwhile must not
-// be taken for its old self after a restart.
+// A failed save (a full disk) is retried until it succeeds. Otherwise a peer that is reformatted could, after a restart
+// of this node, pass for the one before.
 void Runtime::State::save(const node::Incarnations& incarnations) {
   auto status = std::make_shared<Status>();
   worker->submit(
       [this, copy = incarnations, status] { *status = copy.save(*runtimes.front()->files); },
       [this, status] {
         if (!*status) {
-          logging::error("the peers' incarnations are not saved, trying again in {} s: {}",
+          logging::error("the incarnations of peers could not be saved, retrying in {} s: {}",
                          save_again_after / seconds, status->error().to_string());
           save_timer->arm(runtimes.front()->loop.now() + save_again_after);
         }
@@ -248,8 +250,8 @@ void Runtime::State::save(const node::Incarnations& incarnations) {
       });
 }
 
-// Until it is stopped, and then until the kernel is done with the log's memory: a seal, or a write that
-// the stop's grace did not wait for.
+// Runs the loop until it is stopped, then until no I/O uses the log's memory: a seal or another write may still be in
+// flight.
 void ShardRuntime::run() {
   loop.run();
   while (!files->at_rest()) {
@@ -269,7 +271,7 @@ Status Runtime::State::open_node() {
   return opened.get_future().get();
 }
 
-// On the first loop: all shards are open, and what is new in their logs is durable.
+// On the first loop, once all shards are open and the first entries of new groups are durable.
 Status Runtime::State::take_part() {
   if (!identity.served) BOP_TRY(node::mark_served(*runtimes.front()->files, identity));
   node->start();
@@ -289,7 +291,7 @@ void Runtime::State::halt() {
 
 Runtime::State::~State() {
   halt();
-  // Whoever calls goes before what it calls.
+  // Callers are destroyed before what they call.
   listeners.reset();
   node.reset();
   transport.reset();
@@ -300,7 +302,7 @@ Runtime::State::~State() {
 
 namespace {
 
-// Each folder that was missing is there, and its name in the one above it is on the device.
+// Creates the directories of the path that do not exist, durably.
 Status make_directories(const std::filesystem::path& path) {
   std::error_code error;
   if (std::filesystem::is_directory(path, error)) return {};
@@ -326,7 +328,7 @@ Status Runtime::format(const Settings& settings) {
   identity.incarnation = random_number();
   const Status formatted = node::format_directory(*files, identity);
   if (formatted || formatted.error().code != BOP_E_ALREADY_FORMATTED) return formatted;
-  // For this node, or for whom?
+  // Formatted for this node, or for another?
   BOP_TRY_ASSIGN(const node::Identity found, node::read_identity(*files));
   BOP_TRY(node::check_identity(*files, found, identity));
   return formatted;
@@ -336,8 +338,7 @@ Result<std::unique_ptr<Runtime>> Runtime::start(const Settings& settings,
                                                 FindMachine find_machine) {
   if (mem::address_space_is_short()) {
     logging::warning(
-        "address space is limited (ulimit -v, overcommit): memory comes from the system's "
-        "allocator");
+        "address space is limited (ulimit -v, overcommit): using the system's allocator");
   }
   auto state = std::make_unique<State>(settings);
   BOP_TRY(state->prepare(std::move(find_machine)));
@@ -357,7 +358,7 @@ void Runtime::stop(Duration grace) {
       state_->listeners->finish(goodbye, [&stopped] { stopped.set_value(); });
     });
   });
-  // A machine's sync may take longer than the grace; what it lacks is replayed from the log.
+  // A machine's sync may take longer than the grace period; what it did not make durable is replayed from the log.
   stopped.get_future().wait();
   state_->halt();
 }

@@ -1,10 +1,9 @@
-// A node at work in this process: where io and net are wired to node and serve, visibly.
+// A running node: wires io and net to node and serve.
 //
 //   thread 0: loop ─ files ─ shard 0 ─ connections      peers, listeners, liveness
 //   thread k: loop ─ files ─ shard k ─ connections
 //
-// start() does everything that blocks before it returns. What goes wrong there leaves no thread, no
-// socket and no lock behind.
+// start() performs everything that blocks before it returns. If it fails, no thread, socket or lock remains.
 #pragma once
 
 #include <functional>
@@ -25,28 +24,29 @@ using FindMachine = std::function<const bop_machine_table*(std::string_view kind
 
 class Runtime {
  public:
-  // Makes the data directory and its format file, durably. ALREADY_FORMATTED when it is there
-  // for this configuration, else as start; DIRECTORY_IN_USE, IO.
+  // Creates the data directory and its format file, durably. ALREADY_FORMATTED if it is formatted for this
+  // configuration; FOREIGN_DIRECTORY, NEWER_FORMAT, DAMAGED, BAD_CONFIG if it is formatted otherwise;
+  // DIRECTORY_IN_USE, IO.
   static Status format(const Settings& settings);
 
   static Result<std::unique_ptr<Runtime>> start(const Settings& settings, FindMachine find_machine);
-  // As a crash does, when stop() was not called.
+  // Without stop() it ends the node as a crash would.
   ~Runtime();
   Runtime(const Runtime&) = delete;
   Runtime& operator=(const Runtime&) = delete;
 
-  // Refuses new requests, gives up leading, answers what is under way, lets machines sync and closes
-  // the clients' connections, all within about `grace`. Blocks.
+  // Refuses new requests, transfers leaderships, completes requests in flight, lets machines sync and closes client
+  // connections, all within about `grace`. Blocks.
   void stop(Duration grace);
 
   uint32_t shards() const;
-  // Runs `task` on that shard's thread, with its service. Any thread.
+  // Runs `task` on the shard's thread with the shard's service. Any thread.
   void on_shard(uint32_t shard, std::function<void(node::Service&)> task);
-  // Where a group lives; shards() when it is not here. Any thread.
+  // The shard of a group; shards() if the node has no such group. Any thread.
   uint32_t shard_of(GroupId group) const;
   Result<GroupId> find_group(std::string_view name) const;
 
-  // "127.0.0.1:7100" of "native", "resp", "http" or "peer"; empty: not served.
+  // HOST:PORT of the listener "native", "resp", "http" or "peer"; empty: no such listener.
   const std::string& address(std::string_view listener) const;
   metrics::Registry& registry();
 

@@ -8,7 +8,7 @@ namespace {
 
 constexpr Duration measure_every = 5 * seconds;
 
-// Of the directory's own files, which is all that a machine has there.
+// Sum of the sizes of the files directly in the directory; machines have no subdirectories.
 uint64_t bytes_in(const std::string& directory) {
   uint64_t bytes = 0;
   std::error_code error;

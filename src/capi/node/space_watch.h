@@ -1,5 +1,5 @@
-// Measures, every few seconds and on a worker's thread, what the file system of the data directory has
-// left and what each group's store takes: in metrics, and told to the node.
+// Measures the free space of the data directory's file system and the size of each group's store every 5 s on a worker
+// thread, and publishes them as metrics. The node is told the free space.
 #pragma once
 
 #include <functional>
@@ -17,12 +17,12 @@ namespace bop::capi {
 class SpaceWatch {
  public:
   struct Store {
-    std::string group;
+    std::string group;  // its name
     uint32_t shard = 0;
-    std::string directory;
+    std::string directory;  // of the group's machine
   };
 
-  // `heard` is called on the loop's thread. The worker must be destroyed before this object.
+  // `heard` is called on the loop's thread after each measurement. The worker must be destroyed before this object.
   SpaceWatch(io::Loop& loop, port::Worker& worker, metrics::Registry& registry,
              std::string data_directory, std::vector<Store> stores,
              std::function<void(uint64_t free_bytes)> heard);
@@ -31,9 +31,9 @@ class SpaceWatch {
 
  private:
   struct Measured {
-    bool known = false;
+    bool known = false;  // the sizes of the file system could be read
     uint64_t free_bytes = 0, size_bytes = 0;
-    std::vector<uint64_t> stores;
+    std::vector<uint64_t> stores;  // bytes, in the order of stores_
   };
 
   void measure();
