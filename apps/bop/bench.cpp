@@ -26,15 +26,15 @@ double per_second(uint64_t count, double seconds) {
   return seconds > 0 ? static_cast<double>(count) / seconds : 0;
 }
 
-// A line a second, on standard error, so that the result alone is on standard output.
-void say_interval(double at, double seconds, const Load::Counts& before, const Load::Counts& now,
-                  const Histogram::Counts& latencies) {
+// One line per second, on standard error: standard output has the result alone.
+void print_interval(double at, double seconds, const Load::Counts& before, const Load::Counts& now,
+                    const Histogram::Counts& latencies) {
   std::fprintf(stderr, "%6.0f s %10.0f ops/s  p50 %8.0f us  p99 %8.0f us  errors %llu\n", at,
                per_second(now.ops() - before.ops(), seconds), microseconds(latencies.quantile(0.5)),
                microseconds(latencies.quantile(0.99)), static_cast<unsigned long long>(now.errors));
 }
 
-void watch(Load& load, const BenchArguments& arguments, bool quiet) {
+void watch(Load& load, const BenchArguments& arguments, bool silent) {
   const int64_t began = monotonic_ns();
   const int64_t end = began + static_cast<int64_t>(arguments.seconds * 1e9);
   Load::Counts counts;
@@ -45,9 +45,9 @@ void watch(Load& load, const BenchArguments& arguments, bool quiet) {
     const int64_t now = monotonic_ns();
     const Load::Counts counts_now = load.counts();
     auto latencies_now = std::make_unique<Histogram::Counts>(load.latencies().counts());
-    if (!quiet) {
-      say_interval(static_cast<double>(now - began) / 1e9, static_cast<double>(now - last) / 1e9,
-                   counts, counts_now, latencies_now->since(*latencies));
+    if (!silent) {
+      print_interval(static_cast<double>(now - began) / 1e9, static_cast<double>(now - last) / 1e9,
+                     counts, counts_now, latencies_now->since(*latencies));
     }
     counts = counts_now;
     latencies = std::move(latencies_now);
@@ -55,14 +55,14 @@ void watch(Load& load, const BenchArguments& arguments, bool quiet) {
   }
 }
 
-Exit run_phases(BenchClient& client, const BenchArguments& arguments, bool quiet, Result& result) {
+Exit run_phases(BenchClient& client, const BenchArguments& arguments, bool silent, Result& result) {
   Ledger ledger(arguments.keys);
   if (arguments.preload) {
-    if (!quiet) std::fprintf(stderr, "preloading %u keys\n", arguments.keys);
+    if (!silent) std::fprintf(stderr, "preloading %u keys\n", arguments.keys);
     Preload preload(client, arguments, ledger);
     preload.run();
     if (preload.unfinished() > 0) {
-      std::fprintf(stderr, "bop: preloading gave up: %s\n", preload.last_error().c_str());
+      std::fprintf(stderr, "bop: preloading failed: %s\n", preload.last_error().c_str());
       return unavailable;
     }
   }
@@ -70,18 +70,18 @@ Exit run_phases(BenchClient& client, const BenchArguments& arguments, bool quiet
   Load load(client, arguments, ledger);
   const int64_t began = monotonic_ns();
   load.run();
-  watch(load, arguments, quiet);
+  watch(load, arguments, silent);
   load.stop();
   result.seconds = static_cast<double>(monotonic_ns() - began) / 1e9;
   result.counts = load.counts();
   result.latencies = load.latencies().counts();
-  // What is under way ends by its timeout at the latest; it may still be acknowledged.
+  // Requests in flight end by their timeout; they may still be acknowledged.
   load.end();
   result.errors_by_name = load.errors_by_name();
 
   result.acknowledged = ledger.acknowledged();
-  if (!arguments.verify || result.acknowledged == 0) return ok;  // what can be missing?
-  if (!quiet) std::fprintf(stderr, "reading back\n");
+  if (!arguments.verify || result.acknowledged == 0) return ok;  // nothing can be missing
+  if (!silent) std::fprintf(stderr, "reading back all keys\n");
   ReadBack read_back(client, arguments, ledger);
   read_back.run();
   result.missing = read_back.missing();
@@ -117,7 +117,7 @@ nlohmann::json document(const BenchArguments& arguments, const Result& result) {
           {"read_ratio", arguments.read_ratio}};
 }
 
-// One line an octave of microseconds, with a bar.
+// One line with a bar per power of two of microseconds.
 void print_histogram(const Histogram::Counts& latencies) {
   const uint64_t total = latencies.total();
   if (total == 0) return;
@@ -145,7 +145,7 @@ void print_result(const BenchArguments& arguments, const Result& result) {
               arguments.clients, arguments.pipeline, arguments.size_bytes, arguments.keys,
               arguments.read_ratio * 100, result.seconds);
   print_histogram(latencies);
-  std::printf("ops %llu, %.0f a second (%llu reads, %llu writes)\n", number(result.counts.ops()),
+  std::printf("ops %llu, %.0f ops/s (%llu reads, %llu writes)\n", number(result.counts.ops()),
               per_second(result.counts.ops(), result.seconds), number(result.counts.reads),
               number(result.counts.writes));
   std::printf("p50 %.0f us, p90 %.0f us, p99 %.0f us, p99.9 %.0f us, max %.0f us\n",
@@ -164,7 +164,7 @@ void print_result(const BenchArguments& arguments, const Result& result) {
 }  // namespace
 
 Exit bench_kv(const Globals& globals, const BenchArguments& arguments) {
-  // A group that is not there will not come, while a cluster that is away may: the load tries again.
+  // A group that does not exist will not appear, while an unreachable cluster may come back: the load retries.
   const Answer first = Session(globals).query_kv(kv::get({"is anybody there"}));
   if (first.status == BOP_E_NO_GROUP || first.status == BOP_E_UNSUPPORTED)
     return report(globals, first.status, first.detail);

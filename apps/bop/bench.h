@@ -1,4 +1,4 @@
-// bop bench kv: load over the native protocol, and proof that nothing acknowledged was lost.
+// bop bench kv: load over the native protocol; at the end it verifies that no acknowledged write was lost.
 #pragma once
 
 #include <cstdint>

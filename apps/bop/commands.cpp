@@ -11,10 +11,10 @@
 namespace {
 
 Exit malformed(const Globals& globals) {
-  return report(globals, BOP_E_PROTOCOL, "the answer is not one of the machine kv");
+  return report(globals, BOP_E_PROTOCOL, "malformed answer: it is not of the machine kv");
 }
 
-// The whole of standard input, up to a byte more than any value may have.
+// Standard input, up to one byte more than the largest value.
 std::string standard_input() {
   std::string text;
   char buffer[65536];
@@ -29,12 +29,12 @@ std::string standard_input() {
 std::optional<Exit> refuse_key(const Globals& globals, const std::string& key) {
   if (!key.empty() && key.size() <= BOP_KV_KEY_MAX) return std::nullopt;
   return report(globals, key.empty() ? BOP_E_INVALID_ARGUMENT : BOP_E_TOO_LARGE,
-                "a key has 1 to 1024 bytes");
+                "a key must have 1 to 1024 bytes");
 }
 
 std::optional<Exit> refuse_value(const Globals& globals, const std::string& value) {
   if (value.size() <= BOP_KV_VALUE_MAX) return std::nullopt;
-  return report(globals, BOP_E_TOO_LARGE, "a value has at most 1 MiB");
+  return report(globals, BOP_E_TOO_LARGE, "a value must have at most 1 MiB");
 }
 
 void print_revision(const Globals& globals, const std::string& key, uint64_t revision) {
@@ -47,7 +47,7 @@ void print_revision(const Globals& globals, const std::string& key, uint64_t rev
   }
 }
 
-// A condition that did not hold: what is there instead.
+// Reports a condition that was false, with the current value.
 Exit report_condition(const Globals& globals, const Answer& answer) {
   const std::optional<kv::Items> found = kv::read_items(answer.body);
   if (!found || found->items.empty()) return report(globals, answer.status, answer.detail);
@@ -119,7 +119,7 @@ Exit remove(const Globals& globals, const std::vector<std::string>& keys) {
     operations.push_back(operation);
   }
   if (operations.size() > BOP_KV_OPERATIONS_MAX) {
-    return report(globals, BOP_E_TOO_LARGE, "at most 1024 keys at once");
+    return report(globals, BOP_E_TOO_LARGE, "at most 1024 keys can be deleted at once");
   }
   Session session(globals);
   const Answer answer = session.propose_kv(kv::command(operations));
@@ -156,7 +156,7 @@ void add_record(const RangeArguments& arguments, const kv::Record& record, nlohm
 Exit range(const Globals& globals, const RangeArguments& arguments) {
   for (const std::string& bound : {arguments.prefix, arguments.first, arguments.end}) {
     if (bound.size() > BOP_KV_KEY_MAX) {
-      return report(globals, BOP_E_TOO_LARGE, "a prefix or bound has at most 1024 bytes");
+      return report(globals, BOP_E_TOO_LARGE, "a prefix or bound must have at most 1024 bytes");
     }
   }
   const bool by_prefix = !arguments.prefix.empty();
@@ -169,7 +169,8 @@ Exit range(const Globals& globals, const RangeArguments& arguments) {
 
   Session session(globals);
   bool more = true;
-  bool onward = false;  // from the second page on: after the last key of the one before
+  bool onward =
+      false;  // on the second page and later ones, which begin after the last key of the previous one
   while (more && list.size() < arguments.limit) {
     kv::Range question;
     question.limit =
@@ -199,7 +200,7 @@ Exit range(const Globals& globals, const RangeArguments& arguments) {
     print_json({{"records", list}, {"more", more}});
   } else {
     table.print();
-    if (more) std::fprintf(stderr, "bop: more keys follow; raise --limit\n");
+    if (more) std::fprintf(stderr, "bop: more keys exist; raise --limit to list them\n");
   }
   return ok;
 }

@@ -1,4 +1,4 @@
-// The commands but bench. Each prints its result and returns the exit code.
+// All commands except bench. Each prints its result and returns the exit code.
 #pragma once
 
 #include <cstdint>

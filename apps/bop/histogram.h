@@ -1,5 +1,5 @@
-// Latencies in log-linear buckets, 32 to each power of two: known to 3 % at every magnitude. One thread
-// records, another may take copies meanwhile.
+// Latencies in nanoseconds, in log-linear buckets: 32 per power of two, hence a relative error of at most 3 %. One
+// thread records; another may copy the counts at the same time.
 #pragma once
 
 #include <array>
@@ -31,7 +31,7 @@ class Histogram {
       for (const uint64_t count : counts) total += count;
       return total;
     }
-    // The upper end of the bucket of that rank; 0 when empty.
+    // The upper end of the bucket that has the value of this rank; 0 if nothing was recorded.
     uint64_t quantile(double fraction) const {
       const uint64_t all = total();
       if (all == 0) return 0;

@@ -13,14 +13,15 @@ std::string_view text_of(bop_bytes bytes) {
   return {reinterpret_cast<const char*>(bytes.data), bytes.size};
 }
 
-// Commands check what the user gave before they encode it.
+// The commands validate user input before they encode it, so a failure is a bug.
 void check(int32_t status) {
   if (status == BOP_OK) return;
-  std::fprintf(stderr, "bop: a bug: a message of kv was not encoded: %s\n", bop_error_name(status));
+  std::fprintf(stderr, "bop: bug: a message of kv could not be encoded: %s\n",
+               bop_error_name(status));
   std::abort();
 }
 
-// `encode` takes where to write, the capacity there, and where to put the length.
+// `encode` is called as bop_kv_encode_*: (out, capacity, size).
 template <class Encode>
 std::string encoded(const Encode& encode) {
   size_t size = 0;

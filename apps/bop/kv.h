@@ -1,4 +1,4 @@
-// Commands, queries and answers of the machine kv as strings: C++ over the codec of bop/kv.h.
+// Commands, queries and answers of kv as strings: C++ wrappers of the codec in bop/kv.h.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,7 @@ struct Operation {
   std::string_view expected;  // with IF_VALUE
 };
 
-// The encoders take what is within kv's limits: check first what the user gave.
+// The encoders abort on arguments outside kv's limits (bop/kv.h): validate user input first.
 std::string command(const std::vector<Operation>& operations);
 std::string get(const std::vector<std::string_view>& keys);
 struct Range {
@@ -41,7 +41,7 @@ struct Record {
   Item item;
 };
 
-// Views point into the body. None: the body is not of that form.
+// Views point into the body. nullopt: the body is malformed.
 struct Items {
   uint64_t position = 0;  // revision of a command, applied index of a GET
   std::vector<Item> items;

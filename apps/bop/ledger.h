@@ -1,9 +1,8 @@
-// Ledger: what was acknowledged, key by key, and whether it is still there.
+// Ledger: the acknowledged writes of each key, to find lost ones.
 //
-// Every acknowledgement carries the key's revision, which only rises. So of the writes to a key only
-// the one with the highest acknowledged revision has to be remembered: at the end the key must be there
-// with that revision and that write's value, or with a higher one (of a write whose outcome was
-// unknown).
+// Every acknowledgement has the key's revision, which only increases. It is therefore enough to keep the write
+// with the highest acknowledged revision of each key: at the end the key must exist with that revision and that
+// write's value, or with a higher revision (of a write whose outcome is unknown).
 #pragma once
 
 #include <cstdint>
@@ -29,7 +28,7 @@ class Ledger {
     write_key(key, text.data());
     return text;
   }
-  // The value of the write of that number: the number first, as far as it fits.
+  // The value of a write begins with the write's number, little-endian, truncated to the size of the value.
   static void write_number(uint64_t number, char* value, size_t size) {
     for (size_t i = 0; i < sizeof number && i < size; ++i) {
       value[i] = static_cast<char>(number >> (8 * i));

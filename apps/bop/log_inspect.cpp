@@ -1,4 +1,4 @@
-// bop log inspect: a write-ahead log as it lies on disk.
+// bop log inspect: prints the contents of a write-ahead log.
 #include <array>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -51,7 +51,7 @@ void print_object(const bop_log_item& item) {
   std::fputs(json_text(object).c_str(), stdout);
 }
 
-// Columns of fixed width, as no line knows those that follow.
+// Columns of fixed width: lines are printed before the following ones are known.
 void print_row(const char* kind, const char* file, const std::array<std::string, 9>& columns,
                const char* text) {
   constexpr std::array<int, 9> widths{10, 10, 5, 8, 20, 5, 6, 4, 15};
@@ -98,7 +98,7 @@ Exit inspect_log(const Globals& globals, const std::string& directory) {
   int32_t status;
   bop_log_item item{};
   item.size = sizeof item;
-  // One document, an object a line, each printed as it is found: a log may be larger than memory.
+  // One JSON list, one object per line, printed while the log is read: it may be larger than memory.
   const char* between = "[\n";
   if (!globals.json) print_header();
   while ((status = bop_log_next(reader, &item)) == BOP_OK) {

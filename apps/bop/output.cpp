@@ -11,7 +11,7 @@
 
 namespace {
 
-// Well-formed UTF-8 as RFC 3629 §4 has it.
+// Well-formed UTF-8 (RFC 3629, section 4).
 bool is_utf8(std::string_view bytes) {
   for (size_t i = 0; i < bytes.size();) {
     const auto at = [&](size_t k) {

@@ -10,9 +10,9 @@ namespace {
 
 constexpr uint32_t job_window = 16;
 constexpr double ns_per_second = 1e9;
-// Without any success: long enough for an election or two.
+// How long a phase goes on without a success: long enough for an election or two.
 constexpr double patience_seconds = 15;
-// Before the first success of all, when likely nobody is there; usually the timeout is longer.
+// The same before the first success, when there is probably no cluster; usually --timeout is longer.
 constexpr double first_patience_seconds = 2;
 
 void bump(std::atomic<uint64_t>& counter) {
@@ -32,7 +32,7 @@ uint64_t next_random(uint64_t& state) {
   return z ^ (z >> 31);
 }
 
-// As many keys as make a message of a quarter mebibyte.
+// Number of keys per message: messages have about 256 KiB.
 uint32_t batch_of(uint32_t size_bytes) {
   const uint32_t one = size_bytes + static_cast<uint32_t>(Ledger::key_bytes) + 16;
   return std::clamp(262144u / one, 1u, 512u);
@@ -51,7 +51,7 @@ int64_t monotonic_ns() {
 // ---- Phase ----
 
 void Phase::finish() {
-  // Notified under the lock: who waits may destroy the phase as soon as it is released.
+  // Notifies while it holds the lock: the waiting thread may destroy the phase once the lock is released.
   const std::lock_guard lock(mutex_);
   finished_ = true;
   over_.notify_all();
@@ -156,7 +156,7 @@ void JobPhase::complete(const bop_completion& completion) {
   last_error_ =
       std::string(bop_error_name(completion.status)) + ": " +
       (*completion.detail != '\0' ? completion.detail : bop_error_text(completion.status));
-  // What is this program's or its user's mistake would repeat at once.
+  // A usage error would repeat immediately.
   if (exit_of(completion.status) == usage || monotonic_ns() > until_ns_) return go_on();
   start_or_finish(job);
 }
@@ -264,8 +264,8 @@ Load::Load(BenchClient& client, const BenchArguments& arguments, Ledger& ledger)
 
 void Load::run() {
   running_ = static_cast<uint32_t>(slots_.size());
-  // A slot is touched by this thread until its first request is started, then by the client's alone;
-  // numbers are given out per slot, so that nothing is shared.
+  // This thread uses a slot until the slot's first request is submitted, afterwards only the client's thread does.
+  // Each slot has its own sequence of numbers, so nothing is shared.
   for (uint32_t slot = 0; slot < slots_.size(); ++slot) next(slot);
 }
 
@@ -298,7 +298,7 @@ void Load::next(uint32_t index) {
     started = client_.propose(slot.command, index, connection);
   }
   if (started != BOP_OK) {
-    // It would fail again at once: this loop ends here.
+    // The request would fail again immediately: this loop ends.
     count_error(started);
     if (running_.fetch_sub(1) == 1) finish();
   }

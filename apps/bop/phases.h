@@ -1,5 +1,5 @@
-// The phases of a bench run. Each is driven by completions, on the client's thread; who started it
-// waits until it is over.
+// The phases of a benchmark. Completions drive a phase on the client's thread; the thread that started it waits
+// until it is over.
 #pragma once
 
 #include <atomic>
@@ -22,7 +22,7 @@ class Phase {
   virtual ~Phase() = default;
   virtual void complete(const bop_completion& completion) = 0;
 
-  // False: it was not over within the limit.
+  // False: the phase was not over within the limit.
   bool wait(double limit_seconds);
 
  protected:
@@ -34,7 +34,7 @@ class Phase {
   bool finished_ = false;
 };
 
-// The client, and the phase that its completions belong to.
+// The client, and the phase to which its completions go.
 class BenchClient {
  public:
   BenchClient(const Globals& globals, const BenchArguments& arguments);
@@ -45,8 +45,8 @@ class BenchClient {
   int32_t opened() const { return opened_; }
   const std::string& error() const { return error_; }
   std::string causes() const;
-  // When it returns, the client's thread has left every completion that was begun: a phase that is over
-  // may be destroyed.
+  // Returns when the client's thread is not in a completion that began before the call. A phase that is over may
+  // be destroyed after that.
   void settle() const { causes(); }
 
   void set_phase(Phase* phase) { phase_.store(phase); }
@@ -64,8 +64,8 @@ class BenchClient {
   std::string error_;
 };
 
-// Works through jobs 0..count-1, a window of them at a time, each until it succeeds or the phase gives
-// up: no job has succeeded for a while, at the beginning for `first_seconds` or a request's timeout.
+// Executes jobs 0..count-1, a window of them at a time, and retries each until it succeeds. The phase ends early
+// if no job succeeds for 15 s, or at the beginning for `first_seconds` or a request's timeout, whichever is longer.
 class JobPhase : public Phase {
  public:
   JobPhase(BenchClient& client, uint32_t jobs, double first_seconds);
@@ -78,7 +78,7 @@ class JobPhase : public Phase {
 
  protected:
   virtual int32_t start(uint32_t job) = 0;
-  // False: the answer is not what it must be, and the job is done again.
+  // False: the answer is malformed, and the job is retried.
   virtual bool succeeded(uint32_t job, const bop_completion& completion) = 0;
 
  private:
@@ -89,8 +89,8 @@ class JobPhase : public Phase {
   const uint32_t jobs_;
   const uint32_t window_;
   BenchClient& client_;
-  int64_t until_ns_ = 0;        // then it gives up
-  std::recursive_mutex mutex_;  // jobs are started on two threads; they are few and large
+  int64_t until_ns_ = 0;        // monotonic; the phase ends unless a job succeeds before
+  std::recursive_mutex mutex_;  // of what follows: two threads start jobs, which are few and large
   uint32_t next_ = 0;
   uint32_t under_way_ = 0;
   uint32_t succeeded_ = 0;
@@ -118,7 +118,7 @@ class ReadBack final : public JobPhase {
   ReadBack(BenchClient& client, const BenchArguments& arguments, const Ledger& ledger);
 
   uint64_t missing() const { return missing_; }
-  // Keys whose state is not known, because they could not be read.
+  // Number of keys that could not be read.
   uint64_t unread() const;
 
  private:
@@ -138,9 +138,9 @@ class Load final : public Phase {
   Load(BenchClient& client, const BenchArguments& arguments, Ledger& ledger);
 
   void run();
-  // Until every request is answered or timed out.
+  // Blocks until every request is answered or timed out.
   void end();
-  // No request is started any more, and what still completes does not count.
+  // No further request is started; those that still complete are not counted.
   void stop() { stopping_.store(true, std::memory_order_relaxed); }
 
   struct Counts {
@@ -149,14 +149,14 @@ class Load final : public Phase {
   };
   Counts counts() const;
   const Histogram& latencies() const { return latencies_; }
-  // Errors by name, once it is over.
+  // Errors by name; valid once the phase is over.
   const std::map<std::string, uint64_t>& errors_by_name() const { return errors_by_name_; }
 
   void complete(const bop_completion& completion) override;
 
  private:
   struct Slot {
-    std::string command;   // PUT of one key, its key and number replaced for each request
+    std::string command;   // PUT of one key; key and number are replaced for each request
     std::string question;  // GET of one key
     uint64_t random = 0;
     uint64_t number = 0;
@@ -171,7 +171,7 @@ class Load final : public Phase {
   BenchClient& client_;
   const BenchArguments& arguments_;
   Ledger& ledger_;
-  const uint64_t read_below_;  // of 2^32
+  const uint64_t read_below_;  // a request is a read if 32 random bits are below this
   std::vector<Slot> slots_;
   size_t key_in_command_ = 0, value_in_command_ = 0, key_in_question_ = 0;
   uint64_t last_number_ = 0;

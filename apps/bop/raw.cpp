@@ -1,5 +1,7 @@
-// bop propose, bop query: a machine's own bytes, whatever the machine.
+// bop propose, bop query: raw bytes to and from any machine.
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "commands.h"
@@ -7,10 +9,10 @@
 
 namespace {
 
-// A byte more than a request may have, so that one that is too long is refused and not cut.
+// One byte more than the largest request, so that a longer input is refused rather than truncated.
 constexpr size_t most_bytes = (8u << 20) + 1;
 
-// The whole of a file, or of standard input, up to the most.
+// A file or standard input, up to most_bytes.
 std::string read_all(std::FILE* file) {
   std::string text;
   char buffer[65536];
@@ -21,17 +23,19 @@ std::string read_all(std::FILE* file) {
   return text;
 }
 
+// nullopt: errno has the reason.
 std::optional<std::string> read_file(const std::string& path) {
   std::FILE* const file = std::fopen(path.c_str(), "rbe");
   if (file == nullptr) return std::nullopt;
   std::string text = read_all(file);
-  const bool failed = std::ferror(file) != 0;
+  const int error = std::ferror(file) != 0 ? errno : 0;
   std::fclose(file);
-  if (failed) return std::nullopt;
-  return text;
+  if (error == 0) return text;
+  errno = error;
+  return std::nullopt;
 }
 
-// The payload; nothing, after a word about it, when there is none.
+// The payload, or nullopt after an error was reported; `exit` is then the exit code.
 std::optional<std::string> payload_of(const Globals& globals, const RawArguments& arguments,
                                       Exit& exit) {
   std::string text;
@@ -41,7 +45,8 @@ std::optional<std::string> payload_of(const Globals& globals, const RawArguments
     const std::string path = arguments.payload->substr(1);
     std::optional<std::string> read = read_file(path);
     if (!read) {
-      exit = report(globals, BOP_E_INVALID_ARGUMENT, path + " cannot be read");
+      exit = report(globals, BOP_E_INVALID_ARGUMENT,
+                    path + " cannot be read: " + std::strerror(errno));
       return std::nullopt;
     }
     text = std::move(*read);
@@ -52,8 +57,8 @@ std::optional<std::string> payload_of(const Globals& globals, const RawArguments
   while (text.ends_with('\n') || text.ends_with('\r')) text.pop_back();
   std::optional<std::string> bytes = from_hex(text);
   if (!bytes)
-    exit =
-        report(globals, BOP_E_INVALID_ARGUMENT, "--hex: pairs of hexadecimal digits are expected");
+    exit = report(globals, BOP_E_INVALID_ARGUMENT,
+                  "--hex: the payload must be pairs of hexadecimal digits");
   return bytes;
 }
 
@@ -83,7 +88,7 @@ Exit raw(const Globals& globals, const RawArguments& arguments, RawKind kind) {
   Session session(globals);
   const Answer answer =
       kind == RawKind::command ? session.propose(*payload) : session.query(*payload);
-  // What a machine refuses may have an answer too.
+  // A machine may send a body with an error status.
   if (answer.status == BOP_OK || !answer.body.empty()) print_answer(globals, arguments, answer);
   return answer.status == BOP_OK ? ok : report(globals, answer.status, answer.detail);
 }

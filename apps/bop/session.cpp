@@ -24,8 +24,13 @@ Exit exit_of(int32_t status) {
 }
 
 Exit report(const Globals& globals, int32_t status, std::string_view detail) {
+  // The detail of a usage error says it all; that of another error is the cause of what the text says.
   std::string text = bop_error_text(status);
-  if (!detail.empty() && detail != text) text += ": " + std::string(detail);
+  if (!detail.empty() && exit_of(status) == usage) {
+    text = detail;
+  } else if (!detail.empty() && detail != text) {
+    text += ": " + std::string(detail);
+  }
   if (globals.json) {
     print_json_error(status, text);
   } else {
@@ -40,7 +45,7 @@ uint32_t endpoint_count(const std::string& endpoints) {
 
 namespace {
 
-// Nobody said what the group runs, so nothing was sent to it.
+// No endpoint told which machine the group runs, so nothing was sent to it.
 Answer not_sent(const std::vector<Answer>& statuses) {
   std::string causes;
   for (const Answer& answer : statuses) causes += (causes.empty() ? "" : "; ") + answer.detail;

@@ -1,4 +1,4 @@
-// One client and one request, or one to each endpoint, at a time: what every command but bench needs.
+// One client with one request in flight, or one per endpoint: used by every command except bench.
 #pragma once
 
 #include <chrono>
@@ -11,12 +11,12 @@
 
 #include "bop/client.h"
 
-// What the user said before the command.
+// Options that all commands share.
 struct Globals {
-  std::string endpoints = "127.0.0.1:7100";
+  std::string endpoints = "127.0.0.1:7100";  // HOST:PORT, separated by commas
   std::string group = "kv";
-  uint32_t timeout_ms = 5000;
-  bool json = false;
+  uint32_t timeout_ms = 5000;  // of one request
+  bool json = false;           // results and errors as JSON
 };
 
 // Exit codes that scripts can rely on.
@@ -29,10 +29,10 @@ Exit report(const Globals& globals, int32_t status, std::string_view detail);
 uint32_t endpoint_count(const std::string& endpoints);
 
 struct Answer {
-  int32_t status = 0;
-  uint64_t index = 0;
+  int32_t status = 0;  // BOP_OK, an error of bop, or the machine's own status
+  uint64_t index = 0;  // of the log entry; 0: none
   std::string body;
-  std::string detail;
+  std::string detail;  // for people; may be empty
 };
 
 class Session {
@@ -42,36 +42,36 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  // Each waits for its completion.
+  // Both block until the request completes.
   Answer propose(std::string_view command);
   Answer query(std::string_view question);
-  // The same for a command or question of the machine kv: not sent when the group runs another machine, to
-  // which the bytes would mean something else.
+  // The same for commands and queries of kv. UNSUPPORTED, and nothing is sent, if the group runs another machine:
+  // it could misread kv's bytes.
   Answer propose_kv(std::string_view command);
   Answer query_kv(std::string_view question);
-  // The status of each endpoint's node, in the order given; all are asked at once. With `first` the list ends
-  // with the first endpoint that answered, when all before it are known not to; with `any`, what answered
-  // before the others is all there is of it.
+  // The status of each endpoint's node, in the order of the endpoints, which are asked at the same time.
+  // `all`: waits for every endpoint. `first`: the list ends with the first endpoint, in order, that answers.
+  // `any`: the list is the answer that arrives first.
   enum class Until { all, first, any };
   std::vector<Answer> statuses(uint32_t endpoints, Until until);
 
  private:
   using Call = int32_t (*)(bop_client*, const bop_request*);
   using Clock = std::chrono::steady_clock;
-  // Why a command of kv cannot be sent; nothing: it can.
+  // The error for a group that does not run kv, or whose machine cannot be found out; nullopt: it runs kv.
   std::optional<Answer> refuse_kv();
-  // The machine that the group runs, as those who answered say; empty: none of their nodes keeps the group.
+  // The group's machine according to the answers; empty: none of the nodes has a replica of the group.
   std::string machine_of_group(const std::vector<Answer>& statuses) const;
   uint32_t timeout_ms() const;
   Answer ask(Call call, std::string_view payload);
   int32_t begin(Call call, std::string_view payload, uint32_t endpoint);
-  // The next completion, with its tag: it may be that of a status which nobody waits for any more.
+  // The next completion and its tag. It may belong to an earlier status request that is not waited for any more.
   std::pair<uint64_t, Answer> next();
 
   const Globals& globals_;
-  uint64_t last_tag_ = 0;  // of the request begun last
-  bool runs_kv_ = false;   // as far as that was asked
-  // By when what was begun has to be done; none: a request has the whole timeout.
+  uint64_t last_tag_ = 0;  // of the request that was submitted last
+  bool runs_kv_ = false;   // refuse_kv() found that the group runs kv
+  // When several requests share one timeout: its end.
   std::optional<Clock::time_point> deadline_;
   int32_t opened_ = BOP_OK;
   std::string open_error_;

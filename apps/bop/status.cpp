@@ -1,4 +1,4 @@
-// bop status: every node of the cluster, as those that answer know it.
+// bop status: every node of the cluster, from the answers of all endpoints.
 #include <algorithm>
 #include <cstdio>
 #include <map>
@@ -28,7 +28,7 @@ json list_of(const json& object, const char* name) {
   return found != object.end() && found->is_array() ? *found : json::array();
 }
 
-// "5s", "12m", "7h", "3d": the two largest units, where the larger one is small.
+// "5s", "12m", "7h30m", "3d4h": the largest unit, and the next one if the largest is below 10.
 std::string uptime_of(const json& node) {
   constexpr struct {
     uint64_t seconds;
@@ -49,7 +49,7 @@ std::string uptime_of(const json& node) {
   return "-";
 }
 
-// A node's entry in the list of nodes, made of its own status: of a version that has no such list.
+// A node's entry in the list of nodes, derived from its own status: for versions without that list.
 json entry_of(const json& document) {
   json groups = list_of(document, "groups");
   bool halted = false;
@@ -67,7 +67,7 @@ json entry_of(const json& document) {
           {"groups", groups}};
 }
 
-// How old an entry is: what a node says of itself is the newest.
+// Age of an entry, for comparison: a node's own report is the newest, then milliseconds since it was heard.
 uint64_t age_of(const json& node) {
   if (node.value("self", false)) return 0;
   const uint64_t heard = number_of(node, "heard_ms_ago", UINT64_MAX);
@@ -88,7 +88,7 @@ std::map<uint64_t, json> nodes_of(const std::vector<json>& documents) {
   return nodes;
 }
 
-// What the nodes' states hash to, group by group. Hashes say something only at equal indexes.
+// The state hashes of all nodes by group. Only hashes at the same index can be compared.
 class Hashes {
  public:
   explicit Hashes(const std::map<uint64_t, json>& nodes) : alone_(nodes.size() == 1) {
@@ -103,7 +103,7 @@ class Hashes {
     }
   }
 
-  // "-": there is none at an index where another node has one too.
+  // "-": no other node has a hash at the same index.
   std::string of(const json& group) const {
     const auto hash = group.find("state_hash");
     if (hash == group.end() || !hash->is_object()) return "-";
@@ -146,15 +146,14 @@ void print_table(const std::map<uint64_t, json>& nodes) {
   table.print();
 }
 
-// What nodes say about themselves, in full.
+// The halted replicas and conditions of a node, one line each.
 void print_problems(const json& document) {
   const std::string node = "node " + text_of(document, "node_id");
   for (const json& group : list_of(document, "groups")) {
     const auto halted = group.find("halted");
     if (halted == group.end()) continue;
-    std::printf("%s, group %s takes no part: %s (%s)\n", node.c_str(),
-                text_of(group, "name").c_str(), text_of(*halted, "reason").c_str(),
-                text_of(*halted, "code").c_str());
+    std::printf("%s, group %s is halted: %s (%s)\n", node.c_str(), text_of(group, "name").c_str(),
+                text_of(*halted, "reason").c_str(), text_of(*halted, "code").c_str());
   }
   for (const json& condition : list_of(document, "conditions")) {
     const std::string group = text_of(condition, "group");
@@ -163,14 +162,13 @@ void print_problems(const json& document) {
   }
 }
 
-// A node that answers has the group's leader and keeps up with it.
-// A group of `node` that is ready there, unless a condition says that its quorum is lost.
+// Whether some group is ready on `node` and has not lost its quorum. A node that lost contact keeps its last
+// leader for a while, so that ready alone is not enough.
 bool serves(const json& node) {
   const json conditions = list_of(node, "conditions");
   return std::ranges::any_of(list_of(node, "groups"), [&](const json& group) {
     const bool lost = std::ranges::any_of(conditions, [&](const json& condition) {
-      if (condition.is_string())
-        return condition == "quorum_lost";  // of a node that others tell of
+      if (condition.is_string()) return condition == "quorum_lost";  // in a report of another node
       return text_of(condition, "condition") == "quorum_lost" &&
              text_of(condition, "group") == text_of(group, "name");
     });
@@ -178,7 +176,7 @@ bool serves(const json& node) {
   });
 }
 
-// Whether any node does that was asked, or of which one that was asked has heard.
+// Whether some group is served, by a node that answered or by one that such a node hears.
 bool any_serves(const std::vector<json>& documents) {
   return std::ranges::any_of(documents, [](const json& document) {
     return serves(document) ||

@@ -41,7 +41,7 @@ std::string new_cluster_id() {
 
 bool is_free(uint16_t port) {
   const int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (descriptor < 0) return true;  // the node itself reports what is wrong
+  if (descriptor < 0) return true;  // the node will report the error
   const int yes = 1;
   setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
   sockaddr_in address{};
@@ -54,7 +54,7 @@ bool is_free(uint16_t port) {
   return !in_use;
 }
 
-// The attributes and descriptors that a node is started with.
+// How a node's process is started: signal mask, process group, standard streams.
 class SpawnPlan {
  public:
   explicit SpawnPlan(const fs::path& log) {
@@ -62,7 +62,8 @@ class SpawnPlan {
     sigset_t none;
     sigemptyset(&none);
     posix_spawnattr_setsigmask(&attributes_, &none);
-    posix_spawnattr_setpgroup(&attributes_, 0);  // Ctrl-C is for the parent, which stops the nodes
+    posix_spawnattr_setpgroup(&attributes_,
+                              0);  // Ctrl-C signals only the parent, which stops the nodes
     posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
     posix_spawn_file_actions_init(&actions_);
     posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
@@ -77,7 +78,7 @@ class SpawnPlan {
   SpawnPlan(const SpawnPlan&) = delete;
   SpawnPlan& operator=(const SpawnPlan&) = delete;
 
-  // 0 or an error number.
+  // Starts bopd. 0, or an errno.
   int run(std::vector<std::string> arguments, pid_t& pid) const {
     std::vector<char*> pointers;
     for (std::string& argument : arguments) pointers.push_back(argument.data());
@@ -132,7 +133,7 @@ std::string Cluster::peers() const {
   return list + "]";
 }
 
-// Continues with the cluster that the directory holds, if there is one.
+// Takes the cluster id from an existing cluster in the directory, if there is one.
 int32_t Cluster::adopt() {
   fs::path file;
   for (const DevNode& node : nodes_) {
@@ -156,7 +157,7 @@ int32_t Cluster::adopt() {
   size_t count = 0;
   for (size_t at = 0; (at = all.find("address", at)) != std::string::npos; ++at) ++count;
   if (count == nodes_.size()) return BOP_OK;
-  complain(BOP_E_INVALID_ARGUMENT, directory_.string() + " holds a cluster of " +
+  complain(BOP_E_INVALID_ARGUMENT, directory_.string() + " contains a cluster of " +
                                        std::to_string(count) + " nodes, not " +
                                        std::to_string(nodes_.size()) + "; see --nodes");
   return BOP_E_INVALID_ARGUMENT;
@@ -188,7 +189,7 @@ int32_t Cluster::configure() {
   return BOP_OK;
 }
 
-// What a user changed in the file is kept; who and where the node is follows from the command line.
+// Keys that a user changed in the file are kept; identity and addresses follow from the command line.
 Sources Cluster::sources_of(const DevNode& node) const {
   const fs::path file = node.directory / "bopd.toml";
   Sources sources;
@@ -219,7 +220,7 @@ int32_t Cluster::write(const DevNode& node, bop_config* config) {
   return BOP_E_IO;
 }
 
-// A directory that is formatted already is checked to be this node's.
+// If the directory is already formatted, checks that it is this node's.
 int32_t Cluster::format(const DevNode& node, bop_config* config) {
   char error[4096] = "";
   set(config, "data_directory", node.directory.string());
@@ -231,9 +232,9 @@ int32_t Cluster::format(const DevNode& node, bop_config* config) {
 }
 
 int32_t Cluster::spawn() {
-  // The environment's values are in the files by now; a child must not take its node's id from it.
+  // The files have the values of the environment now; BOP_NODE_ID and others must not override them.
   forget_environment();
-  unsetenv("NOTIFY_SOCKET");  // nor speak to the supervisor of `bopd dev`
+  unsetenv("NOTIFY_SOCKET");  // nodes must not notify the supervisor of `bopd dev`
   std::string endpoints;
   for (DevNode& node : nodes_) {
     if (const int32_t status = spawn(node); status != BOP_OK) return status;
@@ -248,7 +249,7 @@ int32_t Cluster::spawn() {
     options.queue = queue_;
     status = bop_client_open(&options, &client_, nullptr, 0);
   }
-  if (status != BOP_OK) complain(status, "cannot open a client of the cluster");
+  if (status != BOP_OK) complain(status, "cannot create a client for the cluster");
   return status;
 }
 
@@ -267,7 +268,7 @@ int32_t Cluster::spawn(DevNode& node) {
   return BOP_E_IO;
 }
 
-// Null when it does not answer.
+// Null if the node does not answer.
 nlohmann::json Cluster::status_of(const DevNode& node) {
   bop_request request{};
   request.size = sizeof request;
@@ -308,8 +309,8 @@ Cluster::Standing Cluster::standing() {
       if (waits) standing.whole = false;
       standing.problems.push_back(
           name + ", group " + group.value("name", "") +
-          (waits ? " knows no leader or has not caught up with it; see " + log_of(node).string()
-                 : " takes no part: " + halted->value("reason", "")));
+          (waits ? " has no leader or has not caught up with it; see " + log_of(node).string()
+                 : " is halted: " + halted->value("reason", "")));
     }
   }
   standing.serves = !groups.empty() && std::ranges::all_of(groups, [&](const auto& group) {
@@ -340,7 +341,7 @@ void Cluster::stop() {
   for (const DevNode& node : nodes_) {
     if (node.pid == 0) continue;
     kill(node.pid, SIGTERM);
-    kill(node.pid, SIGCONT);  // one that is paused would not see it
+    kill(node.pid, SIGCONT);  // a paused process would not handle it
   }
   const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(5);
   for (DevNode& node : nodes_) {

@@ -1,4 +1,4 @@
-// The cluster of `bopd dev`: one real bopd process a node.
+// The cluster of `bopd dev`: one bopd process per node.
 #pragma once
 
 #include <sys/types.h>
@@ -15,32 +15,32 @@
 struct DevNode {
   uint32_t id = 0;
   std::filesystem::path directory;
-  std::string native, resp, http, peer;
-  pid_t pid = 0;                 // 0: not running
-  std::uintmax_t log_begin = 0;  // of what it says in this run
+  std::string native, resp, http, peer;  // HOST:PORT of its listeners
+  pid_t pid = 0;                         // 0: not running
+  std::uintmax_t log_begin = 0;  // where the output of this run begins in its log file, bytes
 };
 
 class Cluster {
  public:
   Cluster(const DevArguments& arguments, std::filesystem::path directory);
-  ~Cluster();  // stops all
+  ~Cluster();  // stops all nodes
   Cluster(const Cluster&) = delete;
   Cluster& operator=(const Cluster&) = delete;
 
-  // Each: BOP_OK, or complains and gives the status.
+  // Each returns BOP_OK, or reports an error and returns its status.
   int32_t check_ports() const;
-  // Looks at all that is there, then writes each node's bopd.toml and formats what is not formatted yet.
+  // Checks all existing directories, then writes each node's bopd.toml and formats the nodes that are new.
   int32_t configure();
   int32_t spawn();
 
-  // What the nodes say, each asked once.
+  // The state of the cluster: every node is asked once for its status.
   struct Standing {
-    bool serves = false;                // of every group, the leader and most nodes are ready
-    bool whole = true;                  // so is every node, or it says why it takes no part
-    std::vector<std::string> problems;  // of nodes that do not
+    bool serves = false;  // in every group the leader and a majority of the nodes are ready
+    bool whole = true;    // all other nodes are ready too, or halted for a reason they report
+    std::vector<std::string> problems;  // one message for each group of each node that is not ready
   };
   Standing standing();
-  // Takes note of processes that ended. The exit code of one that ended by itself.
+  // Reports nodes whose process ended. The exit code of the last of them; nullopt: none ended.
   std::optional<int> reap();
   void stop();
 

@@ -10,13 +10,13 @@
 
 struct DevArguments {
   uint32_t nodes = 1;
-  std::string data;  // empty: a temporary directory, removed at the end
+  std::string data;  // directory; empty: a temporary one, removed at the end
   uint16_t base_port = 7100;
-  std::string ready_file;  // empty: none
-  std::vector<std::string> sets;
+  std::string ready_file;         // empty: none
+  std::vector<std::string> sets;  // KEY=VALUE
 };
 
-// die_with: the process that this one does not outlive; 0: none.
+// die_with: pid of the parent with which this process dies; 0: none.
 Exit start(const Sources& sources, int die_with);
 Exit format(const Sources& sources);
 Exit check_config(const Sources& sources);

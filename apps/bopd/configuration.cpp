@@ -50,10 +50,10 @@ Loaded load(const Sources& sources) {
   for (const std::string& assignment : sources.sets) {
     const size_t equals = assignment.find('=');
     if (equals == std::string::npos) {
-      return failure(BOP_E_BAD_CONFIG, "--set " + assignment + ": is not KEY=VALUE");
+      return failure(BOP_E_BAD_CONFIG, "--set " + assignment + ": must be KEY=VALUE");
     }
-    std::string wrong = set(made, assignment.substr(0, equals), assignment.substr(equals + 1));
-    if (!wrong.empty()) return failure(BOP_E_BAD_CONFIG, std::move(wrong));
+    std::string error_text = set(made, assignment.substr(0, equals), assignment.substr(equals + 1));
+    if (!error_text.empty()) return failure(BOP_E_BAD_CONFIG, std::move(error_text));
   }
   if (sources.insecure) set(made, "insecure", "true");
   return {BOP_OK, {}, std::move(config)};

@@ -1,4 +1,4 @@
-// A configuration from a file, the environment and flags.
+// Loads the configuration from a file, the environment and flags.
 #pragma once
 
 #include <memory>
@@ -13,14 +13,14 @@ struct ConfigDeleter {
 };
 using Config = std::unique_ptr<bop_config, ConfigDeleter>;
 
-// What the command line says about configuration.
+// The options of the command line for the configuration.
 struct Sources {
-  std::string file;
+  std::string file;               // empty: none
   std::vector<std::string> sets;  // KEY=VALUE
   bool insecure = false;
 };
 
-// BOP_OK and the configuration, or what is wrong.
+// The configuration, or the error if status is not BOP_OK.
 struct Loaded {
   int32_t status = BOP_OK;
   std::string error;
@@ -28,9 +28,9 @@ struct Loaded {
 };
 Loaded load(const Sources& sources);
 
-// The value of a key, without quotes.
+// The value of a key; text without quotes.
 std::string text_of(const bop_config* config, const char* key);
-// Takes every key out of the process's environment: for children that are to go by their file.
+// Removes all BOP_ variables of keys from the environment, so that child processes use only their file.
 void forget_environment();
-// An error's words, empty when it is set.
+// Sets a key. The error message; empty: success.
 std::string set(bop_config* config, const std::string& key, const std::string& value);

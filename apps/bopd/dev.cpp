@@ -16,13 +16,13 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int poll_ms = 20;
-// How long a cluster that serves waits for its last nodes.
+// How long a cluster that serves requests waits for its remaining nodes.
 constexpr std::chrono::seconds grace(5);
 
-// A cluster in the foreground also ends with its terminal.
+// A cluster in the foreground also ends when its terminal closes.
 bool ends(int signal) { return is_stop(signal) || signal == SIGHUP; }
 
-// The directory of the cluster; a temporary one is removed at the end.
+// The directory of the cluster. A temporary one is removed at the end.
 class DevDirectory {
  public:
   explicit DevDirectory(const std::string& given) {
@@ -49,13 +49,13 @@ class DevDirectory {
   bool temporary_ = false;
 };
 
-// Exists while the cluster serves.
+// The file of --ready-file: exists while the cluster serves requests.
 class ReadyFile {
  public:
   explicit ReadyFile(const std::string& path) : path_(path) { remove(); }
   ~ReadyFile() { remove(); }
 
-  // Checked before the cluster is started.
+  // Called before the cluster is started.
   bool can_be_written() const {
     if (path_.empty()) return true;
     const std::string aside = path_ + ".new";
@@ -98,7 +98,7 @@ void print_welcome(const Cluster& cluster, const DevDirectory& directory) {
   std::printf("bop %s: %zu node%s, cluster %s\ndata in %s%s\n", bop_version(),
               cluster.nodes().size(), cluster.nodes().size() == 1 ? "" : "s",
               cluster.cluster_id().c_str(), directory.path().c_str(),
-              directory.temporary() ? ", removed at the end" : "");
+              directory.temporary() ? " (temporary, removed at the end)" : "");
   for (const DevNode& node : cluster.nodes()) {
     std::printf("  node %u  native %s  resp %s  http %s  peer %s  pid %d\n", node.id,
                 node.native.c_str(), node.resp.c_str(), node.http.c_str(), node.peer.c_str(),
@@ -112,12 +112,12 @@ void print_welcome(const Cluster& cluster, const DevDirectory& directory) {
       "  redis-cli -p %s set greeting hello\n"
       "  curl http://%s/v1/kv/greeting\n"
       "  bop --endpoint %s status\n"
-      "Ctrl-C stops all\n",
+      "Ctrl-C stops all nodes\n",
       port.c_str(), last.http.c_str(), first.native.c_str());
   std::fflush(stdout);
 }
 
-// The end of the log of each node that exited: it has the reason.
+// Prints the last log messages of each node that exited: they have the reason.
 void print_last_lines(const Cluster& cluster) {
   for (const DevNode& node : cluster.nodes()) {
     if (node.pid != 0) continue;
@@ -132,7 +132,8 @@ void print_last_lines(const Cluster& cluster) {
   }
 }
 
-// ok when the cluster serves, or when a signal ended the wait (`stopped`); else the code of a node that exited.
+// ok if the cluster serves requests or a signal ended the wait (`stopped`); otherwise the exit code of a node that
+// exited.
 Exit wait_until_ready(Cluster& cluster, const sigset_t& signals, bool& stopped) {
   using Clock = std::chrono::steady_clock;
   Clock::time_point not_serving = Clock::now();
@@ -150,7 +151,7 @@ Exit wait_until_ready(Cluster& cluster, const sigset_t& signals, bool& stopped) 
     if (!standing.serves) not_serving = Clock::now();
     const bool ready = standing.serves && (standing.whole || Clock::now() - not_serving > grace);
     if (ready || polls == 500) {
-      if (!ready) std::fputs("bopd dev: still waiting until the cluster serves\n", stderr);
+      if (!ready) std::fputs("bopd dev: still waiting for the cluster to serve requests\n", stderr);
       for (const std::string& problem : standing.problems)
         std::fprintf(stderr, "bopd dev: %s\n", problem.c_str());
     }
@@ -163,13 +164,14 @@ Exit wait_until_ready(Cluster& cluster, const sigset_t& signals, bool& stopped) 
 Exit dev(const DevArguments& arguments) {
   const sigset_t signals = block_signals();
   if (arguments.base_port + 10 * (arguments.nodes - 1) + 3 > UINT16_MAX) {
-    return complain(BOP_E_INVALID_ARGUMENT, "--base-port: the last ports would be above 65535");
+    return complain(BOP_E_INVALID_ARGUMENT,
+                    "--base-port: the ports of the last node would be above 65535");
   }
   const DevDirectory directory(arguments.data);
   if (directory.path().empty()) return complain(BOP_E_IO, "cannot create a temporary directory");
   const ReadyFile ready_file(arguments.ready_file);
   if (!ready_file.can_be_written())
-    return complain(BOP_E_IO, arguments.ready_file + ": cannot be written");
+    return complain(BOP_E_IO, arguments.ready_file + " cannot be written");
   Cluster cluster(arguments, directory.path());
   if (const int32_t status = cluster.check_ports(); status != BOP_OK) return exit_of(status);
   if (const int32_t status = cluster.configure(); status != BOP_OK) return exit_of(status);
@@ -181,7 +183,7 @@ Exit dev(const DevArguments& arguments) {
   if (!stopped) {
     print_welcome(cluster, directory);
     if (!ready_file.write(cluster)) {
-      return complain(BOP_E_IO, arguments.ready_file + ": cannot be written");
+      return complain(BOP_E_IO, arguments.ready_file + " cannot be written");
     }
   }
   while (!stopped) {

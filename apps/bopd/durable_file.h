@@ -1,13 +1,13 @@
-// Files that are still there, and whole, after a power cut.
+// Files and directories that survive a power loss.
 #pragma once
 
 #include <filesystem>
 #include <string_view>
 #include <system_error>
 
-// Creates what is missing of the path; each new folder's name is on the device when this returns.
+// Creates the directories of the path that do not exist. When this returns they are durable.
 std::error_code make_directories(const std::filesystem::path& path);
 
-// Replaces the file by the text: afterwards, and after a power cut at any time, the path names the old file
-// or the whole new one. When this returns, the new one, by its name, is on the device.
+// Replaces the file atomically: after a power loss at any time the path names the complete old file or the
+// complete new one. When this returns the new one is durable.
 std::error_code write_durably(const std::filesystem::path& path, std::string_view text);

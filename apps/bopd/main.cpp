@@ -21,19 +21,22 @@ struct Program {
 };
 
 void add_sources(CLI::App* command, Sources& sources) {
-  command->add_option("-c,--config", sources.file, "The configuration file, in TOML")
+  command->add_option("-c,--config", sources.file, "Configuration file, in TOML")
       ->type_name("FILE");
-  command->add_option("--set", sources.sets, "Overrides the environment (BOP_KEY) and the file")
+  command
+      ->add_option("--set", sources.sets,
+                   "Set a key; overrides the environment (BOP_KEY) and the file")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
-  command->add_flag("--insecure", sources.insecure,
-                    "Allow addresses outside loopback, although nothing is encrypted");
+  command->add_flag(
+      "--insecure", sources.insecure,
+      "Permit addresses outside loopback although nothing is encrypted or authenticated");
 }
 
 void add_commands(CLI::App& app, Program& program) {
   CLI::App* start = app.add_subcommand("start", "Run a node in the foreground");
   add_sources(start, program.sources);
-  start->add_option("--die-with", program.die_with, "")->group("");  // `bopd dev` says it
+  start->add_option("--die-with", program.die_with, "")->group("");  // used by `bopd dev`
   start->callback(
       [&] { program.run = [&] { return ::start(program.sources, program.die_with); }; });
 
@@ -44,12 +47,12 @@ void add_commands(CLI::App& app, Program& program) {
   CLI::App* config = app.add_subcommand("config", "Check or show the configuration");
   config->require_subcommand(1);
   CLI::App* check = config->add_subcommand(
-      "check", "Check that a node can be started with this configuration, and change nothing");
+      "check", "Check whether a node can be started with this configuration; changes nothing");
   add_sources(check, program.sources);
   check->callback([&] { program.run = [&] { return check_config(program.sources); }; });
-  CLI::App* show = config->add_subcommand("show", "Print each key with its value");
+  CLI::App* show = config->add_subcommand("show", "Print every key with its value");
   add_sources(show, program.sources);
-  show->add_flag("--origin", program.origin, "Also print where each value comes from");
+  show->add_flag("--origin", program.origin, "Also print the source of each value");
   show->callback(
       [&] { program.run = [&] { return show_config(program.sources, program.origin); }; });
 }
@@ -57,21 +60,24 @@ void add_commands(CLI::App& app, Program& program) {
 void add_dev(CLI::App& app, Program& program) {
   CLI::App* dev = app.add_subcommand("dev", "Run a cluster on this machine in the foreground");
   DevArguments& arguments = program.dev;
-  dev->add_option("--nodes", arguments.nodes, "The number of nodes, each a process")
+  dev->add_option("--nodes", arguments.nodes, "Number of nodes; each is a process")
+      ->type_name("N")
       ->capture_default_str()
       ->check(number(1u, 64u));
-  dev->add_option("--data", arguments.data,
-                  "Node k keeps its data in DIR/k (default: a temporary directory)")
+  dev->add_option(
+         "--data", arguments.data,
+         "Data directory; node k uses DIR/k (default: a temporary directory, removed at the end)")
       ->type_name("DIR");
-  dev->add_option("--base-port", arguments.base_port,
-                  "Node k uses four ports from PORT+10(k-1): native, RESP, HTTP, peers")
+  dev->add_option(
+         "--base-port", arguments.base_port,
+         "First port; node k uses PORT+10(k-1) and the next three: native, RESP, HTTP, peer")
       ->capture_default_str()
       ->type_name("PORT")
       ->check(number<uint16_t>(1, 65532));
   dev->add_option("--ready-file", arguments.ready_file,
-                  "Created, with the nodes as JSON, when the cluster serves")
+                  "File that is created when the cluster serves requests, with the nodes as JSON")
       ->type_name("FILE");
-  dev->add_option("--set", arguments.sets, "Written into the bopd.toml of each node")
+  dev->add_option("--set", arguments.sets, "Set a key in the bopd.toml of each node")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
   dev->callback([&] { program.run = [&] { return ::dev(program.dev); }; });
@@ -82,13 +88,15 @@ void add_dev(CLI::App& app, Program& program) {
 int main(int argc, char** argv) {
   command_line::open_standard_streams();
   Program program;
-  CLI::App app("bopd: replicated state machines, on one node or many", "bopd");
+  CLI::App app("bopd: the daemon of bop, a replicated state machine engine", "bopd");
   command_line::use_help(app);
   app.set_version_flag("--version", std::string("bopd ") + bop_version());
   app.require_subcommand(1);
   app.footer(
-      "Exit codes: 0 done; 1 refused, such as another node's directory; 2 usage error or invalid\n"
-      "configuration; 3 failed, such as a port in use.");
+      "Exit codes: 0 success; 1 refused: the data directory is of another node, already or not\n"
+      "formatted, or damaged; 2 usage error or invalid configuration; 3 failure: a port or "
+      "directory\n"
+      "in use, a full disk, an I/O error.");
   add_commands(app, program);
   add_dev(app, program);
   const std::string version = std::string("bopd ") + bop_version();

@@ -1,17 +1,17 @@
-// What a supervisor is told by sd_notify's protocol: datagrams to the socket that NOTIFY_SOCKET names
-// (sd_notify(3)). Written here and not by libsystemd: it is one send, and works wherever bopd does.
+// Notifies a supervisor such as systemd with the protocol of sd_notify(3): datagrams to the socket in
+// NOTIFY_SOCKET. Implemented here because it is one send() and needs no libsystemd.
 #pragma once
 
 class Supervisor {
  public:
-  // Without NOTIFY_SOCKET there is none, and all below does nothing.
+  // Without NOTIFY_SOCKET there is no supervisor, and the other functions do nothing.
   Supervisor();
   ~Supervisor();
   Supervisor(const Supervisor&) = delete;
   Supervisor& operator=(const Supervisor&) = delete;
 
-  void ready() const;      // it listens, or has reloaded
-  void reloading() const;  // ready() follows
+  void ready() const;      // the node listens, or has finished reloading
+  void reloading() const;  // must be followed by ready()
   void stopping() const;
 
  private:

@@ -12,7 +12,7 @@ namespace {
 
 // ---- manual ----
 
-// Text for troff: no line begins a request, and hyphens are those that a user types.
+// Escapes text for troff: no line becomes a request, and hyphens stay ASCII so that they can be copied.
 std::string troff(std::string_view text) {
   std::string out;
   bool line_begins = true;
@@ -82,7 +82,7 @@ std::string shell_quoted(std::string_view text) {
   return out + "'";
 }
 
-// The first sentence or line, for a list.
+// The first line, for a list.
 std::string brief(const std::string& text) { return text.substr(0, text.find('\n')); }
 
 std::string identifier(std::string name) {
@@ -103,7 +103,7 @@ std::string joined(const std::vector<std::string>& words, const char* between) {
   return out;
 }
 
-// What a command takes: its own options and, below the root, those of the root.
+// The options that a command accepts: its own and, for commands other than the root, the global ones.
 std::vector<const CLI::Option*> options_of(const CLI::App& root, const CLI::App& app) {
   std::vector<const CLI::Option*> out = named_options(app);
   if (&root == &app) return out;
@@ -115,7 +115,7 @@ bool is_path(const CLI::Option& option) {
   return value_name(option) == "FILE" || value_name(option) == "DIR";
 }
 
-// Every option with a value, once for each set of spellings.
+// Every option that takes a value, once per set of spellings.
 std::vector<const CLI::Option*> valued_options(const CLI::App& app) {
   std::vector<const CLI::Option*> out;
   std::vector<std::vector<std::string>> seen;
@@ -148,7 +148,7 @@ bool takes_file(const CLI::App& app) {
 
 std::string manual_page(const CLI::App& app, std::string_view version) {
   const std::string name = app.get_name();
-  std::string out = ".\\\" Made of the program's own help; do not edit.\n";
+  std::string out = ".\\\" Generated from the program's help; do not edit.\n";
   out += ".TH " + upper(name) + " 1 \"\" \"" + std::string(version) + "\" \"bop manual\"\n";
   const std::string description = app.get_description();  // "bop: keys and values ..."
   const size_t colon = description.find(": ");
@@ -171,7 +171,7 @@ std::string manual_page(const CLI::App& app, std::string_view version) {
 std::string bash_completion(const CLI::App& app) {
   const std::string name = app.get_name();
   std::string out =
-      "# bash completion of " + name + "; made of the program's own help.\n" + identifier(name) +
+      "# bash completion of " + name + "; generated from the program's help.\n" + identifier(name) +
       "() {\n" +
       "  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}\n"
       "  local at=" +
@@ -225,7 +225,7 @@ std::string zsh_completion(const CLI::App& app) {
     return shell_quoted(word + ":" + brief(text));
   };
   std::string out = "#compdef " + name + "\n# zsh completion of " + name +
-                    "; made of the program's own help.\n" + identifier(name) + "() {\n" +
+                    "; generated from the program's help.\n" + identifier(name) + "() {\n" +
                     "  local at=" + shell_quoted(name) +
                     " word\n"
                     "  local -a commands options\n"
@@ -273,14 +273,14 @@ std::string zsh_completion(const CLI::App& app) {
 std::string fish_completion(const CLI::App& app) {
   const std::string name = app.get_name();
   const std::string at = "__fish" + identifier(name) + "_at";
-  // Between single quotes fish knows \' and \\.
+  // In single quotes fish interprets \' and \\ only.
   const auto text = [](std::string_view given) {
     std::string out = "'";
     for (const char c : given)
       out += c == '\'' || c == '\\' ? std::string("\\") + c : std::string(1, c);
     return out + "'";
   };
-  std::string out = "# fish completion of " + name + "; made of the program's own help.\n" +
+  std::string out = "# fish completion of " + name + "; generated from the program's help.\n" +
                     "function " + at +
                     "\n"
                     "    set -l at " +

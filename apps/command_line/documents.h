@@ -1,4 +1,4 @@
-// A program's manual page and completions, made of the same commands and options as its help.
+// A program's manual page and completions, generated from the commands and options of its help.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -8,14 +8,14 @@
 
 namespace command_line {
 
-// `version` as the program says it.
+// `version`: as printed by --version, such as "bop 0.1.0".
 std::string manual_page(const CLI::App& app, std::string_view version);
 std::string bash_completion(const CLI::App& app);
 std::string zsh_completion(const CLI::App& app);
 std::string fish_completion(const CLI::App& app);
 
-// For the build: `PROGRAM --make-document man|bash|zsh|fish` as the only arguments prints one. Nothing: the
-// command line is another.
+// For the build: the document that `PROGRAM --make-document man|bash|zsh|fish` asks for. nullopt: the command line
+// is a different one.
 std::optional<std::string> document(const CLI::App& app, std::string_view version, int count,
                                     char** values);
 

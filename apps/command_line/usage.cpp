@@ -26,7 +26,10 @@ class Help final : public CLI::Formatter {
     const CLI::App* root = app;
     while (root->get_parent() != nullptr) root = root->get_parent();
     const std::vector<const CLI::Option*> options = global_options(*root);
-    if (root != app && !options.empty()) out += make_group("Global options", false, options) + "\n";
+    if (root != app && !options.empty()) {
+      out += make_group("Global options", false, options).substr(1) +
+             "\n";  // without a second empty line
+    }
     return out + CLI::Formatter::make_footer(app);
   }
 
@@ -34,7 +37,7 @@ class Help final : public CLI::Formatter {
     return positional ? argument_name(*option)
                       : CLI::Formatter::make_option_name(option, positional);
   }
-  // Of an argument, whether it may be left out; a word for its type says nothing more.
+  // Arguments: only whether they are required. The name of the type would add nothing.
   std::string make_option_opts(const CLI::Option* option) const override {
     if (!option->get_positional()) return CLI::Formatter::make_option_opts(option);
     return option->get_required() ? " " + get_label("REQUIRED") : "";
@@ -71,7 +74,7 @@ std::string joined(const std::vector<std::string>& words, const char* between) {
 
 std::string in_quotes(const std::string& text) { return "\"" + text + "\""; }
 
-// "; did you mean "get" or "put"?", or nothing.
+// "; did you mean "get" or "put"?", or an empty string.
 std::string suggestion(const std::string& word, const std::vector<std::string>& names) {
   std::vector<std::string> near = nearest(word, names);
   std::ranges::transform(near, near.begin(), in_quotes);
@@ -102,28 +105,40 @@ std::string describe_extra(const Command& at, const std::vector<std::string>& ex
          "; usage: " + usage_of(at);
 }
 
+// CLI11 begins messages with the name of the option. Arguments appear in capitals, as in the help.
+std::string with_argument_names(const CLI::App& app, std::string what) {
+  for (const CLI::Option* option : arguments(app)) {
+    const std::string& name = option->get_name(true);
+    if (what.starts_with(name + " ") || what.starts_with(name + ":"))
+      return what.replace(0, name.size(), argument_name(*option));
+  }
+  return what;
+}
+
 std::string describe(const CLI::App& app, const CLI::ParseError& error) {
   const Command at = chosen(app);
   const std::vector<std::string> extras = app.remaining(true);
   const bool missing = dynamic_cast<const CLI::RequiredError*>(&error) != nullptr;
   const bool unknown = dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr;
   if ((missing || unknown) && !extras.empty()) return describe_extra(at, extras);
-  if (!missing) return error.what();
+  if (dynamic_cast<const CLI::ExcludesError*>(&error) != nullptr) {
+    const std::string what =
+        with_argument_names(*at.app, error.what());  // "FIRST excludes --prefix"
+    const size_t word = what.find(" excludes ");
+    return what.substr(0, word) + " cannot be combined with " + what.substr(word + 10);
+  }
+  if (!missing) return with_argument_names(*at.app, error.what());
   const std::vector<std::string> names = names_of(commands_of(*at.app));
   if (!names.empty()) return "a command is required: " + joined(names, ", ");
-  std::string what = error.what();  // "key is required"
-  for (const CLI::Option* option : at.app->get_options()) {
-    const std::string& name = option->get_name(true);
-    if (option->get_positional() && what.starts_with(name + " ")) {
-      what.replace(0, name.size(), argument_name(*option));
-    }
-  }
-  return what + "; usage: " + usage_of(at);
+  return with_argument_names(*at.app, error.what()) + "; usage: " + usage_of(at);
 }
 
 }  // namespace
 
-void use_help(CLI::App& app) { app.formatter(std::make_shared<Help>()); }
+void use_help(CLI::App& app) {
+  app.formatter(std::make_shared<Help>());
+  app.group("Commands");  // inherited by the commands
+}
 
 std::vector<std::string> nearest(std::string_view word, const std::vector<std::string>& names) {
   constexpr size_t farthest = 2;
@@ -136,7 +151,7 @@ std::vector<std::string> nearest(std::string_view word, const std::vector<std::s
   std::ranges::sort(found);
   std::vector<std::string> out;
   for (const auto& [far, name] : found) {
-    // A beginning of the word is no mistake: what else looks like it is not meant.
+    // If the word is the beginning of a name, similar names are not suggested.
     if (out.size() < 2 && (far == 0 || found.front().first > 0)) out.push_back(name);
   }
   return out;

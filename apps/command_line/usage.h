@@ -1,4 +1,4 @@
-// How a program explains its command line, and what is wrong with one.
+// Help, and messages for invalid command lines.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -10,21 +10,22 @@
 
 namespace command_line {
 
-// Help whose commands also show the options that all commands take. Before the first command is added.
+// Makes the help of every command show the global options too. Call it before the first command is added.
 void use_help(CLI::App& app);
 
-// Says what is wrong with the command line: on standard error, unless the program has another form for it.
+// Reports what is wrong with the command line. The default prints to standard error.
 using Complain = std::function<void(const std::string& text)>;
 
-// Nothing when the program may go on; else its exit code: 0 after --help and the like, `wrong` after a
-// complaint.
+// nullopt if the program can continue; otherwise its exit code: 0 after --help and --version, `wrong` after an
+// error.
 std::optional<int> parse(CLI::App& app, int count, char** values, int wrong,
                          const Complain& complain = {});
 
-// Up to two of the names that the word was likely meant to be, the nearest first.
+// Up to two names that are similar to the word, the most similar first.
 std::vector<std::string> nearest(std::string_view word, const std::vector<std::string>& names);
 
-// The exit code at a program's end: `lost` when it went well, but not all it printed could be written.
+// Flushes standard output and returns the exit code of the program: `code`, or `lost` if `code` is 0 and some output
+// could not be written.
 int end(const char* program, int code, int lost);
 
 }  // namespace command_line

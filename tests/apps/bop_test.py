@@ -83,7 +83,7 @@ class Bop(Case):
     def test_reads_whole_decimal_numbers_or_does_nothing(self):
         for wrong in ("92233720368547758070", "-92233720368547758070", "010", "0x10", "1.0", "1 ", "+1", ""):
             _, error = self.bop("incr", "n", "--", wrong, code=2)
-            self.assertIn(f'by: "{wrong}" is not a decimal number', error)
+            self.assertIn(f'BY: "{wrong}" is not a decimal number', error)
         self.bop("get", "n", code=1)
         self.bop("put", "n", "1")
         for wrong in ("-1", "99999999999999999999999", "0x1", "01"):
@@ -199,7 +199,7 @@ class Bop(Case):
                                       "1s", code=3)
         self.assertLess(time.monotonic() - began, 30)
         self.assertEqual(out, b"")
-        self.assertIn(f"bop: preloading gave up: BOP_E_UNAVAILABLE: {dead}: Connection refused\n", error)
+        self.assertIn(f"bop: preloading failed: BOP_E_UNAVAILABLE: {dead}: Connection refused\n", error)
         out, _ = self.run_program("bop", "--endpoint", dead, "--timeout", "100ms", "-o", "json", "bench", "kv", "--time",
                                   "100ms", "--no-preload", code=3)
         self.assertEqual([json.loads(out)[name] for name in ("ops", "acked", "missing")], [0, 0, 0])

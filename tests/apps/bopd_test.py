@@ -73,7 +73,7 @@ listen.peer = "127.0.0.1:{self.port + 3}"
         config = self.configure('\n[logging]\nlevels = 1\n')
         for command in ("start", "format"):
             _, error = self.bopd(command, "--config", config, code=2)
-            self.assertIn(f"{config}:13: logging.levels: there is no such key", error)
+            self.assertIn(f"{config}:13: logging.levels: unknown key", error)
         self.assertFalse(os.path.exists(self.path("data")))
 
     def test_refuses_a_listener_beyond_loopback_unless_it_is_told_to(self):
@@ -106,11 +106,11 @@ listen.peer = "127.0.0.1:{self.port + 3}"
         config = self.configure('groups = [{name = "sums", id = 1, machine = "sum"}]')
         for command in ("format", "start"):
             _, error = self.bopd(command, "--config", config, code=2)
-            self.assertIn('group sums runs the machine "sum", which this program does not have (it has: kv)', error)
+            self.assertIn('groups: group sums: unknown machine "sum"; this program has: kv', error)
         self.assertFalse(os.path.exists(self.path("data")))
         _, error = self.bopd("dev", "--data", self.path("cluster"), "--base-port", free_ports(10),
                              "--set", 'groups=[{name = "sums", id = 1, machine = "sum"}]', code=2)
-        self.assertIn('the machine "sum"', error)
+        self.assertIn('unknown machine "sum"', error)
         self.assertFalse(os.path.exists(self.path("cluster")))
 
     def test_formats_a_directory_once(self):

@@ -113,11 +113,11 @@ logging = {{file = "{self.path('bopd.log')}", level = "{level}"}}
         with open(config, "a", encoding="utf-8") as file:
             file.write("[limits]\nin_flight = 7\n")
         process.send_signal(signal.SIGHUP)
-        self.logs("limits.in_flight has changed: the new value takes effect when the node is restarted")
-        self.logs("reloaded the configuration")
+        self.logs("limits.in_flight changed; the new value takes effect when the node is restarted")
+        self.logs("configuration reloaded")
         config = self.configure(level="error")
         process.send_signal(signal.SIGHUP)
-        wait_until(lambda: self.log().count("limits.in_flight has changed") == 1, "no new warning")
+        wait_until(lambda: self.log().count("limits.in_flight changed") == 1, "no new warning")
         self.assertEqual(self.stop(process), 0)
         self.assertNotIn("stopping on", self.log())  # below the level that was reloaded
 
@@ -125,7 +125,7 @@ logging = {{file = "{self.path('bopd.log')}", level = "{level}"}}
         process = self.serving()
         self.write("bopd.toml", "node_id = 0\n")
         process.send_signal(signal.SIGHUP)
-        self.logs("the configuration is not reloaded: ")
+        self.logs("configuration not reloaded: ")
         os.unlink(self.path("bopd.toml"))
         process.send_signal(signal.SIGHUP)
         self.logs("bopd.toml: no such file")

@@ -95,7 +95,7 @@ class BopdDev(Case):
         self.assertEqual(self.stop(dev.process), 0)
         before = self.files(self.path("data"))
         _, error = self.bopd("dev", "--nodes", 3, "--data", self.path("data"), "--base-port", free_ports(30), code=2)
-        self.assertIn("holds a cluster of 1 nodes, not 3", error)
+        self.assertIn("contains a cluster of 1 nodes, not 3", error)
         self.assertEqual(self.files(self.path("data")), before)
         again = Dev(self, nodes=1, data=self.path("data"))
         out, _ = self.bop(again, "get", "kept")
@@ -115,7 +115,7 @@ class BopdDev(Case):
     def test_says_at_once_that_its_ready_file_cannot_be_written(self):
         _, error = self.bopd("dev", "--data", self.path("data"), "--base-port", free_ports(10), "--ready-file",
                              self.path("nowhere/ready"), code=3)
-        self.assertIn("nowhere/ready: cannot be written", error)
+        self.assertIn("nowhere/ready cannot be written", error)
         self.assertFalse(os.path.exists(self.path("data")))
 
     def test_is_ready_when_every_node_has_caught_up(self):

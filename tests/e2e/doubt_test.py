@@ -74,7 +74,7 @@ class InDoubt(Case):
     def test_a_damaged_log_keeps_its_node_out_which_says_where_it_is(self):
         file, offset = self.damage()
         path = f"{os.path.join(self.out.directory, file)} at {offset}: "
-        self.assertIn(f"node {self.out.id}, group kv takes no part: {path}", self.start())
+        self.assertIn(f"node {self.out.id}, group kv is halted: {path}", self.start())
         self.serve_without_it()
 
         group = self.out.group()
@@ -92,7 +92,7 @@ class InDoubt(Case):
         def shown():  # this node hears from the others who leads
             done = subprocess.run([program("bop"), "--endpoint", self.out.native, "status"],
                                   capture_output=True, text=True, check=False)
-            return done.returncode == 0 and f"node {self.out.id}, group kv takes no part: {path}" in done.stdout
+            return done.returncode == 0 and f"node {self.out.id}, group kv is halted: {path}" in done.stdout
         wait_until(shown, "bop status shows the group that serves and the replica that takes no part")
 
         (problem,) = [item for item in self.items() if item["kind"] == "problem"]
@@ -117,7 +117,7 @@ class InDoubt(Case):
 
     def test_a_node_formatted_anew_is_refused_by_name_and_so_is_one_with_other_groups(self):
         shutil.rmtree(self.out.directory)
-        self.assertIn(f"node {self.out.id}, group kv knows no leader", self.start())
+        self.assertIn(f"node {self.out.id}, group kv has no leader", self.start())
         self.wait_until_refused(f"the data directory of node {self.out.id} was reformatted")
         self.serve_without_it()
 
@@ -128,7 +128,7 @@ class InDoubt(Case):
         run([program("bopd"), "format", "--config", self.out.configuration, *changes])
         self.cluster.start_process(
             "other-groups", [program("bopd"), "start", "--config", self.out.configuration, *changes])
-        self.wait_until_refused("was formatted for other groups or voters")
+        self.wait_until_refused("was formatted with other groups or voters")
         self.serve_without_it()
 
 
@@ -176,7 +176,7 @@ class BadStore(Case):
         self.assertNotIn("halted", node.group("kv"))
         halted = node.group("more")["halted"]
         self.assertIn(store, halted["reason"])
-        self.assertIn(f"node {node.id}, group more takes no part: ", cluster.dev.text())
+        self.assertIn(f"node {node.id}, group more is halted: ", cluster.dev.text())
         self.assertFalse(node.ready())
         for other in (cluster.nodes[0], cluster.nodes[2]):
             self.assertNotIn("halted", other.group("more"))

@@ -103,7 +103,7 @@ class MoreConnectionsThanTheLimit(Case):
         self.assertEqual(self.one_too_many(node.resp), b"-ERR max number of clients reached\r\n")
 
         goodbye = self.one_too_many(node.native)
-        self.assertEqual(goodbye, frames.goodbye(-6, b"this port has as many connections as it may"))
+        self.assertEqual(goodbye, frames.goodbye(-6, b"too many connections (limits.connections)"))
 
         head, _, body = self.one_too_many(node.http).partition(b"\r\n\r\n")
         self.assertTrue(head.startswith(b"HTTP/1.1 503 Service Unavailable\r\n"), head)
