@@ -1,10 +1,9 @@
-// Config: keys, their values from four sources, and what they add up to. bop/config.h in C++.
+// Config: configuration keys and their values from four sources. The C++ side of bop/config.h.
 //
-//   config_keys.cpp   what keys there are and where each goes: the one table, of which
-//                     docs/CONFIGURATION.md is made
-//   config_toml.cpp   TOML in and out: the only file that knows the parser
-//   config.cpp        layers and precedence
-//   config_check.cpp  what no single key can say; makes Settings
+//   config_keys.cpp   the one table of keys; docs/CONFIGURATION.md is generated from it
+//   config_toml.cpp   reading and writing TOML; the only file that includes the parser
+//   config.cpp        sources and their precedence
+//   config_check.cpp  rules that concern several keys; makes Settings
 #pragma once
 
 #include <array>
@@ -23,15 +22,15 @@ namespace bop::capi {
 
 enum class Kind : uint8_t {
   text,
-  path,        // relative ones in a file are relative to the file
+  path,        // in a file, relative paths are relative to the file's directory
   choice,      // one of Key::choices
   address,     // HOST:PORT or empty
   cluster_id,  // 32 hexadecimal digits or empty
   integer,     // Key::low..Key::high
   boolean,
-  hosts,  // a list of host names
-  peers,
-  groups,
+  hosts,   // a list of host names
+  peers,   // a list of tables, see Peer
+  groups,  // a list of tables, see GroupSpec
 };
 
 using Value = std::variant<std::string, int64_t, bool, std::vector<std::string>, std::vector<Peer>,
@@ -40,16 +39,16 @@ using Value = std::variant<std::string, int64_t, bool, std::vector<std::string>,
 struct Key {
   const char* name;  // "log.max_bytes"
   Kind kind;
-  const char* fallback;  // the default as TOML writes it
-  const char* help;      // one line
-  // Puts a value of this kind where the module reads it. nullptr: config_check.cpp makes more of the value,
-  // or a program reads it by the key's name.
+  const char* fallback;  // the default, as TOML
+  const char* help;  // meaning, unit, effect, when to change it: a cell of the table in the docs
+  // Stores a value of this kind in the settings. nullptr: config_check.cpp converts the value, or a program reads it
+  // by the name of the key.
   void (*store)(Settings& settings, const Value& value);
-  int64_t low = 0, high = 0;
-  const char* choices = "";  // "auto|uring|pool"
+  int64_t low = 0, high = 0;  // range of an integer, inclusive
+  const char* choices = "";   // of a choice: "auto|uring|pool"
 };
 
-// In the order of the documentation: keys without a table first, then table by table.
+// In the order of the documentation: first the keys without a TOML table, then table by table.
 std::span<const Key> config_keys();
 const Key* find_key(std::string_view name);
 std::string environment_name(const Key& key);  // "BOP_LOG_MAX_BYTES"
@@ -59,15 +58,16 @@ std::string environment_name(const Key& key);  // "BOP_LOG_MAX_BYTES"
 struct Assignment {
   size_t key;  // index in config_keys()
   Value value;
-  std::string source;  // "bopd.toml:12"
+  std::string source;  // where it was read: "bopd.toml:12"
 };
 
 constexpr size_t max_config_bytes = 1 << 20;
 
-// All assignments of a document, or BAD_CONFIG at the first line that has something wrong.
+// All assignments of a document. BAD_CONFIG, with the first line that is wrong. `name` is for messages; relative paths
+// are relative to `folder`.
 Result<std::vector<Assignment>> read_toml(std::string_view text, const std::string& name,
                                           const std::string& folder);
-// One value as the environment and flags give it: text as it is for kinds of text, else TOML.
+// A value from the environment or a flag: strings without quotes, other kinds as TOML.
 Result<Value> read_value(const Key& key, std::string_view text, const std::string& source);
 std::string to_toml(const Value& value);
 
@@ -79,22 +79,23 @@ class Config {
  public:
   Config();
 
-  // Each replaces the earlier values of the same source, and changes nothing when it fails.
+  // Each load replaces all values of its source. A call that fails changes nothing.
   Status load_file(const std::string& path);
   Status load_text(std::string_view text, const std::string& name, const std::string& folder = {});
   Status load_environment();
   Status set(std::string_view key, std::string_view value);
 
+  // `key`: index in config_keys().
   const Value& value(size_t key) const;
   Origin origin(size_t key) const;
-  const std::string& source(size_t key) const;
-  // The name of the document that was loaded; empty: none was.
+  const std::string& source(size_t key) const;  // "bopd.toml:12", "BOP_SHARDS", "flag" or "default"
+  // The name of the loaded document; empty: none was loaded.
   const std::string& document() const { return document_; }
 
-  // What is not a default, as a document.
+  // All values that are not defaults, as a TOML document.
   std::string write() const;
 
-  // Checks the whole and gives it typed.
+  // Validates all values together. BAD_CONFIG, with source and key.
   Result<Settings> settings() const;
 
  private:
@@ -102,7 +103,7 @@ class Config {
     Value value;
     std::string source;
   };
-  using Layer = std::vector<std::optional<Held>>;  // one a key
+  using Layer = std::vector<std::optional<Held>>;  // by key; nullopt: the source does not set it
 
   const Held& held(size_t key) const;
 

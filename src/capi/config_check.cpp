@@ -1,4 +1,4 @@
-// What no single key can say, and Settings.
+// Rules that concern several keys, and the conversion to Settings.
 #include <algorithm>
 #include <iterator>
 #include <set>
@@ -10,7 +10,7 @@
 namespace bop::capi {
 namespace {
 
-// Reads values by key and says where they came from when they do not fit.
+// Reads values by key, and reports invalid ones with their source.
 class Checker {
  public:
   explicit Checker(const Config& config) : config_(config) {}
@@ -23,12 +23,13 @@ class Checker {
   int64_t number(std::string_view name) const { return get<int64_t>(name); }
   uint64_t bytes(std::string_view name) const { return static_cast<uint64_t>(number(name)); }
 
-  // A default that does not fit is one that the document had to replace.
+  // A default is invalid only if the document, or else any source, had to set the key.
   std::unexpected<Error> bad(std::string_view name, const std::string& what) const {
     const size_t key = index(name);
-    const bool missing = config_.origin(key) == Origin::fallback && !config_.document().empty();
-    const std::string& where = missing ? config_.document() : config_.source(key);
-    return fail(BOP_E_BAD_CONFIG, where + ": " + std::string(name) + ": " + what);
+    const bool unset = config_.origin(key) == Origin::fallback;
+    const std::string& where = unset ? config_.document() : config_.source(key);
+    return fail(BOP_E_BAD_CONFIG,
+                (where.empty() ? "" : where + ": ") + std::string(name) + ": " + what);
   }
 
  private:
@@ -44,14 +45,14 @@ class Checker {
 Status check_loopback(const Checker& keys, std::string_view name, const std::string& text) {
   if (text.empty() || keys.get<bool>("insecure")) return {};
   const Result<net::Address> address = net::parse_address(text);
-  BOP_ASSERT(address.has_value());  // the key's kind saw to it
+  BOP_ASSERT(address.has_value());  // read_address() validated it
   if (address->is_local()) return {};
   if (const Status known = net::check_host(*address); !known) {
     return keys.bad(name, text + ": " + known.error().detail);
   }
   return keys.bad(name, text +
-                            " is not on loopback: nothing would be encrypted or authenticated; "
-                            "set `insecure = true` if that is what you want");
+                            " is not on loopback. Nothing is encrypted or authenticated yet: set "
+                            "`insecure = true` only if something else protects the network");
 }
 
 Status check_listeners(const Checker& keys) {
@@ -61,7 +62,7 @@ Status check_listeners(const Checker& keys) {
     BOP_TRY(check_loopback(keys, name, address));
     if (address.empty() || address.ends_with(":0")) continue;
     if (!used.insert(address).second)
-      return keys.bad(name, address + " is used by another listener");
+      return keys.bad(name, address + " is already used by another listener");
   }
   return {};
 }
@@ -87,10 +88,10 @@ Result<std::vector<Peer>> checked_peers(const Checker& keys) {
     }
   }
   if (std::ranges::none_of(peers, [&](const Peer& peer) { return peer.id == self; })) {
-    return keys.bad("peers", "node_id " + std::to_string(self) + " is not among them");
+    return keys.bad("peers", "no peer has the id of this node, node_id = " + std::to_string(self));
   }
   if (peers.size() > 1 && keys.text("listen.peer").empty()) {
-    return keys.bad("listen.peer", "must be set when there are other nodes");
+    return keys.bad("listen.peer", "must be set, because there are other nodes");
   }
   return peers;
 }
@@ -110,7 +111,7 @@ Status fill_voters(const Checker& keys, GroupSpec& group, const std::vector<Peer
   for (const NodeId voter : group.voters) {
     if (std::ranges::none_of(peers, [&](const Peer& peer) { return peer.id == voter; })) {
       return keys.bad("groups", "voter " + std::to_string(voter) + " of group " + group.name +
-                                    " is not among the peers");
+                                    " is not in peers");
     }
   }
   return {};
@@ -118,33 +119,35 @@ Status fill_voters(const Checker& keys, GroupSpec& group, const std::vector<Peer
 
 Result<std::vector<GroupSpec>> checked_groups(const Checker& keys, const std::vector<Peer>& peers) {
   std::vector<GroupSpec> groups = keys.get<std::vector<GroupSpec>>("groups");
-  if (groups.empty()) return keys.bad("groups", "a node needs at least one group");
+  if (groups.empty()) return keys.bad("groups", "must have at least one group");
   std::sort(groups.begin(), groups.end(),
             [](const GroupSpec& a, const GroupSpec& b) { return a.id < b.id; });
   std::set<std::string> names;
   for (size_t i = 0; i < groups.size(); ++i) {
     GroupSpec& group = groups[i];
     if (!is_group_name(group.name)) {
-      return keys.bad("groups", "a name has 1 to 64 letters, digits, '.', '_' or '-', not \"" +
+      return keys.bad("groups", "a name must have 1 to 64 letters, digits, '.', '_' or '-', is \"" +
                                     group.name + "\"");
     }
-    if (!names.insert(group.name).second) return keys.bad("groups", group.name + " appears twice");
+    if (!names.insert(group.name).second)
+      return keys.bad("groups", "group " + group.name + " appears twice");
     if (i > 0 && group.id == groups[i - 1].id) {
       return keys.bad("groups", "id " + std::to_string(group.id) + " appears twice");
     }
-    if (group.machine.empty()) return keys.bad("groups", group.name + " has no machine");
+    if (group.machine.empty()) return keys.bad("groups", "group " + group.name + " has no machine");
     if (group.shard >= keys.number("shards")) {
-      return keys.bad("groups", group.name + " is on shard " + std::to_string(group.shard) +
-                                    " of " + std::to_string(keys.number("shards")));
+      return keys.bad("groups", "group " + group.name + ": shard must be below shards = " +
+                                    std::to_string(keys.number("shards")) + ", is " +
+                                    std::to_string(group.shard));
     }
     BOP_TRY(fill_voters(keys, group, peers));
   }
   return groups;
 }
 
-// The kv machines that this node keeps share the memory evenly.
+// Divides the memory equally among the kv machines of this node.
 void share_memory(node::ShardOptions& node, uint64_t bytes) {
-  constexpr uint64_t least = 64 << 10;  // that a machine takes
+  constexpr uint64_t least = 64 << 10;  // minimum of a machine (kv's table.cpp)
   uint64_t sharers = 0;
   for (const GroupSpec& group : node.groups) {
     const bool kept = std::ranges::binary_search(group.voters, node.self);

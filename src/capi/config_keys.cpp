@@ -1,3 +1,4 @@
+// The one table of configuration keys. docs/CONFIGURATION.md is generated from it; a test compares them.
 #include <algorithm>
 
 #include "capi/config.h"
@@ -33,110 +34,133 @@ io::FileBackend backend(const V& value) {
 
 const Key keys[] = {
     {"data_directory", Kind::path, "\"\"",
-     "Where the node keeps everything; made by `bopd format`, held by one process.",
+     "Directory of all files of the node. `bopd format` creates it; one process uses it at a time. "
+     "Required.",
      [](S& to, const V& v) { to.data_directory = text(v); }},
     {"cluster_id", Kind::cluster_id, "\"\"",
-     "32 hexadecimal digits, the same on every node; peers and clients of another are refused.",
+     "Identity of the cluster: 32 hexadecimal digits, the same on every node. Peers of another "
+     "cluster are refused. Required.",
      [](S& to, const V& v) { to.node.cluster = cluster(v); }},
-    {"node_id", Kind::integer, "1", "This node's number among the peers; never reused.",
+    {"node_id", Kind::integer, "1",
+     "Identity of this node in `peers`. An id is never given to another node later.",
      [](S& to, const V& v) { to.node.self = bytes(v); }, 1, INT64_MAX},
     {"shards", Kind::integer, "1",
-     "Threads of this node; each has an event loop, a log and groups of its own.",
+     "Number of shards: threads, each with its own event loop, log and groups. More than one helps "
+     "when several groups are busy and processors are idle. It can be raised after formatting.",
      [](S& to, const V& v) { to.node.shards = count(v); }, 1, 64},
     {"insecure", Kind::boolean, "false",
-     "Allows addresses beyond loopback although nothing is encrypted or authenticated.",
+     "Permits addresses outside loopback. Nothing is encrypted or authenticated: set it only where "
+     "something else protects the network.",
      [](S& to, const V& v) { to.insecure = flag(v); }},
     {"peers", Kind::peers, "[]",
-     "All nodes of the cluster, this one among them: id, address (HOST:PORT of listen.peer) and "
-     "native "
-     "(that of listen.native, where clients are sent when the node leads). Empty: this node "
-     "alone.",
+     "All nodes of the cluster, including this one. Fields: `id`; `address`, HOST:PORT of the "
+     "node's listen.peer; `native`, HOST:PORT of its listen.native, to which native clients are "
+     "redirected when it leads (optional). Empty: a cluster of this node alone.",
      nullptr},
     {"groups", Kind::groups, "[{name = \"kv\", id = 1, machine = \"kv\"}]",
-     "The replicated groups: name, id, machine (default kv), voters (node ids; default all peers), "
-     "shard (default 0).",
+     "Raft groups, the same on every node and fixed by `bopd format`. Fields: `name`; `id`; "
+     "`machine`, default kv; `voters`, node ids, default all peers; `shard`, default 0.",
      nullptr},
 
     {"listen.native", Kind::address, "\"127.0.0.1:7100\"",
-     "HOST:PORT for native clients (`bop`, client libraries). Empty: not served.",
+     "HOST:PORT for native clients: `bop` and programs with bop/client.h. Empty: no listener.",
      [](S& to, const V& v) { to.listen_native = text(v); }},
     {"listen.resp", Kind::address, "\"127.0.0.1:7101\"",
-     "HOST:PORT for Redis clients. Empty: not served.",
+     "HOST:PORT for Redis clients. Empty: no listener.",
      [](S& to, const V& v) { to.listen_resp = text(v); }},
     {"listen.http", Kind::address, "\"127.0.0.1:7102\"",
-     "HOST:PORT for HTTP: API, status, metrics, health. Empty: not served.",
+     "HOST:PORT for HTTP: the API, status, health and metrics. Empty: no listener.",
      [](S& to, const V& v) { to.listen_http = text(v); }},
     {"listen.peer", Kind::address, "\"127.0.0.1:7103\"",
-     "HOST:PORT for the other nodes. Empty: only where this node is alone.",
+     "HOST:PORT for the other nodes. May be empty only in a cluster of one node.",
      [](S& to, const V& v) { to.listen_peer = text(v); }},
 
     {"http.hosts", Kind::hosts, "[]",
-     "Further names by which HTTP clients may call this node, beside the listener's address and "
-     "localhost; others are refused (421), as a web page could have made them up. [\"*\"]: any.",
+     "Host names that HTTP clients may use for this node in addition to the listener's address and "
+     "localhost. A request with another `Host` is refused with 421, which protects against DNS "
+     "rebinding by web pages. Add the names of proxies and service discovery. [\"*\"]: any name.",
      [](S& to, const V& v) { to.http_hosts = std::get<std::vector<std::string>>(v); }},
 
     {"log.segment_bytes", Kind::integer, "67108864",
-     // The least holds the largest key and value of kv in one frame (log/open.cpp).
-     "Bytes of one segment file of the log, preallocated and pre-written.",
+     // The minimum holds the largest key and value of kv in one frame (log/open.cpp).
+     "Size of a segment file of the log, in bytes; a multiple of 4096. Segments are written in "
+     "full "
+     "before use: small ones let a node start sooner, but limit the size of a command.",
      [](S& to, const V& v) { to.node.log.segment_bytes = bytes(v); }, 2 * mib, 1 * gib},
     {"log.max_bytes", Kind::integer, "8589934592",
-     "Bytes of all segments of a shard; beyond, writes are refused as BOP_E_LOG_FULL.",
+     "Limit of all segments of one shard's log, in bytes; at least four segments. When the log "
+     "needs "
+     "more, writes are refused with BOP_E_LOG_FULL. Entries are kept until every node of the group "
+     "has them, so the limit decides how long a node may be away.",
      [](S& to, const V& v) { to.node.log.max_bytes = bytes(v); }, 8 * mib, 1024 * gib},
     {"log.direct", Kind::boolean, "true",
-     "Bypasses the page cache for the log where the file system can.",
+     "Writes the log with direct I/O, past the page cache, where the file system supports it. "
+     "Writes are synchronous either way.",
      [](S& to, const V& v) { to.node.log.direct = flag(v); }},
 
     {"io.backend", Kind::choice, "\"auto\"",
-     "How files are read and written: io_uring, a pool of threads, or whichever works.",
+     "Interface for file I/O: `uring` is io_uring, `pool` a pool of threads, `auto` io_uring where "
+     "the kernel permits it.",
      [](S& to, const V& v) { to.files.backend = backend(v); }, 0, 0, "auto|uring|pool"},
 
     {"raft.election_timeout_ms", Kind::integer, "1000",
-     "A follower that hears nothing for one to two times this long starts an election.",
+     "Milliseconds without a leader after which a follower starts an election; the actual timeout "
+     "is random, one to two times this value. Lower values replace a failed leader sooner, but "
+     "must "
+     "exceed the pauses of disks and network. Use one value on all nodes.",
      [](S& to, const V& v) { to.node.raft.election_timeout = ms(v); }, 50, 60000},
     {"raft.heartbeat_ms", Kind::integer, "100",
-     "How often a node says that it lives; at most a third of the election timeout.",
+     "Milliseconds between the heartbeats of two nodes; at most a third of "
+     "raft.election_timeout_ms.",
      [](S& to, const V& v) { to.node.raft.heartbeat_interval = ms(v); }, 5, 20000},
 
     {"limits.connections", Kind::integer, "4096",
-     "Open connections of each listener for clients; one more is refused, and so is one that takes "
-     "one of the process's last 64 descriptors (HTTP: the last 32, so that status and metrics can "
-     "still be asked for).",
+     "Open connections of each client listener; further ones are refused. Connections that would "
+     "use "
+     "one of the last 64 file descriptors of the process (HTTP: the last 32, so that status and "
+     "metrics stay available) are refused too.",
      [](S& to, const V& v) { to.limits.connections = count(v); }, 1, 1000000},
     {"limits.in_flight", Kind::integer, "1024",
-     "Requests of one connection under way; beyond, the connection is not read.",
+     "Requests of one connection that execute at the same time; further ones wait unread.",
      [](S& to, const V& v) { to.limits.in_flight = count(v); }, 1, 65536},
     {"limits.output_bytes", Kind::integer, "16777216",
-     "Replies that a connection's client has not read; beyond, the connection is closed.",
+     "Bytes of replies that one client has not read; a connection above it is closed.",
      [](S& to, const V& v) { to.limits.output_bytes = bytes(v); }, 64 * kib, 1 * gib},
     {"limits.input_bytes", Kind::integer, "16777216",
-     "Commands of one connection that are received while its client does not read the replies; a "
-     "client that sends more and reads nothing for 5 s is told so and disconnected.",
+     "Bytes of commands that are received from one client while it does not read its replies. A "
+     "client that exceeds it and reads nothing for 5 s gets an error and is disconnected.",
      [](S& to, const V& v) { to.limits.input_bytes = bytes(v); }, 64 * kib, 1 * gib},
     {"limits.total_output_bytes", Kind::integer, "268435456",
-     "Replies of all connections that clients have not read, shared evenly by the shards; beyond, "
-     "the connection that holds most is closed, then the next.",
+     "Bytes of replies that all clients together have not read; each shard has an equal part. "
+     "Above "
+     "it, the connection with the most unread bytes is closed, repeatedly.",
      [](S& to, const V& v) { to.limits.total_output_bytes = bytes(v); }, 1 * mib, 1024 * gib},
     {"limits.total_input_bytes", Kind::integer, "268435456",
-     "Commands of all connections that are received and not executed yet, shared evenly by the "
-     "shards; beyond, the connection that holds most is closed, then the next.",
+     "Bytes of commands of all clients that were received but not yet executed; each shard has an "
+     "equal part. Above it, the connection with the most such bytes is closed, repeatedly.",
      [](S& to, const V& v) { to.limits.total_input_bytes = bytes(v); }, 1 * mib, 1024 * gib},
     {"limits.peer_queue_bytes", Kind::integer, "67108864",
-     "Bytes of entries and forwarded commands that wait for one peer; beyond, frames are dropped "
-     "and entries sent again later, and from half of it on commands are held back. Votes and "
-     "heartbeats have 4 MiB of their own.",
+     "Bytes of entries and forwarded commands queued for one peer. Above half of it no more are "
+     "queued until the peer has taken some; above all of it frames are dropped, and Raft sends "
+     "their entries again. Votes and heartbeats have a queue of their own (4 MiB).",
      [](S& to, const V& v) { to.node.peer_queue_bytes = bytes(v); }, 8 * mib,
-     4 * gib},  // the least takes the largest frame (proto/peer.h)
+     4 * gib},  // the minimum holds the largest frame (proto/peer.h)
 
-    {"logging.level", Kind::choice, "\"info\"", "Diagnostic lines below it are not said.", nullptr,
-     0, 0, "debug|info|warning|error|off"},
-    {"logging.format", Kind::choice, "\"console\"", "Console lines, or one JSON object a line.",
-     nullptr, 0, 0, "console|json"},
-    {"logging.file", Kind::path, "\"\"", "Where lines are appended. Empty: standard error.",
+    {"logging.level", Kind::choice, "\"info\"",
+     "Messages below this level are not logged. SIGHUP reloads it.", nullptr, 0, 0,
+     "debug|info|warning|error|off"},
+    {"logging.format", Kind::choice, "\"console\"",
+     "Format of log messages: text for people, or one JSON object per line.", nullptr, 0, 0,
+     "console|json"},
+    {"logging.file", Kind::path, "\"\"",
+     "File to which log messages are appended. SIGHUP reloads it; SIGHUP and SIGUSR1 reopen the "
+     "file, for rotation. Empty: standard error.",
      nullptr},
 
     {"kv.memory_bytes", Kind::integer, "536870912",
-     "What the node's kv machines may keep in memory before they fold into their stores; shared "
-     "evenly.",
+     "Memory for the memtables of all kv machines of the node, in bytes; each machine has an equal "
+     "part. A machine flushes its memtable to the store when three eighths of its part are used. "
+     "More memory means fewer flushes: with random keys, half the memory doubles their cost.",
      nullptr, 1 * mib, 1024 * gib},
 };
 

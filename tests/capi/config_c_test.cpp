@@ -70,7 +70,7 @@ TEST_F(CConfiguration, cuts_error_texts_to_fit) {
 
 TEST_F(CConfiguration, is_checked_as_a_whole) {
   EXPECT_EQ(bop_config_check(config_, error_, sizeof error_), BOP_E_BAD_CONFIG);
-  EXPECT_STREQ(error_, "default: data_directory: must be set");
+  EXPECT_STREQ(error_, "data_directory: must be set");
 }
 
 TEST_F(CConfiguration, is_written_when_there_is_room) {

@@ -130,7 +130,7 @@ TEST(AConfiguration, of_many_groups_gives_each_machine_what_it_needs_at_least) {
 TEST(AConfiguration, without_its_two_required_keys_is_refused) {
   EXPECT_EQ(error_of(""), "bopd.toml: data_directory: must be set");
   EXPECT_EQ(error_of("data_directory = \"x\""), "bopd.toml: cluster_id: must be set");
-  EXPECT_EQ(Config().settings().error().detail, "default: data_directory: must be set");
+  EXPECT_EQ(Config().settings().error().detail, "data_directory: must be set");
 }
 
 TEST(ConfigErrors, name_line_and_key_of_an_unknown_key) {
@@ -198,22 +198,22 @@ TEST(ConfigErrors, of_the_whole_name_the_key_that_does_not_fit) {
   EXPECT_EQ(error_with("log.max_bytes = 8388608"),
             "bopd.toml:4: log.max_bytes: must hold at least four segments");
   EXPECT_EQ(error_with("listen.http = \"127.0.0.1:7100\""),
-            "bopd.toml:4: listen.http: 127.0.0.1:7100 is used by another listener");
-  EXPECT_EQ(error_with("groups = []"), "bopd.toml:4: groups: a node needs at least one group");
+            "bopd.toml:4: listen.http: 127.0.0.1:7100 is already used by another listener");
+  EXPECT_EQ(error_with("groups = []"), "bopd.toml:4: groups: must have at least one group");
   EXPECT_EQ(
       error_with("groups = [{name = \"a b\", id = 1}]"),
-      "bopd.toml:4: groups: a name has 1 to 64 letters, digits, '.', '_' or '-', not \"a b\"");
+      "bopd.toml:4: groups: a name must have 1 to 64 letters, digits, '.', '_' or '-', is \"a b\"");
   EXPECT_EQ(error_with("groups = [{name = \"a\", id = 1}, {name = \"b\", id = 1}]"),
             "bopd.toml:4: groups: id 1 appears twice");
   EXPECT_EQ(error_with("groups = [{name = \"a\", id = 1, shard = 1}]"),
-            "bopd.toml:4: groups: a is on shard 1 of 1");
+            "bopd.toml:4: groups: group a: shard must be below shards = 1, is 1");
   EXPECT_EQ(error_with("groups = [{name = \"a\", id = 1, voters = [1, 9]}]"),
-            "bopd.toml:4: groups: voter 9 of group a is not among the peers");
+            "bopd.toml:4: groups: voter 9 of group a is not in peers");
 }
 
 TEST(ConfigErrors, of_peers_name_what_does_not_fit) {
   EXPECT_EQ(error_with("peers = [{id = 2, address = \"127.0.0.1:1\"}]"),
-            "bopd.toml:4: peers: node_id 1 is not among them");
+            "bopd.toml:4: peers: no peer has the id of this node, node_id = 1");
   EXPECT_EQ(
       error_with("peers = [{id = 1, address = \"localhost:1\"}, {id = 1, address = \"[::1]:1\"}]"),
       "bopd.toml:4: peers: id 1 appears twice");
@@ -365,17 +365,17 @@ TEST(AConfiguration, that_nests_without_end_is_refused) {
 // ---- docs/CONFIGURATION.md ----
 
 std::string key_table() {
-  std::string table = "| key | default | environment | what it is |\n|---|---|---|---|\n";
+  std::string table = "| key | default | environment | meaning |\n|---|---|---|---|\n";
   for (const Key& key : config_keys()) {
     std::string help = key.help;
     if (key.kind == Kind::integer) {
-      help += " " + std::to_string(key.low) + " to " +
+      help += " Range: " + std::to_string(key.low) + " to " +
               (key.high == INT64_MAX ? "2^63-1" : std::to_string(key.high)) + ".";
     }
     if (key.kind == Kind::choice) {
       std::string choices = key.choices;
       for (size_t bar; (bar = choices.find('|')) != choices.npos;) choices.replace(bar, 1, "`, `");
-      help += " One of `" + choices + "`.";
+      help += " Values: `" + choices + "`.";
     }
     table += std::string("| `") + key.name + "` | `" + key.fallback + "` | `" +
              environment_name(key) + "` | " + help + " |\n";
