@@ -40,7 +40,7 @@ class Bop(Case):
         written = self.json("put", "greeting", "again")
         self.assertGreater(written["revision"], read["revision"])
 
-    def test_takes_values_from_standard_input_as_they_are(self):
+    def test_reads_values_from_standard_input_unchanged(self):
         value = bytes(range(256)) * 2000
         self.bop("put", "binary", "-", stdin=value)
         self.assertEqual(self.bop("get", "binary")[0], value)
@@ -49,19 +49,19 @@ class Bop(Case):
         self.bop("put", "bytes", "-", stdin=b"\xff\x00")
         self.assertEqual(self.json("get", "bytes")["value_base64"], "/wA=")
 
-    def test_ends_with_1_when_a_key_is_not_there(self):
+    def test_a_missing_key_exits_with_1(self):
         out, error = self.bop("get", "nothing", code=1)
         self.assertEqual(out, b"")
         self.assertIn("BOP_E_NOT_FOUND", error)
         self.bop("delete", "nothing", code=1)
 
-    def test_deletes_all_keys_it_is_given(self):
+    def test_deletes_all_given_keys(self):
         for key in ("a", "b"):
             self.bop("put", key, "x")
         self.assertEqual(self.json("delete", "a", "b", "c")["deleted"], 2)
         self.bop("get", "a", code=1)
 
-    def test_writes_only_under_its_condition(self):
+    def test_writes_only_if_the_condition_holds(self):
         self.bop("put", "lock", "me", "--if-absent")
         _, error = self.bop("put", "lock", "you", "--if-absent", code=1)
         self.assertIn('the value is "me"', error)
@@ -73,14 +73,14 @@ class Bop(Case):
         self.bop("cas", "lock", "next", "never", code=1)
         self.assertEqual(self.bop("get", "lock")[0], b"last")
 
-    def test_counts(self):
+    def test_increments_numbers(self):
         self.assertEqual(self.bop("incr", "n")[0], b"1\n")
         self.assertEqual(self.bop("incr", "n", "41")[0], b"42\n")
         self.assertEqual(self.json("incr", "n", "--", "-2")["value"], 40)
         self.bop("put", "text", "abc")
         self.bop("incr", "text", code=1)
 
-    def test_reads_whole_decimal_numbers_or_does_nothing(self):
+    def test_invalid_numbers_are_usage_errors_and_change_nothing(self):
         for wrong in ("92233720368547758070", "-92233720368547758070", "010", "0x10", "1.0", "1 ", "+1", ""):
             _, error = self.bop("incr", "n", "--", wrong, code=2)
             self.assertIn(f'BY: "{wrong}" is not a decimal number', error)
@@ -133,7 +133,7 @@ class Bop(Case):
         out, _ = self.bop("status")
         self.assertIn("leader", out.decode())
 
-    def test_shows_the_status_of_who_answers_and_says_who_does_not(self):
+    def test_status_reports_endpoints_that_do_not_answer(self):
         live = self.dev.nodes[0]["native"]
         dead = f"127.0.0.1:{free_ports(1)}"
         with socket.socket() as silent:  # as a paused node: it takes connections and says nothing
@@ -192,7 +192,7 @@ class Bop(Case):
         self.assertRegex(out.decode(), r"acked \d+ missing 0\n")
         self.assertIn("ops/s", error)
 
-    def test_bench_gives_up_soon_when_nobody_is_there(self):
+    def test_bench_fails_within_its_limits_when_no_node_answers(self):
         dead = f"127.0.0.1:{free_ports(1)}"
         began = time.monotonic()
         out, error = self.run_program("bop", "--endpoint", dead, "--timeout", "1s", "bench", "kv", "--time",
@@ -204,7 +204,7 @@ class Bop(Case):
                                   "100ms", "--no-preload", code=3)
         self.assertEqual([json.loads(out)[name] for name in ("ops", "acked", "missing")], [0, 0, 0])
 
-    def test_bench_finds_what_is_missing(self):
+    def test_bench_detects_a_missing_write(self):
         # A second hand deletes what the bench wrote: that must not pass for "missing 0".
         import subprocess
         from running import BIN
@@ -220,7 +220,7 @@ class Bop(Case):
         self.assertEqual(bench.returncode, 1)
         self.assertEqual(json.loads(out)["missing"], 1)
 
-    def test_says_so_when_its_output_is_lost(self):
+    def test_reports_output_that_could_not_be_written(self):
         self.bop("put", "key", "value")
         with open("/dev/full", "wb") as full:
             for command in (("get", "key"), ("range",), ("incr", "n"), ("-o", "json", "status"), ("status",), ("--help",),
@@ -231,7 +231,7 @@ class Bop(Case):
             self.bopd("config", "show", code=3, stdout=full)
             self.run_program("bop-sim", "--minutes", "0.01", code=2, stdout=full)
 
-    def test_names_each_endpoints_cause_when_nothing_answers(self):
+    def test_names_the_cause_of_each_endpoint_when_none_answers(self):
         port = free_ports(2)
         endpoints = f"127.0.0.1:{port},127.0.0.1:{port + 1}"
         _, error = self.run_program("bop", "--timeout", "300ms", "get", "x", code=3,
@@ -241,13 +241,13 @@ class Bop(Case):
         self.assertIn("refused", error)
         self.assertIn("BOP_E_UNAVAILABLE", error)
 
-    def test_gives_up_on_a_paused_node_at_its_deadline(self):
+    def test_a_request_to_a_paused_node_times_out(self):
         pid = self.dev.nodes[0]["pid"]
         os.kill(pid, signal.SIGSTOP)
         self.addCleanup(os.kill, pid, signal.SIGCONT)
         self.bop("--timeout", "300ms", "put", "x", "y", code=3)
 
-    def test_ends_with_2_when_it_is_used_wrongly(self):
+    def test_a_usage_error_exits_with_2(self):
         for wrong in ((), ("put",), ("get",), ("put", "", "x"), ("put", "k" * 2000, "x"), ("--timeout", "soon", "get", "x"),
                       ("-o", "xml", "get", "x"), ("range", "a", "b", "--prefix", "c"), ("bench", "kv", "--clients", "0"),
                       ("--endpoint", "nowhere", "get", "x")):
@@ -257,7 +257,7 @@ class Bop(Case):
             _, error = self.bop("--group", "nobody", *command, code=2)
             self.assertIn("no group is called nobody; there is: kv (BOP_E_NO_GROUP)", error)
 
-    def test_names_the_command_that_it_does_not_know_and_the_nearest(self):
+    def test_names_an_unknown_command_and_suggests_the_nearest(self):
         for wrong, what in (
                 (("set", "a", "b"), 'unknown command "set"; did you mean "get" or "put"?'),
                 (("statu",), 'unknown command "statu"; did you mean "status"?'),
@@ -285,7 +285,7 @@ class Bop(Case):
         self.assertIn("no-such-host.invalid:7100: ", error)
         self.assertRegex(error, "unknown host|no connection within the timeout")  # without a resolver it takes long
 
-    def test_reports_errors_as_json_where_its_output_is_json(self):
+    def test_with_json_output_errors_are_json(self):
         self.bop("put", "key", "value")
         for command, code, name in ((("get", "nothing"), 1, "BOP_E_NOT_FOUND"), (("fly",), 2, "BOP_E_INVALID_ARGUMENT"),
                                     (("put", "key", "x", "--if-absent"), 1, "BOP_E_CONDITION_FAILED"),
@@ -300,7 +300,7 @@ class Bop(Case):
         _, error = self.run_program("bop", "--endpoint", "127.0.0.1:1", "--timeout=200ms", "-ojson", "get", "x", code=3)
         self.assertEqual(json.loads(error)["error"]["code"], "BOP_E_UNAVAILABLE")
 
-    def test_shows_the_options_of_all_commands_in_the_help_of_each(self):
+    def test_the_help_of_each_command_shows_the_global_options(self):
         for command in (("put",), ("range",), ("status",), ("log", "inspect"), ("bench", "kv")):
             out, _ = self.run_program("bop", *command, "--help")
             self.assertRegex(out.decode(), "(?s)^.+Usage: bop " + " ".join(command) + r" .*\nGlobal options:\n.*--endpoint "
@@ -308,7 +308,7 @@ class Bop(Case):
 
     # ---- any machine ----
 
-    def test_sends_a_machines_own_bytes_and_prints_its_reply(self):
+    def test_sends_raw_bytes_to_a_machine_and_prints_its_reply(self):
         # A PUT of kv, byte for byte (docs/formats/kv.md), and the question for it.
         command = "01000100" + "0100" + "0300" + "02000000" + "6b6579" + "6869"
         for payload, more in ((command, {}), ("-", {"stdin": command.upper().encode() + b"\n"}),
@@ -343,7 +343,7 @@ groups = [{{name = "sums", id = 1, machine = "sum"}}]
         self.assertEqual(process.stdout.readline(), b"serves\n")
         return ("--endpoint", f"127.0.0.1:{port}", "--group", "sums")
 
-    def test_proposes_no_command_of_kv_to_another_machine(self):
+    def test_sends_no_command_of_kv_to_another_machine(self):
         sums = self.sum_node()
         for number, total in (("5", b"5"), ("-2", b"3")):
             out, _ = self.run_program("bop", *sums, "propose", "--", number)
@@ -366,7 +366,7 @@ groups = [{{name = "sums", id = 1, machine = "sum"}}]
             endpoints = "127.0.0.1:%d,%s" % (silent.getsockname()[1], self.dev.nodes[0]["native"])
             self.run_program("bop", "--endpoint", endpoints, "--timeout", "30s", "put", "a", "b")
 
-    def test_waits_for_a_node_that_comes_within_the_timeout(self):
+    def test_waits_for_a_node_that_starts_within_the_timeout(self):
         self.stop(self.dev.process)
         late = subprocess.Popen(["sh", "-c", 'sleep 1; exec "$@"', "sh", os.path.join(os.environ["BOP_BIN"], "bopd"), "start",
                                  "--config", self.path("data", "1", "bopd.toml")], env=self.environment(None),
@@ -374,7 +374,7 @@ groups = [{{name = "sums", id = 1, machine = "sum"}}]
         self.addCleanup(self.end, late)
         self.bop("--timeout", "30s", "put", "a", "b")
 
-    def test_goes_on_where_the_leader_is(self):
+    def test_follows_the_leader_to_another_node(self):
         self.stop(self.dev.process)
         dev = Dev(self, nodes=3)
         endpoints = ",".join(node["native"] for node in dev.nodes)

@@ -42,14 +42,14 @@ listen.peer = "127.0.0.1:{self.port + 3}"
 
     # ---- the command line ----
 
-    def test_says_its_version_and_its_commands(self):
+    def test_prints_its_version_and_its_commands(self):
         out, _ = self.bopd("--version")
         self.assertRegex(out.decode(), r"^bopd \d+\.\d+\.\d+\n$")
         out, _ = self.bopd("--help")
         for command in ("dev", "start", "format", "config"):
             self.assertIn(command, out.decode())
 
-    def test_refuses_what_it_does_not_know(self):
+    def test_refuses_unknown_commands_and_options(self):
         for wrong in ((), ("fly",), ("start", "--nonsense"), ("dev", "--nodes", "0"), ("start", "--set", "nonsense")):
             self.bopd(*wrong, code=2)
         for unknown in (("fly",), ("config", "fly")):
@@ -57,7 +57,7 @@ listen.peer = "127.0.0.1:{self.port + 3}"
 
     # ---- configuration ----
 
-    def test_shows_every_value_with_its_origin(self):
+    def test_shows_the_origin_of_every_value(self):
         config = self.write("bopd.toml", "shards = 3\nlog.direct = false\nkv.memory_bytes = 7000000\n")
         out, _ = self.bopd("config", "show", "--origin", "--config", config, "--set", "kv.memory_bytes=9000000",
                            environment={"BOP_SHARDS": "4"})
@@ -69,14 +69,14 @@ listen.peer = "127.0.0.1:{self.port + 3}"
         out, _ = self.bopd("config", "show")
         self.assertIn("shards = 1\n", out.decode())
 
-    def test_names_the_line_and_the_key_of_a_bad_configuration(self):
+    def test_names_line_and_key_of_an_invalid_configuration(self):
         config = self.configure('\n[logging]\nlevels = 1\n')
         for command in ("start", "format"):
             _, error = self.bopd(command, "--config", config, code=2)
             self.assertIn(f"{config}:13: logging.levels: unknown key", error)
         self.assertFalse(os.path.exists(self.path("data")))
 
-    def test_refuses_a_listener_beyond_loopback_unless_it_is_told_to(self):
+    def test_refuses_a_listener_outside_loopback_unless_insecure(self):
         config = self.configure()
         _, error = self.bopd("format", "--config", config, "--set", "listen.http=0.0.0.0:1", code=2)
         self.assertIn("listen.http: 0.0.0.0:1 is not on loopback", error)
@@ -90,7 +90,7 @@ listen.peer = "127.0.0.1:{self.port + 3}"
             self.assertIn("listen.http: ", error)
             self.assertIn(what, error)
 
-    def test_checks_a_configuration_without_touching_anything(self):
+    def test_checks_a_configuration_and_changes_nothing(self):
         out, _ = self.bopd("config", "check", "--config", self.configure())
         self.assertIn("the configuration of node 1 is valid", out.decode())
         self.assertFalse(os.path.exists(self.path("data")))
@@ -102,7 +102,7 @@ listen.peer = "127.0.0.1:{self.port + 3}"
 
     # ---- the data directory ----
 
-    def test_formats_no_directory_for_a_machine_that_it_could_not_start(self):
+    def test_does_not_format_for_an_unknown_machine(self):
         config = self.configure('groups = [{name = "sums", id = 1, machine = "sum"}]')
         for command in ("format", "start"):
             _, error = self.bopd(command, "--config", config, code=2)
@@ -130,7 +130,7 @@ listen.peer = "127.0.0.1:{self.port + 3}"
         self.assertIn("bopd format", error)
         self.assertFalse(os.path.exists(self.path("data", "format")))
 
-    def test_does_not_start_on_anothers_directory(self):
+    def test_does_not_start_on_the_directory_of_another_node(self):
         self.bopd("format", "--config", self.configure())
         _, error = self.bopd("start", "--config", self.configure(cluster="f" * 32), code=1)
         self.assertIn("BOP_E_FOREIGN_DIRECTORY", error)
@@ -159,7 +159,7 @@ listen.peer = "127.0.0.1:{self.port + 3}"
         _, error = self.bopd("start", "--config", config, code=1)
         self.assertIn("BOP_E_DAMAGED", error)
 
-    def test_does_not_start_on_a_log_that_is_gone_or_larger_than_one_can_be(self):
+    def test_does_not_start_on_a_missing_or_too_large_log(self):
         config = self.configure()
         self.bopd("format", "--config", config)
         self.stop(self.serving(config))
@@ -204,13 +204,13 @@ listen.peer = "127.0.0.1:{self.port + 3}"
             process.send_signal(stop)
             self.assertEqual(process.wait(5), 0)
 
-    def test_goes_on_with_more_shards_than_it_was_formatted_with(self):
+    def test_starts_with_more_shards_than_it_was_formatted_with(self):
         config = self.configure()
         self.bopd("format", "--config", config)
         for shards in (1, 2, 1, 3):
             self.assertEqual(self.stop(self.serving(config, f"--set=shards={shards}")), 0)
 
-    def test_speaks_json_when_it_is_told_to(self):
+    def test_logs_json_if_configured(self):
         config = self.configure('logging.format = "json"')
         self.bopd("format", "--config", config)
         process = self.serving(config)

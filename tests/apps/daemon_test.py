@@ -56,7 +56,7 @@ logging = {{file = "{self.path('bopd.log')}", level = "{level}"}}
 
     # ---- descriptors ----
 
-    def test_opens_no_file_of_its_own_as_a_standard_stream(self):
+    def test_does_not_open_its_files_as_closed_standard_streams(self):
         for closed in ((0,), (1,), (2,), (0, 1, 2)):
             redirections = " ".join(f"{number}<&-" for number in closed)
             process = self.serving("sh", "-c", f'exec "$@" {redirections}', "sh")
@@ -75,14 +75,14 @@ logging = {{file = "{self.path('bopd.log')}", level = "{level}"}}
         self.assertEqual(done.returncode, code, done)
         return done
 
-    def test_reports_output_that_is_lost_to_a_closed_stream(self):
+    def test_reports_output_to_a_closed_stream(self):
         for command in ("bopd config show", "bop --version"):
             done = self.run_program_in_shell(f"{BIN}/{command} >&-", code=3)
             self.assertIn("standard output could not be written", done.stderr)
 
     # ---- signals ----
 
-    def test_ignores_a_hangup_that_it_was_started_to_ignore(self):
+    def test_ignores_sighup_if_its_parent_did(self):
         process = self.serving("nohup", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                stderr=subprocess.DEVNULL)
         before = self.log()
@@ -95,7 +95,7 @@ logging = {{file = "{self.path('bopd.log')}", level = "{level}"}}
         self.assertEqual(self.log("bopd.log.1"), before)  # it did not even reload
         self.assertEqual(self.stop(process), 0)
 
-    def test_goes_on_in_a_new_log_after_a_rotation(self):
+    def test_writes_to_a_new_log_file_after_rotation(self):
         process = self.serving()
         for turn, number in enumerate((signal.SIGHUP, signal.SIGUSR1)):
             os.rename(self.path("bopd.log"), self.path(f"bopd.log.{turn}"))
@@ -107,7 +107,7 @@ logging = {{file = "{self.path('bopd.log')}", level = "{level}"}}
         self.assertIn("stopping on SIGTERM", self.log())
         self.assertIn("stopped", self.log())
 
-    def test_reloads_what_can_be_reloaded_and_names_what_cannot(self):
+    def test_reloads_logging_keys_and_names_other_changed_keys(self):
         process = self.serving()
         config = self.configure(level="debug")
         with open(config, "a", encoding="utf-8") as file:
@@ -121,7 +121,7 @@ logging = {{file = "{self.path('bopd.log')}", level = "{level}"}}
         self.assertEqual(self.stop(process), 0)
         self.assertNotIn("stopping on", self.log())  # below the level that was reloaded
 
-    def test_goes_on_when_what_it_is_told_to_reload_is_not_valid(self):
+    def test_an_invalid_configuration_is_not_reloaded(self):
         process = self.serving()
         self.write("bopd.toml", "node_id = 0\n")
         process.send_signal(signal.SIGHUP)
@@ -136,7 +136,7 @@ logging = {{file = "{self.path('bopd.log')}", level = "{level}"}}
     def notified(self, listener):
         return listener.recv(4096).decode().splitlines()
 
-    def test_tells_systemd_when_it_is_ready_reloads_and_stops(self):
+    def test_notifies_systemd_when_ready_reloading_and_stopping(self):
         for name in (self.path("notify"), "\0bop-test-" + os.path.basename(self.directory)):
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
                 listener.settimeout(LIMIT_S)
@@ -153,7 +153,7 @@ logging = {{file = "{self.path('bopd.log')}", level = "{level}"}}
                 self.assertEqual(process.wait(LIMIT_S), 0)
             self.run_program_in_shell(f"rm -r {self.path('data')} {self.path('bopd.log')}")
 
-    def test_starts_although_its_supervisor_does_not_listen(self):
+    def test_starts_if_its_supervisor_does_not_listen(self):
         process = self.serving(environment={"NOTIFY_SOCKET": self.path("nobody")})
         self.assertEqual(self.stop(process), 0)
 
@@ -169,7 +169,7 @@ logging = {{file = "{self.path('bopd.log')}", level = "{level}"}}
             self.assertIn(line, lines[at:])
             at = lines.index(line, at) + 1
 
-    def test_syncs_the_configuration_that_dev_writes_and_its_directory(self):
+    def test_dev_syncs_the_configuration_and_its_directory(self):
         os.environ |= {"LD_PRELOAD": RECORD_SYNCS}
         self.addCleanup(os.environ.pop, "LD_PRELOAD")
         record = self.path("syncs")
@@ -184,7 +184,7 @@ logging = {{file = "{self.path('bopd.log')}", level = "{level}"}}
                                  f"sync {folder}")
         self.assert_in_order(lines, f"sync {self.directory}", f"sync {self.path('some')}", f"sync {data}")
 
-    def test_syncs_the_names_of_the_directories_that_format_makes(self):
+    def test_format_syncs_the_directories_that_it_creates(self):
         config = self.configure()
         self.bopd("format", "--config", config, "--set", f"data_directory={self.path('one', 'two')}",
                   environment={"LD_PRELOAD": RECORD_SYNCS, "BOP_SYNC_RECORD": self.path("syncs")})

@@ -24,7 +24,7 @@ class BopdDev(Case):
     def bop(self, dev, *arguments, **options):
         return self.run_program("bop", "--endpoint", dev.nodes[0]["native"], *arguments, **options)
 
-    def test_says_who_and_where_its_nodes_are(self):
+    def test_prints_its_nodes_and_their_addresses(self):
         dev = Dev(self, nodes=3, data=self.path("data"))
         self.assertRegex(dev.ready["cluster"], "^[0-9a-f]{32}$")
         for k, node in enumerate(dev.nodes, 1):
@@ -52,7 +52,7 @@ class BopdDev(Case):
             self.assertFalse(os.path.exists(directory))
             self.assertFalse(os.path.exists(dev.ready_file))
 
-    def test_lets_the_dead_lie_and_a_hand_raise_them(self):
+    def test_does_not_restart_a_dead_node_which_can_be_started_by_hand(self):
         dev = Dev(self, nodes=3, data=self.path("data"))
         victim = dev.nodes[2]
         os.kill(victim["pid"], signal.SIGKILL)
@@ -78,7 +78,7 @@ class BopdDev(Case):
         self.assertEqual(self.stop(dev.process), 0)
         self.assertEqual(self.stop(raised), 0)
 
-    def test_goes_on_with_what_is_there(self):
+    def test_continues_with_an_existing_cluster(self):
         dev = Dev(self, nodes=3, data=self.path("data"))
         cluster = dev.ready["cluster"]
         self.bop(dev, "put", "kept", "for ever")
@@ -89,7 +89,7 @@ class BopdDev(Case):
         self.assertEqual(out, b"for ever")
         self.assertEqual(self.stop(again.process), 0)
 
-    def test_leaves_a_cluster_of_another_number_of_nodes_as_it_is(self):
+    def test_refuses_an_existing_cluster_of_another_size_and_changes_nothing(self):
         dev = Dev(self, nodes=1, data=self.path("data"))
         self.bop(dev, "put", "kept", "for ever")
         self.assertEqual(self.stop(dev.process), 0)
@@ -112,7 +112,7 @@ class BopdDev(Case):
         self.assertIn("/2/format", error)
         self.assertEqual(self.files(self.path("data")), before)
 
-    def test_says_at_once_that_its_ready_file_cannot_be_written(self):
+    def test_reports_at_once_a_ready_file_that_cannot_be_written(self):
         _, error = self.bopd("dev", "--data", self.path("data"), "--base-port", free_ports(10), "--ready-file",
                              self.path("nowhere/ready"), code=3)
         self.assertIn("nowhere/ready cannot be written", error)
@@ -138,7 +138,7 @@ class BopdDev(Case):
         self.assertIn("BOP_E_ADDRESS_IN_USE", error)
         self.assertFalse(os.path.exists(self.path("data")))
 
-    def test_takes_its_nodes_along_when_it_is_killed(self):
+    def test_its_nodes_exit_when_it_is_killed(self):
         dev = Dev(self, nodes=3, data=self.path("data"))
         dev.process.kill()
         dev.process.wait()
@@ -151,7 +151,7 @@ class BopdDev(Case):
         self.assertEqual(self.stop(dev.process, 15), 0)
         self.assertFalse(alive(dev.nodes[1]["pid"]))
 
-    def test_hands_settings_to_every_node_and_no_environment(self):
+    def test_passes_settings_but_no_environment_to_every_node(self):
         os.environ["BOP_NODE_ID"] = "9"  # a stray variable must not make all nodes the same one
         self.addCleanup(os.environ.pop, "BOP_NODE_ID")
         dev = Dev(self, nodes=2, data=self.path("data"), more=["--set=limits.connections=77"])

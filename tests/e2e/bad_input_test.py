@@ -89,7 +89,7 @@ class BadInput(SharedDevCase):
             self.assertEqual(self.exchange(self.node.resp, whole[:size], end=True), b"")
         self.assertIsNone(self.node.call("GET", "cut short"))
 
-    def test_resp_arrives_one_byte_at_a_time(self):
+    def test_resp_commands_that_arrive_byte_by_byte_are_executed(self):
         connection = self.connect(self.node.resp)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for byte in encode("SET", "by bytes", "1") + encode("GET", "by bytes"):
@@ -108,7 +108,7 @@ class BadInput(SharedDevCase):
             self.assertEqual(reply.kind, "ERR")
         self.assertIsNone(self.node.call("GET", "too long"))
 
-    def test_resp_unknown_commands_get_redis_own_form(self):
+    def test_unknown_resp_commands_get_the_error_of_redis(self):
         with self.node.client() as client:
             for command in (("FLUSHALL",), ("EVAL", "return 1", "0"), ("SUBSCRIBE", "x"), ("",)):
                 reply = client.pipeline([command])[0]
@@ -122,7 +122,7 @@ class BadInput(SharedDevCase):
         self.assertTrue(answer.startswith(b"HTTP/1."), answer[:100])
         return int(answer.split()[1])
 
-    def test_http_that_is_none_is_refused_by_its_code(self):
+    def test_malformed_http_requests_get_the_status_of_their_fault(self):
         for data, codes in (
                 (b"NONSENSE\r\n\r\n", (400,)),
                 (b"GET /v1/status HTTP/9.9\r\n\r\n", (400, 505)),
@@ -133,7 +133,7 @@ class BadInput(SharedDevCase):
             with self.subTest(data=data[:60]):
                 self.assertIn(self.http_code(self.exchange(self.node.http, data)), codes)
 
-    def test_http_bodies_without_end_are_cut_off_at_the_limit(self):
+    def test_endless_http_bodies_are_cut_off_at_the_limit(self):
         connection = self.connect(self.node.http)
         connection.sendall(b"PUT /v1/kv/endless HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
         chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
@@ -164,26 +164,26 @@ class BadInput(SharedDevCase):
             self.exchange(self.node.http, whole[:size], end=True)
         self.assertEqual(self.node.ask("GET", "/v1/kv/http-cut")[0], 404)
 
-    def test_http_paths_and_methods_that_are_not_there_are_named(self):
+    def test_unknown_http_paths_and_methods_get_404_and_405(self):
         self.assertEqual(self.node.ask("GET", "/no/such/path")[0], 404)
         self.assertEqual(self.node.ask("BREW", "/v1/kv/coffee")[0], 405)
         self.assertEqual(self.node.ask("GET", "/v1/kv/%zz")[0], 400)
 
     # ---- native and peers ----
 
-    def test_native_and_peer_ports_close_what_does_not_speak_their_protocol(self):
+    def test_native_and_peer_ports_close_connections_of_other_protocols(self):
         for address in (self.node.native, self.node.peer):
             for data in (b"GET / HTTP/1.1\r\n\r\n" * 100, encode("PING") * 100, b"\0" * 4096, b"\xff" * 4096,
                          struct.pack("<I", 0xFFFFFFFF) * 64, struct.pack("<Q", 1 << 40) * 64):
                 with self.subTest(address=address, data=data[:8]):
                     self.exchange(address, data)
 
-    def test_native_and_peer_ports_take_random_bytes_of_any_length(self):
+    def test_native_and_peer_ports_survive_random_bytes_of_any_length(self):
         for address in (self.node.native, self.node.peer):
             for seed in range(40):
                 self.exchange(address, self.random_bytes(seed, 1 + seed * 100), end=True)
 
-    def test_a_connection_that_says_nothing_is_closed_before_it_may_cost(self):
+    def test_connections_that_send_nothing_do_no_harm(self):
         for address in (self.node.native, self.node.peer):
             connections = [self.connect(address) for _ in range(50)]
             for connection in connections:
@@ -206,7 +206,7 @@ class BadInput(SharedDevCase):
         self.assertEqual(kind, 5, "a goodbye comes last")
         return struct.unpack_from("<i", answer, last + 16)[0]
 
-    def test_frames_that_begin_within_others_are_refused(self):
+    def test_frames_inside_other_frames_are_refused(self):
         one, other = frames.get(b"one"), frames.get(b"other")
         mixed = frames.hello() + one[:20] + other + one[20:]
         self.assertLess(len(self.exchange(self.node.native, mixed)), 300)
@@ -299,14 +299,14 @@ class BadInput(SharedDevCase):
     def test_a_native_client_that_never_reads_costs_bounded_memory(self):
         self.check_unread(self.node.native, frames.get(b"small"), frames.get(b"large"), frames.hello())
 
-    def test_clients_that_never_read_do_not_hold_up_those_that_do(self):
+    def test_clients_that_never_read_do_not_delay_those_that_do(self):
         self.node.call("SET", "large", b"x" * 1_000_000)
         self.fill_until_stuck(self.node.resp, encode("GET", "large") * 100, encode("GET", "large") * 100)
         with self.node.client() as client:
             values = client.pipeline([("GET", "small")] * 1000 + [("GET", "large")] * 100)
         self.assertEqual(values, [None] * 1000 + [b"x" * 1_000_000] * 100)
 
-    def test_hundreds_of_idle_connections_are_held_and_let_go(self):
+    def test_hundreds_of_idle_connections_are_accepted_and_closed(self):
         connections = [self.connect(self.node.resp) for _ in range(900)]
         self.assertTrue(self.node.serves())
         for connection in connections:

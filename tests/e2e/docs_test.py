@@ -38,19 +38,19 @@ class Docs(unittest.TestCase):
             modules[room] = (set(modules) - {"base"}) if names == {"all above"} else names
         return modules
 
-    def test_the_table_of_rooms_is_the_one_that_the_build_enforces(self):
+    def test_the_table_of_modules_is_the_one_that_the_build_enforces(self):
         build, table = self.rooms_of_the_build(), self.rooms_of_the_table()
         self.assertEqual(list(table), list(build))
         for room, may in build.items():
             self.assertEqual(table[room], may - {"machine_kv"}, room)
 
-    def test_every_room_has_a_readme(self):
+    def test_every_module_has_a_readme(self):
         for room in self.rooms_of_the_build():
             folder = os.path.join("src", room)
             if os.path.exists(os.path.join(ROOT, folder, "CMakeLists.txt")):
                 self.assertTrue(os.path.exists(os.path.join(ROOT, folder, "README.md")), folder)
 
-    def test_every_link_between_the_docs_leads_somewhere(self):
+    def test_every_link_in_the_docs_has_a_target(self):
         for path in documents():
             text = re.sub(r"```.*?```", "", read(path), flags=re.S)  # code is full of brackets
             for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):

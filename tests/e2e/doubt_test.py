@@ -71,7 +71,7 @@ class InDoubt(Case):
             file.write(bytes([byte ^ 0x10]))
         return hit["file"], hit["offset"]
 
-    def test_a_damaged_log_keeps_its_node_out_which_says_where_it_is(self):
+    def test_a_node_with_a_damaged_log_is_halted_and_names_file_and_offset(self):
         file, offset = self.damage()
         path = f"{os.path.join(self.out.directory, file)} at {offset}: "
         self.assertIn(f"node {self.out.id}, group kv is halted: {path}", self.start())
@@ -115,7 +115,7 @@ class InDoubt(Case):
                     return words in file.read()
             wait_until(said, f"{node} says: {words}")
 
-    def test_a_node_formatted_anew_is_refused_by_name_and_so_is_one_with_other_groups(self):
+    def test_a_reformatted_node_and_one_with_other_groups_are_refused_by_name(self):
         shutil.rmtree(self.out.directory)
         self.assertIn(f"node {self.out.id}, group kv has no leader", self.start())
         self.wait_until_refused(f"the data directory of node {self.out.id} was reformatted")
@@ -134,7 +134,7 @@ class InDoubt(Case):
 
     # ---- a log that is older than its machine ----
 
-    def test_a_machine_ahead_of_its_log_keeps_its_node_out(self):
+    def test_a_replica_whose_machine_is_ahead_of_its_log_is_suspect(self):
         shard = os.path.join(self.out.directory, "shard0")
         kept = os.path.join(self.cluster.scratch, "log of yesterday")
         segments = shutil.ignore_patterns("group-*")
@@ -160,7 +160,7 @@ class InDoubt(Case):
 class BadStore(Case):
     """A store that does not open takes its own group out, and nothing else."""
 
-    def test_the_other_groups_of_the_node_are_served(self):
+    def test_only_the_group_of_a_store_that_does_not_open_is_halted(self):
         cluster = self.use(DevCluster(settings={
             "groups": '[{name = "kv", id = 1}, {name = "more", id = 2}]'}))
         cluster.wait_for_leader().call("SET", "key", "value")

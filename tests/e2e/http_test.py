@@ -67,7 +67,7 @@ class Http(Case):
     def ask(self, method, path, body=None, **fields):
         return self.node.ask(method, path, body, headers={k.replace("_", "-"): v for k, v in fields.items()})
 
-    def test_a_client_of_version_1_0_is_told_that_its_connection_stays_open(self):
+    def test_an_http_1_0_client_is_told_that_its_connection_stays_open(self):
         connection = self.connect()
         stream = connection.makefile("rb")
         for _ in range(3):
@@ -78,7 +78,7 @@ class Http(Case):
         self.assertEqual(self.read_response(stream)[1]["connection"], "close")
         self.assertEqual(stream.read(), b"")
 
-    def test_requests_that_are_malformed_are_400_and_change_nothing(self):
+    def test_malformed_requests_get_400_and_change_nothing(self):
         for host in (b"user@h", b"h/path", b"a, b", b"a b", b"h:x", b"[::1"):
             with self.subTest(host=host):
                 self.assertEqual(self.status_of(b"GET / HTTP/1.1\r\nHost: " + host + b"\r\n\r\n"), 400)
@@ -101,7 +101,7 @@ class Http(Case):
         self.assertEqual((status, body.count(b"\n")), (200, 1))
         self.assertIn(b"/v1/openapi.json", body)
 
-    def test_only_its_own_names_reach_it(self):
+    def test_requests_for_other_host_names_get_421(self):
         port = self.node.http.rpartition(":")[2].encode()
         for host in (b"127.0.0.1:" + port, b"localhost", b"localhost:1", b"db.example", b"DB.example:" + port):
             with self.subTest(host=host):
@@ -112,7 +112,7 @@ class Http(Case):
                 self.assertEqual(status, 421)
                 self.assertIn("http.hosts", json.loads(body)["error"]["text"])
 
-    def test_a_page_of_another_site_changes_nothing(self):
+    def test_changes_by_pages_of_another_site_get_403(self):
         for origin in ("http://evil.example", "null", "http://127.0.0.1:1"):
             with self.subTest(origin=origin):
                 self.assertEqual(self.ask("PUT", "/v1/kv/csrf", b"x", Origin=origin)[0], 403)
@@ -120,7 +120,7 @@ class Http(Case):
         self.assertEqual(self.ask("GET", "/v1/kv/csrf")[0], 404)
         self.assertEqual(self.ask("PUT", "/v1/kv/csrf", b"x", Origin=f"http://{self.node.http}")[0], 200)
 
-    def test_conditions_are_lists(self):
+    def test_conditions_may_be_lists(self):
         self.assertEqual(self.ask("PUT", "/v1/kv/listed", b"1", If_None_Match='"5", W/"6"')[0], 200)
         revision = http_field(self.node, "/v1/kv/listed", "ETag")
         self.assertEqual(self.ask("GET", "/v1/kv/listed", If_None_Match=f'"0", W/{revision}')[0], 304)
@@ -130,12 +130,12 @@ class Http(Case):
         self.assertEqual(self.ask("DELETE", "/v1/kv/listed", If_Match=f'"0", {revision}')[0], 412)
         self.assertEqual(self.ask("GET", "/v1/kv/listed"), (200, b"2"))
 
-    def test_keys_only_leaves_the_values_out(self):
+    def test_keys_only_omits_values(self):
         self.ask("PUT", "/v1/kv/bare", b"value")
         records = json.loads(self.ask("GET", "/v1/kv?prefix=bare&keys_only=true")[1])["records"]
         self.assertEqual([sorted(record) for record in records], [["key", "revision"]])
 
-    def test_a_client_that_sends_its_whole_body_first_reads_the_413(self):
+    def test_a_client_that_sends_its_whole_body_first_can_read_the_413(self):
         body = b"x" * (16 << 20)
         connection = self.connect()
         connection.sendall(b"PUT /v1/kv/huge HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
@@ -145,7 +145,7 @@ class Http(Case):
         self.assertEqual(json.loads(answer)["error"]["code"], "BOP_E_TOO_LARGE")
         self.assertEqual(self.ask("GET", "/v1/kv/huge")[0], 404)
 
-    def test_raw_bytes_go_to_a_group_by_its_name_and_come_back(self):
+    def test_raw_bytes_reach_a_group_by_name_and_its_reply_returns(self):
         connection = http.client.HTTPConnection(self.node.http, timeout=WAIT_S)
         self.addCleanup(connection.close)
         connection.request("POST", "/v1/groups/kv/propose", kv_put(b"raw", b"\0\xff"))
@@ -167,7 +167,7 @@ class Http(Case):
             with self.subTest(path=path, size=len(data)):
                 self.assertEqual(self.ask("POST", "/v1/groups/" + path, data)[0], expected)
 
-    def test_the_configuration_refuses_what_is_no_host_name(self):
+    def test_the_configuration_refuses_invalid_host_names(self):
         for hosts in ('["a b"]', '["x:80"]', '["http://x"]', '"x"', "[1]"):
             with self.subTest(hosts=hosts):
                 done = run([program("bopd"), "config", "show", "--config", self.node.configuration,

@@ -21,33 +21,33 @@ class OneStore(SharedDevCase):
         text, _, code = done.stdout.rpartition("\n")
         return int(code), text
 
-    def test_what_redis_cli_sets_on_one_node_it_gets_on_every_other(self):
+    def test_redis_cli_reads_on_every_node_what_it_set_on_one(self):
         for writer in self.cluster.nodes:
             self.assertEqual(self.redis_cli(writer, "SET", f"from {writer.id}", f"value {writer.id}"), "OK")
             for reader in self.cluster.nodes:
                 self.assertEqual(self.redis_cli(reader, "GET", f"from {writer.id}"), f"value {writer.id}")
 
-    def test_what_curl_puts_on_one_node_it_gets_and_deletes_on_the_others(self):
+    def test_curl_reads_and_deletes_on_every_node_what_it_put_on_one(self):
         first, second, third = self.cluster.nodes
         self.assertIn(self.curl(first, "PUT", "/v1/kv/over-http", "raw value")[0], (200, 201, 204))
         self.assertEqual(self.curl(second, "GET", "/v1/kv/over-http"), (200, "raw value"))
         self.assertIn(self.curl(third, "DELETE", "/v1/kv/over-http")[0], (200, 204))
         self.assertEqual(self.curl(first, "GET", "/v1/kv/over-http")[0], 404)
 
-    def test_bop_puts_and_gets_and_its_exit_code_says_what_happened(self):
+    def test_bop_puts_and_gets_and_reports_the_outcome_by_its_exit_code(self):
         self.bop("put", "over-native", "native value")
         self.assertEqual(self.bop("get", "over-native").stdout.rstrip("\n"), "native value")
         self.bop("delete", "over-native")
         self.assertEqual(self.bop("get", "over-native", check=False).returncode, 1)
         self.assertEqual(self.bop("no-such-command", check=False).returncode, 2)
 
-    def test_bop_names_each_endpoint_with_its_cause_when_none_answers(self):
+    def test_bop_names_the_cause_of_each_endpoint_when_none_answers(self):
         done = run([program("bop"), "--endpoint", "127.0.0.1:1,127.0.0.1:2", "get", "x"], check=False)
         self.assertEqual(done.returncode, 3)
         self.assertIn("127.0.0.1:1", done.stderr)
         self.assertIn("127.0.0.1:2", done.stderr)
 
-    def test_one_store_is_behind_every_protocol(self):
+    def test_all_protocols_share_one_store(self):
         first, second, third = self.cluster.nodes
         self.redis_cli(first, "SET", "shared", "seven")
         self.assertEqual(self.curl(second, "GET", "/v1/kv/shared"), (200, "seven"))
@@ -55,7 +55,7 @@ class OneStore(SharedDevCase):
         self.bop("put", "shared", "eight")
         self.assertEqual(self.redis_cli(third, "GET", "shared"), "eight")
 
-    def test_values_of_any_bytes_come_back_as_they_were(self):
+    def test_values_of_any_bytes_are_returned_unchanged(self):
         value = bytes(range(256)) * 64
         first, second, third = self.cluster.nodes
         self.assertEqual(first.call("SET", "any bytes", value), "OK")
@@ -70,7 +70,7 @@ class OneStore(SharedDevCase):
                 node.call("INCR", "counter")
         self.assertEqual(self.cluster.nodes[0].call("GET", "counter"), b"60")
 
-    def test_pipelined_commands_are_answered_in_their_order(self):
+    def test_pipelined_commands_are_answered_in_order(self):
         for node in self.cluster.nodes:
             with node.client() as client:
                 commands = [word for i in range(200) for word in (("SET", "order", i), ("GET", "order"))]
@@ -88,7 +88,7 @@ class OneStore(SharedDevCase):
             self.assertEqual(group["health"], "ok")
             self.assertEqual(group["role"], "leader" if node is leader else "follower")
 
-    def test_bop_status_says_what_http_says(self):
+    def test_bop_status_equals_the_status_over_http(self):
         done = self.bop("status", "-o", "json")
         self.assertIn(self.cluster.cluster_id, done.stdout)
         json.loads(done.stdout)

@@ -51,7 +51,7 @@ class AFullLog(Case):
         self.last = write_until_refused(self.leader, "LOGFULL")
         write_until_refused(self.leader, "LOGFULL", b"to the brim")
 
-    def test_refuses_writes_by_name_and_goes_on_reading(self):
+    def test_refuses_writes_by_name_and_serves_reads(self):
         for node in self.cluster.nodes:
             if node is not self.away:
                 self.assertTrue(node.alive())
@@ -61,7 +61,7 @@ class AFullLog(Case):
         self.assertIn(b"LOG_FULL", body)
         self.assertIsNone(self.leader.call("GET", "one-more"))
 
-    def test_does_not_keep_a_cluster_from_electing_and_has_room_once_all_are_back(self):
+    def test_permits_elections_and_accepts_writes_once_all_nodes_are_back(self):
         self.leader.pause()
         self.cluster.restart(self.away)
         successor = self.cluster.wait_for_leader(other_than=self.leader)
@@ -76,7 +76,7 @@ class AFullLog(Case):
 
 
 class ASmallLog(Case):
-    def test_takes_any_number_of_writes_while_all_nodes_are_there(self):
+    def test_accepts_any_number_of_writes_while_all_nodes_run(self):
         cluster = self.use(HandCluster(settings=FULL_SOON))
         with cluster.wait_for_leader().client(30) as client:
             for number in range(600):  # more than four times what fits
@@ -98,7 +98,7 @@ class MoreConnectionsThanTheLimit(Case):
             said += piece
         return bytes(said)
 
-    def test_are_refused_in_the_words_of_each_protocol(self):
+    def test_are_refused_in_the_form_of_each_protocol(self):
         node = self.use(DevCluster(nodes=1, settings={"limits.connections": self.LIMIT})).nodes[0]
         self.assertEqual(self.one_too_many(node.resp), b"-ERR max number of clients reached\r\n")
 
@@ -115,7 +115,7 @@ class MoreConnectionsThanTheLimit(Case):
 
 
 class ANodeWithFewDescriptorsLeft(Case):
-    def test_answers_for_its_status_and_metrics_when_it_takes_no_other_client(self):
+    def test_serves_status_and_metrics_when_it_refuses_other_clients(self):
         node = self.use(DevCluster(nodes=1)).nodes[0]
         resource.prlimit(node.pid, resource.RLIMIT_NOFILE, (256, 256))
         for address in (node.resp, node.native):
@@ -131,7 +131,7 @@ class ANodeWithFewDescriptorsLeft(Case):
 
 
 class ALargeCommand(Case):
-    def test_that_no_segment_can_hold_is_refused_on_every_node_and_those_after_it_are_not(self):
+    def test_larger_than_a_segment_is_refused_on_every_node_and_later_ones_are_not(self):
         cluster = self.use(DevCluster(settings={"log.segment_bytes": 2 << 20}))
         largest = b"x" * (1 << 20)
         for node in cluster.nodes:  # the leader's own, and forwarded to it
@@ -148,7 +148,7 @@ class ALittleAddressSpace(Case):
 
     LIMITED = ["bash", "-c", 'ulimit -v 1048576 && exec "$0" "$@"']
 
-    def test_every_program_says_its_version(self):
+    def test_every_program_prints_its_version(self):
         for name in ("bop", "bopd"):
             self.assertRegex(run([*self.LIMITED, program(name), "--version"]).stdout, f"^{name} [0-9.]+")
 
@@ -200,7 +200,7 @@ class AFullDisk(Case):
             self.assertIn("did not get what the leader had", str(refused))
             return False
 
-    def test_refuses_writes_by_name_serves_reads_and_votes_and_recovers_when_there_is_room(self):
+    def test_refuses_writes_by_name_serves_reads_and_votes_and_recovers_with_space(self):
         leader = self.cluster.wait_for_leader()
         last = write_until_refused(leader, "DISKFULL", unknown=9)  # what is released makes room now and then
         # The disk is full for all three, but not at the same entry: one of them may lack what the others committed.
@@ -267,7 +267,7 @@ class AFullDiskAtTheStart(Case):
         self.cluster.start_node(self.node)
         wait_until(self.node.ready, "the node is ready")
 
-    def test_does_not_keep_a_node_from_starting_and_reading_and_it_writes_again_when_there_is_space(self):
+    def test_permits_a_node_to_start_and_serve_reads_and_writes_once_there_is_space(self):
         last = None
         with self.node.client(30) as client:
             for number in range(600):

@@ -19,7 +19,7 @@ class Partition(Case):
         group = node.group()
         return group is not None and group["role"] != "leader"
 
-    def test_a_leader_cut_off_from_all_is_replaced_and_answers_nothing(self):
+    def test_an_isolated_leader_is_replaced_and_answers_nothing(self):
         leader = self.cluster.wait_for_leader()
         self.assertEqual(leader.call("SET", "who", "old"), "OK")
         self.cluster.isolate(leader)
@@ -31,7 +31,7 @@ class Partition(Case):
         wait_until(leader.serves, "it serves again when the network does")
         self.assertEqual(leader.call("GET", "who"), b"new")
 
-    def test_histories_are_linearizable_while_nodes_are_cut_off_in_turn(self):
+    def test_histories_are_linearizable_while_nodes_are_isolated_in_turn(self):
         with HistoryLoad(self.cluster.nodes, timeout_s=3) as load:
             for node in (self.cluster.wait_for_leader(), *self.cluster.nodes[:2]):
                 load.wait_for_progress(300)
@@ -42,7 +42,7 @@ class Partition(Case):
                 wait_until(node.serves, f"{node} serves again")
         load.history.check(self.cluster.scratch)
 
-    def test_bop_bench_misses_nothing_when_the_leader_is_cut_off_while_it_runs(self):
+    def test_bop_bench_misses_nothing_when_the_leader_is_isolated(self):
         with BenchLoad(self.cluster) as bench:
             bench.wait_for_progress(3000)
             leader = self.cluster.wait_for_leader()
@@ -53,7 +53,7 @@ class Partition(Case):
             self.assertGreater(bench.result()["acked"], 4000)
         self.cluster.wait_until_equal()
 
-    def test_a_follower_that_was_cut_off_does_not_depose_the_leader_when_it_returns(self):
+    def test_an_isolated_follower_does_not_depose_the_leader_when_it_returns(self):
         follower = self.cluster.followers()[0]
         term = self.cluster.wait_for_leader().group()["term"]
         self.cluster.isolate(follower)
@@ -67,7 +67,7 @@ class Partition(Case):
         self.assertEqual(self.cluster.wait_for_leader().group()["term"], term)
         self.assertEqual(load.missing(follower), [])
 
-    def test_a_leader_that_can_send_but_not_hear_steps_down(self):
+    def test_a_leader_that_can_send_but_not_receive_steps_down(self):
         leader = self.cluster.wait_for_leader()
         with UniqueLoad(self.rest(leader)) as load:
             load.wait_for_progress(200)
@@ -79,7 +79,7 @@ class Partition(Case):
             wait_until(leader.serves, "it serves again")
         self.assertEqual(load.missing(leader), [])
 
-    def test_a_leader_that_can_hear_but_not_send_is_replaced(self):
+    def test_a_leader_that_can_receive_but_not_send_is_replaced(self):
         leader = self.cluster.wait_for_leader()
         with UniqueLoad(self.rest(leader)) as load:
             load.wait_for_progress(200)
@@ -91,7 +91,7 @@ class Partition(Case):
             wait_until(leader.serves, "it serves again")
         self.assertEqual(load.missing(leader), [])
 
-    def test_writes_go_on_when_two_followers_cannot_reach_each_other(self):
+    def test_writes_succeed_while_two_followers_cannot_reach_each_other(self):
         one, other = self.cluster.followers()
         self.network.sever(one.id, other.id)
         with UniqueLoad(self.cluster.nodes) as load:
@@ -99,7 +99,7 @@ class Partition(Case):
         self.assertEqual(load.missing(one), [])
         self.assertEqual(load.missing(other), [])
 
-    def test_connections_that_are_reset_are_made_again(self):
+    def test_reset_connections_are_reopened(self):
         with UniqueLoad(self.cluster.nodes) as load:
             for _ in range(3):
                 load.wait_for_progress(200)
@@ -111,7 +111,7 @@ class Partition(Case):
         for node in self.cluster.nodes:
             self.assertEqual(load.missing(node), [])
 
-    def test_a_slow_network_costs_time_and_nothing_else(self):
+    def test_a_slow_network_delays_requests_and_fails_none(self):
         for one in self.cluster.nodes:
             for other in self.rest(one):
                 self.network.delay(one.id, other.id, 0.05)

@@ -16,7 +16,7 @@ class Pause(Case):
         group = node.group()
         return group is not None and group["role"] == "follower"
 
-    def test_a_paused_leader_is_replaced_and_wakes_as_a_follower(self):
+    def test_a_paused_leader_is_replaced_and_resumes_as_a_follower(self):
         leader = self.cluster.wait_for_leader()
         others = [node for node in self.cluster.nodes if node is not leader]
         with HistoryLoad(self.cluster.nodes, timeout_s=3) as load:
@@ -31,7 +31,7 @@ class Pause(Case):
         load.history.check(self.cluster.scratch)
         self.assertTrue(all(node.alive() for node in [leader, *others]))
 
-    def test_bop_bench_misses_nothing_when_the_leader_is_paused_while_it_runs(self):
+    def test_bop_bench_misses_nothing_when_the_leader_is_paused(self):
         with BenchLoad(self.cluster) as bench:
             bench.wait_for_progress(3000)
             leader = self.cluster.wait_for_leader()
@@ -41,7 +41,7 @@ class Pause(Case):
             bench.wait_for_progress(1000)
             self.assertGreater(bench.result()["acked"], 4000)
 
-    def test_a_leader_that_wakes_never_answers_from_what_it_slept_through(self):
+    def test_a_resumed_leader_never_serves_stale_reads(self):
         leader = self.cluster.wait_for_leader()
         self.assertEqual(leader.call("SET", "who", "old"), "OK")
         with leader.client(30) as sleeper:  # connected while it still led
@@ -60,7 +60,7 @@ class Pause(Case):
         except RespError as error:
             return error.kind
 
-    def test_a_paused_follower_is_not_missed_and_catches_up(self):
+    def test_a_paused_follower_does_not_stop_writes_and_catches_up(self):
         follower = self.cluster.followers()[0]
         others = [node for node in self.cluster.nodes if node is not follower]
         term = self.cluster.wait_for_leader().group()["term"]
@@ -72,7 +72,7 @@ class Pause(Case):
         self.assertEqual(load.missing(follower), [])
         self.assertEqual(self.cluster.wait_for_leader().group()["term"], term, "its waking deposed the leader")
 
-    def test_all_nodes_paused_and_resumed_go_on(self):
+    def test_a_cluster_serves_after_all_nodes_were_paused(self):
         with UniqueLoad(self.cluster.nodes) as load:
             load.wait_for_progress(500)
             for node in self.cluster.nodes:

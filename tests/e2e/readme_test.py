@@ -60,7 +60,7 @@ class Readme(Case):
         self.addCleanup(process.stop)
         return process
 
-    def test_every_command_of_the_readme_works_as_it_stands_there(self):
+    def test_every_command_of_the_readme_works_as_written(self):
         steps = [(background, self.localize(text)) for background, text in blocks()]
         self.assertEqual([background for background, _ in steps], [True, False, False, True])
 

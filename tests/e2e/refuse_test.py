@@ -92,11 +92,11 @@ class OfAStoppedNode(Refusal):
         self.assertIn("raft.heartbeat_ms", said)
         self.assertRegex(said, r"bopd\.toml:1\b|line 1\b")
 
-    def test_a_file_that_is_no_toml_is_named_with_its_line(self):
+    def test_invalid_toml_is_reported_with_its_line(self):
         self.configure("# fine\nthis is = = not\n" + self.original)
         self.assertRegex(self.start(), r"bopd\.toml:2\b|line 2\b")
 
-    def test_what_can_be_no_configuration_exits_with_2_and_is_named(self):
+    def test_a_file_that_cannot_be_a_configuration_exits_with_2_and_is_named(self):
         large = os.path.join(self.node.directory, "large.toml")
         self.write(large, b"#" * (2 << 20))
         self.addCleanup(os.remove, large)
@@ -107,13 +107,13 @@ class OfAStoppedNode(Refusal):
                 self.assertIn(f"{path}: ", done.stderr)
                 self.assertIn(words, done.stderr)
 
-    def test_a_bad_variable_of_the_environment_is_named(self):
+    def test_an_invalid_environment_variable_is_named(self):
         done = run([program("bopd"), "start", "--config", self.node.configuration], check=False,
                    env={**os.environ, "BOP_RAFT_HEARTBEAT_MS": "often"})
         self.assertGreater(done.returncode, 0)
         self.assertIn("BOP_RAFT_HEARTBEAT_MS", done.stderr)
 
-    def test_a_configuration_file_that_is_not_there_is_named(self):
+    def test_a_missing_configuration_file_is_named(self):
         self.assertIn("/no/such/file.toml", self.refuse("start", "--config", "/no/such/file.toml"))
 
     def test_a_directory_of_another_cluster_is_refused(self):
@@ -171,13 +171,13 @@ class OfAStoppedNode(Refusal):
                 self.assertIn("BOP_E_ADDRESS_IN_USE", said)
                 self.assertIn(address, said)
 
-    def test_an_address_beyond_loopback_is_refused_unless_it_is_said(self):
+    def test_an_address_outside_loopback_requires_insecure(self):
         self.configure(self.original.replace(self.node.http, "0.0.0.0:" + self.node.http.rpartition(":")[2]))
         said = self.start()
         self.assertIn("insecure", said)
         self.assertIn("listen.http", said)
 
-    def test_a_wrong_command_line_exits_with_2_and_says_how_it_goes(self):
+    def test_a_usage_error_exits_with_2_and_names_the_mistake(self):
         for arguments in (["no-such-command"], ["start", "--no-such-flag"], ["dev", "--nodes", "many"]):
             with self.subTest(arguments=arguments):
                 done = run([program("bopd"), *arguments], check=False)
@@ -186,7 +186,7 @@ class OfAStoppedNode(Refusal):
 
 
 class OfARunningNode(Refusal):
-    def test_a_second_process_on_the_same_directory_is_refused_and_the_first_goes_on(self):
+    def test_a_second_process_on_the_same_directory_is_refused_and_the_first_continues(self):
         cluster = self.use(DevCluster(nodes=1))
         node = cluster.nodes[0]
         self.assertEqual(node.call("SET", "mine", "1"), "OK")
@@ -206,7 +206,7 @@ class OfARunningNode(Refusal):
                 self.assertIn(f"127.0.0.1:{port}", said)
             self.assertTrue(all(is_free(first + i) for i in range(30) if first + i != port), "a node is left")
 
-    def test_a_node_of_another_cluster_is_not_let_in(self):
+    def test_a_node_of_another_cluster_is_refused(self):
         ours = self.use(HandCluster())
         theirs = self.use(HandCluster())
         # Their first node (of two, the one with the lower id calls) now calls where our nodes listen, and

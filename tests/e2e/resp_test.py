@@ -21,7 +21,7 @@ class ARedisClient(SharedDevCase):
         with self.assertRaisesRegex(RespError, "WRONGPASS"):
             node.call("AUTH", "other", "x")
 
-    def test_runs_nothing_of_a_transaction_that_was_refused(self):
+    def test_executes_no_command_of_a_refused_transaction(self):
         node = self.cluster.nodes[0]
         with node.client() as client:
             replies = client.pipeline([("MULTI",), ("INCR", "in a transaction"), ("EXEC",)])
@@ -29,7 +29,7 @@ class ARedisClient(SharedDevCase):
             self.assertEqual(replies[-1].kind, "EXECABORT")
             self.assertIsNone(client.call("GET", "in a transaction"))
 
-    def test_reads_in_a_pipeline_what_it_wrote_just_before_on_every_node(self):
+    def test_reads_its_own_writes_within_a_pipeline_on_every_node(self):
         for node in self.cluster.nodes:
             with node.client(60) as client:
                 commands, expected = [], []
@@ -54,7 +54,7 @@ class AClientThatWritesBeforeItReads(Case):
                 self.assertEqual(client.reply(), KILOBYTE)
             self.assertEqual(client.call("PING"), "PONG")
 
-    def test_beyond_its_budget_is_told_so_after_the_replies_and_disconnected(self):
+    def test_above_its_limit_gets_an_error_after_the_replies_and_is_disconnected(self):
         cluster = self.use(DevCluster(nodes=1, settings={"limits.input_bytes": 65536}))
         node = cluster.nodes[0]
         node.call("SET", "key", KILOBYTE)
@@ -92,7 +92,7 @@ class ManySlowReaders(Case):
         connection.sendall(commands)
         return connection
 
-    def test_cost_no_more_memory_together_than_the_limit_and_give_it_back(self):
+    def test_together_use_at_most_the_limit_of_memory_and_return_it(self):
         cluster = self.use(DevCluster(nodes=1, settings={"limits.total_output_bytes": self.LIMIT}))
         node = cluster.nodes[0]
         node.call("SET", "key", b"v" * 100_000)

@@ -122,34 +122,34 @@ class Restart(Case):
                 client.stop()
         wait_until(lambda: not node.alive(), "the node stops", STOP_S)
 
-    def test_sigint_stops_as_sigterm_does(self):
+    def test_sigint_stops_like_sigterm(self):
         cluster = self.use(DevCluster(nodes=1))
         cluster.dev.signal(signal.SIGINT)
         self.assertEqual(cluster.dev.wait(STOP_S, "bopd dev stops"), 0)
         self.assertFalse(cluster.nodes[0].alive())
 
-    def test_an_idle_client_does_not_hold_up_the_stop(self):
+    def test_an_idle_client_does_not_delay_the_stop(self):
         cluster = self.use(DevCluster(nodes=1))
         node = cluster.nodes[0]
         with node.client() as client:
             self.assertEqual(client.call("PING"), "PONG")
             self.assertLess(elapsed_s(lambda: (cluster.dev.signal(signal.SIGTERM), cluster.dev.wait(STOP_S))), STOP_S)
 
-    def test_one_node_alone_serves_and_keeps_its_data(self):
+    def test_a_cluster_of_one_node_serves_and_keeps_its_data(self):
         cluster = self.use(DevCluster(nodes=1))
         self.assertEqual(cluster.nodes[0].call("SET", "alone", "yes"), "OK")
         cluster.kill_all()
         cluster.start()
         self.assertEqual(cluster.nodes[0].call("GET", "alone"), b"yes")
 
-    def test_the_cluster_is_the_same_when_it_is_started_again(self):
+    def test_a_restarted_cluster_keeps_its_identity_and_data(self):
         cluster = self.use(DevCluster())
         before = cluster.cluster_id
         cluster.dev.stop()
         cluster.start()
         self.assertEqual(cluster.cluster_id, before)
 
-    def test_the_ready_file_appears_when_every_client_can_be_served(self):
+    def test_the_ready_file_appears_when_all_nodes_serve(self):
         cluster = self.use(DevCluster())
         for node in cluster.nodes:  # at once, without waiting for anything
             self.assertEqual(node.call("SET", f"at once {node.id}", "1"), "OK")
@@ -168,7 +168,7 @@ class Restart(Case):
             self.assertFalse([directory for directory in directories if os.path.exists(directory)])
             self.assertEqual(os.listdir(folder), [])
 
-    def test_the_nodes_end_when_bopd_dev_is_killed(self):
+    def test_nodes_exit_when_bopd_dev_is_killed(self):
         cluster = self.use(DevCluster())
         cluster.dev.signal(signal.SIGKILL)
         for node in cluster.nodes:

@@ -61,7 +61,7 @@ class Status(Case):
                        "the state hashes of all nodes are known at one index")
             self.assertEqual(node.group()["state_hashes"]["verdict"], "equal")
 
-    def test_a_lost_quorum_is_shown_everywhere_and_over_when_it_is_back(self):
+    def test_a_lost_quorum_is_reported_everywhere_until_it_returns(self):
         cluster = self.use(HandCluster())
         first = cluster.node(1)
         for node in cluster.nodes[1:]:
@@ -87,7 +87,7 @@ class Status(Case):
         self.assertEqual(metric(first, 'bop_condition{condition="quorum_lost"}'), 0)
         wait_until(lambda: "quorum_lost: group kv: over" in self.log_of(cluster, first), "the log says so")
 
-    def test_a_reformatted_node_and_its_peers_say_why_it_is_locked_out(self):
+    def test_a_reformatted_node_and_its_peers_report_why_it_is_refused(self):
         cluster = self.use(HandCluster())
         for number in (1, 3):  # one that calls first, one that is called first
             node = cluster.node(number)
