@@ -100,7 +100,7 @@ class OfAStoppedNode(Refusal):
         large = os.path.join(self.node.directory, "large.toml")
         self.write(large, b"#" * (2 << 20))
         self.addCleanup(os.remove, large)
-        for path, words in ((self.node.directory, "is a directory"), (large, "at most 1 MiB")):
+        for path, words in ((self.node.directory, "is a directory"), (large, "larger than 1 MiB")):
             with self.subTest(path=path):
                 done = run([program("bopd"), "start", "--config", path], check=False, timeout_s=30)
                 self.assertEqual(done.returncode, 2, done.stderr)
