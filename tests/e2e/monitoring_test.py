@@ -52,10 +52,25 @@ class Monitoring(SharedDevCase):
                 for name in NAMES.findall(expression):
                     self.assertIn(name, samples, f"{what}: {expression}")
 
-    def test_every_condition_of_the_alerts_exists(self):
+    def test_every_condition_has_an_alert_and_every_condition_of_an_alert_exists(self):
         shown = set(re.findall(r'^bop_condition\{condition="([a-z_]+)"\}', self.metrics(), re.MULTILINE))
-        for names in re.findall(r'condition=~?"([a-z_|]+)"', " ".join(alert_expressions())):
-            self.assertLessEqual(set(names.split("|")), shown)
+        expressions = " ".join(alert_expressions())
+        named = {name for names in re.findall(r'condition=~?"([a-z_|]+)"', expressions) for name in names.split("|")}
+        for condition, by_group in (("suspect", "bop_group_suspect"), ("halted", "bop_group_halted")):
+            self.assertIn(by_group, expressions)  # which says of which group, too
+            named.add(condition)
+        self.assertEqual(named, shown)
+
+    def test_every_cause_that_the_dashboard_selects_exists(self):
+        shown = set(re.findall(r'^bop_raft_[a-z_]+\{.*cause="([a-z_]+)"', self.metrics(), re.MULTILINE))
+        selected = {cause for causes in re.findall(r'cause=~"([a-z_|]+)"', " ".join(dashboard_expressions()))
+                    for cause in causes.split("|")}
+        self.assertTrue(selected)
+        self.assertLessEqual(selected, shown)
+
+    def test_the_dashboard_shows_every_counter_of_raft(self):
+        shown = set(re.findall(r"^(bop_raft_[a-z_]+)\{", self.metrics(), re.MULTILINE))
+        self.assertEqual(shown - set(NAMES.findall(" ".join(dashboard_expressions()))), set())
 
     def test_each_sample_has_help_and_type_and_process_metrics_are_plausible(self):
         text = self.whole_metrics()
