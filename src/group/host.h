@@ -33,6 +33,8 @@ class Host {
   virtual void send(GroupId group, const raft::Message& message) = 0;
   // False: provably not sent.
   virtual bool forward(NodeId to, GroupId group, const Forward& forward) = 0;
+  // Bytes that reached the node's host on the way that entries take, as far as this one knows.
+  virtual uint64_t delivered_bytes(NodeId /*to*/) const { return 0; }
   virtual void reply_forward(NodeId to, GroupId group, const ForwardReply& reply) = 0;
 };
 

@@ -337,7 +337,24 @@ void Replica::step() {
 #endif
 }
 
+// A leader reports to its core what reached the peers, once a heartbeat. Of a peer's first report as of one
+// after its connection was replaced, nothing is known to be new.
+void Replica::report_delivery() {
+  if (!leads()) return delivered_bytes_.clear();
+  const Instant now = ports_.clock.now();
+  if (now < delivery_due_) return;
+  delivery_due_ = now + options_.raft.heartbeat_interval;
+  for (const NodeId voter : core_->configuration().voters) {
+    if (voter == options_.raft.self) continue;
+    const uint64_t total = ports_.host.delivered_bytes(voter);
+    const auto [known, first] = delivered_bytes_.try_emplace(voter, total);
+    const uint64_t before = std::exchange(known->second, total);
+    if (total > before) inbox_.add(raft::Delivered{voter, total - before});
+  }
+}
+
 void Replica::step_core() {
+  report_delivery();
   core_->step(ports_.clock.now(), ports_.clock.wall_ns(), inbox_.begin_step(), update_);
   observer_.observe(*core_, update_.records);
   register_proposals();

@@ -10,6 +10,7 @@
 // request with the reason and counts towards nothing.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -156,6 +157,7 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   void stage(const Origin& origin, Instant deadline, mem::Buffer payload);
 
   void step_core();
+  void report_delivery();
   void register_proposals();
   void refuse_staged(const Staged& staged, bop_status error);
   void load_for_peers();
@@ -204,6 +206,10 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   std::unique_ptr<port::Timer> expiry_timer_;  // while anything is open
   Instant step_armed_ = never;
   Instant expiry_armed_ = never;
+
+  // While it leads, by voter: what had reached it when that was last reported to the core.
+  std::map<NodeId, uint64_t> delivered_bytes_;
+  Instant delivery_due_ = 0;
 };
 
 }  // namespace bop::group

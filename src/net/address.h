@@ -18,6 +18,7 @@ struct Address {
   bool is_unix() const { return !path.empty(); }
   // Only this machine can reach it.
   bool is_local() const;
+  bool is_unspecified() const { return host == "0.0.0.0" || host == "::"; }  // all, to listen on
   std::string to_string() const;
   friend bool operator==(const Address&, const Address&) = default;
 };

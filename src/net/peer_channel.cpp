@@ -30,6 +30,7 @@ PeerChannel::PeerChannel(const Owner& owner, const PeerAddress& peer, port::Chan
     : owner_(owner),
       peer_(peer),
       channel_(channel),
+      dialled_(peer.address),
       timer_(owner.streams.loop().make_timer([this] { on_time(); })) {}
 
 StreamLimits PeerChannel::limits(const PeerOptions& options) {
@@ -52,7 +53,7 @@ uint64_t PeerChannel::max_queued_bytes() const {
 }
 
 std::string PeerChannel::name() const {
-  return fmt::format("node {} ({}), {} channel", peer_.id, peer_.address.to_string(),
+  return fmt::format("node {} ({}), {} channel", peer_.id, dialled_.to_string(),
                      channel_name(channel_));
 }
 
@@ -61,16 +62,35 @@ std::string PeerChannel::name() const {
 void PeerChannel::start() {
   if (state_ != State::down) return;  // the peer called as soon as this node listened
   if (calls_first()) {
-    dial_peer();
+    dial_configured();
   } else {
     wait_to_retry();
   }
 }
 
+void PeerChannel::learn(const Address& address) {
+  if (address == peer_.address)
+    learned_.reset();
+  else
+    learned_ = address;
+}
+
+void PeerChannel::dial_configured() {
+  configured_failure_.reset();
+  dialled_ = peer_.address;
+  dial_peer();
+}
+
+void PeerChannel::dial_learned(const Error& configured_failure) {
+  configured_failure_ = configured_failure;
+  dialled_ = *learned_;
+  dial_peer();
+}
+
 void PeerChannel::dial_peer() {
   state_ = State::dialling;
   dial_ =
-      dial(owner_.streams, peer_.address, limits(owner_.options), owner_.options.connect_limit,
+      dial(owner_.streams, dialled_, limits(owner_.options), owner_.options.connect_limit,
            [this](Result<std::unique_ptr<Connection>> result) { on_dialled(std::move(result)); });
 }
 
@@ -91,7 +111,7 @@ void PeerChannel::on_dialled(Result<std::unique_ptr<Connection>> result) {
 
 void PeerChannel::on_time() {
   if (state_ == State::waiting) {
-    dial_peer();
+    dial_configured();
   } else {
     BOP_ASSERT(state_ == State::greeting);
     lose({BOP_E_TIMEOUT, "no answer to the hello"});
@@ -109,7 +129,6 @@ void PeerChannel::on_answer(const mem::Buffer& frame) {
   Status verdict = answer.verdict;
   if (verdict) verdict = owner_.admit(peer_.id, answer.introduction, connection_->peer());
   if (!verdict) return refuse(verdict.error());
-  if (owner_.receiver != nullptr) owner_.receiver->on_introduced(peer_.id, answer.introduction);
   become_up(true);
 }
 
@@ -145,6 +164,8 @@ void PeerChannel::take(std::unique_ptr<Connection> connection) {
   BOP_ASSERT(!awaits_answer());
   if (up()) lose({BOP_E_CONNECTION_LOST, "the peer connected again"});
   dial_.reset();  // a call of ours that crossed the peer's
+  dialled_ = peer_.address;
+  configured_failure_.reset();
   connection_ = std::move(connection);
   connection_->hand_over(*this, limits(owner_.options));
   become_up(false);
@@ -158,9 +179,10 @@ void PeerChannel::become_up(bool called) {
   failures_ = 0;
   first_frame_ = !called;
   last_heard_ = loop().now();
-  progress_bytes_ = connection_->sent_bytes();
+  progress_bytes_ = connection_->delivered_bytes();
   progress_at_ = loop().now();
   owner_.counters.connects.add();
+  if (configured_failure_) log_moved();
   if (called || logged_failure_ == BOP_OK) log_up();
   if (owner_.receiver != nullptr) owner_.receiver->on_channel(peer_.id, channel_, true);
 }
@@ -172,24 +194,43 @@ void PeerChannel::cut(const std::string& why) {
 void PeerChannel::check_progress() {
   if (!up()) return;
   const Instant now = loop().now();
-  const uint64_t sent = connection_->sent_bytes();
-  if (connection_->queued_bytes() == 0 || sent != progress_bytes_) {
-    progress_bytes_ = sent;
+  // Not what the system took: a slow link drains the system's buffer for seconds before it takes more.
+  const uint64_t delivered = connection_->delivered_bytes();
+  const uint64_t left = connection_->queued_bytes() + connection_->sent_bytes() - delivered;
+  if (left == 0 || delivered != progress_bytes_) {
+    progress_bytes_ = delivered;
     progress_at_ = now;
   } else if (now - progress_at_ >= owner_.options.silence_limit) {
     owner_.counters.stalls.add();
-    cut(fmt::format("{} bytes wait and none left for {} ms", connection_->queued_bytes(),
+    cut(fmt::format("{} bytes wait and none arrived for {} ms", left,
                     (now - progress_at_) / milliseconds));
   }
 }
 
 void PeerChannel::on_closed(const Error& reason) { lose(reason); }
 
+// The attempt under way, which failed, went to the configured address.
+bool PeerChannel::failed_at_configured() const {
+  return (state_ == State::dialling || state_ == State::greeting) && !configured_failure_;
+}
+
 void PeerChannel::lose(const Error& reason) {
   const bool was_up = up();
-  log_lost(reason);
   connection_.reset();
   timer_->cancel();
+  // Who answers that it is busy is the peer.
+  const bool elsewhere = failed_at_configured() && reason.code != BOP_E_UNAVAILABLE;
+  if (elsewhere && learned_) return dial_learned(reason);
+  if (configured_failure_ && !was_up) {
+    if (learned_ == dialled_) learned_.reset();
+    log_lost({configured_failure_->code,
+              fmt::format("{}; nor is it at {}: {}", configured_failure_->detail,
+                          dialled_.to_string(), reason.to_string())});
+  } else {
+    log_lost(reason);
+  }
+  configured_failure_.reset();
+  dialled_ = peer_.address;
   ++failures_;
   wait_to_retry();
   if (was_up && owner_.receiver != nullptr) owner_.receiver->on_channel(peer_.id, channel_, false);
@@ -200,6 +241,14 @@ void PeerChannel::lose(const Error& reason) {
 void PeerChannel::log_up() {
   logged_failure_ = BOP_OK;
   logging::info("{}: up", name());
+}
+
+// For whoever wrote the configuration: it is out of date.
+void PeerChannel::log_moved() {
+  if (channel_ != port::Channel::control) return;
+  logging::warning("node {} is not at its configured address, {} ({}): it is at {}", peer_.id,
+                   peer_.address.to_string(), configured_failure_->to_string(),
+                   dialled_.to_string());
 }
 
 // Once for each kind of failure until it is up again. Calls that crossed are no failure.

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -24,7 +25,8 @@ class PeerChannel final : public StreamHandler {
     Random& random;
     PeerTransport::Counters& counters;
     port::TransportReceiver*& receiver;
-    // Whether the process behind a connection is the one that the peer's channels lead to.
+    // Whether the process behind a connection is the one that the peer's channels lead to; if so, its
+    // introduction is passed on.
     std::function<Status(NodeId peer, const port::Introduction& of, const std::string& address)>
         admit;
     // Sends what is queued and closes the connection, while the channel goes on without it.
@@ -34,6 +36,8 @@ class PeerChannel final : public StreamHandler {
   PeerChannel(const Owner& owner, const PeerAddress& peer, port::Channel channel);
 
   void start();
+  // The peer is said to be at `address`: tried when the configured address fails.
+  void learn(const Address& address);
   // The peer called and proved who it is.
   void take(std::unique_ptr<Connection> connection);
   bool send(std::span<const mem::Buffer> parts);
@@ -47,6 +51,7 @@ class PeerChannel final : public StreamHandler {
   // as one that nobody answers would last.
   bool awaits_answer() const;
   uint64_t queued_bytes() const { return up() ? connection_->queued_bytes() : 0; }
+  uint64_t delivered_bytes() const { return up() ? connection_->delivered_bytes() : 0; }
   Instant last_heard() const { return last_heard_; }
 
   Consumed on_bytes(const mem::Buffer& bytes) override;
@@ -62,6 +67,8 @@ class PeerChannel final : public StreamHandler {
   io::Loop& loop() { return owner_.streams.loop(); }
   std::string name() const;
 
+  void dial_configured();
+  void dial_learned(const Error& configured_failure);
   void dial_peer();
   void on_dialled(Result<std::unique_ptr<Connection>> result);
   void on_time();
@@ -69,14 +76,19 @@ class PeerChannel final : public StreamHandler {
   void refuse(const Error& reason);
   void become_up(bool called);
   void lose(const Error& reason);
+  bool failed_at_configured() const;
   void log_up();
+  void log_moved();
   void log_lost(const Error& reason);
   void wait_to_retry();
 
   const Owner owner_;
-  const PeerAddress peer_;
+  const PeerAddress peer_;  // as it is configured: the first choice
   const port::Channel channel_;
   State state_ = State::down;
+  std::optional<Address> learned_;           // where the peer is, as far as nodes say
+  Address dialled_;                          // where the attempt under way, or the last one, goes
+  std::optional<Error> configured_failure_;  // of the attempt before, when this one goes elsewhere
   std::unique_ptr<Dial> dial_;
   std::unique_ptr<Connection> connection_;
   std::unique_ptr<port::Timer> timer_;  // of the retry, or of the greeting

@@ -187,6 +187,11 @@ uint64_t PeerTransport::queued_bytes(NodeId to, port::Channel channel) const {
   return peer != nullptr ? peer->channel(channel).queued_bytes() : 0;
 }
 
+uint64_t PeerTransport::delivered_bytes(NodeId to, port::Channel channel) const {
+  Peer* peer = find(to);
+  return peer != nullptr ? peer->channel(channel).delivered_bytes() : 0;
+}
+
 bool PeerTransport::up(NodeId node, port::Channel channel) const {
   Peer* peer = find(node);
   return peer != nullptr && peer->channel(channel).up();
@@ -237,10 +242,11 @@ Status PeerTransport::admit(NodeId node, const port::Introduction& introduction,
   Peer& peer = *find(node);
   const Instant now = streams_.loop().now();
   switch (peer.identity.judge(introduction.instance, peer.up(), peer.last_heard(), now)) {
-    case PeerIdentity::Verdict::same: return {};
+    case PeerIdentity::Verdict::same: introduce(peer, introduction, address); return {};
     case PeerIdentity::Verdict::next:
       peer.control.cut("the node was started again");
       peer.bulk.cut("the node was started again");
+      introduce(peer, introduction, address);
       return {};
     case PeerIdentity::Verdict::wait:
       return fail(BOP_E_UNAVAILABLE,
@@ -252,6 +258,28 @@ Status PeerTransport::admit(NodeId node, const port::Introduction& introduction,
   return fail(BOP_E_DIRECTORY_IN_USE, "two processes run as node " + std::to_string(node) +
                                           ": one is connected, another is at " + address +
                                           "; was a data directory copied?");
+}
+
+// A node that listens on all addresses is reached at the one that its connection came from.
+void PeerTransport::introduce(Peer& peer, port::Introduction introduction,
+                              const std::string& address) {
+  auto told = parse_address(introduction.address);
+  const auto from = parse_address(address);
+  if (told && from && told->is_unspecified()) {
+    told->host = from->host;
+    introduction.address = told->to_string();
+  }
+  learn_address(peer.id, introduction.address);
+  if (receiver_ != nullptr) receiver_->on_introduced(peer.id, introduction);
+}
+
+void PeerTransport::learn_address(NodeId node, const std::string& text) {
+  Peer* peer = find(node);
+  const auto address = parse_address(text);
+  if (peer == nullptr || !address || address->is_unix() || address->is_unspecified()) return;
+  if (address->port == 0 || (options_.local_only && !address->is_local())) return;
+  peer->control.learn(*address);
+  peer->bulk.learn(*address);
 }
 
 // The transport's own rules, after the handshake's.
@@ -285,7 +313,6 @@ void PeerTransport::on_hello(Stranger& stranger, const mem::Buffer& frame) {
   peer.logged_refusal = BOP_OK;
   std::unique_ptr<Connection> connection = stranger.release();
   stranger.send_away();
-  if (receiver_ != nullptr) receiver_->on_introduced(peer.id, greeting.introduction);
   peer.channel(greeting.channel).take(std::move(connection));
 }
 

@@ -1,7 +1,10 @@
 // port::Transport over TCP: two connections a node pair, one a channel, used both ways.
 //
 // Both nodes call, so that one whose address changed is found by its own calls. The one with the lower
-// id calls first; the other when the channel was down for longest_retry. One channel:
+// id calls first; the other when the channel was down for longest_retry. Each attempt goes to the configured
+// address and, when that fails, to the address that the peer told in its last introduction, or that another
+// node told since; one that fails is forgotten. So two nodes that moved at once find each other through a
+// third. Whoever answers there has to prove that it is the peer, as at the configured address. One channel:
 //
 //             retry timer            connected            answer accepted
 //    waiting ────────────► dialling ───────────► greeting ───────────────► up ──┐
@@ -58,6 +61,7 @@ struct PeerOptions {
   Duration silence_limit = 3 * seconds;
   // A process that was heard within this time is alive, and another one with its node id is refused.
   Duration identity_patience = 1 * seconds;
+  bool local_only = false;    // learned addresses beyond loopback are ignored
   size_t max_strangers = 64;  // connections whose hello has not come yet
   uint64_t seed = 1;          // of the jitter of retries
 };
@@ -77,6 +81,8 @@ class PeerTransport final : public port::Transport {
 
   bool send(NodeId to, port::Channel channel, std::span<const mem::Buffer> parts) override;
   uint64_t queued_bytes(NodeId to, port::Channel channel) const override;
+  uint64_t delivered_bytes(NodeId to, port::Channel channel) const override;
+  void learn_address(NodeId node, const std::string& address) override;
 
   bool up(NodeId node, port::Channel channel) const;
   const Address& address() const { return acceptor_->address(); }  // with the port in use
@@ -106,6 +112,7 @@ class PeerTransport final : public port::Transport {
   void on_hello(Stranger& stranger, const mem::Buffer& frame);
   Status check(const PeerHandshake::Greeting& greeting, const std::string& address);
   Status admit(NodeId node, const port::Introduction& introduction, const std::string& address);
+  void introduce(Peer& peer, port::Introduction introduction, const std::string& address);
   void log_refused(NodeId from, const std::string& address, const Error& reason);
   void check_silence();
 

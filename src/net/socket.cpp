@@ -1,7 +1,9 @@
 #include "net/socket.h"
 
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -26,6 +28,13 @@ void set(Socket& socket, int level, int name, int value) {
 bool is_tcp(int family) { return family == AF_INET || family == AF_INET6; }
 
 }  // namespace
+
+uint64_t unacknowledged_bytes(const Socket& socket) {
+  int bytes = 0;
+  return ioctl(const_cast<Socket&>(socket).native_handle(), SIOCOUTQ, &bytes) == 0
+             ? static_cast<uint64_t>(bytes)
+             : 0;
+}
 
 void set_unacknowledged_limit(Socket& socket, Duration limit) {
   int family = 0;

@@ -17,6 +17,9 @@ using Endpoint = boost::asio::generic::stream_protocol::endpoint;
 // delay of small writes, probes that find a dead other side. Closes it when that fails.
 boost::system::error_code assign(Socket& socket, int native);
 
+// Bytes that were written and that the other side's system has not acknowledged.
+uint64_t unacknowledged_bytes(const Socket& socket);
+
 // Has the system close a TCP connection whose sent bytes stay unacknowledged for `limit`; 0: its default.
 void set_unacknowledged_limit(Socket& socket, Duration limit);
 

@@ -14,6 +14,7 @@
 // answer that says why.
 #include "net/stream.h"
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
@@ -117,6 +118,7 @@ class Stream final : public StreamBudget::Member {
   void hold(size_t input_bytes, size_t output_bytes);
   uint64_t received_bytes() const { return received_; }
   uint64_t sent_bytes() const { return sent_; }
+  uint64_t delivered_bytes() const;
 
   size_t uses = 0;
 
@@ -411,6 +413,11 @@ void Stream::after_sending() {
   if (finishing_ && output_.empty() && open() && !lingering_) linger();
 }
 
+uint64_t Stream::delivered_bytes() const {
+  if (!open()) return 0;
+  return sent_ - std::min(sent_, unacknowledged_bytes(socket_));
+}
+
 // ---- ending ----
 
 void Stream::finish(Error reason) {
@@ -537,6 +544,7 @@ bool Connection::open() const { return stream_.open(); }
 const std::string& Connection::peer() const { return stream_.peer(); }
 uint64_t Connection::received_bytes() const { return stream_.received_bytes(); }
 uint64_t Connection::sent_bytes() const { return stream_.sent_bytes(); }
+uint64_t Connection::delivered_bytes() const { return stream_.delivered_bytes(); }
 
 // ---- Streams ----
 

@@ -127,7 +127,9 @@ class Connection {
   // "127.0.0.1:53412" or "unix"; for messages.
   const std::string& peer() const;
   uint64_t received_bytes() const;
-  uint64_t sent_bytes() const;
+  uint64_t sent_bytes() const;  // given to the system
+  // Of the sent bytes those that the other side's system has, as far as this one heard of it.
+  uint64_t delivered_bytes() const;
 
  private:
   Stream& stream_;

@@ -50,8 +50,19 @@ ClusterView::ClusterView(const ShardOptions& options) : self_(options.self) {
 void ClusterView::introduced(NodeId peer, const port::Introduction& introduction) {
   const auto found = peers_.find(peer);
   if (found == peers_.end()) return;
-  if (!introduction.address.empty()) found->second.address = introduction.address;
+  if (!introduction.address.empty()) {
+    found->second.address = introduction.address;
+    found->second.introduced = true;
+  }
   if (!introduction.native.empty()) found->second.native = introduction.native;
+}
+
+std::vector<proto::NodeAddress> ClusterView::addresses(
+    const std::function<bool(NodeId)>& alive) const {
+  std::vector<proto::NodeAddress> out;
+  for (const auto& [id, peer] : peers_)
+    if (peer.introduced && alive(id)) out.push_back({id, peer.address});
+  return out;
 }
 
 void ClusterView::heard(NodeId from, const proto::PeerSections& sections, Instant now) {

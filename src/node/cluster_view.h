@@ -29,6 +29,9 @@ class ClusterView {
   // All nodes but this one, by id. `alive` says which are heard.
   std::vector<KnownNode> peers(const std::function<bool(NodeId)>& alive, Instant now) const;
 
+  // Where nodes that are heard said they take connections of nodes: to tell others.
+  std::vector<proto::NodeAddress> addresses(const std::function<bool(NodeId)>& alive) const;
+
   // Groups whose machine here lacks entries that were committed `limit` ago, wherever.
   std::vector<ActiveCondition> behind(Duration limit, Instant now) const;
   // Who sees two processes run as this node, according to reports since `from`.
@@ -37,6 +40,7 @@ class ClusterView {
  private:
   struct Peer {
     std::string address, native, version;
+    bool introduced = false;  // `address` is its own word, not the configuration's
     bool reported = false;
     Instant heard_at = never;
     Instant reported_at = 0;

@@ -234,6 +234,11 @@ void CrossShardService::take_status(uint64_t number, uint32_t shard_index, NodeS
 
 // ---- frames ----
 
+// As of the last heartbeat to that peer.
+uint64_t CrossShardTransport::delivered_bytes(NodeId to, port::Channel channel) const {
+  return channel == port::Channel::bulk ? node_.delivered_bytes(to) : 0;
+}
+
 bool CrossShardTransport::send(NodeId to, port::Channel channel,
                                std::span<const mem::Buffer> parts) {
   if (queued_bytes_ > node_.options_.peer_queue_bytes / 2) return false;

@@ -103,6 +103,7 @@ class CrossShardTransport final : public port::Transport {
   void set_receiver(port::TransportReceiver*) override {}
   bool send(NodeId to, port::Channel channel, std::span<const mem::Buffer> parts) override;
   uint64_t queued_bytes(NodeId, port::Channel) const override { return queued_bytes_; }
+  uint64_t delivered_bytes(NodeId to, port::Channel channel) const override;
 
  private:
   struct Frame {

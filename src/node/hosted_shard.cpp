@@ -183,6 +183,7 @@ Status HostedShard::open_replica(const GroupSpec& spec) {
   options.raft.self = options_.self;
   options.raft.seed = hash64(as_bytes(spec.name), options_.seed + options_.self);
   options.limits = options_.limits;
+  options.raft.max_queued_bytes = options_.peer_queue_bytes;
   options.machine = ports_.find_machine(spec.machine);
   if (options.machine == nullptr)
     return fail(BOP_E_BAD_CONFIG, "group " + spec.name + ": no machine of kind " + spec.machine);
@@ -547,6 +548,10 @@ bool HostedShard::forward(NodeId to, GroupId group, const group::Forward& forwar
                                    .payload = forward.payload});
   request_turn();
   return true;
+}
+
+uint64_t HostedShard::delivered_bytes(NodeId to) const {
+  return ports_.transport.delivered_bytes(to, port::Channel::bulk);
 }
 
 void HostedShard::reply_forward(NodeId to, GroupId group, const group::ForwardReply& reply) {

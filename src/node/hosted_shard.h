@@ -54,6 +54,7 @@ class HostedShard final : public Shard, public group::Host {
   void schedule(group::Replica& replica) override;
   void send(GroupId group, const raft::Message& message) override;
   bool forward(NodeId to, GroupId group, const group::Forward& forward) override;
+  uint64_t delivered_bytes(NodeId to) const override;
   void reply_forward(NodeId to, GroupId group, const group::ForwardReply& reply) override;
 
  private:

@@ -43,6 +43,7 @@ Node::Node(ShardOptions options, std::vector<ShardContext> contexts, port::Trans
       passing_bytes_(contexts_.size()) {
   BOP_ASSERT(!contexts_.empty());
   BOP_ASSERT_LE(contexts_.size(), 64u);
+  for (const PeerSpec& peer : options_.peers) delivered_bytes_[peer.id] = 0;
   transport_.set_receiver(this);
 }
 
@@ -204,6 +205,9 @@ void Node::heard(NodeId from, const proto::PeerHeader& header, const proto::Hear
   if (!liveness_) return;
   liveness_->heard(from, {header.epoch, item.healthy_shards});
   view_.heard(from, header.sections, contexts_[0].clock.now());
+  // The word of a node about itself counts more, while it is heard.
+  for (const proto::NodeAddress& known : proto::decode_addresses(header.sections.addresses))
+    if (!alive(known.node)) transport_.learn_address(known.node, std::string(known.address));
   watch_.accepted_by(from);
 }
 
@@ -224,7 +228,7 @@ void Node::send_heartbeat(NodeId to, const Heartbeat& heartbeat) {
   header.to = to;
   header.incarnation = options_.incarnation;
   header.epoch = heartbeat.epoch;
-  heartbeat_frame_.begin(header, report_due_.erase(to) > 0 ? report() : std::vector<uint8_t>());
+  heartbeat_frame_.begin(header, sections_for(to));
   const bool added =
       heartbeat_frame_.add(proto::HeartbeatItem{.sequence = ++heartbeat_sequence_,
                                                 .sent_at = contexts_[0].clock.now(),
@@ -232,7 +236,29 @@ void Node::send_heartbeat(NodeId to, const Heartbeat& heartbeat) {
   BOP_ASSERT(added);
   // Lost when the channel is down, as every heartbeat may be.
   (void)transport_.send(to, port::Channel::control, heartbeat_frame_.finish());
+  delivered_bytes_[to] = transport_.delivered_bytes(to, port::Channel::bulk);
 }
+
+// One kind a heartbeat, since their size is bounded together.
+std::vector<uint8_t> Node::sections_for(NodeId peer) {
+  if (report_due_.erase(peer) > 0) return report();
+  if (addresses_due_.erase(peer) > 0) return addresses_for(peer);
+  return {};
+}
+
+// So that two nodes that moved find each other. What does not fit comes with the next.
+std::vector<uint8_t> Node::addresses_for(NodeId peer) {
+  std::vector<proto::NodeAddress> known =
+      view_.addresses([this, peer](NodeId node) { return node != peer && alive(node); });
+  std::vector<uint8_t> out;
+  if (known.empty()) return out;
+  size_t& next = next_address_[peer];
+  std::ranges::rotate(known, known.begin() + static_cast<ptrdiff_t>(next % known.size()));
+  next = (next + proto::encode(known, out)) % known.size();
+  return out;
+}
+
+uint64_t Node::delivered_bytes(NodeId peer) const { return delivered_bytes_.at(peer); }
 
 void Node::node_lost(NodeId node) {
   for (uint32_t shard_index = 0; shard_index < contexts_.size(); ++shard_index)
@@ -263,7 +289,10 @@ void Node::look_around() {
   }
   conditions_ = watch_.check(view_, [this](NodeId node) { return alive(node); }, now);
   condition_log_.follow(conditions_);
-  for (const PeerSpec& peer : options_.peers) report_due_.insert(peer.id);
+  for (const PeerSpec& peer : options_.peers) {
+    report_due_.insert(peer.id);
+    addresses_due_.insert(peer.id);
+  }
   look_timer_->arm(now + look_every);
 }
 

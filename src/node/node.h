@@ -89,6 +89,9 @@ class Node final : public port::TransportReceiver, public Liveness::Listener {
   void shard_said(uint32_t shard_index, const ShardHealth& health);
   bool alive(NodeId node) const { return liveness_ != nullptr && liveness_->alive(node); }
   std::vector<uint8_t> report() const;
+  std::vector<uint8_t> sections_for(NodeId peer);
+  std::vector<uint8_t> addresses_for(NodeId peer);
+  uint64_t delivered_bytes(NodeId peer) const;
   // What that shard's shard tells of itself; the first shard also of the node. Its thread.
   NodeStatus status_of(uint32_t shard_index) const;
   void pass_on(uint32_t shard_index, NodeId from, const mem::Buffer& frame);
@@ -113,13 +116,18 @@ class Node final : public port::TransportReceiver, public Liveness::Listener {
   ConditionLog condition_log_;
   std::vector<ActiveCondition> conditions_;
   std::vector<std::vector<proto::GroupReport>> group_reports_;  // by shard: the latest
-  std::set<NodeId> report_due_;  // peers whose next heartbeat carries a report
+  std::set<NodeId> report_due_;            // peers whose next heartbeat carries a report
+  std::set<NodeId> addresses_due_;         // and whose one after that carries the others' addresses
+  std::map<NodeId, size_t> next_address_;  // by peer: which of the others it is told next
   std::unique_ptr<port::Timer> look_timer_;
   Instant started_at_ = 0;
 
   // A shard that stands still must not cost unbounded memory: past this, frames for it are lost.
   static constexpr uint64_t max_passing_bytes = 32u << 20;
   std::vector<std::atomic<uint64_t>> passing_bytes_;  // by shard: of frames on their way there
+
+  // By peer, for the shards that have no connections themselves.
+  std::map<NodeId, std::atomic<uint64_t>> delivered_bytes_;
 
   std::map<std::pair<NodeId, port::Channel>, bool> channels_;  // up or not
   bool started_ = false;

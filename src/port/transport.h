@@ -51,6 +51,12 @@ class Transport {
   virtual bool send(NodeId to, Channel channel, std::span<const mem::Buffer> parts) = 0;
   // Bytes queued and not yet given to the network.
   virtual uint64_t queued_bytes(NodeId to, Channel channel) const = 0;
+  // Bytes that reached the peer's host on the connection that the channel has now; 0 while it is down, and
+  // where that is not known. Rises until the connection is replaced.
+  virtual uint64_t delivered_bytes(NodeId /*to*/, Channel /*channel*/) const { return 0; }
+  // Another node is connected with `node` and says that it is reached at `address`: a way to try when
+  // the configured address fails.
+  virtual void learn_address(NodeId /*node*/, const std::string& /*address*/) {}
 };
 
 }  // namespace bop::port

@@ -6,11 +6,17 @@ namespace bop::proto {
 
 namespace {
 
-enum class SectionKind : uint8_t { introduction = 1, node_report = 2, group_reports = 3 };
+enum class SectionKind : uint8_t {
+  introduction = 1,
+  node_report = 2,
+  group_reports = 3,
+  addresses = 4,
+};
 
 constexpr size_t section_head_bytes = 4;
 constexpr size_t group_report_bytes = 68;
 constexpr size_t max_version_bytes = 63;
+constexpr size_t max_sections_bytes = 1024;  // of one frame
 
 // Room for the head, which is known when the body is written.
 size_t begin_section(std::vector<uint8_t>& out) {
@@ -82,6 +88,21 @@ void encode(std::span<const GroupReport> groups, std::vector<uint8_t>& out) {
   end_section(out, SectionKind::group_reports, at);
 }
 
+size_t encode(std::span<const NodeAddress> addresses, std::vector<uint8_t>& out) {
+  if (addresses.empty()) return 0;
+  const size_t at = begin_section(out);
+  Writer writer(out);
+  size_t count = 0;
+  for (const NodeAddress& known : addresses) {
+    if (out.size() + 8 + 1 + known.address.size() > max_sections_bytes) break;
+    writer.u64(known.node);
+    put_text(writer, known.address, max_section_text_bytes);
+    ++count;
+  }
+  end_section(out, SectionKind::addresses, at);
+  return count;
+}
+
 Result<PeerSections> decode_sections(Bytes bytes) {
   PeerSections out;
   Reader reader(bytes);
@@ -116,6 +137,14 @@ Result<PeerSections> decode_sections(Bytes bytes) {
         if (size % group_report_bytes != 0) return std::unexpected(malformed("group report"));
         out.groups = body_bytes;
         break;
+      case SectionKind::addresses:
+        while (body.remaining() > 0 && body.ok()) {
+          body.u64();
+          read_text(body);
+        }
+        if (!body.ok()) return std::unexpected(malformed("address"));
+        out.addresses = body_bytes;
+        break;
       default: break;  // a later version's
     }
   }
@@ -137,6 +166,18 @@ std::vector<GroupReport> decode_group_reports(Bytes groups) {
     group.role = reader.u8();
     group.flags = reader.u8();
     reader.u16();
+  }
+  BOP_ASSERT(reader.ok());
+  return out;
+}
+
+std::vector<NodeAddress> decode_addresses(Bytes addresses) {
+  std::vector<NodeAddress> out;
+  Reader reader(addresses);
+  while (reader.remaining() > 0) {
+    NodeAddress& known = out.emplace_back();
+    known.node = reader.u64();
+    known.address = read_text(reader);
   }
   BOP_ASSERT(reader.ok());
   return out;

@@ -1,8 +1,8 @@
 // Sections: what a node says of itself beside a frame's items. They travel in the header's extension,
 // which readers that do not know them skip. Byte table: docs/formats/peer.md.
 //
-// An introduction goes with each hello and its answer, a report with some of the heartbeats. Both only
-// inform: nothing in consensus depends on them.
+// An introduction goes with each hello and its answer, a report or addresses with some of the heartbeats.
+// They only inform: nothing in consensus depends on them.
 #pragma once
 
 #include <cstdint>
@@ -43,19 +43,30 @@ struct GroupReport {
   friend bool operator==(const GroupReport&, const GroupReport&) = default;
 };
 
+// Where another node takes connections of nodes, as it told the sender, which is connected with it.
+struct NodeAddress {
+  NodeId node = 0;
+  std::string_view address;
+  friend bool operator==(const NodeAddress&, const NodeAddress&) = default;
+};
+
 // What a frame's sections say; views point into the frame. Unknown kinds are skipped.
 struct PeerSections {
   std::optional<IntroductionSection> introduction;
   std::optional<NodeReport> node;
-  Bytes groups;  // see decode_group_reports
+  Bytes groups;     // see decode_group_reports
+  Bytes addresses;  // see decode_addresses
 };
 
 void encode(const IntroductionSection& section, std::vector<uint8_t>& out);
 void encode(const NodeReport& section, std::vector<uint8_t>& out);
 void encode(std::span<const GroupReport> groups, std::vector<uint8_t>& out);
+// As many as fit into one frame without other sections: their number.
+size_t encode(std::span<const NodeAddress> addresses, std::vector<uint8_t>& out);
 
 // PROTOCOL when a section is malformed.
 Result<PeerSections> decode_sections(Bytes bytes);
 std::vector<GroupReport> decode_group_reports(Bytes groups);
+std::vector<NodeAddress> decode_addresses(Bytes addresses);
 
 }  // namespace bop::proto

@@ -100,6 +100,7 @@ void start_leading(State& s) {
     peer.matched = false;
     peer.match = peer.received = peer.commit = peer.told_commit = 0;
     peer.progress_at = s.now;
+    peer.delivered_bytes = 0;
     peer.round = 0;
     peer.quiesced = peer.load_failed = false;
     peer.log_capacity = LogCapacity::available;

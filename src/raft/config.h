@@ -25,7 +25,10 @@ struct Config {
   size_t max_uncommitted_bytes = 64 << 20;
   size_t max_pending_reads = 65536;
   size_t cache_bytes = 32 << 20;  // applied entries kept in memory for slow peers
-  bool quiesce = true;            // an idle group sends no heartbeats
+  // The host lets at most so many bytes wait for a peer. A peer that received more than that lost what it
+  // lacks.
+  uint64_t max_queued_bytes = 64 << 20;
+  bool quiesce = true;  // an idle group sends no heartbeats
 };
 
 }  // namespace bop::raft

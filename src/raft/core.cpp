@@ -80,6 +80,11 @@ void on(State& s, const ForwardDenied& event) {
   if (believed && s.hard.term == event.term) forget_leader(s, Cause::leadership_denied);
 }
 
+void on(State& s, const Delivered& event) {
+  if (Progress* peer = s.find_peer(event.node); peer != nullptr && s.leads())
+    delivered(s, *peer, event.bytes);
+}
+
 void on(State& s, const Health& event) {
   s.healthy = event.healthy;
   if (!s.healthy && s.leads()) step_down(s, Cause::unhealthy, true);

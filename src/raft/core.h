@@ -95,6 +95,13 @@ struct ForwardDenied {
   NodeId leader = 0;
   Term term = 0;
 };
+// So many bytes more reached the host of a node, on the way that entries take, whatever they were: parts
+// of entries that are still to come whole, or what lies before them. A large entry on a slow link arrives
+// within its time, and the leader need not step down.
+struct Delivered {
+  NodeId node = 0;
+  uint64_t bytes = 0;
+};
 // Whether this shard's log keeps up with writes. An unhealthy replica steps down and does not campaign.
 struct Health {
   bool healthy = true;
@@ -104,7 +111,7 @@ struct Health {
 struct Resign {};
 
 using Event = std::variant<Propose, Receive, Persisted, Read, Loaded, NodeLost, NodeAlive,
-                           ForwardFailed, ForwardDenied, Health, Resign>;
+                           ForwardFailed, ForwardDenied, Delivered, Health, Resign>;
 
 // ---- update ----
 

@@ -46,7 +46,8 @@ struct Progress {
   // were lost.
   size_t window_bytes = 0;
   Instant moved_at = 0;     // when `match` last rose, or the oldest append in flight was sent
-  Instant progress_at = 0;  // when it last lacked no entry, or `received` rose
+  Instant progress_at = 0;  // when it last lacked no entry, or `received` rose, or bytes reached it
+  uint64_t delivered_bytes = 0;  // that reached it since it lacked no entry, or `received` rose
 
   Index told_commit = 0;  // commit index last sent to it
   uint64_t round = 0;     // highest round it answered in this term

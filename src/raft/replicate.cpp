@@ -204,6 +204,7 @@ void accepted(State& s, Progress& peer, const Message& reply) {
   if (const Index received = std::max(reply.match, reply.index); received > peer.received) {
     peer.received = received;
     peer.progress_at = s.now;
+    peer.delivered_bytes = 0;
   }
   if (reply.match > peer.match) {
     peer.match = reply.match;
@@ -249,7 +250,18 @@ bool makes_progress(const State& s, const Progress& peer) {
 
 void note_progress(State& s) {
   for (Progress& peer : s.peers)
-    if (peer.received >= s.last()) peer.progress_at = s.now;
+    if (peer.received >= s.last()) {
+      peer.progress_at = s.now;
+      peer.delivered_bytes = 0;
+    }
+}
+
+// Only so many bytes can lie before an entry, and after that many without one, the entries are lost on the
+// way: a peer that never gets to the end of them makes no progress.
+void delivered(State& s, Progress& peer, uint64_t bytes) {
+  if (bytes == 0 || peer.received >= s.last()) return;
+  peer.delivered_bytes += bytes;
+  if (peer.delivered_bytes <= s.config.max_queued_bytes) peer.progress_at = s.now;
 }
 
 bool quorum_makes_progress(const State& s) {

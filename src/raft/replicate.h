@@ -15,6 +15,8 @@ void refused(State& s, Progress& peer, const Message& reply);
 
 // At the begin of a leader's step: a peer that lacks no entry now makes progress, whatever this step appends.
 void note_progress(State& s);
+// Bytes reached the peer, maybe of entries that it lacks.
+void delivered(State& s, Progress& peer, uint64_t bytes);
 // Whether a quorum lacks no entries or received some within the last two election timeouts.
 bool quorum_makes_progress(const State& s);
 

@@ -183,6 +183,15 @@ class Status(Case):
     def test_the_node_with_the_highest_id_is_found_when_it_restarts_on_other_ports(self):
         self.move(3)
 
+    def test_two_nodes_that_restart_on_other_ports_at_once_find_each_other_through_the_third(self):
+        cluster, moved = self.move(1, 3)
+        # And again by themselves: the third told them, and is gone.
+        end(cluster.node(2))
+        leader = cluster.wait_for_leader_among(moved)
+        self.assertEqual(leader.call("SET", "k", "v"), "OK")
+        wait_until(lambda: any("is not at its configured address" in self.log_of(cluster, node) for node in moved),
+                   "the one that called logs that its configuration is out of date")
+
 
 if __name__ == "__main__":
     main()

@@ -46,6 +46,7 @@ class Handshake final : public net::PeerHandshake {
     Greeting greeting;
     greeting.verdict =
         read(frame, 1, greeting.from, greeting.channel, greeting.introduction.instance);
+    greeting.introduction.address = told_addresses[greeting.from];
     return greeting;
   }
 
@@ -59,6 +60,7 @@ class Handshake final : public net::PeerHandshake {
     Channel answered = Channel::control;
     answer.their_verdict = read_refusal(from, frame);
     answer.verdict = read(frame, 2, node, answered, answer.introduction.instance);
+    answer.introduction.address = told_addresses[from];
     if (answer.verdict && (node != from || answered != channel))
       answer.verdict = fail(BOP_E_PROTOCOL, "another's answer");
     return answer;
@@ -74,6 +76,7 @@ class Handshake final : public net::PeerHandshake {
   }
 
   std::map<NodeId, uint64_t> known_incarnations;
+  std::map<NodeId, std::string> told_addresses;  // as if their introductions had them
 
  private:
   mem::Buffer write(uint8_t kind, Channel channel, bop_status status) {
@@ -477,6 +480,140 @@ TEST_F(PeerTransport, a_node_that_is_found_nowhere_finds_the_others_whatever_its
     EXPECT_TRUE((moved == 1 ? b : a).send(moved, Channel::bulk, "found"));
     EXPECT_TRUE(run_until([&] { return nodes[moved - 1]->got.size() == 1; }));
   }
+}
+
+// ---- learned addresses ----
+
+TEST_F(PeerTransport,
+       two_nodes_that_both_moved_find_each_other_when_either_learns_the_others_address) {
+  for (const NodeId told : {1, 2}) {
+    nodes.clear();
+    Node &a = add(1), &b = add(2);
+    introduce();
+    const net::Address of_a = a.options.listen, of_b = b.options.listen;
+    a.options.peers = b.options.peers = {};
+    a.options.peers.push_back({2, net::Address{"127.0.0.1", 1, {}}});
+    b.options.peers.push_back({1, net::Address{"127.0.0.1", 1, {}}});
+    a.start();
+    b.start();
+    if (told == 1)
+      a.transport->learn_address(2, of_b.to_string());
+    else
+      b.transport->learn_address(1, of_a.to_string());
+    ASSERT_TRUE(run_until([&] { return a.up(2) && b.up(1); })) << told;
+    EXPECT_TRUE(a.send(2, Channel::bulk, "found"));
+    EXPECT_TRUE(run_until([&] { return b.got.size() == 1; }));
+  }
+}
+
+TEST_F(PeerTransport,
+       a_peer_that_introduced_itself_is_found_there_when_its_configured_address_is_gone) {
+  Node &a = add(1), &b = add(2);
+  introduce();
+  a.handshake.told_addresses[2] = b.options.listen.to_string();
+  a.options.peers[0].address = net::Address{"127.0.0.1", 1, {}};
+  a.start();
+  b.start();  // calls a, and introduces itself
+  ASSERT_TRUE(run_until([&] { return a.up(2) && b.up(1); }));
+  // From now on it cannot call, only be called.
+  b.stop();
+  b.options.peers[0].address = net::Address{"127.0.0.1", 1, {}};
+  ASSERT_TRUE(run_until([&] { return !a.up(2); }));
+  b.start();
+  EXPECT_TRUE(run_until([&] { return a.up(2) && b.up(1); }));
+}
+
+// Counts calls and hangs up.
+struct Hangs {
+  Hangs(io::Loop& loop, net::Streams& streams)
+      : acceptor(net::Acceptor::listen(
+                     loop, on_free_port(),
+                     {{&streams, [this](std::unique_ptr<net::Connection>) { ++calls; }}})
+                     .value()) {}
+  unsigned calls = 0;
+  std::unique_ptr<net::Acceptor> acceptor;
+};
+
+TEST_F(PeerTransport, a_learned_address_that_fails_is_forgotten_and_the_configured_one_is_not) {
+  Node& a = add(1);
+  introduce();
+  net::Streams streams(loop);
+  Hangs configured(loop, streams), learned(loop, streams);
+  a.options.peers.push_back({2, configured.acceptor->address()});
+  a.start();
+  a.transport->learn_address(2, learned.acceptor->address().to_string());
+  ASSERT_TRUE(run_until([&] { return configured.calls > 10; }));
+  EXPECT_EQ(learned.calls, 2u);  // channels
+}
+
+TEST_F(PeerTransport, a_learned_address_is_not_called_while_the_configured_one_answers) {
+  Node &a = add(1), &b = add(2);
+  introduce();
+  net::Streams streams(loop);
+  Hangs learned(loop, streams);
+  b.start();
+  a.start();
+  a.transport->learn_address(2, learned.acceptor->address().to_string());
+  for (int round = 0; round < 5; ++round) {
+    ASSERT_TRUE(run_until([&] { return a.up(2) && b.up(1); }));
+    b.transport->cut(1);
+    ASSERT_TRUE(run_until([&] { return !a.up(2); }));
+  }
+  ASSERT_TRUE(run_until([&] { return a.up(2) && b.up(1); }));
+  EXPECT_EQ(learned.calls, 0u);
+}
+
+TEST_F(PeerTransport, a_learned_address_is_not_called_when_it_is_none_or_beyond_loopback) {
+  Node& a = add(1);
+  introduce();
+  net::Streams streams(loop);
+  Hangs configured(loop, streams);
+  a.options.peers.push_back({2, configured.acceptor->address()});
+  a.options.local_only = true;
+  a.start();
+  const std::string path = testing::TempDir() + "learned.log";
+  ASSERT_TRUE(logging::start({.path = path.c_str()}));
+  for (const char* text : {"", "no port", "unix:/run/a", "0.0.0.0:7", "127.0.0.1:0", "192.0.2.1:7"})
+    a.transport->learn_address(2, text);
+  ASSERT_TRUE(run_until([&] { return configured.calls > 6; }));
+  a.stop();
+  logging::stop();
+  std::stringstream logged;
+  logged << std::ifstream(path).rdbuf();
+  std::filesystem::remove(path);
+  EXPECT_EQ(logged.str().find("nor is it at"), std::string::npos) << logged.str();
+}
+
+TEST_F(PeerTransport, what_is_delivered_follows_what_the_peer_reads) {
+  io::Loop asleep;
+  Node& a = add(1);
+  Node& b = add_on(asleep, 2);
+  a.options.silence_limit = b.options.silence_limit = never;
+  introduce();
+  a.start();
+  b.start();
+  EXPECT_EQ(a.transport->delivered_bytes(2, Channel::bulk), 0u);
+  ASSERT_TRUE(run_until([&] {
+    asleep.run_turn(asleep.now());
+    return a.up(2);
+  }));
+  const uint64_t before = a.transport->delivered_bytes(2, Channel::bulk);
+  // More than the buffers of both systems hold: without b, not all of it is delivered.
+  const std::string body(1'000'000, 'x');
+  for (int i = 0; i < 32; ++i) ASSERT_TRUE(a.send(2, Channel::bulk, body));
+  const Instant later = loop.now() + 100 * milliseconds;
+  ASSERT_TRUE(run_until([&] { return loop.now() > later; }));
+  const uint64_t stuck = a.transport->delivered_bytes(2, Channel::bulk);
+  EXPECT_GT(stuck, before);
+  EXPECT_LT(stuck, before + 32 * body.size());
+  ASSERT_TRUE(run_until([&] {
+    asleep.run_turn(asleep.now());
+    return b.got.size() == 32;
+  }));
+  EXPECT_TRUE(run_until([&] {
+    return a.transport->delivered_bytes(2, Channel::bulk) == before + 32 * (body.size() + 8);
+  }));
+  nodes.clear();
 }
 
 TEST_F(PeerTransport, a_peer_that_calls_before_this_node_starts_to_call_keeps_its_connections) {

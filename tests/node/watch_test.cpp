@@ -51,6 +51,16 @@ struct WatchTest : testing::Test {
   Instant now = 100 * seconds;
 };
 
+TEST_F(WatchTest, only_addresses_of_nodes_that_are_heard_and_told_them_are_passed_on) {
+  const auto alive = [this](NodeId node) { return heard.contains(node); };
+  EXPECT_TRUE(view.addresses(alive).empty());  // configured ones prove nothing
+  view.introduced(2, {.instance = 1, .address = "two:9", .native = {}});
+  view.introduced(3, {.instance = 1, .address = {}, .native = {}});
+  EXPECT_EQ(view.addresses(alive), (std::vector<proto::NodeAddress>{{2, "two:9"}}));
+  heard = {3};
+  EXPECT_TRUE(view.addresses(alive).empty());
+}
+
 TEST_F(WatchTest, a_node_that_hears_its_peers_has_no_condition) {
   EXPECT_TRUE(check().empty());
   now += 10 * seconds;

@@ -334,5 +334,33 @@ TEST(PeerDecoder, survives_every_truncation_and_random_damage_under_a_correct_ch
   }
 }
 
+TEST(PeerSections, as_many_addresses_as_fit_a_frame_are_encoded_and_read_back) {
+  const std::string longest(max_section_text_bytes, 'a');
+  const std::vector<NodeAddress> known{{2, "127.0.0.1:7103"}, {3, ""}, {4, longest}, {5, longest}};
+  std::vector<uint8_t> bytes;
+  EXPECT_EQ(encode(known, bytes), 4u);
+  const auto sections = decode_sections(bytes);
+  ASSERT_TRUE(sections);
+  EXPECT_EQ(decode_addresses(sections->addresses), known);
+
+  bytes.clear();
+  EXPECT_EQ(encode(std::vector<NodeAddress>(9, {6, longest}), bytes), 3u);
+  EXPECT_LE(bytes.size(), max_peer_extension_bytes);
+  EXPECT_EQ(decode_addresses(decode_sections(bytes)->addresses).size(), 3u);
+  bytes.clear();
+  EXPECT_EQ(encode(std::span<const NodeAddress>(), bytes), 0u);
+  EXPECT_TRUE(bytes.empty());
+}
+
+TEST(PeerSections, a_part_of_an_address_is_malformed) {
+  std::vector<uint8_t> bytes;
+  encode(std::vector<NodeAddress>{{2, "127.0.0.1:7103"}}, bytes);
+  for (size_t cut = 1; cut + 4 < bytes.size(); ++cut) {
+    std::vector<uint8_t> damaged(bytes.begin(), bytes.end() - static_cast<ptrdiff_t>(cut));
+    damaged[2] = static_cast<uint8_t>(damaged.size() - 4);
+    EXPECT_FALSE(decode_sections(damaged)) << cut;
+  }
+}
+
 }  // namespace
 }  // namespace bop::proto

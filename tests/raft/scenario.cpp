@@ -115,6 +115,8 @@ class Scenario {
       config_.heartbeat_interval = Duration(value) * milliseconds;
     else if (name == "max_append_bytes")
       config_.max_append_bytes = value;
+    else if (name == "max_queued_bytes")
+      config_.max_queued_bytes = value;
     else if (name == "max_append_entries")
       config_.max_append_entries = value;
     else if (name == "max_inflight_bytes")
@@ -400,6 +402,7 @@ class Scenario {
   void forward_denied(const Words& w) {
     tell(id_of(w, 1), ForwardDenied{number(word(w, 2)), number(word(w, 3))});
   }
+  void delivered(const Words& w) { tell(id_of(w, 1), Delivered{id_of(w, 2), number(word(w, 3))}); }
   void health(const Words& w) { tell(id_of(w, 1), Health{yes(word(w, 2))}); }
   void resign(const Words& w) { tell(id_of(w, 1), Resign{}); }
   void crash(const Words& w) {
@@ -574,6 +577,7 @@ class Scenario {
       {"alive", bind(&Scenario::alive)},
       {"forward_failed", bind(&Scenario::forward_failed)},
       {"forward_denied", bind(&Scenario::forward_denied)},
+      {"delivered", bind(&Scenario::delivered)},
       {"health", bind(&Scenario::health)},
       {"resign", bind(&Scenario::resign)},
       {"expect", bind(&Scenario::expect)},

@@ -27,6 +27,7 @@
 //   crash A [N] | restart A          N of the writes in progress survive
 //   lost A B | alive A B             A's liveness loses B's node, or hears it again (at a start all are alive)
 //   forward_failed A B | forward_denied A B TERM   a request that A forwarded to B
+//   delivered A B BYTES              so many bytes of A's reach B's host
 //   health A yes|no | resign A       events of A
 //   forge KIND A B [FIELD VALUE]... [entries TERM:INDEX...]   B receives a message that A never sent
 //   show                             prints all nodes and all messages in flight

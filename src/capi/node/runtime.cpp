@@ -75,6 +75,7 @@ Result<net::PeerOptions> peer_options(const Settings& settings) {
   options.max_queued_bulk_bytes = node.peer_queue_bytes;
   options.silence_limit = 3 * node.raft.election_timeout;
   options.identity_patience = node.raft.election_timeout;
+  options.local_only = !settings.insecure;
   options.seed = node.self;
   return options;
 }
