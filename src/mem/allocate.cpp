@@ -37,6 +37,7 @@ constexpr int system_arenas = 2;
 }  // namespace
 
 constinit std::atomic<Allocator> chosen{Allocator::undecided};
+constinit FreeRanges free_ranges;
 
 Allocator decide() {
   const Allocator found = address_space_suffices() ? Allocator::snmalloc : Allocator::system;
@@ -52,7 +53,21 @@ Allocator decide() {
 
 bool address_space_is_short() { return !choice::on_snmalloc(); }
 
+void release_thread_cache() {
+  if (!choice::on_snmalloc()) return;
+  release(allocate(1));  // a thread without an allocator gets one
+  snmalloc::ThreadAlloc::get().flush();
+}
+
+bool release_unused() {
+  constexpr size_t most_bytes = size_t{256} << 20;
+  return choice::on_snmalloc() && choice::free_ranges.release_unused(most_bytes) >= most_bytes;
+}
+
 #else
+
+void release_thread_cache() {}
+bool release_unused() { return false; }
 
 bool address_space_is_short() { return false; }
 

@@ -11,9 +11,43 @@
 #include <cstdlib>
 
 #if BOP_SNMALLOC
-#include <snmalloc/snmalloc.h>
+// snmalloc takes its platform from this macro, which its headers below must find.
+#include <snmalloc/aal/aal.h>
+#include <snmalloc/mitigations/mitigations_all.h>
+#include <snmalloc/pal/pal_concept.h>
+#include <snmalloc/pal/pal_consts.h>
+#include <snmalloc/pal/pal_linux.h>
 
 #include <atomic>
+
+#include "mem/free_ranges.h"
+
+namespace bop::mem::choice {
+
+extern FreeRanges free_ranges;
+
+// Linux, but that memory which snmalloc does not use is given back later (free_ranges.h). snmalloc's own way is
+// MADV_FREE, after which pages count as resident until the whole system is short of memory.
+class Platform : public snmalloc::PALLinux {
+ public:
+  static void notify_not_using(void* memory, size_t size) noexcept {
+    if constexpr (snmalloc::mitigations(snmalloc::pal_enforce_access)) {
+      PALLinux::notify_not_using(memory, size);
+    } else {
+      free_ranges.add(memory, size);
+    }
+  }
+  template <snmalloc::ZeroMem zero_memory>
+  static bool notify_using(void* memory, size_t size) noexcept {
+    free_ranges.remove(memory, size);
+    return PALLinux::notify_using<zero_memory>(memory, size);
+  }
+};
+
+}  // namespace bop::mem::choice
+
+#define SNMALLOC_MEMORY_PROVIDER bop::mem::choice::Platform
+#include <snmalloc/snmalloc.h>
 #endif
 
 namespace bop::mem::choice {

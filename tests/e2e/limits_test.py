@@ -15,7 +15,7 @@ from harness.case import Case, main
 from harness.dev import DevCluster
 from harness.hand import HandCluster
 from harness.process import program, run
-from harness.resp import RespError
+from harness.resp import RespError, encode
 from harness.waiting import wait_until
 
 FULL_SOON = {"log.segment_bytes": 2 << 20, "log.max_bytes": 8 << 20}
@@ -128,6 +128,36 @@ class ANodeWithFewDescriptorsLeft(Case):
             self.assertTrue(refused)
         for path in ("/v1/status", "/metrics", "/livez", "/readyz"):
             self.assertEqual(node.ask("GET", path)[0], 200, path)
+
+
+def built_with_sanitizers():
+    with open(program("bopd"), "rb") as file:
+        image = file.read()
+    return b"__asan_init" in image or b"__tsan_init" in image
+
+
+class TheMemoryOfSlowReaders(Case):
+    CLIENTS = 500
+
+    @unittest.skipIf(built_with_sanitizers(), "a sanitizer's allocator keeps what is freed")
+    def test_is_returned_to_the_system_after_they_closed(self):
+        node = self.use(DevCluster(nodes=1)).nodes[0]
+        with node.client(30) as client:
+            for number in range(10):
+                client.call("SET", f"large {number}", b"v" * 100_000)
+        before = node.memory_bytes()
+
+        requests = b"".join(encode("GET", f"large {number % 10}") for number in range(50))
+        clients = [node.client(30) for _ in range(self.CLIENTS)]
+        for client in clients:
+            self.addCleanup(client.close)
+            client.send(requests)
+        held = wait_until(lambda: node.memory_bytes() if node.memory_bytes() > before + (150 << 20) else None,
+                          "the replies are in memory")
+        for client in clients:
+            client.close()
+        wait_until(lambda: node.memory_bytes() < 1.5 * before + (64 << 20),
+                   f"the node, with {before >> 20} MiB before and {held >> 20} MiB at the peak, returns memory", 60)
 
 
 class ALargeCommand(Case):

@@ -81,6 +81,8 @@ Result<net::PeerOptions> peer_options(const Settings& settings) {
 }
 
 constexpr Duration save_again_after = 1 * seconds;
+constexpr Duration return_memory_every = 2 * seconds;
+constexpr Duration return_more_after = 100 * milliseconds;
 
 // The transport of a node without peers.
 class NoPeers final : public port::Transport {
@@ -97,6 +99,7 @@ struct ShardRuntime {
   io::Loop loop;
   std::unique_ptr<io::FileSystem> files;
   std::unique_ptr<net::Streams> streams;
+  std::unique_ptr<port::Timer> memory_timer;
   std::thread thread;
 
   void run();
@@ -114,6 +117,7 @@ struct Runtime::State {
   Status open_node();
   Histogram& log_write_ns(uint32_t shard);
   void watch_space();
+  void return_memory(ShardRuntime& runtime);
   port::Introduction introduction() const;
   Status take_part();
   void halt();
@@ -261,7 +265,24 @@ void ShardRuntime::run() {
   }
 }
 
+// Returns the memory that shards used at their peak to the system: of the replies to a thousand slow clients, say.
+void Runtime::State::return_memory(ShardRuntime& runtime) {
+  mem::release_thread_cache();
+  const auto arm = [&runtime](Duration after) {
+    runtime.memory_timer->arm(runtime.loop.now() + after);
+  };
+  if (&runtime != runtimes.front().get()) return arm(return_memory_every);
+  auto more = std::make_shared<bool>(false);
+  worker->submit([more] { *more = mem::release_unused(); },
+                 [arm, more] { arm(*more ? return_more_after : return_memory_every); });
+}
+
 void Runtime::State::run() {
+  for (auto& runtime : runtimes) {
+    runtime->memory_timer =
+        runtime->loop.make_timer([this, &runtime = *runtime] { return_memory(runtime); });
+    runtime->memory_timer->arm(runtime->loop.now() + return_memory_every);
+  }
   for (auto& runtime : runtimes)
     runtime->thread = std::thread([&runtime = *runtime] { runtime.run(); });
 }
