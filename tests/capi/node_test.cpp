@@ -8,10 +8,13 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <future>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -148,6 +151,30 @@ class ANode : public testing::Test {
 };
 
 // Some milliseconds after a write the log seals what it wrote: the moments around it are all tried.
+// A debugger shows the names. A signal of the host must run on a thread of the host.
+TEST_F(ANode, starts_threads_with_names_that_block_the_signals_of_its_host) {
+  set("shards", "2");
+  format();
+  start();
+  std::set<std::string> names;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    if (task.path().filename() == std::to_string(getpid()))
+      continue;  // the main thread is the host's
+    std::ifstream status(task.path() / "status");
+    std::string name;
+    uint64_t blocked = 0;
+    for (std::string line; std::getline(status, line);) {
+      if (line.starts_with("Name:\t")) name = line.substr(6);
+      if (line.starts_with("SigBlk:\t")) blocked = std::stoull(line.substr(8), nullptr, 16);
+    }
+    if (name.starts_with("iou-")) continue;  // the kernel's
+    EXPECT_TRUE(name.starts_with("bop-")) << name;
+    EXPECT_TRUE((blocked >> (SIGTERM - 1) & 1) != 0) << name;
+    names.insert(name);
+  }
+  EXPECT_TRUE(names.contains("bop-shard-0") && names.contains("bop-shard-1"));
+}
+
 TEST_F(ANode, can_be_stopped_at_any_moment_after_a_write) {
   format();
   for (auto wait = 0us; wait < 8ms; wait += 200us) {

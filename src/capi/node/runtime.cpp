@@ -15,6 +15,7 @@
 #include "io/directory_lock.h"
 #include "io/file/file_system.h"
 #include "io/loop.h"
+#include "io/thread.h"
 #include "io/worker.h"
 #include "mem/allocate.h"
 #include "net/peer_transport.h"
@@ -265,7 +266,7 @@ void ShardRuntime::run() {
   }
 }
 
-// Returns the memory that shards used at their peak to the system: of the replies to a thousand slow clients, say.
+// Returns memory that shards no longer use to the system, such as that of replies to many slow clients.
 void Runtime::State::return_memory(ShardRuntime& runtime) {
   mem::release_thread_cache();
   const auto arm = [&runtime](Duration after) {
@@ -283,8 +284,11 @@ void Runtime::State::run() {
         runtime->loop.make_timer([this, &runtime = *runtime] { return_memory(runtime); });
     runtime->memory_timer->arm(runtime->loop.now() + return_memory_every);
   }
-  for (auto& runtime : runtimes)
-    runtime->thread = std::thread([&runtime = *runtime] { runtime.run(); });
+  for (size_t shard = 0; shard < runtimes.size(); ++shard) {
+    ShardRuntime& runtime = *runtimes[shard];
+    runtime.thread = io::start_thread(("bop-shard-" + std::to_string(shard)).c_str(),
+                                      [&runtime] { runtime.run(); });
+  }
 }
 
 Status Runtime::State::open_node() {
