@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""Three nodes keep one key-value store, whichever way a client comes in."""
+"""Three nodes keep one key-value store, which all protocols and nodes serve."""
 
 import json
+import os
+import re
 
 from harness.case import SharedDevCase, main
 from harness.process import program, run
@@ -92,6 +94,22 @@ class OneStore(SharedDevCase):
         done = self.bop("status", "-o", "json")
         self.assertIn(self.cluster.cluster_id, done.stdout)
         json.loads(done.stdout)
+
+    def compare(self, documented, actual, path="status"):
+        """Members must agree. Lists that are empty and values that are null in either cannot be compared."""
+        if isinstance(documented, dict) and isinstance(actual, dict):
+            self.assertEqual(list(documented), list(actual), path)
+            for name in documented:
+                self.compare(documented[name], actual[name], f"{path}.{name}")
+        if isinstance(documented, list) and isinstance(actual, list) and documented and actual:
+            self.compare(documented[0], actual[0], path + "[]")
+
+    def test_the_documented_status_has_the_members_of_the_real_one(self):
+        page = os.path.join(os.path.dirname(__file__), "../../docs/formats/http.md")
+        with open(page, encoding="utf-8") as file:
+            examples = [json.loads(text) for text in re.findall(r"```json\n(.*?)```", file.read(), re.S)]
+        (documented,) = [example for example in examples if "cluster_id" in example]
+        self.compare(documented, self.cluster.nodes[1].status())
 
     def test_health_and_metrics_are_served(self):
         for node in self.cluster.nodes:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Every command in the README does what the README says, in the order in which it says it.
+"""Every command in the README works as described, in the order of the README.
 
 Blocks of ```sh run in one shell after another, in the root of the tree. A block that is marked "runs in the
 background" is waited for until it serves, and stopped by SIGTERM at the end.
@@ -29,6 +29,12 @@ def blocks():
     return [(bool(background), text) for background, text in found]
 
 
+def blocks_with_the_nodes():
+    """Blocks of other pages that need the running nodes of the README."""
+    with open(os.path.join(ROOT, "docs/LIFE_OF_A_KEY.md"), encoding="utf-8") as file:
+        return re.findall(r"<!-- runs with the README's nodes -->\n```sh\n(.*?)```", file.read(), re.S)
+
+
 class Readme(Case):
     def setUp(self):
         for port in PORTS:
@@ -38,14 +44,14 @@ class Readme(Case):
         self.variables = {}
 
     def localize(self, text):
-        """Another build than build/release is tested by its own programs; demo data goes elsewhere."""
+        """Uses the programs in BOP_BIN, and a temporary directory for the demo data."""
         text = text.replace("build/demo", os.path.join(self.folder, "demo"))
         if os.path.realpath(BIN) != os.path.join(ROOT, "build/release/bin"):
             text = text.replace("./scripts/run", f"{BIN}/bopd dev --nodes 3").replace("build/release/bin", BIN)
         return text
 
     def run_block(self, text):
-        """Each line must succeed; variables live on, as in a reader's terminal."""
+        """Every line must succeed. Variables are kept for the next block, as in a terminal."""
         state = os.path.join(self.folder, "state")
         script = f"set -e\n[ ! -f {state} ] || . {state}\n{text}\nwait\ndeclare -p leader pid >{state} 2>/dev/null || true\n"
         done = subprocess.run(["bash", "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
@@ -78,6 +84,10 @@ class Readme(Case):
         self.assertEqual(first.splitlines()[:2], ["OK", "hello"])
         self.assertIn("good evening", first)
         self.assertIn("farewell", first)
+        (life,) = blocks_with_the_nodes()
+        story = self.run_block(self.localize(life))
+        self.assertRegex(story, r"^revision \d+\ncluster ")
+        self.assertRegex(story, r"\nrecord +shard0/\d+\.seg")
 
         load = self.run_block(steps[2][1])
         self.assertRegex(load.splitlines()[-1], r"acked [1-9]\d* missing 0")
