@@ -1,4 +1,4 @@
-# Language, warnings, hardening and sanitizers: the same for every target of the tree.
+# Language, warnings, hardening and sanitizers of all targets.
 
 include(CheckPIESupported)
 
@@ -11,7 +11,7 @@ set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_CXX_SCAN_FOR_MODULES OFF)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 
-# Every library can end in a shared libbop, and nothing is exported that does not say so.
+# Every library may become part of a shared libbop, which exports only what is marked as exported.
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_C_VISIBILITY_PRESET hidden)
 set(CMAKE_CXX_VISIBILITY_PRESET hidden)
@@ -22,7 +22,7 @@ set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
 set(CMAKE_LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/lib")
 set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/lib")
 
-# -g1 in what ships: function names and lines in a stack trace for little more compile time.
+# -g1 in release builds: function names and lines in stack traces, for little more compile time.
 foreach(language C CXX)
   set(CMAKE_${language}_FLAGS_RELEASE "-O2 -g1 -DNDEBUG")
   set(CMAKE_${language}_FLAGS_DEBUG "-Og -g")
@@ -45,17 +45,17 @@ endif()
 add_compile_definitions(
   $<$<NOT:$<CONFIG:Release>>:_GLIBCXX_ASSERTIONS>
   $<$<NOT:$<CONFIG:Release>>:BOP_SLOW_ASSERTS>)
-# Undefined first: some distributions' compilers define it themselves, to another level. Not under
-# the sanitizers, which check more and are disturbed by it.
+# Undefined first, because the compilers of some distributions define another level. Not with sanitizers, which check
+# more and do not work well with it.
 add_compile_options($<$<CONFIG:Release>:-U_FORTIFY_SOURCE> $<$<CONFIG:Release>:-D_FORTIFY_SOURCE=2>)
 
-# Paths in asserts and debug information are those of the source tree, whoever built it and where.
-# ccache makes them relative to the build folder first, hence the second.
+# Makes paths in asserts and debug information relative to the source tree, independent of its location. The second
+# option is for ccache, which makes paths relative to the build folder first.
 cmake_path(RELATIVE_PATH CMAKE_SOURCE_DIR BASE_DIRECTORY "${CMAKE_BINARY_DIR}" OUTPUT_VARIABLE bop_up)
 add_compile_options(-ffile-prefix-map=${CMAKE_SOURCE_DIR}/= -fmacro-prefix-map=${bop_up}/=)
 
 if(BOP_SANITIZE STREQUAL "address")
-  # fuzzer-no-link also where nothing is fuzzed: asan and fuzz then share their compilations in ccache.
+  # fuzzer-no-link even without fuzzing, so that asan and fuzz share compilations in ccache.
   set(bop_sanitizers -fsanitize=address,undefined -fno-sanitize-recover=all)
   add_compile_options(${bop_sanitizers} -fsanitize=fuzzer-no-link)
   add_link_options(${bop_sanitizers})
@@ -68,7 +68,7 @@ endif()
 
 find_program(BOP_CCACHE ccache)
 if(BOP_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  # Paths relative to the source tree: another clone's compilations are found again.
+  # Paths relative to the source tree, so that clones share compilations.
   set(bop_launcher env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${BOP_CCACHE})
   set(CMAKE_C_COMPILER_LAUNCHER ${bop_launcher})
   set(CMAKE_CXX_COMPILER_LAUNCHER ${bop_launcher})

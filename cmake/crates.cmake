@@ -1,13 +1,13 @@
-# Native libraries that come as crates, from the cargo workspace in third_party/.
+# Native libraries that are distributed as crates, in the cargo workspace third_party/.
 #
-#   bop_crate(NAME [BUILD] [DEFINITIONS NAME=value...])   declares one; BUILD: its library is linked
-#   bop_build_crates()                                    builds them, once a lock file and flags
-#   bop_crate_target(TARGET NAME INCLUDE folder...)       the imported target; INCLUDE below the source
-#                                                         folder
+#   bop_crate(NAME [BUILD] [DEFINITIONS NAME=value...])   declares a crate; BUILD: its library is linked
+#   bop_build_crates()                                    builds them, once per lock file and flags
+#   bop_crate_target(TARGET NAME INCLUDE folder...)       the imported target; INCLUDE is relative to the
+#                                                         source folder of the crate
 #
-# DEFINITIONS reach the crate's C compiler and the target's users alike, so that headers are read as
-# the library was built. What cargo builds lies outside the tree, in the user's cache folder, under a
-# name made of everything that it depends on: further clones and presets find it there.
+# DEFINITIONS are passed to the crate's C compiler and to users of the target, so that headers match the library.
+# The output of cargo is outside the tree, in the user's cache directory, under a hash of everything that it depends
+# on: further clones and presets reuse it.
 
 set(bop_crates_source "${CMAKE_SOURCE_DIR}/third_party")
 
@@ -32,7 +32,7 @@ function(bop_run_cargo result)
   set(${result} "${output}" PARENT_SCOPE)
 endfunction()
 
-# One "build-script-executed" message of cargo: what to link, and where it lies.
+# Reads a "build-script-executed" message of cargo: libraries to link and their paths.
 function(bop_read_build_message message result)
   string(JSON id GET "${message}" package_id)
   # path+file:///x/native#bop-native@0.0.0 or registry+https://…#mdbx-sys@14.4.0
@@ -96,7 +96,7 @@ function(bop_build_crates)
   set(BOP_RUST_TARGET "${CMAKE_MATCH_1}" CACHE STRING "Rust's name of the platform to build for")
   set(host "${CMAKE_MATCH_1}")
 
-  # One compiler for all presets: the libraries are the same in each, and built once.
+  # One compiler for all presets, so that the libraries are built once.
   get_property(definitions GLOBAL PROPERTY bop_crate_definitions)
   list(TRANSFORM definitions PREPEND "-D")
   list(JOIN definitions " " definitions)
@@ -135,7 +135,7 @@ function(bop_build_crates)
   set(complete FALSE)
   if(EXISTS "${stamp}")
     include("${stamp}")
-    # The registry's folder may have been cleaned since.
+    # The registry's directory may have been cleaned in the meantime.
     if(EXISTS "${bop_crate_source_mdbx-sys}")
       set(complete TRUE)
     endif()

@@ -1,5 +1,5 @@
-# bop_embed(TARGET FILE): makes FILE.inc in the target's build folder, the file's bytes as numbers for the
-# initializer of an array of unsigned char, and lets the target's sources include it.
+# bop_embed(TARGET FILE): generates FILE.inc in the target's build folder, with the bytes of the file as numbers for
+# the initializer of an array of unsigned char. The target's sources can include it.
 
 set(bop_embed_script "${CMAKE_CURRENT_LIST_DIR}/embed_file.cmake")
 

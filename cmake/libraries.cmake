@@ -1,13 +1,12 @@
-# libbop and libbopd, as those who embed bop get them.
+# libbop and libbopd, the libraries for programs that embed bop.
 #
-#   libbop    configuration, client, queue, log inspection, the machine kv, and all that they stand on
-#   libbopd   the node beside it; needs libbop
+#   libbop    configuration, client, queue, log inspection, the machine kv, and the modules that these use
+#   libbopd   the node; needs libbop
 #
-# bop::libbop and bop::libbopd are the modules' archives, for what is built in this tree. What is installed
-# are libbop.a, libbop.so and their like, of the very objects of the modules: nothing is compiled twice.
-# Each gives the public C headers and nothing else: the modules' include roots stay inside. Shared,
-# libbopd reaches the modules in libbop by private symbols, whose version is this very release's: there
-# is one allocator in a process, and no mix of releases loads.
+# bop::libbop and bop::libbopd are the archives of the modules, for targets of this tree. libbop.a, libbop.so and so on
+# are installed; they consist of the modules' objects, so that nothing is compiled twice. Both provide only the public
+# C headers, not the modules' include roots. The shared libbopd uses the modules in libbop through private symbols with
+# the version of the exact release: a process has one allocator, and releases cannot be mixed.
 
 include(GNUInstallDirs)
 option(BOP_LIBRARIES "Build libbop and libbopd to be installed, static and shared" ON)
@@ -24,7 +23,7 @@ function(bop_static_library name)
   endforeach()
 endfunction()
 
-# The archives of crates are on no other machine, so what they hold goes into ours.
+# Other machines do not have the archives of crates, so their objects are added to ours.
 function(bop_add_crates target)
   set(archives)
   foreach(outside IN LISTS ARGN)
@@ -48,9 +47,9 @@ function(bop_installed_library name)
   set(outside)
   foreach(module IN LISTS arg_UNPARSED_ARGUMENTS)
     get_target_property(type bop_${module} TYPE)
-    if(type STREQUAL "STATIC_LIBRARY") # else it has headers alone
+    if(type STREQUAL "STATIC_LIBRARY") # else header-only
       list(APPEND objects $<TARGET_OBJECTS:bop_${module}>)
-      # What libbopd needs of libbop is exported, by the version script; hidden, it could not be.
+      # The version script exports what libbopd needs of libbop, which requires default visibility.
       set_target_properties(bop_${module} PROPERTIES CXX_VISIBILITY_PRESET default)
     endif()
     get_target_property(more bop_${module} BOP_OUTSIDE)
@@ -81,7 +80,7 @@ function(bop_installed_library name)
   endforeach()
 
   install(TARGETS bop_${name}_shared bop_${name}_archive)
-  file(RELATIVE_PATH bop_up "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/") # wherever it is installed
+  file(RELATIVE_PATH bop_up "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/") # relocatable
   configure_file("${CMAKE_SOURCE_DIR}/packaging/${name}.pc.in" "${CMAKE_BINARY_DIR}/${name}.pc" @ONLY)
   install(FILES "${CMAKE_BINARY_DIR}/${name}.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
 endfunction()

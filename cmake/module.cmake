@@ -1,17 +1,16 @@
-# Modules: one target each, with an include root of its own.
+# Modules: one target with its own include root each.
 #
 #   bop_module(NAME [SOURCES file...] [PUBLIC dependency...] [PRIVATE dependency...])
 #
-# makes the static library bop_<name>, known as bop::<name>, of src/<name>, whose headers are included
-# as "<name>/file.h". Without SOURCES it takes every .cpp file of the folder; a module without any is
-# header-only. bop::base and bop::headers come by themselves. PUBLIC is what the module's headers
-# include, PRIVATE what only its .cpp files do. A subfolder with a CMakeLists.txt of its own is a
-# nested module: bop_module(machine/kv) makes bop::machine_kv, included as "machine/kv/file.h", and
-# bop::machine does not show it.
+# defines the static library bop_<name>, alias bop::<name>, from src/<name>. Its headers are included as "<name>/file.h".
+# SOURCES defaults to all .cpp files of the folder; a module without any is header-only. bop::base and bop::headers are
+# implied. PUBLIC lists the modules that its headers include, PRIVATE those that only its .cpp files include. A
+# subfolder with its own CMakeLists.txt is a nested module: bop_module(machine/kv) defines bop::machine_kv, whose headers
+# are included as "machine/kv/file.h" and are not visible through bop::machine.
 #
-# A shared -Isrc would enforce nothing: each root holds links to one module's headers only, so that an
-# include which its target does not name fails to build. What a target may name is the table below,
-# which docs/ARCHITECTURE.md explains.
+# A shared -Isrc would enforce nothing. Instead each include root has links to the headers of one module only, so that
+# an include of a module that the target does not link fails to compile. The table below lists the permitted
+# dependencies; docs/ARCHITECTURE.md explains it.
 
 set(BOP_MODULES base mem port io net raft log proto machine group node client serve capi)
 set(bop_module_base_may)
@@ -29,7 +28,7 @@ set(bop_module_client_may mem port io net proto)
 set(bop_module_serve_may mem port io net node proto)
 set(bop_module_capi_may mem port io net raft log proto machine machine_kv group node client serve)
 
-# The order matters to no one but the reader; a nested module follows its parent.
+# The order matters only to readers; a nested module follows its parent.
 list(TRANSFORM BOP_MODULES REPLACE "^machine$" "machine;machine/kv")
 list(TRANSFORM BOP_MODULES REPLACE "^capi$" "capi;capi/node")
 
@@ -45,7 +44,7 @@ function(bop_link original link)
   file(CREATE_LINK "${original}" "${link}" SYMBOLIC)
 endfunction()
 
-# ROOT/<module> becomes a link to FOLDER or, when it has nested modules, a folder of links to all but those.
+# Makes ROOT/<module> a link to FOLDER or, if FOLDER has nested modules, a folder of links to everything else.
 function(bop_make_include_root module folder root)
   file(GLOB entries CONFIGURE_DEPENDS RELATIVE "${folder}" "${folder}/*")
   set(nested FALSE)
@@ -78,7 +77,7 @@ function(bop_make_include_root module folder root)
   endif()
 endfunction()
 
-# The files of a module that match PATTERN, below it but outside its nested modules.
+# The files of a module that match PATTERN, without those of nested modules.
 function(bop_module_files result folder pattern)
   file(GLOB_RECURSE files CONFIGURE_DEPENDS RELATIVE "${folder}" "${folder}/${pattern}")
   file(GLOB nested RELATIVE "${folder}" "${folder}/*/CMakeLists.txt")
@@ -89,10 +88,10 @@ function(bop_module_files result folder pattern)
   set(${result} ${files} PARENT_SCOPE)
 endfunction()
 
-# Also notes what comes from outside as the target's BOP_OUTSIDE, for cmake/libraries.cmake.
+# Also records third-party dependencies in the target's BOP_OUTSIDE, for cmake/libraries.cmake.
 function(bop_check_dependencies module target)
   cmake_path(GET module PARENT_PATH parent)
-  if(parent) # what a nested module may include is what its parent may, and the parent
+  if(parent) # a nested module may include its parent, and what its parent may include
     set(allowed base headers options ${bop_module_${parent}_may} ${parent})
   else()
     set(allowed base headers options ${bop_module_${module}_may})
@@ -146,9 +145,9 @@ function(bop_module module)
   bop_check_headers(${name} HEADERS ${headers} DEPS ${target} ${arg_PRIVATE})
 endfunction()
 
-# bop_module_variant(NAME [DEPS dependency...]): the library bop_<name>_seeded, the module with the bugs of its
-# seeded_bugs.h in it, of which a program that links it in the module's place chooses one. Built only when
-# something links it.
+# bop_module_variant(NAME [DEPS dependency...]): the library bop_<name>_seeded, which is the module with the bugs of its
+# seeded_bugs.h. A program that links it in place of the module selects one bug. It is built only if something links
+# it.
 function(bop_module_variant module)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "DEPS")
   string(REPLACE "/" "_" name "${module}")
@@ -156,14 +155,14 @@ function(bop_module_variant module)
   list(TRANSFORM sources PREPEND "${CMAKE_CURRENT_SOURCE_DIR}/")
   set(target bop_${name}_seeded)
   add_library(${target} STATIC EXCLUDE_FROM_ALL ${sources})
-  # One translation unit: nobody works on it.
+  # One translation unit, because nobody edits the variant.
   set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 0)
   target_compile_definitions(${target} PUBLIC BOP_SEEDED_BUGS)
   target_include_directories(${target} PUBLIC "${CMAKE_BINARY_DIR}/modules/${name}")
   target_link_libraries(${target} PUBLIC bop::headers bop::base ${arg_DEPS})
 endfunction()
 
-# raft/types.h alone, for those who speak of terms and indexes but not to the core.
+# raft/types.h alone, for modules that use terms and indexes but not the core.
 function(bop_raft_types)
   set(root "${CMAKE_BINARY_DIR}/modules/raft_types")
   bop_link("${CMAKE_SOURCE_DIR}/src/raft/types.h" "${root}/raft/types.h")

@@ -12,7 +12,7 @@ foreach(module IN LISTS BOP_MODULES ITEMS e2e)
   add_custom_target(tests_${name})
 endforeach()
 
-# A test program lies with those of its folder, and is built with them.
+# Test programs of a folder are built together, into one folder.
 function(bop_place_test target label)
   set_target_properties(${target} PROPERTIES
     RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests/${label}")
@@ -25,10 +25,10 @@ endfunction()
 # bop_test(NAME source... [DEPS dependency...] [WHOLE] [OPTIMISED] [TIMEOUT seconds]
 #          [ENVIRONMENT NAME=value...])
 #
-# A GoogleTest program, called from tests/<module>/CMakeLists.txt and labelled with that folder. Every
-# test case is a test of ctest, unless WHOLE: thousands of small cases are quicker in one process.
-# Under a sanitizer a test is compiled without optimisation, which takes half the time, unless
-# OPTIMISED: it computes much itself. What is tested is optimised in any case.
+# A GoogleTest program, declared in tests/<module>/CMakeLists.txt and labelled with that folder. Every test case is a
+# test of ctest, unless WHOLE is given: thousands of small cases are faster in one process. With sanitizers the test's
+# own code is compiled without optimization, which takes half the time, unless OPTIMISED is given, for tests that
+# compute much themselves. The tested code is always optimized.
 function(bop_test name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "WHOLE;OPTIMISED" "TIMEOUT" "SOURCES;DEPS;ENVIRONMENT")
   cmake_path(GET CMAKE_CURRENT_SOURCE_DIR FILENAME label)
@@ -57,9 +57,9 @@ endfunction()
 
 # bop_bug_tests(NAME source... DEPS dependency... BUGS bug... [ARGUMENTS argument...])
 #
-# A program linked with a module's variant that has bugs (base/seeded_bugs.h); one test a bug, whose name
-# and ARGUMENTS the program is called with. It passes when it sees the bug. Without any it must say that
-# it was "not seen".
+# A program that links a module's variant with seeded bugs (base/seeded_bugs.h). There is one test per bug, which runs the
+# program with the name of the bug and ARGUMENTS and passes if the program detects the bug. The test "none" runs it
+# without a bug; the program must then print "not seen".
 function(bop_bug_tests name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "DEPS;BUGS;ARGUMENTS")
   cmake_path(GET CMAKE_CURRENT_SOURCE_DIR FILENAME label)
@@ -78,8 +78,8 @@ endfunction()
 
 # bop_script_test(NAME script [argument...])
 #
-# A script of tests/<folder>/ that drives the built programs, found in $BOP_BIN. One at a time: whole
-# clusters side by side would wait for each other's disks and processors.
+# A script in tests/<folder>/ that drives the programs in $BOP_BIN. Scripts run one at a time: concurrent clusters would
+# wait for each other's disks and processors.
 function(bop_script_test name script)
   cmake_path(GET CMAKE_CURRENT_SOURCE_DIR FILENAME label)
   add_test(NAME ${name} COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/${script}" ${ARGN})
@@ -89,8 +89,8 @@ endfunction()
 
 # bop_fuzz(NAME source... [DEPS dependency...])
 #
-# One LLVMFuzzerTestOneInput. In the fuzz preset a libFuzzer program, which scripts/fuzz runs;
-# elsewhere a test that replays fuzz/corpus/<name>/.
+# A program with one LLVMFuzzerTestOneInput. In the fuzz preset it is a libFuzzer program, which scripts/fuzz runs; in
+# other presets it is a test that replays fuzz/corpus/<name>/.
 function(bop_fuzz name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;DEPS")
   set(target fuzz_${name})
@@ -109,8 +109,8 @@ function(bop_fuzz name)
   endif()
 endfunction()
 
-# One translation unit a header, in the language its name says: an include that the header forgot, or
-# took from a module it may not see, does not compile.
+# Compiles every header as a translation unit of its own: a header with a missing include, or with an include of a
+# module that it may not use, fails to compile.
 function(bop_check_headers name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "C99" "" "HEADERS;DEPS")
   if(NOT arg_HEADERS OR NOT BOP_TESTS OR BOP_SANITIZE)
@@ -124,7 +124,7 @@ function(bop_check_headers name)
   foreach(header IN LISTS arg_HEADERS)
     string(MAKE_C_IDENTIFIER "${header}" unit)
     set(source "${CMAKE_BINARY_DIR}/header_checks/${name}/${unit}.${suffix}")
-    # Included twice: the guard is checked too. A C file may not be empty.
+    # Included twice to check the include guard. A C translation unit must not be empty.
     file(CONFIGURE OUTPUT "${source}" @ONLY CONTENT
       "#include \"@header@\"\n#include \"@header@\"\nextern int bop_not_empty;\n")
     list(APPEND sources "${source}")
@@ -139,7 +139,7 @@ function(bop_check_headers name)
   add_dependencies(header_checks ${target})
 endfunction()
 
-# The public headers: alone, as C99 and as C++.
+# The public headers, each alone, as C99 and as C++.
 function(bop_check_public_headers)
   file(GLOB headers CONFIGURE_DEPENDS RELATIVE "${CMAKE_SOURCE_DIR}/include"
     "${CMAKE_SOURCE_DIR}/include/bop/*.h")

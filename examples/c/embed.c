@@ -2,8 +2,8 @@
  *
  *   embed DIRECTORY [FIRST_PORT]     keeps the nodes' data in DIRECTORY/1..3
  *
- * It formats the nodes' directories on its first run, starts the nodes, writes a key through one of them
- * and reads it through each, prints a node's status and stops.
+ * The first run formats the directories. It starts the nodes, writes a key through one of them, reads it
+ * through each, prints the status of a node, and stops.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -19,8 +19,8 @@ enum { NODES = 3 };
 
 static const char* const cluster_id = "0123456789abcdef0123456789abcdef";
 
-static void die(const char* what, int32_t status, const char* words) {
-  fprintf(stderr, "embed: %s: %s (%s)\n", what, *words ? words : bop_error_text(status),
+static void die(const char* what, int32_t status, const char* message) {
+  fprintf(stderr, "embed: %s: %s (%s)\n", what, *message ? message : bop_error_text(status),
           bop_error_name(status));
   exit(1);
 }
@@ -33,7 +33,7 @@ static void set(bop_config* config, const char* key, const char* value) {
   if (status != BOP_OK) die(key, status, error);
 }
 
-/* The nodes reach each other on ports that the caller chose; their clients are in this process. */
+/* The nodes need only peer listeners, on the chosen ports: their client is this process. */
 static bop_config* configure(int id, const char* directory, int first_port) {
   bop_config* config = NULL;
   char text[1024];
@@ -74,7 +74,7 @@ static bop_node* start(int id, const char* directory, int first_port, bop_queue*
   return node;
 }
 
-/* ---- one call, and waiting for it ---- */
+/* ---- one call at a time ---- */
 
 static bop_completion wait_for(bop_queue* queue, uint64_t tag) {
   bop_completion completion;
@@ -102,7 +102,7 @@ static bop_completion call(int32_t (*function)(bop_node*, const bop_request*), b
   return wait_for(queue, tag);
 }
 
-/* ---- the machine kv's messages, with the codec of bop/kv.h ---- */
+/* ---- messages of kv, with the codec of bop/kv.h ---- */
 
 static bop_bytes text_bytes(const char* text) {
   bop_bytes bytes;
@@ -111,7 +111,7 @@ static bop_bytes text_bytes(const char* text) {
   return bytes;
 }
 
-/* Each returns the message's length. */
+/* Both return the length of the message. */
 static size_t encode_put(uint8_t* out, size_t capacity, const char* key, const char* value) {
   size_t size = 0;
   int32_t status;

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs the example twice in one directory, on free ports: the second time it goes on with what is there."""
+"""Runs the example twice in one directory, on free ports. The second run continues with the existing data."""
 
 import socket
 import subprocess
@@ -31,7 +31,7 @@ with tempfile.TemporaryDirectory(prefix="bop-embed-") as directory:
         done = subprocess.run([sys.argv[1], directory, str(free_ports(3))], capture_output=True, text=True,
                               timeout=50, check=False)
         print(done.stdout, done.stderr, sep="")
-        assert done.returncode == 0, f"it ended with {done.returncode}"
+        assert done.returncode == 0, f"embed exited with {done.returncode}"
         for k in (1, 2, 3):
             assert f"node {k} reads: hello from one process\n" in done.stdout
         assert done.stdout.endswith("stopped\n")
