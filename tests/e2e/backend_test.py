@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Both ways to read and write files: whichever is configured is used, and keeps what was acknowledged."""
+"""Both I/O backends: the configured one is used, and acknowledged writes survive."""
 
 import ctypes
 import errno
@@ -15,7 +15,7 @@ IO_URING_SETUP = 425
 
 
 def ring_is_allowed():
-    """Whether the system would make a ring, were it asked with an address that is one."""
+    """Whether the kernel permits io_uring."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.syscall(IO_URING_SETUP, 1, None)
     return ctypes.get_errno() == errno.EFAULT
@@ -27,7 +27,7 @@ def has_ring(node):
         try:
             if "io_uring" in os.readlink(os.path.join(folder, name)):
                 return True
-        except FileNotFoundError:  # it was closed meanwhile
+        except FileNotFoundError:  # closed in the meantime
             pass
     return False
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Bytes that are not of the protocol, on every port: a clear end, the node unharmed, memory bounded."""
+"""Invalid bytes on every port: a named error or a closed connection, an unharmed node, bounded memory."""
 
 import contextlib
 import random
@@ -15,11 +15,11 @@ from harness.process import program
 from harness.resp import encode
 from harness.waiting import wait_until
 
-MEMORY_SLACK_BYTES = 96 << 20  # a connection may hold its limits' worth; not what a length claims
+MEMORY_SLACK_BYTES = 96 << 20  # a connection may use its limits, but not a claimed length
 CLOSED_WITHIN_S = 20
 STUCK_AFTER_S = 1.0
 TOO_LARGE, PROTOCOL = -5, -44  # bop/error.h
-UNREAD_BYTES = 22 << 20  # of one connection: limits.input_bytes, unsent replies and those under way
+UNREAD_BYTES = 22 << 20  # of one connection: limits.input_bytes, unsent replies and replies in progress
 
 
 class BadInput(SharedDevCase):
@@ -36,7 +36,7 @@ class BadInput(SharedDevCase):
             grown = node.memory_bytes() - self.before[node.id]
             self.assertLess(grown, MEMORY_SLACK_BYTES, f"{node} grew by {grown >> 20} MiB")
 
-    # ---- how to send ----
+    # ---- sending ----
 
     def connect(self, address):
         host, _, port = address.rpartition(":")
@@ -45,12 +45,12 @@ class BadInput(SharedDevCase):
         return connection
 
     def exchange(self, address, data, end=False):
-        """Sends and reads until the node closes; fails when it keeps the connection open."""
+        """Sends data and reads until the node closes the connection. Fails if it stays open."""
         connection = self.connect(address)
         try:
             connection.sendall(data)
             if end:
-                with contextlib.suppress(OSError):  # closed by the node already
+                with contextlib.suppress(OSError):  # already closed by the node
                     connection.shutdown(socket.SHUT_WR)
             answer = bytearray()
             while piece := connection.recv(1 << 16):
@@ -139,7 +139,7 @@ class BadInput(SharedDevCase):
         chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
         answer = b""
         try:
-            for _ in range(1024):  # 64 MiB, were it to take them
+            for _ in range(1024):  # up to 64 MiB
                 connection.sendall(chunk)
                 answer += self.what_is_there(connection)
             self.fail("the node took 64 MiB of a value of at most 1 MiB")
@@ -197,7 +197,7 @@ class BadInput(SharedDevCase):
                 self.assertEqual(self.goodbye(answer), error)
 
     def goodbye(self, answer):
-        """The status that the last frame of a native connection tells."""
+        """The status in the goodbye, which must be the last frame."""
         position = 0
         while position < len(answer):
             magic, size, _, _, kind = struct.unpack_from("<4sIIBB", answer, position)
@@ -234,7 +234,7 @@ class BadInput(SharedDevCase):
             self.exchange(self.node.native, recorded[:size], end=True)
 
     def record_native(self):
-        """What `bop put` sends, taken down by a listener that passes it on."""
+        """Records what `bop put` sends, with a proxy."""
         sent = bytearray()
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
@@ -262,7 +262,7 @@ class BadInput(SharedDevCase):
     # ---- clients that do not read ----
 
     def fill_until_stuck(self, address, first, again, count=4):
-        """Connections send `first` and then `again` without end, until the node reads none of them any more."""
+        """Connections send `first` and then `again` repeatedly, until the node reads from none of them."""
         connections = [self.connect(address) for _ in range(count)]
         left = {}
         for connection in connections:
@@ -277,11 +277,11 @@ class BadInput(SharedDevCase):
                     continue
                 taken, moved = taken + sent, time.monotonic()
                 left[connection] = left[connection][sent:] or again
-            self.assertLess(taken, count * (64 << 20), "the node takes requests whose replies nobody reads")
+            self.assertLess(taken, count * (64 << 20), "the node accepts unlimited requests whose replies are not read")
         return connections
 
     def check_unread(self, address, small, large, greeting=b""):
-        """What a client costs that asks for much and takes nothing; first little, to look harmless."""
+        """Checks the memory that clients use that request much and read nothing. They begin with small requests."""
         self.node.call("SET", "large", b"x" * 1_000_000)
         before = self.node.memory_bytes()
         connections = self.fill_until_stuck(address, greeting + small * 1000 + large * 100, large * 100)

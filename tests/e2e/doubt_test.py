@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A node that may have lost what it acknowledged counts towards nothing and says why, and the others go on."""
+"""A replica that may have lost acknowledged data does not count and reports the reason; the other nodes serve."""
 
 import json
 import os
@@ -26,7 +26,7 @@ class InDoubt(Case):
 
     @property
     def out(self):
-        """The node that loses something: one of the others calls it, and it calls the other one."""
+        """The node that loses data. Of the others, one connects to it, and it connects to the other."""
         return self.cluster.nodes[1]
 
     @property
@@ -34,7 +34,7 @@ class InDoubt(Case):
         return [self.cluster.nodes[0], self.cluster.nodes[2]]
 
     def start(self):
-        """Starts the cluster again; what `bopd dev` says of the node that stays out."""
+        """Restarts the cluster and returns what `bopd dev` reports about the node."""
         self.cluster.start()
         return self.cluster.dev.text()
 
@@ -60,7 +60,7 @@ class InDoubt(Case):
         return json.loads(self.inspect("-o", "json").stdout)
 
     def damage(self):
-        """Flips a bit in a frame that was acknowledged: its file and offset."""
+        """Flips a bit in an acknowledged frame, and returns its file and offset."""
         frames = [item for item in self.items() if item["kind"] == "frame"]
         hit = frames[len(frames) // 2]
         path = os.path.join(self.out.directory, hit["file"])
@@ -89,11 +89,11 @@ class InDoubt(Case):
                 self.out.call(*command)
             self.assertEqual(refused.exception.kind, "SUSPECT")
         self.assertIn(b'bop_group_halted{group="kv"} 1\n', self.out.ask("GET", "/metrics")[1])
-        def shown():  # this node hears from the others who leads
+        def shown():  # the node learns the leader from the others
             done = subprocess.run([program("bop"), "--endpoint", self.out.native, "status"],
                                   capture_output=True, text=True, check=False)
             return done.returncode == 0 and f"node {self.out.id}, group kv is halted: {path}" in done.stdout
-        wait_until(shown, "bop status shows the group that serves and the replica that takes no part")
+        wait_until(shown, "bop status shows the group that is served and the replica that is halted")
 
         (problem,) = [item for item in self.items() if item["kind"] == "problem"]
         (found,) = [item for item in self.items() if item["kind"] == "group"]
@@ -108,12 +108,12 @@ class InDoubt(Case):
     # ---- a reformatted directory ----
 
     def wait_until_refused(self, words):
-        """Until each of the other nodes says why it does not speak to this one."""
+        """Waits until both other nodes log why they refuse this one."""
         for node in self.others:
-            def said(log=os.path.join(node.directory, "bopd.log")):
+            def logged(log=os.path.join(node.directory, "bopd.log")):
                 with open(log, encoding="utf-8") as file:
                     return words in file.read()
-            wait_until(said, f"{node} says: {words}")
+            wait_until(logged, f"{node} logs: {words}")
 
     def test_a_reformatted_node_and_one_with_other_groups_are_refused_by_name(self):
         shutil.rmtree(self.out.directory)
@@ -123,7 +123,7 @@ class InDoubt(Case):
 
         self.out.kill()
         wait_until(lambda: not self.out.alive(), "the node is dead")
-        data = os.path.join(self.cluster.scratch, "anew")
+        data = os.path.join(self.cluster.scratch, "reformatted")
         changes = [f"--set=data_directory={data}", OTHER_GROUPS]
         run([program("bopd"), "format", "--config", self.out.configuration, *changes])
         self.cluster.start_process(
@@ -143,7 +143,7 @@ class InDoubt(Case):
         for number in range(50):
             self.cluster.wait_for_leader().call("SET", f"after {number}", "kept")
         self.cluster.wait_until_equal()
-        self.cluster.dev.stop()  # which has the machines make durable what they applied
+        self.cluster.dev.stop()  # the machines make durable what they applied
         for name in os.listdir(shard):
             if name.endswith(".seg"):
                 os.remove(os.path.join(shard, name))
@@ -158,7 +158,7 @@ class InDoubt(Case):
 
 
 class BadStore(Case):
-    """A store that does not open takes its own group out, and nothing else."""
+    """A store that does not open halts only the replica of its group."""
 
     def test_only_the_group_of_a_store_that_does_not_open_is_halted(self):
         cluster = self.use(DevCluster(settings={

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""HTTP as browsers, old clients and proxies speak it, and raw requests for any machine."""
+"""HTTP with browsers, old clients and proxies, and raw requests to any machine."""
 
 import http.client
 import json
@@ -15,7 +15,7 @@ WAIT_S = 20
 
 
 def kv_put(key, value, flags=0):
-    """A command of the machine kv (include/bop/kv.h)."""
+    """A command of kv (include/bop/kv.h)."""
     return struct.pack("<BBHBBHI", 1, 0, 1, 1, flags, len(key), len(value)) + key + value
 
 
@@ -43,7 +43,7 @@ class Http(Case):
         return connection
 
     def read_response(self, stream):
-        """(status, fields, body) of the next response, without waiting for the end of the connection."""
+        """Reads the next response: (status, fields, body). The connection may stay open."""
         status = int(stream.readline().split()[1])
         fields = {}
         while (line := stream.readline()) != b"\r\n":
@@ -52,7 +52,7 @@ class Http(Case):
         return status, fields, stream.read(int(fields.get("content-length", 0)))
 
     def exchange(self, request):
-        """The response to one request, and whether the server closes the connection after it."""
+        """The response to a request, and whether the server closes the connection after it."""
         connection = self.connect()
         connection.sendall(request)
         stream = connection.makefile("rb")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""kill -9 of nodes under load: what was acknowledged stays."""
+"""kill -9 of nodes under load: no acknowledged write is lost."""
 
 import fcntl
 import os
@@ -65,16 +65,16 @@ class Kill(Case):
         wait_until(lambda: counted() >= 1000, "redis-benchmark increments")
         before = counted()
         leader.kill()
-        said = bench.communicate(timeout=60)[0]  # the first error ends it
-        self.assertRegex(said, "Error from server: (UNKNOWNOUTCOME|CLUSTERDOWN) ")
+        output = bench.communicate(timeout=60)[0]  # the first error ends it
+        self.assertRegex(output, "Error from server: (UNKNOWNOUTCOME|CLUSTERDOWN) ")
         self.cluster.wait_for_leader(other_than=leader)
         self.assertGreaterEqual(counted(), before)
 
         before = counted()
         bench = increment(5000)
-        said = bench.communicate(timeout=60)[0]
-        self.assertEqual(bench.returncode, 0, said)
-        # Once each; and what the first 20 clients had under way may have been executed meanwhile.
+        output = bench.communicate(timeout=60)[0]
+        self.assertEqual(bench.returncode, 0, output)
+        # One each; the requests in flight of the first 20 clients may have been executed in the meantime.
         self.assertIn(counted() - before, range(5000, 5021))
 
     def test_a_dead_follower_does_not_stop_writes_and_is_not_restarted(self):
@@ -84,7 +84,7 @@ class Kill(Case):
             follower.kill()
             wait_until(lambda: not follower.alive(), "the follower is dead")
             load.wait_for_progress(1000)
-            # Nobody starts it again: its listeners stay closed, whoever would hold them.
+            # It is not restarted: its listeners stay closed.
             holds_for(lambda: follower.status() is None, 1.5, "the follower stays dead")
         self.assertTrue(self.cluster.dev.running())
         self.assertEqual(load.missing(self.cluster.wait_for_leader()), [])
@@ -119,8 +119,8 @@ class Kill(Case):
 
 
 class LateWrite(Case):
-    """The kernel keeps a file open, and so locked, until the last write of a killed process has landed. Here the
-    test does, on the segment that such a write would be for."""
+    """The kernel keeps a file locked until the last write of a killed process has landed. Here the test holds the lock of
+    the segment to which such a write would go."""
 
     def setUp(self):
         self.cluster = self.use(HandCluster())
@@ -137,11 +137,11 @@ class LateWrite(Case):
     def test_a_node_waits_for_the_last_write_of_its_killed_predecessor(self):
         self.cluster.start_node(self.follower)
         name = os.path.basename(self.segment.name)
-        wait_until(lambda: f"shard0/{name} is locked: waiting" in self.cluster.said(), "it says that it waits")
+        wait_until(lambda: f"shard0/{name} is locked: waiting" in self.cluster.output(), "it logs that it waits")
         self.assertFalse(self.follower.ready())
         self.segment.close()
         wait_until(self.follower.ready, "it serves once the write has landed")
-        self.assertIn(f"for the lock of shard0/{name}", self.cluster.said())
+        self.assertIn(f"for the lock of shard0/{name}", self.cluster.output())
         self.assertEqual(self.follower.call("GET", "before"), b"kept")
 
 

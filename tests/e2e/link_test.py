@@ -43,7 +43,7 @@ class Links(Case):
         print(f"\n    another leader after {took:.1f} s", flush=True)
         self.assertGreater(successor.group()["term"], before)
         # Small packets passed all the time: the nodes hear each other.
-        wait_until(lambda: "bulk channel: down" in cluster.said(), "the connection that stands still is made again")
+        wait_until(lambda: "bulk channel: down" in cluster.output(), "the stalled connection is reopened")
         cluster.mend(leader)
         cluster.wait_until_ready()
         cluster.wait_until_equal()

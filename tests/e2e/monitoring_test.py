@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The metrics are well formed, and packaging/monitoring names none that does not exist."""
+"""The metrics are well-formed, and all metrics that packaging/monitoring uses exist."""
 
 import json
 import os
@@ -38,7 +38,7 @@ class Monitoring(SharedDevCase):
         return (node or self.cluster.nodes[0]).ask("GET", "/metrics")[1].decode()
 
     def whole_metrics(self):
-        """Once everything that comes with time was measured."""
+        """The metrics, once those that are measured periodically exist."""
         self.cluster.nodes[0].call("SET", "k", "v")
         wanted = ("bop_store_bytes{", "bop_disk_free_bytes ", "bop_peer_lag_entries{")
         return wait_until(lambda: (lambda text: text if all(w in text for w in wanted) else None)(self.metrics()),
@@ -83,7 +83,7 @@ class Monitoring(SharedDevCase):
         value = lambda name: float(re.search(rf"^{name} (\S+)$", text, re.MULTILINE).group(1))
         self.assertGreater(value("process_resident_memory_bytes"), 1 << 20)
         self.assertGreater(value("process_start_time_seconds"), 1.5e9)
-        # Counted in ticks of 10 ms, of which a node that just started may not have spent one.
+        # Counted in ticks of 10 ms; a node that has just started may have used none.
         wait_until(lambda: re.search(r"^process_cpu_seconds_total (?!0\.00$)", self.metrics(), re.MULTILINE),
                    "the process spends time")
         self.assertTrue(3 < value("process_open_fds") < value("process_max_fds"))

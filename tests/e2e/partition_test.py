@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The network between nodes is cut, one way or both, slowed and severed."""
+"""The network between nodes is cut in one or both directions, slowed and severed."""
 
 from harness.case import Case, main
 from harness.hand import HandCluster

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""SIGSTOP and SIGCONT: a node that sleeps and wakes believes what is no longer true."""
+"""SIGSTOP and SIGCONT: a resumed node has outdated beliefs about the cluster."""
 
 from harness.case import Case, main
 from harness.dev import DevCluster
@@ -44,11 +44,11 @@ class Pause(Case):
     def test_a_resumed_leader_never_serves_stale_reads(self):
         leader = self.cluster.wait_for_leader()
         self.assertEqual(leader.call("SET", "who", "old"), "OK")
-        with leader.client(30) as sleeper:  # connected while it still led
+        with leader.client(30) as sleeper:  # connected while it was the leader
             leader.pause()
             successor = self.cluster.wait_for_leader(other_than=leader)
             self.assertEqual(successor.call("SET", "who", "new"), "OK")
-            # This lies in its socket when it wakes, before it can have heard of anything.
+            # The request is in its socket when it resumes, before it can receive anything from its peers.
             sleeper.send(b"*2\r\n$3\r\nGET\r\n$3\r\nwho\r\n")
             leader.resume()
             self.assertIn(self.reply_or_refusal(sleeper), (b"new", "CLUSTERDOWN"))

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What bopd refuses to start on, in words that say what to do."""
+"""What bopd refuses to start on, with messages that tell what to do."""
 
 import glob
 import hashlib
@@ -23,11 +23,11 @@ def format_file(node):
 
 
 def contents(directory):
-    """Every file below a directory with a digest of its bytes: what a refusal must leave as it was."""
+    """All files in a directory with digests of their contents, which a refusal must not change."""
     files = {}
     for folder, _, names in os.walk(directory):
         for name in names:
-            if name == "lock":  # names the process that held it last
+            if name == "lock":  # has the pid of its last user
                 continue
             path = os.path.join(folder, name)
             with open(path, "rb") as file:
@@ -37,7 +37,7 @@ def contents(directory):
 
 class Refusal(Case):
     def refuse(self, *arguments):
-        """Runs bopd, which must end by itself, in error, in one clear text."""
+        """Runs bopd, which must exit with an error, and returns its message."""
         done = run([program("bopd"), *arguments], check=False, timeout_s=30)
         self.assertNotEqual(done.returncode, 0, done.stdout)
         self.assertGreater(done.returncode, 0, f"it died of a signal: {done.stderr}")
@@ -46,7 +46,7 @@ class Refusal(Case):
 
 
 class OfAStoppedNode(Refusal):
-    """One node, stopped: its directory is there to be started on."""
+    """The directory of one stopped node."""
 
     @classmethod
     def setUpClass(cls):
@@ -72,9 +72,9 @@ class OfAStoppedNode(Refusal):
 
     def test_an_unknown_key_is_named_with_its_line(self):
         self.configure(self.original + "\n# a comment\nno_such_key = 1\n")
-        said = self.start()
-        self.assertIn("no_such_key", said)
-        self.assertRegex(said, rf"\b{self.configuration_lines()}\b")
+        message = self.start()
+        self.assertIn("no_such_key", message)
+        self.assertRegex(message, rf"\b{self.configuration_lines()}\b")
 
     def configuration_lines(self):
         with open(self.node.configuration, encoding="utf-8") as file:
@@ -82,15 +82,15 @@ class OfAStoppedNode(Refusal):
 
     def test_a_value_of_the_wrong_type_is_named_with_its_line_and_key(self):
         self.configure('raft.heartbeat_ms = "often"\n' + self.original)
-        said = self.start()
-        self.assertIn("raft.heartbeat_ms", said)
-        self.assertRegex(said, r"bopd\.toml:1\b|line 1\b")
+        message = self.start()
+        self.assertIn("raft.heartbeat_ms", message)
+        self.assertRegex(message, r"bopd\.toml:1\b|line 1\b")
 
     def test_a_value_out_of_range_is_named_with_its_line_and_key(self):
         self.configure("raft.heartbeat_ms = 1\n" + self.original)
-        said = self.start()
-        self.assertIn("raft.heartbeat_ms", said)
-        self.assertRegex(said, r"bopd\.toml:1\b|line 1\b")
+        message = self.start()
+        self.assertIn("raft.heartbeat_ms", message)
+        self.assertRegex(message, r"bopd\.toml:1\b|line 1\b")
 
     def test_invalid_toml_is_reported_with_its_line(self):
         self.configure("# fine\nthis is = = not\n" + self.original)
@@ -122,7 +122,7 @@ class OfAStoppedNode(Refusal):
         self.assertIn("BOP_E_FOREIGN_DIRECTORY", self.start())
         self.configure(self.original)
         after = contents(os.path.dirname(format_file(self.node)))
-        self.assertEqual(before, after, "the refusal changed something")
+        self.assertEqual(before, after, "the refusal changed a file")
 
     def test_a_newer_format_is_refused_by_name(self):
         path = format_file(self.node)
@@ -167,15 +167,15 @@ class OfAStoppedNode(Refusal):
                 holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 holder.bind((host, int(port)))
                 holder.listen()
-                said = self.start()
-                self.assertIn("BOP_E_ADDRESS_IN_USE", said)
-                self.assertIn(address, said)
+                message = self.start()
+                self.assertIn("BOP_E_ADDRESS_IN_USE", message)
+                self.assertIn(address, message)
 
     def test_an_address_outside_loopback_requires_insecure(self):
         self.configure(self.original.replace(self.node.http, "0.0.0.0:" + self.node.http.rpartition(":")[2]))
-        said = self.start()
-        self.assertIn("insecure", said)
-        self.assertIn("listen.http", said)
+        message = self.start()
+        self.assertIn("insecure", message)
+        self.assertIn("listen.http", message)
 
     def test_a_usage_error_exits_with_2_and_names_the_mistake(self):
         for arguments in (["no-such-command"], ["start", "--no-such-flag"], ["dev", "--nodes", "many"]):
@@ -190,20 +190,20 @@ class OfARunningNode(Refusal):
         cluster = self.use(DevCluster(nodes=1))
         node = cluster.nodes[0]
         self.assertEqual(node.call("SET", "mine", "1"), "OK")
-        said = self.refuse("start", "--config", node.configuration)
-        self.assertIn("BOP_E_DIRECTORY_IN_USE", said)
+        message = self.refuse("start", "--config", node.configuration)
+        self.assertIn("BOP_E_DIRECTORY_IN_USE", message)
         self.assertEqual(node.call("GET", "mine"), b"1")
         self.assertTrue(node.alive())
 
     def test_bopd_dev_refuses_a_port_in_use_and_leaves_nothing_running(self):
         first = free_block(30)
-        for port in (first + 11, first + 13):  # node 2's RESP, and where its peers call
+        for port in (first + 11, first + 13):  # the RESP and peer listeners of node 2
             with self.subTest(port=port), socket.socket() as holder:
                 holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 holder.bind(("127.0.0.1", port))
                 holder.listen()
-                said = self.refuse("dev", "--nodes", "3", "--base-port", str(first))
-                self.assertIn(f"127.0.0.1:{port}", said)
+                message = self.refuse("dev", "--nodes", "3", "--base-port", str(first))
+                self.assertIn(f"127.0.0.1:{port}", message)
             self.assertTrue(all(is_free(first + i) for i in range(30) if first + i != port), "a node is left")
 
     def test_a_node_of_another_cluster_is_refused(self):
@@ -225,8 +225,8 @@ class OfARunningNode(Refusal):
         leader = ours.wait_for_leader()
         for number in range(200):
             leader.call("SET", f"undisturbed {number}", "1")
-        wait_until(lambda: "BOP_E_WRONG_CLUSTER" in ours.said(), "our nodes say whom they refused")
-        wait_until(lambda: "BOP_E_WRONG_CLUSTER" in theirs.said(), "it says why it was refused")
+        wait_until(lambda: "BOP_E_WRONG_CLUSTER" in ours.output(), "our nodes log whom they refused")
+        wait_until(lambda: "BOP_E_WRONG_CLUSTER" in theirs.output(), "it logs why it was refused")
         self.assertEqual([node.group()["term"] for node in ours.nodes], terms)
         self.assertFalse(stranger.ready())
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Replicas that applied the same entries are in the same state."""
+"""Replicas that applied the same entries have the same state."""
 
 from harness.case import Case, main
 from harness.dev import DevCluster
@@ -7,12 +7,12 @@ from harness.load import HistoryLoad
 from harness.process import program, run
 from harness.waiting import wait_until
 
-LEAST_ENTRIES = 4200  # so that one recorded hash (every 4,096th index) was passed
+LEAST_ENTRIES = 4200  # more than the interval of recorded hashes, 4,096
 
 
 class Replicas(Case):
     def load(self, cluster):
-        """Mixed operations, and so many writes that entries are folded into the stores meanwhile."""
+        """Mixed operations, and enough writes for memtables to be flushed in the meantime."""
         with HistoryLoad(cluster.nodes) as history:
             run([program("bop"), "--endpoint", cluster.endpoints(), "bench", "kv", "--clients", "16", "--pipeline",
                  "4", "--keys", "3000", "--read-ratio", "0.2", "--time", "2"])
@@ -22,7 +22,7 @@ class Replicas(Case):
                        f"{LEAST_ENTRIES} more entries")
 
     def check_hashes(self, cluster):
-        """All nodes tell the same hash of the same index, which is that of the last entry."""
+        """Whether all nodes report the same hash, at the index of the last entry."""
         applied = cluster.wait_until_equal()
         def told():
             hashes = [node.group()["state_hash"] for node in cluster.nodes]

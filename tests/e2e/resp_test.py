@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What Redis clients do to a node: users, transactions, pipelines, and clients that do not read."""
+"""Redis clients: users, transactions, pipelines, and clients that do not read."""
 
 import re
 import socket
@@ -73,7 +73,7 @@ class AClientThatWritesBeforeItReads(Case):
 
 
 class ManySlowReaders(Case):
-    """Clients that ask for much and read nothing."""
+    """Clients that request much and read nothing."""
 
     COUNT = 200
     LIMIT = 32 << 20
@@ -104,10 +104,10 @@ class ManySlowReaders(Case):
         self.assertLessEqual(self.metric(node, "bop_client_output_bytes"), self.LIMIT)
         self.assertLess(node.memory_bytes() - before, 6 * self.LIMIT)
         self.assertEqual(node.call("SET", "other", "1"), "OK")  # those that read are served
-        said = cluster.said()
-        self.assertIn("limits.total_output_bytes", said)
-        self.assertRegex(said, r"127\.0\.0\.1:\d+: disconnected: it holds \d+ bytes of replies")
-        wait_until(lambda: "more lines about clients that held too much were not logged" in cluster.said(),
+        output = cluster.output()
+        self.assertIn("limits.total_output_bytes", output)
+        self.assertRegex(output, r"127\.0\.0\.1:\d+: disconnected: it holds \d+ bytes of replies")
+        wait_until(lambda: "more lines about clients that held too much were not logged" in cluster.output(),
                    "one line stands for the others")
         for reader in readers:
             reader.close()

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Starting, stopping and starting again, in order."""
+"""Orderly stops and restarts."""
 
 import os
 import select

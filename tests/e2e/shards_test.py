@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Two shards a node and groups on both: every group is reached through every node, on whatever shard it lives."""
+"""Two shards per node with groups on both: every group is served through every node, whatever its shard."""
 
 import json
 
@@ -22,7 +22,7 @@ class Shards(Case):
         return done.stdout
 
     def write_and_read_everywhere(self, nodes, stamp):
-        """Through each node a key of each group, which then every node knows, and no other group."""
+        """Writes a key of each group through each node; every node then has it, in that group only."""
         for group in GROUPS:
             for node in nodes:
                 self.bop([node], group, "put", f"{stamp}-{node.id}", f"{group} by {node.id}")
@@ -35,23 +35,23 @@ class Shards(Case):
             self.bop(nodes, group, "get", f"{stamp}-alone", code=1)
 
     def load(self, nodes, group):
-        """Until the group's log has passed one more index at which states are compared."""
+        """Writes until the group has passed another index at which hashes are recorded."""
         start = nodes[0].group(group)["last_index"]
         while nodes[0].group(group)["last_index"] < (start // HASH_EVERY + 1) * HASH_EVERY + 1:
-            said = json.loads(self.bop(nodes, group, "-o", "json", "bench", "kv", "--clients", "8", "--pipeline", "8",
+            reported = json.loads(self.bop(nodes, group, "-o", "json", "bench", "kv", "--clients", "8", "--pipeline", "8",
                                        "--keys", "500", "--time", "1s"))
-            self.assertEqual(said["missing"], 0)
+            self.assertEqual(reported["missing"], 0)
 
     def wait_for_equal_states(self, nodes, group, least):
-        """Until all nodes tell the state of one same index, beyond `least`; returns that index."""
+        """Waits until all nodes report the hash at one index above `least`, and returns that index."""
         def same():
-            said = [(node.group(group) or {}).get("state_hash") for node in nodes]
-            if not all(said) or len({hash_["index"] for hash_ in said}) != 1 or said[0]["index"] <= least:
+            reported = [(node.group(group) or {}).get("state_hash") for node in nodes]
+            if not all(reported) or len({hash_["index"] for hash_ in reported}) != 1 or reported[0]["index"] <= least:
                 return None
-            return said
-        said = wait_until(same, f"all replicas of {group} tell the state of one index")
-        self.assertEqual(len({hash_["hash"] for hash_ in said}), 1, f"replicas of {group} differ: {said}")
-        return said[0]["index"]
+            return reported
+        reported = wait_until(same, f"all replicas of {group} tell the state of one index")
+        self.assertEqual(len({hash_["hash"] for hash_ in reported}), 1, f"replicas of {group} differ: {reported}")
+        return reported[0]["index"]
 
     def test_every_group_is_written_read_and_compared_through_every_node_and_survives_a_killed_one(self):
         cluster = self.use(HandCluster(settings={"shards": 2, "groups": f"[{LISTED}]"}))
@@ -59,9 +59,9 @@ class Shards(Case):
         self.write_and_read_everywhere(nodes, "before")
         self.bop(nodes, "nobody", "get", "x", code=2)
         for node in nodes:
-            said = node.status()["groups"]
-            self.assertEqual([group["name"] for group in said], list(GROUPS))
-            self.assertEqual({group["health"] for group in said}, {"ok"})
+            reported = node.status()["groups"]
+            self.assertEqual([group["name"] for group in reported], list(GROUPS))
+            self.assertEqual({group["health"] for group in reported}, {"ok"})
         for group in GROUPS:
             self.load(nodes, group)
         compared = {group: self.wait_for_equal_states(nodes, group, 0) for group in GROUPS}
@@ -69,7 +69,7 @@ class Shards(Case):
         dead = cluster.node(nodes[0].group("accounts")["leader"])
         dead.kill()
         left = [node for node in nodes if node is not dead]
-        # Until they noticed, a write that they send to the dead one ends as of unknown outcome.
+        # Until the nodes notice, writes that they forward to the dead one have an unknown outcome.
         wait_until(lambda: all(node.group(group)["leader"] not in (None, dead.id) for node in left for group in GROUPS),
                    "every group has a leader that lives")
         cluster.wait_until_ready(left)

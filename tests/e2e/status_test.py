@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The status is honest: what is wrong with a node or its cluster is in /v1/status, /readyz, the log and /metrics."""
+"""Faults of a node or its cluster appear in /v1/status, /readyz, the log and /metrics."""
 
 import os
 import re
@@ -14,7 +14,7 @@ from harness.waiting import wait_until
 
 
 def end(node):
-    """kill -9, and until its ports are free: its threads go one after the other."""
+    """Kills a node with SIGKILL and waits until its ports are free."""
     node.kill()
     wait_until(lambda: not node.alive(), f"{node} is dead")
     ports = [int(address.rpartition(":")[2]) for address in (node.native, node.resp, node.http, node.listen_peer)]
@@ -27,7 +27,7 @@ def conditions(node):
 
 
 def metric(node, name):
-    """The value of a metric, with its labels as they are written; None when there is none."""
+    """The value of a metric, given with its labels in the written order; None if it does not exist."""
     text = node.ask("GET", "/metrics")[1].decode()
     found = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
     return float(found.group(1)) if found else None
@@ -89,7 +89,7 @@ class Status(Case):
 
     def test_a_reformatted_node_and_its_peers_report_why_it_is_refused(self):
         cluster = self.use(HandCluster())
-        for number in (1, 3):  # one that calls first, one that is called first
+        for number in (1, 3):  # one that connects first, and one that is connected to
             node = cluster.node(number)
             end(node)
             kept = os.path.join(node.directory, "kept")
@@ -129,7 +129,7 @@ class Status(Case):
             wait_until(lambda node=node, name=name: name in conditions(node), f"{node} reports {name}")
         self.assertEqual(copy.ask("GET", "/readyz")[0], 503)
         self.assertIn("DIRECTORY_IN_USE", conditions(copy)["identity_in_use"]["detail"])
-        # The one that was there goes on, and no connection of its comes and goes.
+        # The first process continues, and its connections stay up.
         for node in (cluster.node(1), cluster.node(3)):
             self.assertEqual(metric(node, 'bop_peer_up{peer="2"}'), 1)
             before = metric(node, "bop_peer_connects_total")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The logs of three nodes alone tell the story of a killed leader, and metrics count it by cause."""
+"""The logs of three nodes explain the failover from a killed leader, and metrics count it by cause."""
 
 import os
 import re
@@ -17,7 +17,7 @@ class Story(Case):
         self.cluster = self.use(DevCluster(settings={"logging.level": "debug"}))
 
     def lines(self, nodes):
-        """What the nodes' logs say of their group, in the order of time."""
+        """The messages of all nodes about the group, ordered by time."""
         found = []
         for node in nodes:
             with open(os.path.join(node.directory, "bopd.log"), encoding="utf-8") as log:
@@ -36,7 +36,7 @@ class Story(Case):
         killed = self.cluster.wait_for_leader()
         survivors = [node for node in self.cluster.nodes if node is not killed]
         self.cluster.wait_until_ready()
-        # A group quiesces only once liveness hears all nodes: from then on it notices a loss at once.
+        # A group quiesces only when liveness hears all nodes; from then on it notices a loss at once.
         for node in self.cluster.nodes:
             wait_until(lambda node=node: self.metric(node, "bop_raft_quiesced_total") > 0, f"{node} quiesced")
         elections = {node: self.metric(node, "bop_raft_elections_won_total") for node in survivors}
@@ -48,13 +48,13 @@ class Story(Case):
         voter_follows = lambda: (voter.group() or {}).get("leader") == leader.id
         wait_until(voter_follows, f"{voter} follows {leader}")
 
-        # The dead leader's own log says how it came to lead; then it stops.
+        # The log of the dead leader tells how it became leader, and then ends.
         last_of_killed = self.lines([killed])[-1]["time"]
         self.assertTrue([line for line in self.lines([killed]) if line["text"].startswith("leader of term ")])
 
         story = []
         def tells(node, level, text, in_term=None):
-            """Some line of the node's, later than what was told before."""
+            """Finds a message of the node after the previous one."""
             after = story[-1]["time"] if story else ""
             for line in self.lines([node]):
                 if (line["time"] >= after and int(line["node"]) == node.id and line["level"] == level

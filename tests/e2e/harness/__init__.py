@@ -1,1 +1,1 @@
-"""What the end-to-end tests stand on: real processes, real sockets, and clients of our own."""
+"""Infrastructure of the end-to-end tests: processes, networks and clients."""

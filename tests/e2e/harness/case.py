@@ -1,4 +1,4 @@
-"""Test cases with a cluster. A failure prints what the nodes said."""
+"""Test cases with a cluster. After a failure the output of its processes is printed."""
 
 import sys
 import unittest
@@ -7,7 +7,7 @@ from harness.dev import DevCluster
 
 
 class Case(unittest.TestCase):
-    """Stops what it was given, and shows the processes' output when the test failed."""
+    """Stops its clusters at the end, and prints the output of their processes if the test failed."""
 
     def use(self, cluster):
         """Starts the cluster for this test alone."""
@@ -20,15 +20,15 @@ class Case(unittest.TestCase):
         outcome = self._outcome.result
         failed = [test for test, _ in outcome.failures + outcome.errors]
         if self in failed or self._failed_now():
-            print(f"\n===== what the processes of {self.id()} said\n{cluster.said()}", file=sys.stderr)
+            print(f"\n===== output of the processes of {self.id()}\n{cluster.output()}", file=sys.stderr)
 
     def _failed_now(self):
-        # Cleanups run before the result hears of the failure.
+        # Cleanups run before the failure is recorded in the result.
         return not self._outcome.success
 
 
 class SharedDevCase(Case):
-    """All tests of the class use one cluster of three nodes: for what leaves it as it was."""
+    """All tests of the class share one cluster of three nodes, which they must not change."""
 
     @classmethod
     def setUpClass(cls):

@@ -1,4 +1,4 @@
-"""Several nodes: who leads them, and how to wait for them."""
+"""Several nodes: finding their leader and waiting for conditions."""
 
 import os
 import shutil
@@ -10,17 +10,17 @@ from harness.waiting import wait_until
 
 
 class Cluster:
-    """What clusters have in common, however they were started. `nodes` is set by who starts them."""
+    """Base class of clusters. Derived classes set `nodes` when they start it."""
 
     def __init__(self):
         self.nodes = []
-        self.processes = []  # started by us: all are stopped at the end
+        self.processes = []  # started by this object, which stops them
         self.scratch = tempfile.mkdtemp(prefix="bop-e2e-")
 
-    # ---- who leads ----
+    # ---- the leader ----
 
     def leader(self):
-        """The node that says it leads in the highest term, or None."""
+        """The node that reports to be the leader in the highest term, or None."""
         led = []
         for node in self.nodes:
             group = node.group()
@@ -50,14 +50,14 @@ class Cluster:
     def node(self, number):
         return next(node for node in self.nodes if node.id == number)
 
-    # ---- what all of them know ----
+    # ---- all nodes ----
 
     def wait_until_ready(self, nodes=None):
         for node in nodes or self.nodes:
             wait_until(node.ready, f"{node} is ready")
 
     def wait_until_equal(self, nodes=None):
-        """Until all have applied the same last entry; returns its index."""
+        """Waits until all nodes have applied the same last entry, and returns its index."""
         def equal():
             groups = [node.group() for node in nodes or self.nodes]
             if not all(groups):
@@ -70,7 +70,7 @@ class Cluster:
     def endpoints(self):
         return ",".join(node.native for node in self.nodes)
 
-    # ---- starting and ending ----
+    # ---- starting and stopping ----
 
     def start_process(self, name, arguments, death_signal="KILL", environment=None):
         log = os.path.join(self.scratch, f"{len(self.processes)}-{name}.log")
@@ -79,19 +79,19 @@ class Cluster:
         return process
 
     def restart(self, node):
-        """Starts a dead node again, by hand, and waits until it is ready."""
+        """Starts a dead node again and waits until it is ready."""
         wait_until(lambda: not node.alive(), f"{node} is dead")
         process = self.start_process(
             f"node{node.id}", [program("bopd"), "start", "--config", node.configuration])
         node.pid = process.pid
         def ready():
-            assert process.running(), f"{node} ended at its start:\n{process.text()}"
+            assert process.running(), f"{node} exited during its start:\n{process.text()}"
             return node.ready()
         wait_until(ready, f"{node} is ready again")
         return process
 
     def stop(self):
-        """Ends everything, by pid. Also after a failure, so it expects nothing of anybody."""
+        """Ends all processes by pid. It is also called after failures and makes no assumptions about their state."""
         for node in self.nodes:
             node.resume()
         for process in reversed(self.processes):
@@ -100,10 +100,10 @@ class Cluster:
             send_signal(node.pid, signal.SIGKILL)
         shutil.rmtree(self.scratch, ignore_errors=True)
 
-    def said(self, last_lines=60):
-        """What the processes wrote, for a failure's report."""
+    def output(self, last_lines=60):
+        """The last lines of output of each process, for the report of a failure."""
         logs = [process.log for process in self.processes]
-        logs += [os.path.join(node.directory, "bopd.log") for node in self.nodes]  # bopd dev's nodes
+        logs += [os.path.join(node.directory, "bopd.log") for node in self.nodes]  # of nodes started by bopd dev
         parts = []
         for log in filter(os.path.exists, logs):
             with open(log, encoding="utf-8", errors="replace") as file:

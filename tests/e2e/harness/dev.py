@@ -1,4 +1,4 @@
-"""A cluster as `bopd dev` starts it."""
+"""A cluster started by `bopd dev`."""
 
 import json
 import os
@@ -11,11 +11,11 @@ from harness.process import program
 from harness.waiting import wait_until
 
 PORTS_A_NODE = 10
-SETTINGS = {"log.segment_bytes": 4 << 20}  # segments are written before they are used: small ones start soon
+SETTINGS = {"log.segment_bytes": 4 << 20}  # segments are written in full before use: small ones let nodes start sooner
 
 
 class DevCluster(Cluster):
-    """`bopd dev --nodes N`; with its data in a directory that outlives it until stop()."""
+    """`bopd dev --nodes N`. Its data directory is kept until stop()."""
 
     def __init__(self, nodes=3, data=True, environment=None, base_port=None, settings=None):
         super().__init__()
@@ -39,7 +39,7 @@ class DevCluster(Cluster):
         try:
             return self._start()
         except BaseException:
-            print(self.said())
+            print(self.output())
             self.stop()
             raise
 
@@ -48,7 +48,7 @@ class DevCluster(Cluster):
             os.remove(self.ready_file)
         self.dev = self.start_process("dev", self.arguments(), "TERM", self.environment)
         def appeared():
-            assert self.dev.running(), f"bopd dev ended at its start:\n{self.dev.text()}"
+            assert self.dev.running(), f"bopd dev exited during its start:\n{self.dev.text()}"
             return os.path.exists(self.ready_file)
         wait_until(appeared, "the ready file appears")
         with open(self.ready_file, encoding="utf-8") as file:
@@ -58,8 +58,8 @@ class DevCluster(Cluster):
         return self
 
     def kill_all(self):
-        """kill -9, everything at once: `bopd dev` too, so that nothing is shut down in order."""
-        self.dev.signal(signal.SIGSTOP)  # it must not react to the first death
+        """Kills all nodes and `bopd dev` with SIGKILL, so that nothing is shut down in order."""
+        self.dev.signal(signal.SIGSTOP)  # so that it does not react to the first death
         for node in self.nodes:
             node.kill()
         self.dev.signal(signal.SIGKILL)

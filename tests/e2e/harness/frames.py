@@ -1,4 +1,4 @@
-"""Frames of bop's own protocols, byte by byte as docs/formats/client.md and peer.md have them."""
+"""Frames of bop's native protocols (docs/formats/client.md and peer.md)."""
 
 import struct
 
@@ -27,7 +27,7 @@ def crc32c(data):
 
 
 def frame(magic, rest, size=None):
-    """Magic, size and checksum before `rest`; a size that is not its own when the test lies."""
+    """Puts magic, size and checksum before `rest`. `size`: a wrong size, for tests."""
     return magic + struct.pack("<II", size or 12 + len(rest), crc32c(rest)) + rest
 
 
@@ -51,7 +51,7 @@ def goodbye(status, detail):
 
 
 def peer_hello(cluster_id, sender, receiver, incarnation=1, size=None):
-    """A frame of no item, which no node may begin with."""
+    """A frame without items, which is not valid as the first frame."""
     rest = struct.pack("<BBH", 1, 0, 0) + bytes.fromhex(cluster_id)
     rest += struct.pack("<QQQQQIHH", sender, receiver, incarnation, 1, 0, 0, 0, 0)
     return frame(PEER, rest, size)

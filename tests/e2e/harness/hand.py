@@ -45,7 +45,7 @@ class HandCluster(Cluster):
             self.wait_until_ready()
             return self
         except BaseException:
-            print(self.said())
+            print(self.output())
             self.stop()
             raise
 

@@ -1,4 +1,4 @@
-"""What clients saw, recorded as bop-check reads it (sim/history.h), and checked by it."""
+"""Histories of client operations in the format of bop-check (sim/history.h), which checks them."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from harness.process import program, run
 
 
 class History:
-    """Operations of many threads on one clock."""
+    """Operations of several threads, timed with one clock."""
 
     def __init__(self):
         self.operations = []
@@ -29,7 +29,7 @@ class History:
                 file.write(json.dumps(operation, separators=(",", ":")) + "\n")
 
     def check(self, folder):
-        """AssertionError with the checker's words when it is not linearizable."""
+        """Raises AssertionError with the output of bop-check if the history is not linearizable."""
         path = os.path.join(folder, "history.jsonl")
         self.write(path)
         checked = run([program("bop-check"), path], check=False)
@@ -37,7 +37,7 @@ class History:
 
 
 class Recorder:
-    """One client's pen: it times a call and writes down what is known of its outcome."""
+    """Records the operations of one client: their times, and what is known of their outcomes."""
 
     def __init__(self, history, client):
         self.history = history

@@ -1,4 +1,4 @@
-"""Loads: clients in threads that write or read until they are told to stop.
+"""Loads: clients in threads that write or read until they are stopped.
 
 What a reply means is in one place, `classify`: a node that refuses says that nothing was executed, and
 only UNKNOWNOUTCOME or a lost connection leave it open.
@@ -20,7 +20,7 @@ PAUSE_S = 0.02  # before a client that was refused tries another node
 
 
 def classify(error):
-    """"refused" or "unknown"; what is neither is a failure of the test."""
+    """"refused" or "unknown". Any other error fails the test."""
     if isinstance(error, RespError):
         if error.kind in REFUSALS:
             return "refused"
@@ -31,7 +31,7 @@ def classify(error):
 
 
 class Worker(threading.Thread):
-    """One client: a connection, to another node when it fails."""
+    """A client with one connection. After an error it connects to the next node."""
 
     def __init__(self, nodes, number, stopped, timeout_s=5):
         super().__init__(name=f"client {number}")
@@ -43,14 +43,14 @@ class Worker(threading.Thread):
         self.client = None
         self.failure = None
         self.acknowledged = 0
-        self.unknown = []  # why an outcome stayed open
+        self.unknown = []  # causes of unknown outcomes
 
     def run(self):
         try:
             while not self.stopped.is_set():
                 if self.client or self.connect():
                     self.step()
-        except Exception as failure:  # told to the test's own thread by Load.stop
+        except Exception as failure:  # reported to the thread of the test by Load.stop
             self.failure = failure
         finally:
             self.disconnect()
@@ -88,7 +88,7 @@ class Worker(threading.Thread):
 
 
 class Load:
-    """A set of workers. As a context it is stopped at the end, whatever happened."""
+    """A set of workers. As a context manager it stops them at the end."""
 
     def __init__(self, workers, stopped):
         self.workers = workers
@@ -117,7 +117,7 @@ class Load:
         return [why for worker in self.workers for why in worker.unknown]
 
     def wait_for_progress(self, count):
-        """Until that many more requests were acknowledged."""
+        """Waits until `count` more requests are acknowledged."""
         goal = self.acknowledged() + count
         def reached():
             failures = [worker.failure for worker in self.workers if worker.failure]
@@ -128,7 +128,7 @@ class Load:
 
 
 class UniqueWriter(Worker):
-    """Writes keys that nobody else writes, each once, and remembers which were acknowledged."""
+    """Writes unique keys, each once, and remembers which were acknowledged."""
 
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)
@@ -148,14 +148,14 @@ class UniqueWriter(Worker):
 
 
 class UniqueLoad(Load):
-    """Unique keys through all nodes; afterwards, what was acknowledged must be there."""
+    """Writes unique keys through all nodes; the acknowledged ones must exist afterwards."""
 
     def __init__(self, nodes, clients=6):
         stopped = threading.Event()
         super().__init__([UniqueWriter(nodes, number, stopped) for number in range(clients)], stopped)
 
     def missing(self, node, batch=500):
-        """The acknowledged keys that `node` does not have as they were written."""
+        """The acknowledged keys whose value on `node` is missing or different."""
         kept = {key: value for worker in self.workers for key, value in worker.kept.items()}
         keys = list(kept)
         lost = []
@@ -168,7 +168,7 @@ class UniqueLoad(Load):
 
 
 class HistoryWorker(Worker):
-    """Reads and writes few keys that all clients share, and records every outcome."""
+    """Reads and writes a few keys that all clients share, and records every outcome."""
 
     def __init__(self, nodes, number, stopped, history, keys, **options):
         super().__init__(nodes, number, stopped, **options)
@@ -190,7 +190,7 @@ class HistoryWorker(Worker):
         return f"{self.number}.{self.written};"
 
     def record(self, words, fields, seen):
-        """Sends `words`; `seen` gives from the reply (outcome, fields that the answer told)."""
+        """Sends `words`; `seen` maps the reply to (outcome, fields of the recorded result)."""
         self.recorder.begin()
         outcome, reply = self.attempt(*words)
         if outcome == "ok":
@@ -240,7 +240,7 @@ class HistoryWorker(Worker):
 
 
 class HistoryLoad(Load):
-    """A history of clients spread over all nodes."""
+    """Clients on all nodes whose operations are recorded as a history."""
 
     def __init__(self, nodes, clients=6, keys=4, timeout_s=5):
         stopped = threading.Event()
@@ -251,8 +251,8 @@ class HistoryLoad(Load):
 
 
 class BenchLoad:
-    """`bop bench kv`, which reads back by itself what was acknowledged to it. Clients of a leader that does not
-    answer give up long before the load ends, and go on with the next."""
+    """`bop bench kv`, which reads back the writes that were acknowledged. Its timeout is much shorter than the load, so
+    that clients of a leader that does not answer continue with another node."""
 
     def __init__(self, cluster, seconds=8):
         self.cluster = cluster
@@ -270,12 +270,12 @@ class BenchLoad:
         self.process.communicate()
 
     def wait_for_progress(self, count):
-        """Until that many more writes are committed while it runs."""
+        """Waits until `count` more writes are committed while the benchmark runs."""
         wait_for_writes(self.cluster, count)
-        assert self.process.poll() is None, "bop bench ended before the test was done with it"
+        assert self.process.poll() is None, "bop bench exited before the test ended"
 
     def result(self):
-        """What it printed at its end; AssertionError when it misses anything."""
+        """The result that it printed. Raises AssertionError if a write is missing."""
         out, err = self.process.communicate(timeout=90)
         assert self.process.returncode == 0, f"bop bench exited with {self.process.returncode}: {out}{err}"
         result = json.loads(out)
@@ -284,7 +284,7 @@ class BenchLoad:
 
 
 def wait_for_writes(cluster, count):
-    """Until the cluster's commit index has risen by `count`, whoever writes."""
+    """Waits until the commit index of the cluster has increased by `count`."""
     def commit():
         groups = [node.group() for node in cluster.nodes if node.alive()]
         return max((group["commit"] for group in groups if group), default=0)

@@ -1,4 +1,4 @@
-"""One node as its clients see it."""
+"""A node as seen by clients."""
 
 import http.client
 import json
@@ -8,12 +8,12 @@ import signal
 from harness.process import is_alive, memory_bytes, send_signal
 from harness.resp import Resp, RespError
 
-# What a question to a node that is down, stopped or cut off may end in.
+# Exceptions of requests to a node that is down, paused or isolated.
 UNREACHABLE = (OSError, http.client.HTTPException)
 
 
 class Node:
-    """Its addresses, its process, and one-shot questions to it."""
+    """The addresses and process of a node, and single requests to it."""
 
     def __init__(self, number, pid, directory, native, resp, http_address, peer):
         self.id = number
@@ -50,7 +50,7 @@ class Node:
         send_signal(self.pid, signal.SIGCONT)
 
     def ask(self, method, path, body=None, timeout_s=10, headers=None):
-        """One HTTP exchange: (status, body)."""
+        """Sends one HTTP request and returns (status, body)."""
         connection = http.client.HTTPConnection(self.http, timeout=timeout_s)
         try:
             connection.request(method, path, body, headers or {})
@@ -60,7 +60,7 @@ class Node:
             connection.close()
 
     def status(self, timeout_s=2):
-        """GET /v1/status as a dictionary, or None when the node does not answer."""
+        """GET /v1/status as a dictionary; None if the node does not answer."""
         try:
             code, body = self.ask("GET", "/v1/status", timeout_s=timeout_s)
         except UNREACHABLE:
@@ -68,7 +68,7 @@ class Node:
         return json.loads(body) if code == 200 else None
 
     def group(self, name="kv", timeout_s=2):
-        """The group's part of the status, or None."""
+        """The status of a group, or None."""
         status = self.status(timeout_s)
         return next((g for g in status["groups"] if g["name"] == name), None) if status else None
 
@@ -86,9 +86,9 @@ class Node:
             return client.call(*words)
 
     def serves(self):
-        """Whether it answers a linearizable read now."""
+        """Whether the node answers a linearizable read now."""
         try:
-            self.call("GET", "is anybody there", timeout_s=2)
+            self.call("GET", "no such key", timeout_s=2)
         except (OSError, RespError):
             return False
         return True

@@ -1,4 +1,4 @@
-"""Free blocks of ports, below the range from which the system takes ports for outgoing connections."""
+"""Finds free ports, below the range of ephemeral ports."""
 
 import os
 import random
@@ -12,7 +12,7 @@ _random = random.Random(os.getpid())
 
 def is_free(port):
     with socket.socket() as probe:
-        # As a server does: a port in TIME_WAIT is free.
+        # As servers do, so that a port in TIME_WAIT counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))

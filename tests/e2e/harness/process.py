@@ -1,4 +1,4 @@
-"""One process that the tests started: its output in a file, its end certain."""
+"""Processes started by the tests, with their output in files."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ def program(name):
 
 
 def run(arguments, timeout_s=60, check=True, **options):
-    """Runs a program to its end; AssertionError with what it said when it failed or hangs."""
+    """Runs a program. Raises AssertionError with its output if it fails or does not exit in time."""
     arguments = [str(argument) for argument in arguments]
     try:
         done = subprocess.run(arguments, capture_output=True, text=True, timeout=timeout_s, **options)
@@ -28,7 +28,7 @@ def run(arguments, timeout_s=60, check=True, **options):
 
 
 def is_alive(pid):
-    """Whether a process runs: a zombie, which its parent has not yet heard of, does not."""
+    """Whether a process runs. Zombies, which their parent has not waited for, do not."""
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
             return file.read().rpartition(")")[2].split()[0] not in "ZX"
@@ -49,7 +49,7 @@ def send_signal(pid, number):
 
 
 class Process:
-    """A child of this test. It dies with the test, whatever ends the test."""
+    """A child process, which dies with the test process."""
 
     def __init__(self, arguments, log, death_signal="KILL", environment=None):
         self.log = log
@@ -74,7 +74,7 @@ class Process:
         return self.child.returncode
 
     def stop(self, deadline_s=15):
-        """Asks it to end and, past the deadline, makes it; its exit code."""
+        """Sends SIGTERM, after the deadline SIGKILL, and returns the exit code."""
         self.signal(signal.SIGCONT)
         self.signal(signal.SIGTERM)
         try:

@@ -1,10 +1,11 @@
-"""The network between nodes: a TCP proxy before each node, which can cut, slow and sever it from each other one.
+"""The network between nodes: a TCP proxy in front of each node that can block, delay and reset its connections with each
+other node.
 
-The proxy reads in the hello who connects, so that every way to a node leads through it: its address is the same for all.
+All nodes connect to a node through the same proxy, which reads the id of the connecting node in the hello.
 
-A cut acts as a cut cable: bytes stop, connections stay, and what was on its way arrives when the cable
-is mended, as TCP's retransmission would have it. Severing acts as a host that refuses: connections are
-reset and new ones closed at once.
+A cut link is like an unplugged cable: bytes stop, connections stay, and bytes in flight arrive once the link is restored,
+as with TCP's retransmission. A severed link is like a host that refuses: connections are reset, and new ones are closed at
+once.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ CHUNKS_UNDER_WAY = 64  # a direction; beyond, the sender meets a full socket
 
 
 class Direction:
-    """Bytes from one node to another, over whichever connection."""
+    """Bytes from one node to another, over all connections."""
 
     def __init__(self):
         self.open = asyncio.Event()
@@ -29,7 +30,7 @@ class Direction:
 
 
 class Network:
-    """All proxies, on an event loop in a thread of its own."""
+    """All proxies, on an event loop in its own thread."""
 
     def __init__(self):
         self.loop = asyncio.new_event_loop()
@@ -43,11 +44,11 @@ class Network:
     # ---- for the tests' thread ----
 
     def link(self, target, address, target_address):
-        """Listens on `address` for those who want to reach `target`."""
+        """Listens on `address` and forwards connections to `target`."""
         self._call(self._link(target, address, target_address))
 
     def cut(self, source, target):
-        """Stops bytes from source to target, not those from target to source."""
+        """Blocks bytes from source to target, not those from target to source."""
         self._call(self._set(source, target, False))
 
     def mend(self, source, target):
@@ -66,7 +67,7 @@ class Network:
         self._call(self._sever(one, other))
 
     def heal(self):
-        """Everything is well again."""
+        """Removes all faults."""
         self._call(self._heal())
 
     def close(self):
@@ -118,7 +119,7 @@ class Network:
 
     @staticmethod
     async def _who_connects(reader):
-        """The id in the hello, and the bytes that were read for it."""
+        """The node id in the hello, and the bytes read so far."""
         data = b""
         while len(data) < HELLO_FROM.stop and data[:len(HELLO_MAGIC)] == HELLO_MAGIC[:len(data)]:
             more = await reader.read(CHUNK_BYTES)

@@ -1,10 +1,10 @@
-"""A client of the Redis protocol: small, blocking, exact about what it got."""
+"""A small blocking client for the Redis protocol that returns replies without conversion."""
 
 import socket
 
 
 class RespError(Exception):
-    """An error reply: its first word is its kind."""
+    """An error reply; its first word is the kind of error."""
 
     @property
     def kind(self):
@@ -20,7 +20,7 @@ def encode(*words):
 
 
 class Resp:
-    """A connection to a RESP port. Errors of the socket are OSError; error replies RespError."""
+    """A connection to a RESP listener. Socket errors raise OSError, error replies RespError."""
 
     def __init__(self, address, timeout_s=10):
         host, _, port = address.rpartition(":")
@@ -45,7 +45,7 @@ class Resp:
         return self.reply()
 
     def pipeline(self, commands):
-        """Sends all, then reads a reply for each; error replies are values of the list."""
+        """Sends all commands, then reads the replies. Error replies are returned as values."""
         self.send(b"".join(encode(*command) for command in commands))
         return [self._reply_or_error() for _ in commands]
 

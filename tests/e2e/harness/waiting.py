@@ -1,4 +1,4 @@
-"""Waits for conditions. Nothing here or in the tests sleeps for a fixed time and hopes."""
+"""Waiting for conditions. Tests wait for conditions, never for a fixed time."""
 
 import time
 
@@ -7,7 +7,7 @@ DEADLINE_S = 60.0  # generous: it only decides how long a broken test takes to s
 
 
 def wait_until(condition, what, deadline_s=DEADLINE_S, poll_s=POLL_S):
-    """The condition's first true value. AssertionError, naming `what`, after the deadline."""
+    """Returns the first true value of the condition. Raises AssertionError, with `what`, after the deadline."""
     end = time.monotonic() + deadline_s
     while True:
         value = condition()
@@ -19,7 +19,7 @@ def wait_until(condition, what, deadline_s=DEADLINE_S, poll_s=POLL_S):
 
 
 def holds_for(condition, seconds, what, poll_s=POLL_S):
-    """Fails as soon as the condition is false: for what must never happen."""
+    """Raises AssertionError as soon as the condition is false."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if not condition():
