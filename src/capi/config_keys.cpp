@@ -116,9 +116,10 @@ const Key keys[] = {
 
     {"limits.connections", Kind::integer, "4096",
      "Open connections of each client listener; further ones are refused. Connections that would "
-     "use "
-     "one of the last 64 file descriptors of the process (HTTP: the last 32, so that status and "
-     "metrics stay available) are refused too.",
+     "use one of the last 64 file descriptors of the process (HTTP: the last 32, so that status "
+     "and "
+     "metrics stay available) are refused too. A further HTTP connection replaces the one that has "
+     "waited longest for a request, if there is one.",
      [](S& to, const V& v) { to.limits.connections = count(v); }, 1, 1000000},
     {"limits.in_flight", Kind::integer, "1024",
      "Requests of one connection that execute at the same time; further ones wait unread.",

@@ -1,6 +1,7 @@
 #include "net/acceptor.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -38,17 +39,47 @@ Error listen_error(const Address& address, const error_code& error) {
                  : "listening on " + address.to_string() + ": " + error.message()};
 }
 
+// A socket that belongs to no loop.
+class NativeSocket {
+ public:
+  explicit NativeSocket(int native) : native_(native) {}
+  NativeSocket(const NativeSocket&) = delete;
+  NativeSocket& operator=(const NativeSocket&) = delete;
+  ~NativeSocket() {
+    if (native_ >= 0) ::close(native_);
+  }
+
+  int get() const { return native_; }
+  int take() { return std::exchange(native_, -1); }
+  // To the lowest free descriptor.
+  void move() {
+    const int lower = fcntl(native_, F_DUPFD_CLOEXEC, 0);
+    if (lower >= 0) ::close(std::exchange(native_, lower));
+  }
+  // Sends what fits into the socket's buffer.
+  void refuse(std::string_view reply) const {
+    [[maybe_unused]] const ssize_t sent =
+        ::send(native_, reply.data(), reply.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    // Closing with unread input would reset the connection, and the client would lose the refusal.
+    std::array<char, 4096> discarded;
+    [[maybe_unused]] const ssize_t received =
+        ::recv(native_, discarded.data(), discarded.size(), MSG_DONTWAIT);
+  }
+
+ private:
+  int native_;
+};
+
 class SocketAcceptor final : public Acceptor {
  public:
   SocketAcceptor(io::Loop& loop, ListenSocket socket, const ListenOptions& options, Address address,
                  std::vector<AcceptTarget> targets)
       : loop_(loop),
         socket_(std::move(socket)),
-        options_(options),
         address_(std::move(address)),
-        targets_(std::move(targets)),
         log_([&loop] { return loop.now(); }, loop, "connections to " + address_.to_string()),
-        retry_(loop.make_timer([this] { accept_all(); })) {
+        retry_(loop.make_timer([this] { accept_all(); })),
+        shared_(std::make_shared<Shared>(options, std::move(targets))) {
     wait();
   }
   ~SocketAcceptor() override {
@@ -59,9 +90,21 @@ class SocketAcceptor final : public Acceptor {
   }
 
   const Address& address() const override { return address_; }
-  size_t connections() const override { return count_->value(); }
+  size_t connections() const override { return shared_->count->value(); }
 
  private:
+  // What is used on the loops of the targets too, also when the acceptor is gone.
+  struct Shared {
+    Shared(const ListenOptions& given, std::vector<AcceptTarget> loops)
+        : options(given), targets(std::move(loops)) {}
+    const ListenOptions options;
+    const std::vector<AcceptTarget> targets;
+    const std::shared_ptr<StreamCount> count = std::make_shared<StreamCount>();
+  };
+  using Taken = std::shared_ptr<NativeSocket>;
+  // Called with what to log about a connection, on any loop.
+  using Report = std::function<void(const std::string&)>;
+
   void wait() {
     socket_.async_wait(ListenSocket::wait_read, [this, alive = alive_](const error_code& error) {
       if (*alive && !error) accept_all();
@@ -81,79 +124,99 @@ class SocketAcceptor final : public Acceptor {
         retry_->arm(loop_.now() + pause_after_failure);
         return;
       }
-      take(std::move(accepted));
+      const int native = accepted.release(error);
+      BOP_ASSERT(!error);
+      take(std::make_shared<NativeSocket>(native));
     }
     wait();
   }
 
-  void take(Socket accepted) {
-    error_code error;
-    if (!leaves_spare(accepted.native_handle())) {
-      refuse(std::move(accepted), "the process has few descriptors left");
-      return;
-    }
-    if (!count_->enter(options_.max_connections)) {
-      refuse(std::move(accepted),
-             "there are " + std::to_string(options_.max_connections) + ", which is the limit");
-      return;
-    }
-    const int native = accepted.release(error);
-    BOP_ASSERT(!error);
-    AcceptTarget& target = targets_[next_target_++ % targets_.size()];
-    if (&target.streams->loop() == &loop_) {
-      hand_over(target, native, options_.limits, count_);
+  void take(Taken taken) {
+    const size_t at = next_target_++ % shared_->targets.size();
+    const std::string limit = reached_limit(*shared_, taken->get());
+    on_loop_of(at, [shared = shared_, taken = std::move(taken), at, limit, report = report()] {
+      if (limit.empty()) {
+        hand_over(*shared, at, *taken);
+      } else {
+        replace(shared, taken, at, shared->targets.size(), limit, report);
+      }
+    });
+  }
+
+  // At once when it is this loop. The loop may end before the task runs: then its socket is closed with it.
+  template <class Task>
+  void on_loop_of(size_t at, Task task) {
+    io::Loop& loop = shared_->targets[at].streams->loop();
+    if (&loop == &loop_) {
+      task();
     } else {
-      // The loop may end before the task runs: then its socket is closed with it.
-      target.streams->loop().post(
-          [target, native = std::make_shared<NativeSocket>(native), limits = options_.limits,
-           count = count_] { hand_over(target, native->take(), limits, count); });
+      loop.post(std::move(task));
     }
   }
 
-  void refuse(Socket accepted, const std::string& reason) {
-    error_code ignored;
-    accepted.non_blocking(true, ignored);
-    accepted.write_some(asio::buffer(options_.refusal), ignored);
-    // Closing with unread input would reset the connection, and the client would lose the refusal.
-    std::array<char, 4096> said;
-    accepted.read_some(asio::buffer(said), ignored);
-    log_.warning("{}: a connection is refused: {}", address_.to_string(), reason);
+  // On the loop of target `at`: takes the connection in the place of one that can be spared there, or else on one of
+  // the other `left` - 1 targets.
+  static void replace(const std::shared_ptr<Shared>& shared, const Taken& taken, size_t at,
+                      size_t left, const std::string& limit, const Report& report) {
+    const AcceptTarget& target = shared->targets[at];
+    // Others may use the descriptor of the first one at once.
+    for (int i = 0; i < 2 && target.spare_connection && target.spare_connection(); ++i) {
+      taken->move();
+      if (!reached_limit(*shared, taken->get()).empty()) continue;
+      report("a connection without a request is closed to accept another one: " + limit);
+      return hand_over(*shared, at, *taken);
+    }
+    if (left > 1) {
+      const size_t next = (at + 1) % shared->targets.size();
+      shared->targets[next].streams->loop().post([shared, taken, next, left, limit, report] {
+        replace(shared, taken, next, left - 1, limit, report);
+      });
+      return;
+    }
+    taken->refuse(shared->options.refusal);
+    report("a connection is refused: " + limit);
+  }
+
+  // Counts the connection when the result is empty.
+  static std::string reached_limit(const Shared& shared, int native) {
+    const size_t most = shared.options.max_connections;
+    if (!leaves_spare(shared.options, native)) return "the process has few descriptors left";
+    if (shared.count->enter(most)) return {};
+    return "there are " + std::to_string(most) + ", which is the limit";
   }
 
   // The system hands out the lowest free descriptor, so a high one is among the last.
-  bool leaves_spare(int native) const {
+  static bool leaves_spare(const ListenOptions& options, int native) {
     rlimit limit{};
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return true;
     const rlim_t spare =
-        std::min<rlim_t>(options_.spare_descriptors, limit.rlim_cur / options_.spare_part);
+        std::min<rlim_t>(options.spare_descriptors, limit.rlim_cur / options.spare_part);
     return static_cast<rlim_t>(native) + spare < limit.rlim_cur;
   }
 
-  static void hand_over(const AcceptTarget& target, int native, StreamLimits limits,
-                        const std::shared_ptr<StreamCount>& count) {
+  static void hand_over(const Shared& shared, size_t at, NativeSocket& taken) {
+    const AcceptTarget& target = shared.targets[at];
+    StreamLimits limits = shared.options.limits;
     limits.budget = target.budget;
-    auto connection = target.streams->adopt(native, limits, count);
+    auto connection = target.streams->adopt(taken.take(), limits, shared.count);
     if (connection) target.on_connection(std::move(*connection));
   }
 
-  struct NativeSocket {
-    explicit NativeSocket(int native) : native(native) {}
-    ~NativeSocket() {
-      if (native >= 0) ::close(native);
-    }
-    int take() { return std::exchange(native, -1); }
-    int native;
-  };
+  Report report() {
+    return [this, alive = alive_, &loop = loop_](const std::string& text) {
+      loop.post([this, alive, text] {
+        if (*alive) log_.warning("{}: {}", address_.to_string(), text);
+      });
+    };
+  }
 
   io::Loop& loop_;
   ListenSocket socket_;
-  const ListenOptions options_;
   const Address address_;
-  std::vector<AcceptTarget> targets_;
   size_t next_target_ = 0;
   LogLines log_;
   std::unique_ptr<port::Timer> retry_;
-  const std::shared_ptr<StreamCount> count_ = std::make_shared<StreamCount>();
+  const std::shared_ptr<Shared> shared_;
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

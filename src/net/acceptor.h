@@ -28,6 +28,9 @@ struct AcceptTarget {
   Streams* streams;
   std::function<void(std::unique_ptr<Connection>)> on_connection;
   StreamBudget* budget = nullptr;  // of the target's loop
+  // Called on that loop when a limit is reached: closes a connection that can be spared, so that another one takes its
+  // place. False: there is none. Empty: connections beyond the limits are refused.
+  std::function<bool()> spare_connection = {};
 };
 
 class Acceptor {

@@ -145,13 +145,16 @@ class HttpSession final : public StreamHandler, public std::enable_shared_from_t
   HttpSession(HttpServer& server, std::unique_ptr<Connection> connection)
       : server_(&server),
         connection_(std::move(connection)),
-        timer_(server.streams_.loop().make_timer([this] { on_time(); })) {}
+        timer_(server.streams_.loop().make_timer([this] { on_time(); })),
+        connected_at_(server.streams_.loop().now()) {}
 
   void start() {
     await_request();
     connection_->start(*this);
   }
   void close();
+  bool can_be_spared() const;
+  void close_to_spare();
   void stop();
   bool all_sent() const { return connection_->queued_bytes() == 0; }
   void answer(const HttpResponse& response);
@@ -176,10 +179,14 @@ class HttpSession final : public StreamHandler, public std::enable_shared_from_t
   void on_time();
   void leave();
   void arm(Duration limit);
+  void wait_in(std::list<HttpSession*>& list);
+  void stop_waiting();
 
   HttpServer* server_;  // nullptr once it left
   std::unique_ptr<Connection> connection_;
   std::unique_ptr<port::Timer> timer_;
+  const Instant connected_at_;
+  bool had_request_ = false;
   std::optional<Parser> parser_;
   // Of a chunked request, as they were before the trailer: the parser adds trailer fields to its own.
   std::optional<http::fields> fields_;
@@ -187,8 +194,10 @@ class HttpSession final : public StreamHandler, public std::enable_shared_from_t
   State state_ = State::idle;
   bool head_only_ = false;  // the request was HEAD: the response has no body
   HttpPersistence persistence_ = HttpPersistence::implied;
-  bool client_ended_ = false;  // no more requests will come
-  uint64_t sent_before_ = 0;   // when the timer was armed
+  bool client_ended_ = false;                    // no more requests will come
+  uint64_t sent_before_ = 0;                     // when the timer was armed
+  std::list<HttpSession*>* waits_in_ = nullptr;  // one of the server's
+  std::list<HttpSession*>::iterator place_;      // there
 };
 
 // ---- requests ----
@@ -198,8 +207,19 @@ void HttpSession::arm(Duration limit) {
   sent_before_ = connection_->sent_bytes();
 }
 
+void HttpSession::wait_in(std::list<HttpSession*>& list) {
+  stop_waiting();
+  waits_in_ = &list;
+  place_ = list.insert(list.end(), this);
+}
+
+void HttpSession::stop_waiting() {
+  if (waits_in_ != nullptr) std::exchange(waits_in_, nullptr)->erase(place_);
+}
+
 void HttpSession::await_request() {
   state_ = State::idle;
+  wait_in(server_->without_request_);
   arm(server_->limits_.idle_limit);
 }
 
@@ -254,6 +274,7 @@ bool HttpSession::in_request_line(Bytes left) const {
 
 bool HttpSession::on_header_end(bool body_follows) {
   state_ = State::body;
+  wait_in(server_->within_body_);
   arm(server_->limits_.body_limit);
   if (!check_fields()) return false;
   parser_->eager(true);
@@ -311,6 +332,8 @@ bool HttpSession::check_fields() {
 
 void HttpSession::on_request_end() {
   state_ = State::answering;
+  had_request_ = true;
+  stop_waiting();
   timer_->cancel();
   connection_->pause();
   auto& message = parser_->get();
@@ -357,6 +380,7 @@ void HttpSession::send(const HttpResponse& response) {
   if (!head_only_ && !http_has_no_body(response.status)) connection_->append(response.body);
   if (persistence_ != HttpPersistence::close) return;
   state_ = State::finishing;
+  wait_in(server_->without_request_);
   connection_->finish();
   arm(server_->limits_.idle_limit);
 }
@@ -385,6 +409,7 @@ void HttpSession::leave() {
   timer_->cancel();
   HttpServer* server = std::exchange(server_, nullptr);
   if (server == nullptr) return;
+  stop_waiting();
   server->handler_.on_disconnected();
   server->sessions_.erase(this);  // last: it may destroy this session
 }
@@ -397,7 +422,18 @@ void HttpSession::stop() {
   arm(server_->limits_.idle_limit);
 }
 
+bool HttpSession::can_be_spared() const {
+  return had_request_ ||
+         server_->streams_.loop().now() - connected_at_ >= server_->limits_.spare_after;
+}
+
+void HttpSession::close_to_spare() {
+  stop_waiting();
+  connection_->close({BOP_E_OVERLOADED, "closed to accept another connection"});
+}
+
 void HttpSession::close() {
+  stop_waiting();
   server_ = nullptr;
   timer_.reset();
   connection_.reset();
@@ -464,6 +500,16 @@ StreamLimits HttpServer::stream_limits(const HttpLimits& limits) {
 
 void HttpServer::stop() {
   for (const auto& [session, kept] : sessions_) session->stop();
+}
+
+bool HttpServer::close_longest_waiting() {
+  for (const auto* list : {&without_request_, &within_body_}) {
+    const auto found = std::ranges::find_if(*list, &HttpSession::can_be_spared);
+    if (found == list->end()) continue;
+    (*found)->close_to_spare();
+    return true;
+  }
+  return false;
 }
 
 bool HttpServer::all_sent() const {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <list>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -32,6 +33,8 @@ struct HttpLimits {
   // so many bytes, so that a client that sends everything before it reads still gets the response.
   Duration linger_limit = 5 * seconds;
   uint64_t linger_bytes = 32u << 20;
+  // For so long a new connection is not closed to accept another: its request may be on its way.
+  Duration spare_after = 100 * milliseconds;
 };
 
 // Valid during on_request, except for the body, which may be kept.
@@ -111,6 +114,9 @@ class HttpServer {
   static StreamLimits stream_limits(const HttpLimits& limits);
   void take(std::unique_ptr<Connection> connection);
   size_t connections() const { return sessions_.size(); }
+  // Closes the connection that has waited longest for a request or its header, or else the one whose body has been
+  // awaited longest; never one whose request is being answered, and no new one. False: there is none.
+  bool close_longest_waiting();
   // Closes every connection: once its request is answered, or at once when it has none.
   void stop();
   // Whether all responses were given to the operating system.
@@ -124,6 +130,9 @@ class HttpServer {
   HttpHandler& handler_;
   const HttpLimits limits_;
   std::unordered_map<HttpSession*, std::shared_ptr<HttpSession>> sessions_;
+  // Those that may be closed to accept others, in the order in which they began to wait.
+  std::list<HttpSession*> without_request_;  // idle, within a header, or finishing
+  std::list<HttpSession*> within_body_;
   std::string date_;  // the field of date_second_
   int64_t date_second_ = -1;
 };

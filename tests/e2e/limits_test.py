@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Limits: a full log, a full disk, commands larger than a segment, too many connections."""
 
+import http.client
 import json
 import os
 import resource
@@ -93,10 +94,32 @@ class MoreConnectionsThanTheLimit(Case):
         for _ in range(self.LIMIT + 1):
             connections.append(socket.create_connection((host, int(port)), timeout=20))
             self.addCleanup(connections[-1].close)
+        return self.everything(connections[-1])
+
+    @staticmethod
+    def everything(connection):
         received = bytearray()
-        while piece := connections[-1].recv(1 << 16):
+        while piece := connection.recv(1 << 16):
             received += piece
         return bytes(received)
+
+    def request(self, node, target, keep=False):
+        """A connection with an HTTP request on it."""
+        host, _, port = node.http.rpartition(":")
+        connection = socket.create_connection((host, int(port)), timeout=20)
+        self.addCleanup(connection.close)
+        connection.sendall(b"GET %s HTTP/1.1\r\nHost: %s\r\n%s\r\n" %
+                           (target, node.http.encode(), b"" if keep else b"Connection: close\r\n"))
+        return connection
+
+    def test_are_accepted_over_http_in_the_place_of_idle_ones(self):
+        node = self.use(DevCluster(nodes=1, settings={"limits.connections": self.LIMIT})).nodes[0]
+        idle = [self.request(node, b"/livez", keep=True) for _ in range(self.LIMIT)]
+        for connection in idle:
+            self.assertTrue(connection.recv(1 << 16).startswith(b"HTTP/1.1 200 OK"))
+        for path in ("/v1/status", "/metrics", "/livez", "/readyz") * 3:
+            self.assertEqual(node.ask("GET", path)[0], 200, path)
+        self.assertEqual(idle[0].recv(1 << 16), b"", "the one that was idle for longest is closed")
 
     def test_are_refused_in_the_form_of_each_protocol(self):
         node = self.use(DevCluster(nodes=1, settings={"limits.connections": self.LIMIT})).nodes[0]
@@ -105,7 +128,21 @@ class MoreConnectionsThanTheLimit(Case):
         goodbye = self.one_too_many(node.native)
         self.assertEqual(goodbye, frames.goodbye(-6, b"too many connections (limits.connections)"))
 
-        head, _, body = self.one_too_many(node.http).partition(b"\r\n\r\n")
+    def test_are_refused_over_http_when_the_others_have_requests_in_flight(self):
+        cluster = self.use(HandCluster(settings={"limits.connections": self.LIMIT}))
+        node = cluster.nodes[0]
+        for other in cluster.nodes[1:]:
+            other.kill()
+        slow = b"/v1/kv/key?timeout_ms=60000"
+        for _ in range(self.LIMIT):
+            self.request(node, slow)
+        def refused():
+            reply = self.everything(self.request(node, b"/livez"))
+            if b" 200 OK" not in reply:
+                return reply
+            self.request(node, slow)  # one was closed because its request had not been read yet
+            return None
+        head, _, body = wait_until(refused, "a connection is refused").partition(b"\r\n\r\n")
         self.assertTrue(head.startswith(b"HTTP/1.1 503 Service Unavailable\r\n"), head)
         self.assertIn(b"\r\nConnection: close", head)
         self.assertIn(b"\r\nContent-Length: %d\r\n" % len(body), head)
@@ -126,6 +163,14 @@ class ANodeWithFewDescriptorsLeft(Case):
                 self.addCleanup(connections[-1].close)
             refused, _, _ = select.select(connections, [], [], 20)  # accepted connections send nothing
             self.assertTrue(refused)
+        # Clients that keep their HTTP connections, more than the descriptors that are left.
+        kept = []
+        for _ in range(100):
+            kept.append(http.client.HTTPConnection(node.http, timeout=20))
+            self.addCleanup(kept[-1].close)
+            kept[-1].request("GET", "/livez")
+            self.assertEqual(kept[-1].getresponse().read(), b"ok\n")
+        self.assertIsNotNone(kept[-1].sock, "it is kept alive")
         for path in ("/v1/status", "/metrics", "/livez", "/readyz"):
             self.assertEqual(node.ask("GET", path)[0], 200, path)
 

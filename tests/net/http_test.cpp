@@ -668,6 +668,114 @@ TEST_F(Http, its_handler_is_told_of_connections_that_come_and_go) {
   EXPECT_EQ(connected, 0);
 }
 
+// At most three connections, where one that can be spared makes place for a further one.
+class CrowdedHttp : public Http {
+ protected:
+  void SetUp() override { listen_for_three(0); }
+  void listen_for_three(Duration spare_after) {
+    acceptor.reset();
+    net::HttpLimits limits;
+    limits.spare_after = spare_after;
+    server = std::make_unique<net::HttpServer>(streams, *this, limits);
+    net::ListenOptions options = on_free_port();
+    options.limits = net::HttpServer::stream_limits(limits);
+    options.max_connections = 3;
+    options.refusal = "refused";
+    acceptor = net::Acceptor::listen(
+                   loop, options,
+                   {{.streams = &streams,
+                     .on_connection = [this](auto taken) { server->take(std::move(taken)); },
+                     .spare_connection = [this] { return server->close_longest_waiting(); }}})
+                   .value();
+    when_request = [this](const HttpRequest& request, HttpResponder responder) {
+      if (request.target == "/slow") {
+        waiting.push_back(std::move(responder));
+      } else {
+        responder.answer(HttpResponse::text(200, "answer"));
+      }
+    };
+  }
+  // A connection that has had a response.
+  std::unique_ptr<PlainClient> idle() {
+    auto client = connect("GET /fast HTTP/1.1\r\nHost: x\r\n\r\n");
+    std::string buffered;
+    EXPECT_EQ(status_line(receive(*client, buffered)), "HTTP/1.1 200 OK");
+    return client;
+  }
+  std::unique_ptr<PlainClient> connect(std::string_view sent) {
+    auto client = std::make_unique<PlainClient>(acceptor->address());
+    send(*client, sent);
+    return client;
+  }
+  bool is_closed(PlainClient& client) {
+    return run_until([&] {
+      client.receive_some();
+      return client.ended();
+    });
+  }
+  bool is_open(PlainClient& client) {
+    client.receive_some();
+    return !client.ended();
+  }
+};
+
+TEST_F(CrowdedHttp, a_further_connection_takes_the_place_of_the_one_that_is_idle_for_longest) {
+  auto first = idle(), second = idle(), third = idle();
+  std::string buffered;
+  send(*first, "GET /fast HTTP/1.1\r\nHost: x\r\n\r\n");  // now the second waits longest
+  receive(*first, buffered);
+  auto fourth = idle();
+  EXPECT_TRUE(is_closed(*second));
+  auto fifth = idle();
+  EXPECT_TRUE(is_closed(*third));
+  EXPECT_TRUE(is_open(*first));
+  EXPECT_TRUE(is_open(*fourth));
+  EXPECT_EQ(acceptor->connections(), 3u);
+  EXPECT_TRUE(run_until([&] { return server->connections() == 3; }));
+}
+
+TEST_F(CrowdedHttp, a_connection_whose_request_is_being_answered_is_never_closed_for_another) {
+  const std::string_view slow = "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n";
+  auto first = connect(slow), second = connect(slow), third = connect(slow);
+  ASSERT_TRUE(run_until([&] { return waiting.size() == 3; }));
+  PlainClient fourth(acceptor->address());
+  std::string got;
+  EXPECT_TRUE(run_until([&] {
+    got += fourth.receive_some();
+    return fourth.ended();
+  }));
+  EXPECT_EQ(got, "refused");
+  for (HttpResponder& responder : waiting) responder.answer(HttpResponse::text(200, "late"));
+  for (auto* client : {first.get(), second.get(), third.get()}) {
+    std::string buffered;
+    EXPECT_EQ(body_of(receive(*client, buffered)), "late");
+  }
+}
+
+TEST_F(CrowdedHttp, a_new_connection_has_time_to_send_its_request) {
+  listen_for_three(60 * seconds);
+  auto first = std::make_unique<PlainClient>(acceptor->address());
+  ASSERT_TRUE(run_until([&] { return server->connections() == 1; }));
+  auto second = idle(), third = idle();
+  auto fourth = idle();
+  EXPECT_TRUE(is_closed(*second)) << "not the first, which has waited for longer";
+  std::string buffered;
+  send(*first, "GET /fast HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(body_of(receive(*first, buffered)), "answer");
+}
+
+TEST_F(CrowdedHttp, incomplete_requests_do_not_keep_others_out) {
+  auto header = connect("GET / HTTP/1.1\r\nHo");
+  auto body = connect("PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nva");
+  auto refused = connect("GET / HTTP/9.9\r\n\r\n");  // its response is sent, its input discarded
+  std::string buffered;
+  receive(*refused, buffered);
+  for (int i = 0; i < 4; ++i) {
+    auto client = idle();
+    EXPECT_TRUE(is_open(*body) || i >= 2) << "a request that is being received goes last";
+  }
+}
+
 TEST_F(Http, slow_clients_are_told_or_cut) {
   net::HttpLimits limits;
   limits.idle_limit = limits.header_limit = limits.body_limit = 10 * milliseconds;

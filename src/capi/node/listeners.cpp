@@ -145,7 +145,11 @@ Status Listeners::listen(const std::string& name, const std::string& address) {
          [this, name, &listener = *listener](std::unique_ptr<net::Connection> connection) {
            take(name, listener, std::move(connection));
          },
-         &listener->budget});
+         &listener->budget,
+         name == "http" ? std::function<bool()>([&listener = *listener] {
+           return listener.http != nullptr && listener.http->close_longest_waiting();
+         })
+                        : nullptr});
   }
   BOP_TRY_ASSIGN(acceptors_[name],
                  net::Acceptor::listen(listeners_.front()->loop, options, std::move(targets)));
