@@ -46,12 +46,13 @@ Result<Identity> decode(Bytes bytes, const std::string& path) {
     return fail(BOP_E_DAMAGED, path + " at 0: is not a format file of bop");
   }
   if (version > format_version) {
-    return fail(BOP_E_NEWER_FORMAT, fmt::format("{}: has format version {}, this program knows {}",
-                                                path, version, format_version));
+    return fail(BOP_E_NEWER_FORMAT,
+                fmt::format("{}: format version {} is newer than version {} of this program", path,
+                            version, format_version));
   }
   if (bytes.size() != format_bytes ||
       load_le<uint32_t>(bytes.data() + checksum_at) != crc32c(bytes.first(checksum_at))) {
-    return fail(BOP_E_DAMAGED, path + " at 0: its checksum does not hold");
+    return fail(BOP_E_DAMAGED, path + " at 0: wrong checksum");
   }
   Identity identity;
   const Bytes cluster = reader.bytes(identity.cluster.size());
@@ -111,7 +112,9 @@ Status format_directory(port::FileSystem& files, const Identity& identity) {
   BOP_ASSERT(!identity.served);
   const Result<std::unique_ptr<port::File>> present =
       files.open_now(format_file, {.read_only = true});
-  if (present) return fail(BOP_E_ALREADY_FORMATTED, files.describe(format_file) + ": is there");
+  if (present)
+    return fail(BOP_E_ALREADY_FORMATTED,
+                files.describe(format_file) + ": the directory is already formatted");
   if (present.error().code != BOP_E_NOT_FOUND) return std::unexpected(present.error());
   return replace_file(files, identity);
 }
@@ -121,7 +124,8 @@ Result<Identity> read_identity(port::FileSystem& files) {
   const std::string path = files.describe(format_file);
   if (!file) {
     if (file.error().code != BOP_E_NOT_FOUND) return std::unexpected(file.error());
-    return fail(BOP_E_NOT_FORMATTED, path + " does not exist; run `bopd format` first");
+    return fail(BOP_E_NOT_FORMATTED,
+                path + " does not exist; run `bopd format --config FILE` first");
   }
   std::vector<uint8_t> bytes(format_bytes + 1);  // one more would show that it is longer
   BOP_TRY_ASSIGN(const size_t size, (*file)->read_now(0, bytes));

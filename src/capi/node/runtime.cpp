@@ -189,7 +189,7 @@ Status Runtime::State::open_directory() {
   auto taken = io::DirectoryLock::take(settings.data_directory);
   if (!taken && taken.error().code == BOP_E_NOT_FOUND)
     return fail(BOP_E_NOT_FORMATTED,
-                settings.data_directory + " does not exist; run `bopd format` first");
+                settings.data_directory + " does not exist; run `bopd format --config FILE` first");
   if (!taken) return std::unexpected(taken.error());
   lock.emplace(std::move(*taken));
   return {};
