@@ -24,9 +24,20 @@ int write_back(int file) {
   return 0;
 }
 
+int allocate_blocks(int file, uint64_t from, uint64_t end) {
+  if (end <= from) return 0;
+  while (fallocate(file, FALLOC_FL_KEEP_SIZE, static_cast<off_t>(from),
+                   static_cast<off_t>(end - from)) != 0) {
+    if (errno == EINTR) continue;
+    return errno == EOPNOTSUPP || errno == ENOSYS ? 0 : errno;
+  }
+  return 0;
+}
+
 #else
 
 int write_back(int) { return 0; }
+int allocate_blocks(int, uint64_t, uint64_t) { return 0; }
 
 #endif
 

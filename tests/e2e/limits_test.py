@@ -303,15 +303,18 @@ class AFullDisk(Case):
             self.assertEqual(node.call("GET", "with space"), VALUE)
 
 
-class AFullDiskAtTheStart(Case):
+class AFullDiskOfItsOwn(Case):
     """A node with its data on its own full disk (ext4: tmpfs is more lenient when full)."""
 
+    disk_bytes = 300 << 20
+    settings = {}
+
     def setUp(self):
-        self.cluster = HandCluster(nodes=1)
+        self.cluster = HandCluster(nodes=1, settings=self.settings)
         self.node = self.cluster.nodes[0]
         image = tempfile.NamedTemporaryFile(prefix="bop-disk-")
         self.addCleanup(image.close)
-        image.truncate(300 << 20)
+        image.truncate(self.disk_bytes)
         made = subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", image.name], capture_output=True, check=False)
         mounted = made.returncode == 0 and subprocess.run(
             ["mount", "-o", "loop", image.name, self.cluster.scratch], capture_output=True, check=False).returncode == 0
@@ -333,6 +336,15 @@ class AFullDiskAtTheStart(Case):
             os.fsync(file.fileno())
         self.assertEqual(os.statvfs(self.cluster.scratch).f_bavail, 0)
 
+    def takes_writes(self):
+        try:
+            return self.node.call("SET", "with space", VALUE) == "OK"
+        except RespError as refused:
+            self.assertIn(refused.kind, ("DISKFULL", "UNKNOWNOUTCOME"), refused)
+            return False
+
+
+class AFullDiskAtTheStart(AFullDiskOfItsOwn):
     def restart(self):
         self.node.kill()
         wait_until(lambda: not self.node.alive(), "the node is dead")
@@ -356,13 +368,38 @@ class AFullDiskAtTheStart(Case):
         self.restart()
         self.assertEqual(self.node.call("GET", last), VALUE)
         os.remove(self.ballast)
-        def taken():
+        wait_until(self.takes_writes, "writes are taken again")
+
+
+class AFullDiskDuringAFlush(AFullDiskOfItsOwn):
+    """The store has many pages to write when its disk is full, and the log still has segments to reuse."""
+
+    disk_bytes = 64 << 20
+    settings = {"log.segment_bytes": 2 << 20, "log.max_bytes": 16 << 20, "kv.memory_bytes": 1 << 20}
+
+    def test_postpones_the_flush_and_nothing_is_lost_once_there_is_space(self):
+        with open(self.ballast, "wb") as file:
+            file.write(bytes(16 << 20))
+        written, refused = [], 0
+        for number in range(3000):
             try:
-                return self.node.call("SET", "with space", VALUE) == "OK"
-            except RespError as refused:
-                self.assertEqual(refused.kind, "DISKFULL")
-                return False
-        wait_until(taken, "writes are taken again")
+                with self.node.client(10) as client:
+                    client.call("SET", f"key {number}", VALUE)
+                written.append(f"key {number}")
+            except (RespError, OSError):
+                refused += 1
+                if refused == 3:
+                    break
+        self.assertEqual(refused, 3, "the disk never filled up")
+        self.assertEqual(self.node.group()["health"], "ok")
+        self.node.kill()
+        wait_until(lambda: not self.node.alive(), "the node is dead")
+        self.cluster.start_node(self.node)
+        wait_until(lambda: (self.node.group() or {}).get("health") == "ok", "the replica is served on the full disk")
+        os.remove(self.ballast)
+        wait_until(self.takes_writes, "writes are taken again")
+        for key in written:
+            self.assertEqual(self.node.call("GET", key), VALUE)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,11 @@ constexpr intptr_t shrink_bytes = 256 << 20;  // so much unused at its end is cu
 // Address space beyond the file's end that is mapped at least: how often the file can grow before
 // it is mapped again.
 constexpr uint64_t least_headroom_bytes = 64 << 20;
+// Blocks that are allocated beyond what a flush uses so far. More than the changes between two looks can use,
+// and the free list that its commit writes.
+constexpr uint64_t allocated_ahead_bytes = 8 << 20;
+constexpr size_t look_after_changes = 256;
+constexpr size_t look_after_bytes = 1 << 20;
 // Pages that a flush keeps in memory before it writes some early.
 constexpr uint64_t dirty_pages = 16384;
 constexpr unsigned meta_pages = 3;
@@ -399,7 +404,25 @@ class MdbxStore final : public Store {
       return status;
     }
     synced_ = false;
-    return checked(mdbx_txn_commit(txn), "commit of a flush");
+    BOP_TRY(checked(mdbx_txn_commit(txn), "commit of a flush"));
+    allocated_bytes_ =
+        std::min(allocated_bytes_, file_bytes());  // libmdbx may have cut its end off
+    return {};
+  }
+
+  // libmdbx extends its file without blocks. When the disk has none for what it then writes, it fails in the
+  // middle of a commit and its environment cannot be used any more. So the blocks are allocated beforehand,
+  // where their lack only postpones the flush.
+  Status allocate_ahead(MDBX_txn* txn) {
+    MDBX_txn_info info;
+    BOP_TRY(check(mdbx_txn_info(txn, &info, false), path_, "look at a flush"));
+    const uint64_t wanted = info.txn_space_used + allocated_ahead_bytes;
+    if (info.txn_space_used + allocated_ahead_bytes / 2 <= allocated_bytes_) return {};
+    mdbx_filehandle_t file;
+    BOP_TRY(check(mdbx_env_get_fd(env_.get(), &file), path_, "allocate space"));
+    BOP_TRY(check(mem::allocate_blocks(file, allocated_bytes_, wanted), path_, "allocate space"));
+    allocated_bytes_ = wanted;
+    return {};
   }
 
   Status write_back() {
@@ -457,8 +480,18 @@ class MdbxStore final : public Store {
     Cursor cursor;
     BOP_TRY(cursor.open(txn, records_, path_));
     Change change;
-    while (changes.next(change)) BOP_TRY(write_change(cursor.get(), change, changes));
-    return write_progress(txn, changes.progress());
+    BOP_TRY(allocate_ahead(txn));
+    size_t since_look = 0;
+    size_t bytes_since_look = 0;
+    while (changes.next(change)) {
+      BOP_TRY(write_change(cursor.get(), change, changes));
+      bytes_since_look += change.value.size();
+      if (++since_look < look_after_changes && bytes_since_look < look_after_bytes) continue;
+      since_look = bytes_since_look = 0;
+      BOP_TRY(allocate_ahead(txn));
+    }
+    BOP_TRY(write_progress(txn, changes.progress()));
+    return allocate_ahead(txn);
   }
 
   Status write_change(MDBX_cursor* cursor, const Change& change, Changes& changes) {
@@ -503,10 +536,11 @@ class MdbxStore final : public Store {
   const StoreOptions options_;
   const std::string path_;
   Environment env_;
-  std::mutex mapped_;         // held by a read, and while the map is replaced
-  uint64_t map_bytes_ = 0;    // mapped: what the file may grow to before it is mapped again
-  bool map_is_full_ = false;  // the flush under way found no space in it
-  bool synced_ = true;        // every commit is
+  std::mutex mapped_;             // held by a read, and while the map is replaced
+  uint64_t map_bytes_ = 0;        // mapped: what the file may grow to before it is mapped again
+  bool map_is_full_ = false;      // the flush under way found no space in it
+  bool synced_ = true;            // every commit is
+  uint64_t allocated_bytes_ = 0;  // the file's bytes below it have blocks on the device
   MDBX_dbi records_ = 0;
   MDBX_dbi meta_ = 0;
   MDBX_txn* reader_ = nullptr;
