@@ -136,7 +136,7 @@ class Bop(Case):
     def test_status_reports_endpoints_that_do_not_answer(self):
         live = self.dev.nodes[0]["native"]
         dead = f"127.0.0.1:{free_ports(1)}"
-        with socket.socket() as silent:  # as a paused node: it takes connections and says nothing
+        with socket.socket() as silent:  # like a paused node: accepts connections and sends nothing
             silent.bind(("127.0.0.1", 0))
             silent.listen()
             paused = "127.0.0.1:%d" % silent.getsockname()[1]
@@ -205,7 +205,7 @@ class Bop(Case):
         self.assertEqual([json.loads(out)[name] for name in ("ops", "acked", "missing")], [0, 0, 0])
 
     def test_bench_detects_a_missing_write(self):
-        # A second hand deletes what the bench wrote: that must not pass for "missing 0".
+        # A key that is deleted during the benchmark must be reported as missing.
         import subprocess
         from running import BIN
         bench = subprocess.Popen([os.path.join(BIN, "bop"), "--endpoint", self.dev.nodes[0]["native"], "-o", "json",
@@ -283,7 +283,7 @@ class Bop(Case):
             self.assertIn("BOP_E_BAD_ADDRESS", error)
         _, error = self.run_program("bop", "--timeout", "300ms", "--endpoint", "no-such-host.invalid:7100", "get", "x", code=3)
         self.assertIn("no-such-host.invalid:7100: ", error)
-        self.assertRegex(error, "unknown host|no connection within the timeout")  # without a resolver it takes long
+        self.assertRegex(error, "unknown host|no connection within the timeout")  # without a resolver the lookup takes longer
 
     def test_with_json_output_errors_are_json(self):
         self.bop("put", "key", "value")
@@ -309,7 +309,7 @@ class Bop(Case):
     # ---- any machine ----
 
     def test_sends_raw_bytes_to_a_machine_and_prints_its_reply(self):
-        # A PUT of kv, byte for byte (docs/formats/kv.md), and the question for it.
+        # A PUT of kv (include/bop/kv.h), and a GET of the same key.
         command = "01000100" + "0100" + "0300" + "02000000" + "6b6579" + "6869"
         for payload, more in ((command, {}), ("-", {"stdin": command.upper().encode() + b"\n"}),
                               ("@" + self.write("command", command), {})):
@@ -360,7 +360,7 @@ groups = [{{name = "sums", id = 1, machine = "sum"}}]
         self.assertEqual(*(json.loads(status)["groups"][0]["last_index"] for status in (before, after)))
 
     def test_asks_another_endpoint_when_one_is_paused(self):
-        with socket.socket() as silent:  # takes connections and says nothing
+        with socket.socket() as silent:  # accepts connections and sends nothing
             silent.bind(("127.0.0.1", 0))
             silent.listen()
             endpoints = "127.0.0.1:%d,%s" % (silent.getsockname()[1], self.dev.nodes[0]["native"])
@@ -378,7 +378,7 @@ groups = [{{name = "sums", id = 1, machine = "sum"}}]
         self.stop(self.dev.process)
         dev = Dev(self, nodes=3)
         endpoints = ",".join(node["native"] for node in dev.nodes)
-        for node in dev.nodes:  # a follower forwards, or sends the client on
+        for node in dev.nodes:  # followers forward or redirect
             self.run_program("bop", "--endpoint", node["native"], "incr", "n")
         status = json.loads(self.run_program("bop", "--endpoint", endpoints, "-o", "json", "status", "--all")[0])
         self.assertEqual(len(status), 3)
@@ -387,7 +387,7 @@ groups = [{{name = "sums", id = 1, machine = "sum"}}]
         os.kill(victim["pid"], signal.SIGKILL)
         out, _ = self.run_program("bop", "--endpoint", endpoints, "--timeout", "30s", "incr", "n")
         self.assertEqual(out, b"4\n")
-        # Without a majority a read names every endpoint, as a write does.
+        # Without a majority, reads name every endpoint, as writes do.
         os.kill(next(node for node in dev.nodes if node != victim)["pid"], signal.SIGKILL)
         for command in (("get", "n"), ("put", "n", "5")):
             _, error = self.run_program("bop", "--endpoint", endpoints, "--timeout", "1s", *command, code=3)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""bopd under a supervisor: descriptors, signals, log rotation, readiness, and what a power cut leaves.
+"""bopd under a supervisor: descriptors, signals, log rotation, readiness, and durability of its files.
 
     daemon_test.py LIBRARY          that records what is synced (record_syncs.c)
 """
@@ -30,7 +30,7 @@ logging = {{file = "{self.path('bopd.log')}", level = "{level}"}}
 """)
 
     def spawn(self, *command, environment=None, **options):
-        """A process that the test ends, and its standard streams the test's, unless told otherwise."""
+        """Starts a process, which inherits the standard streams by default and is ended with the test."""
         process = subprocess.Popen(list(map(str, command)), env=self.environment(environment), **options)
         self.addCleanup(self.end, process)
         return process
@@ -119,7 +119,7 @@ logging = {{file = "{self.path('bopd.log')}", level = "{level}"}}
         process.send_signal(signal.SIGHUP)
         wait_until(lambda: self.log().count("limits.in_flight changed") == 1, "no new warning")
         self.assertEqual(self.stop(process), 0)
-        self.assertNotIn("stopping on", self.log())  # below the level that was reloaded
+        self.assertNotIn("stopping on", self.log())  # below the reloaded level
 
     def test_an_invalid_configuration_is_not_reloaded(self):
         process = self.serving()

@@ -13,7 +13,7 @@ from running import Case, Dev, alive, free_ports, wait_until
 class BopdDev(Case):
     @staticmethod
     def files(directory):
-        """What is in all of its files, but for who holds it."""
+        """The contents of all files in the directory, except the lock."""
         found = {}
         for folder, _, names in os.walk(directory):
             for name in sorted(set(names) - {"lock"}):
@@ -58,7 +58,7 @@ class BopdDev(Case):
         os.kill(victim["pid"], signal.SIGKILL)
         wait_until(lambda: not alive(victim["pid"]), "the node is dead")
 
-        def taken():  # it may have led: a write that reaches it as it dies has no known outcome
+        def taken():  # it may have been the leader: the outcome of a write in flight is unknown
             try:
                 self.bop(dev, "put", "key", "value")
                 return True
@@ -130,7 +130,7 @@ class BopdDev(Case):
     def test_names_a_port_in_use(self):
         port = free_ports(20)
         with socket.socket() as taken:
-            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a connection there may linger
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a connection may be in TIME_WAIT
             taken.bind(("127.0.0.1", port + 12))
             taken.listen()
             _, error = self.bopd("dev", "--nodes", 2, "--base-port", port, "--data", self.path("data"), code=3)
@@ -152,7 +152,7 @@ class BopdDev(Case):
         self.assertFalse(alive(dev.nodes[1]["pid"]))
 
     def test_passes_settings_but_no_environment_to_every_node(self):
-        os.environ["BOP_NODE_ID"] = "9"  # a stray variable must not make all nodes the same one
+        os.environ["BOP_NODE_ID"] = "9"  # must not override the ids of the nodes
         self.addCleanup(os.environ.pop, "BOP_NODE_ID")
         dev = Dev(self, nodes=2, data=self.path("data"), more=["--set=limits.connections=77"])
         for node in dev.nodes:

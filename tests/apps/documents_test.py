@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Manual pages and completions are those of the commands and options that the programs take."""
+"""Manual pages and completions have the commands and options that the programs accept."""
 
 import os
 import re
@@ -26,7 +26,7 @@ class Documents(Case):
         return self.run_program(*command, "--help")[0].decode()
 
     def commands(self, *path):
-        """The program and all its commands, as their help names them."""
+        """The program and all its commands, from their help."""
         yield path
         listed = re.search(r"\nSubcommands:\n((?:  .*\n)+)", self.help(*path))
         for name in re.findall(r"^  (\S+)", listed[1], re.M) if listed else ():
@@ -74,7 +74,7 @@ class Documents(Case):
         return [found.split("\t")[0] for found in listed.splitlines()]
 
     def words_of_zsh(self, program, *words):
-        """With stand-ins for zsh's own functions, which print what they are given."""
+        """Replaces zsh's completion functions with ones that print their arguments."""
         script = self.write(f"_{program}", self.document(program, "zsh"))
         text = """
 _describe() { local list=${@[-1]}; print -l -- ${${(P)list}%%:*} }

@@ -29,16 +29,16 @@ def wait_until(condition, what, limit_s=LIMIT_S):
 
 
 def alive(pid):
-    """Not gone, and not a zombie that waits for its parent."""
+    """Whether the process runs; a zombie does not."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
             return file.read().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):  # gone before it was opened, or read
+    except (FileNotFoundError, ProcessLookupError):  # it ended in the meantime
         return False
 
 
 class Case(unittest.TestCase):
-    """A temporary directory, and processes that do not outlive the test."""
+    """A test with a temporary directory, which ends the processes that it started."""
 
     def setUp(self):
         self.directory = tempfile.mkdtemp(prefix="bop-apps-")
@@ -57,7 +57,7 @@ class Case(unittest.TestCase):
         return clean | {"TMPDIR": self.directory} | (more or {})
 
     def run_program(self, name, *arguments, code=0, stdin=b"", environment=None, stdout=subprocess.PIPE):
-        """Its standard output and error; fails when it ends with another code."""
+        """Runs a program and returns its standard output and error. Fails if it exits with another code."""
         done = subprocess.run([os.path.join(BIN, name), *map(str, arguments)], input=stdin, stdout=stdout,
                               stderr=subprocess.PIPE, timeout=LIMIT_S, env=self.environment(environment), check=False)
         self.assertEqual(done.returncode, code, f"{name} {arguments}\n{done.stdout}\n{done.stderr}")
@@ -67,7 +67,7 @@ class Case(unittest.TestCase):
         return self.run_program("bopd", *arguments, **options)
 
     def start(self, *arguments):
-        """A bopd that goes on running."""
+        """Starts a bopd in the background."""
         process = subprocess.Popen([os.path.join(BIN, "bopd"), *map(str, arguments)], stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, env=self.environment(None))
         self.addCleanup(self.end, process)
@@ -84,7 +84,7 @@ class Case(unittest.TestCase):
         process.communicate()
 
     def stop(self, process, limit_s=10):
-        """SIGTERM; its exit code."""
+        """Sends SIGTERM and returns the exit code."""
         process.send_signal(signal.SIGTERM)
         return process.wait(limit_s)
 

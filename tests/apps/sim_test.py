@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""bop-sim: its command line. What it simulates is tested in tests/sim."""
+"""The command line of bop-sim. The simulation itself is tested in tests/sim."""
 
 import os
 import subprocess

@@ -28,12 +28,13 @@ constexpr Listed list[] = {
 std::string errors_page() {
   std::string page =
       "# Errors\n\n"
-      "Made from the list in `include/bop/error.h` by `tests/base/error_test.cpp`; a test fails "
-      "when "
-      "it is out of date,\nand writes it again when `BOP_WRITE_DOCS` is set in its environment.\n\n"
-      "Every call of the C interface returns `BOP_OK` (0) or one of these. Numbers are never "
-      "reused.\n`BOP_E_OUTCOME_UNKNOWN` alone leaves open whether a command was executed.\n\n"
-      "| error | number | what it says |\n|---|---|---|\n";
+      "Generated from the list in `include/bop/error.h` by `tests/base/error_test.cpp`, which "
+      "fails if this page is out of\n"
+      "date, and updates it if `BOP_WRITE_DOCS` is set.\n\n"
+      "Every function of the C interface that can fail returns `BOP_OK` (0) or one of these. "
+      "Numbers are never reused.\n"
+      "`BOP_E_OUTCOME_UNKNOWN` is the only error after which a command may have been executed.\n\n"
+      "| error | number | meaning |\n|---|---|---|\n";
   for (const Listed& error : list) {
     page += "| `" + std::string(error.name) + "` | " + std::to_string(error.number) + " | " +
             error.text + " |\n";
