@@ -33,7 +33,7 @@ PeerChannel::PeerChannel(const Owner& owner, const PeerAddress& peer, port::Chan
       dialled_(peer.address),
       timer_(owner.streams.loop().make_timer([this] { on_time(); })) {}
 
-StreamLimits PeerChannel::limits(const PeerOptions& options) {
+StreamLimits PeerChannel::limits(const PeerOptions& options, port::Channel channel) {
   StreamLimits limits;
   limits.max_message_bytes = options.frames.max_bytes;
   // send() refuses frames before that, and two nodes must never wait for each other.
@@ -43,6 +43,8 @@ StreamLimits PeerChannel::limits(const PeerOptions& options) {
   limits.block_bytes = 256u << 10;
   limits.trust_wanted = true;
   limits.sends_in = port::Phase::submit;
+  limits.urgent = channel == port::Channel::control;
+  if (channel == port::Channel::bulk) limits.max_path_delay = options.max_bulk_delay;
   if (options.silence_limit != never) limits.unacknowledged_limit = options.silence_limit;
   return limits;
 }
@@ -90,7 +92,7 @@ void PeerChannel::dial_learned(const Error& configured_failure) {
 void PeerChannel::dial_peer() {
   state_ = State::dialling;
   dial_ =
-      dial(owner_.streams, dialled_, limits(owner_.options), owner_.options.connect_limit,
+      dial(owner_.streams, dialled_, limits(owner_.options, channel_), owner_.options.connect_limit,
            [this](Result<std::unique_ptr<Connection>> result) { on_dialled(std::move(result)); });
 }
 
@@ -167,7 +169,7 @@ void PeerChannel::take(std::unique_ptr<Connection> connection) {
   dialled_ = peer_.address;
   configured_failure_.reset();
   connection_ = std::move(connection);
-  connection_->hand_over(*this, limits(owner_.options));
+  connection_->hand_over(*this, limits(owner_.options, channel_));
   become_up(false);
 }
 

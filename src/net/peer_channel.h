@@ -57,7 +57,7 @@ class PeerChannel final : public StreamHandler {
   Consumed on_bytes(const mem::Buffer& bytes) override;
   void on_closed(const Error& reason) override;
 
-  static StreamLimits limits(const PeerOptions& options);
+  static StreamLimits limits(const PeerOptions& options, port::Channel channel);
 
  private:
   enum class State : uint8_t { down, waiting, dialling, greeting, up };

@@ -53,7 +53,7 @@ class PeerTransport::Stranger final : public StreamHandler {
   void start() { connection_->start(*this); }
   // Of a connection that a channel used.
   void dismiss(const Error& reason) {
-    connection_->hand_over(*this, PeerChannel::limits(transport_.options_));
+    connection_->hand_over(*this, PeerChannel::limits(transport_.options_, port::Channel::control));
     finish(reason);
   }
 

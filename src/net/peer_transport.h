@@ -59,6 +59,8 @@ struct PeerOptions {
   // (heartbeats keep it busy), and one channel when bytes are queued on it, or sent and not acknowledged,
   // and nothing moved for so long. never: not checked.
   Duration silence_limit = 3 * seconds;
+  // So long the bulk channel's bytes may queue on the path, where heartbeats would queue behind them. 0: not limited.
+  Duration max_bulk_delay = 250 * milliseconds;
   // A process that was heard within this time is alive, and another one with its node id is refused.
   Duration identity_patience = 1 * seconds;
   bool local_only = false;    // learned addresses beyond loopback are ignored

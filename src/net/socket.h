@@ -20,6 +20,9 @@ boost::system::error_code assign(Socket& socket, int native);
 // Bytes that were written and that the other side's system has not acknowledged.
 uint64_t unacknowledged_bytes(const Socket& socket);
 
+// Lost packets are sent again at a steady pace, and the system and networks that look at it send its packets first.
+void set_urgent(Socket& socket);
+
 // Has the system close a TCP connection whose sent bytes stay unacknowledged for `limit`; 0: its default.
 void set_unacknowledged_limit(Socket& socket, Duration limit);
 

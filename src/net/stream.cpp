@@ -18,6 +18,7 @@
 #include <array>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -26,6 +27,8 @@
 #include "net/input.h"
 #include "net/operation_memory.h"
 #include "net/output.h"
+#include "net/path.h"
+#include "net/send_window.h"
 #include "net/socket.h"
 #include "net/stream_budget.h"
 #include "net/stream_count.h"
@@ -45,6 +48,8 @@ constexpr size_t most_pieces = 64;
 constexpr size_t send_early_bytes = 512u << 10;
 // That the other side may take nothing of what is sent to it before its connection is closed.
 constexpr Duration longest_finish = 10 * seconds;
+// While bytes wait for a send window, the path is looked at so often.
+constexpr Duration look_at_path_every = 5 * milliseconds;
 
 bool is_would_block(const error_code& error) {
   return error == asio::error::would_block || error == asio::error::try_again;
@@ -143,6 +148,12 @@ class Stream final : public StreamBudget::Member {
 
   void plan_flush();
   bool send_some();
+  void apply_limits();
+  size_t sendable_bytes();
+  void look_at_path();
+  void on_window_time();
+  void wait_for_window();
+  void arm_window_timer();
   void wait_until_writable();
   void on_writable(const error_code& error, size_t);
   void after_sending();
@@ -171,7 +182,7 @@ class Stream final : public StreamBudget::Member {
   bool finishing_ = false;
   bool lingering_ = false;
   bool dirty_ = false;    // in shared_->dirty
-  bool writing_ = false;  // waits until the socket takes more
+  bool writing_ = false;  // waits until the socket, or the send window, takes more
   Error reason_;          // of finish(), then of the end
   std::unique_ptr<port::Timer> linger_timer_;
   std::unique_ptr<port::Timer> progress_timer_;  // while progress is expected
@@ -180,6 +191,11 @@ class Stream final : public StreamBudget::Member {
 
   size_t handler_input_ = 0;  // kept by the handler
   size_t handler_output_ = 0;
+
+  std::optional<SendWindow> window_;
+  std::unique_ptr<port::Timer> window_timer_;  // while bytes wait
+  bool window_full_ = false;                   // they wait for the window, not for the socket
+  uint64_t known_delivered_ = 0;               // when the path was last looked at
 
   uint64_t received_ = 0;
   uint64_t sent_ = 0;
@@ -208,7 +224,13 @@ Stream::Stream(std::shared_ptr<Streams::Shared> shared, Socket socket, const Str
   ++shared_->open;
   if (limits_.unacknowledged_limit > 0)
     set_unacknowledged_limit(socket_, limits_.unacknowledged_limit);
+  apply_limits();
   if (limits_.budget != nullptr) limits_.budget->enter(*this);
+}
+
+void Stream::apply_limits() {
+  if (limits_.urgent) set_urgent(socket_);
+  if (limits_.max_path_delay > 0 && !window_) window_.emplace(limits_.max_path_delay);
 }
 
 // Tells the budget what this connection holds. May close it.
@@ -244,6 +266,7 @@ void Stream::hand_over(StreamHandler& handler, const StreamLimits& limits) {
   if (open() && limits.unacknowledged_limit != limits_.unacknowledged_limit)
     set_unacknowledged_limit(socket_, limits.unacknowledged_limit);
   limits_ = limits;
+  if (open()) apply_limits();
   deliver_later();
 }
 
@@ -363,11 +386,19 @@ bool Stream::send_some() {
   while (!output_.empty()) {
     std::array<Bytes, most_pieces> pieces;
     std::array<asio::const_buffer, most_pieces> buffers;
-    const size_t count = output_.gather(pieces);
+    size_t left = sendable_bytes();
+    if (left == 0) {
+      wait_for_window();
+      return true;
+    }
+    const size_t gathered = output_.gather(pieces);
     size_t offered = 0;
-    for (size_t i = 0; i < count; ++i) {
-      buffers[i] = asio::buffer(pieces[i].data(), pieces[i].size());
-      offered += pieces[i].size();
+    size_t count = 0;
+    for (; count < gathered && left > 0; ++count) {
+      const size_t size = std::min(pieces[count].size(), left);
+      buffers[count] = asio::buffer(pieces[count].data(), size);
+      offered += size;
+      left -= size;
     }
     error_code error;
     const size_t sent = count == 1 ? socket_.write_some(buffers[0], error)
@@ -387,10 +418,57 @@ bool Stream::send_some() {
   return true;
 }
 
+// ---- the send window ----
+
+// How much of the output may be sent now.
+size_t Stream::sendable_bytes() {
+  if (!window_) return SIZE_MAX;
+  // What is known to be delivered is a lower bound: mostly it is enough, and nobody has to be asked.
+  const auto in_transit = [this] { return sent_ - known_delivered_; };
+  if (in_transit() + output_.size() <= window_->bytes()) return SIZE_MAX;
+  look_at_path();
+  if (!window_) return SIZE_MAX;
+  return window_->bytes() > in_transit() ? window_->bytes() - in_transit() : 0;
+}
+
+void Stream::look_at_path() {
+  known_delivered_ = delivered_bytes();
+  if (const auto path = path_of(socket_.native_handle()))
+    window_->observe(shared_->loop.now(), known_delivered_, path->round_trip, path->shortest);
+  else
+    window_.reset();  // a UNIX socket has no path to queue on
+}
+
+void Stream::arm_window_timer() {
+  if (window_timer_ == nullptr)
+    window_timer_ = shared_->loop.make_timer([this] { on_window_time(); });
+  window_timer_->arm(shared_->loop.now() + look_at_path_every);
+}
+
+void Stream::wait_for_window() {
+  writing_ = window_full_ = true;
+  arm_window_timer();
+  if (finishing_) read_more();
+}
+
+void Stream::on_window_time() {
+  const StreamUse use(*this);
+  if (!open() || !writing_ || !window_) return;
+  if (window_full_) {
+    writing_ = window_full_ = false;
+    if (send_some()) after_sending();
+  } else {
+    // The socket is full: what it holds shows when the path got slower.
+    look_at_path();
+    arm_window_timer();
+  }
+}
+
 void Stream::wait_until_writable() {
   writing_ = true;
   socket_.async_wait(Socket::wait_write,
                      Handler<&Stream::on_writable, &Stream::write_memory_>{StreamUse(*this)});
+  if (window_) arm_window_timer();
   if (finishing_) read_more();
 }
 
@@ -496,6 +574,7 @@ void Stream::close(Error reason) {
   if (handler_ != nullptr) tell_closed();
   linger_timer_.reset();  // last: one of them may be what calls
   progress_timer_.reset();
+  window_timer_.reset();
 }
 
 void Stream::tell_closed() {

@@ -54,6 +54,10 @@ struct StreamLimits {
   bool trust_wanted = false;  // reserve what a handler wants at once; else only as bytes arrive
   // Of a TCP connection: closed when sent bytes stay unacknowledged for so long; 0: the system's limit.
   Duration unacknowledged_limit = 0;
+  // Of a TCP connection: how long its bytes may queue on the path, which bounds those in transit (send_window.h); 0:
+  // as many as the system sends.
+  Duration max_path_delay = 0;
+  bool urgent = false;  // small messages that must not wait behind other connections' bytes
 };
 
 // How much of the bytes it was shown a handler has consumed.

@@ -69,6 +69,33 @@ class Links(Case):
             self.assertEqual(node.group()["term"], term)
             self.assertNotIn("stepped down", self.log_of(cluster, node))
 
+    def test_heartbeats_pass_a_slow_link_that_is_full_of_entries(self):
+        cluster = self.use(netns.NetnsCluster())
+        leader = cluster.wait_for_leader()
+        cluster.wait_until_ready()
+        # What the sender does not hold back, a buffer of 2 s takes, as cheap routers have it.
+        for node in cluster.nodes:
+            if node is not leader:
+                cluster.limit_to(node, "rate", "1600kbit", "burst", "4000", "latency", "2s")
+        term = leader.group()["term"]
+        end = time.monotonic() + 20
+        written = []
+        def write(writer):
+            number = 0
+            while time.monotonic() < end:
+                number += 1
+                written.append(self.write(leader, f"{writer} {number}", bytes(100_000)))
+        writers = [threading.Thread(target=write, args=(i,)) for i in range(4)]
+        for thread in writers:
+            thread.start()
+        for thread in writers:
+            thread.join()
+        print(f"\n    {sum(written)} of {len(written)} writes of 100 kB in 20 s at 200 kB/s", flush=True)
+        self.assertGreater(sum(written), 20)
+        for node in cluster.nodes:
+            self.assertEqual(node.group()["term"], term, self.log_of(cluster, leader))
+            self.assertNotIn("stepped down", self.log_of(cluster, node))
+
     def log_of(self, cluster, node):
         return "\n".join(p.text() for p in cluster.processes if p.log.endswith(f"-node{node.id}.log"))
 
