@@ -50,24 +50,27 @@ void reopen_log(const bop_config* config) {
   if (status != BOP_OK) log_message(BOP_LOG_ERROR, std::string("logging.file: ") + error);
 }
 
-bool can_be_reloaded(std::string_view key) {
-  return key == "logging.level" || key == "logging.file";
-}
-
-void warn_of_changes(const bop_config* before, const bop_config* after) {
+// Logs each changed key, and keeps in `running` what the node runs with from now on.
+void take_over_changes(bop_config* running, const bop_config* next) {
   bop_config_item old{}, now{};
   old.size = now.size = sizeof now;
-  for (size_t i = 0; bop_config_at(after, i, &now) == BOP_OK; ++i) {
-    if (bop_config_at(before, i, &old) != BOP_OK || can_be_reloaded(now.key)) continue;
-    if (std::strcmp(old.value, now.value) == 0) continue;
-    log_message(
-        BOP_LOG_WARNING,
-        std::string(now.key) + " changed; the new value takes effect when the node is restarted");
+  for (size_t i = 0; bop_config_at(next, i, &now) == BOP_OK; ++i) {
+    if (bop_config_at(running, i, &old) != BOP_OK || std::strcmp(old.value, now.value) == 0)
+      continue;
+    if (now.reloadable == 0) {
+      log_message(
+          BOP_LOG_WARNING,
+          std::string(now.key) + " changed; the new value takes effect when the node is restarted");
+    } else {
+      log_message(BOP_LOG_INFO,
+                  std::string(now.key) + " changed from " + old.value + " to " + now.value);
+      set(running, now.key, now.text);
+    }
   }
 }
 
 // SIGHUP. `loaded` is the configuration that the node runs with; an invalid new one leaves it unchanged.
-void reload(const Sources& sources, Loaded& loaded) {
+void reload(const Sources& sources, bop_node* node, Loaded& loaded) {
   Loaded next = load(sources);
   char error[4096] = "";
   if (next.status == BOP_OK) {
@@ -80,10 +83,12 @@ void reload(const Sources& sources, Loaded& loaded) {
     return;
   }
   reopen_log(next.config.get());
-  warn_of_changes(loaded.config.get(), next.config.get());
-  for (const char* key : {"logging.level", "logging.file"}) {
-    set(loaded.config.get(), key, text_of(next.config.get(), key));
+  const int32_t status = bop_node_reload(node, next.config.get(), error, sizeof error);
+  if (status != BOP_OK) {
+    log_message(BOP_LOG_ERROR, std::string("configuration not reloaded: ") + error);
+    return;
   }
+  take_over_changes(loaded.config.get(), next.config.get());
   log_message(BOP_LOG_INFO, "configuration reloaded");
 }
 
@@ -110,7 +115,7 @@ std::thread start_watchdog(std::atomic<bool>& stopped) {
 }
 
 // Handles signals until one that stops the node, and returns that one.
-int serve(const sigset_t& signals, const Sources& sources, Loaded& loaded,
+int serve(const sigset_t& signals, const Sources& sources, bop_node* node, Loaded& loaded,
           const Supervisor& supervisor) {
   for (;;) {
     const int signal = wait_for_signal(signals, 3600 * 1000);
@@ -118,7 +123,7 @@ int serve(const sigset_t& signals, const Sources& sources, Loaded& loaded,
     if (signal == SIGUSR1) reopen_log(loaded.config.get());
     if (signal != SIGHUP) continue;
     supervisor.reloading();
-    reload(sources, loaded);
+    reload(sources, node, loaded);
     supervisor.ready();
   }
 }
@@ -166,7 +171,7 @@ Exit start(const Sources& sources, int die_with) {
   }
   log_addresses(node, config);
   supervisor.ready();
-  const int signal = serve(signals, sources, loaded, supervisor);
+  const int signal = serve(signals, sources, node, loaded, supervisor);
   supervisor.stopping();
   log_message(BOP_LOG_INFO, std::string("stopping on SIG") + sigabbrev_np(signal));
   stop(node);

@@ -72,6 +72,8 @@ typedef struct bop_config_item {
   const char* source; /* "default", "bopd.toml:12", "BOP_LOG_MAX_BYTES", "flag" */
   const char* help;   /* one line: meaning, unit and range */
   const char* text; /* the value without TOML's quotes, when it is of type text; else as `value` */
+  int32_t reloadable; /* 1: a running node takes over a changed value (bop_node_reload,
+                       * bop_logging_reload); 0: it needs a restart */
 } bop_config_item;
 
 /* The keys in the order of the documentation: index 0, 1, 2 ... until NOT_FOUND. Since 0.1. */

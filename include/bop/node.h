@@ -57,6 +57,13 @@ BOP_API int32_t bop_node_format(const bop_config* config, char* error, size_t er
 BOP_API int32_t bop_node_start(const bop_config* config, const bop_node_options* options,
                                bop_node** node, char* error, size_t error_capacity);
 
+/* Takes over the keys of a changed configuration that need no restart (bop_config_item.reloadable, except
+ * logging.*, which is the process's: bop_logging_reload). Other keys keep their values. It returns before
+ * the new values take effect, which takes a few milliseconds. Errors, all of which change nothing:
+ * BAD_CONFIG, INVALID_ARGUMENT. Since 0.1. */
+BOP_API int32_t bop_node_reload(bop_node* node, const bop_config* config, char* error,
+                                size_t error_capacity);
+
 /* Stops the node and frees the handle: refuses new work, steps down as leader, completes calls in
  * flight, closes sockets and machines, releases the directory. Acknowledged commands are durable with
  * or without a clean stop. Blocks for at most about timeout_ms (0: 5000); work not finished by then is

@@ -51,6 +51,8 @@ struct Key {
 // In the order of the documentation: first the keys without a TOML table, then table by table.
 std::span<const Key> config_keys();
 const Key* find_key(std::string_view name);
+// Whether a running node takes over a changed value (Runtime::reload, and programs for logging.*).
+bool is_reloadable(const Key& key);
 std::string environment_name(const Key& key);  // "BOP_LOG_MAX_BYTES"
 
 // ---- TOML (config_toml.cpp) ----

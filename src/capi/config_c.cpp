@@ -32,6 +32,7 @@ int32_t describe(const bop_config* given, size_t index, bop_config_item* item) {
   out.source = keys.source(index).c_str();
   out.help = config_keys()[index].help;
   out.text = text != nullptr ? text->c_str() : out.value;
+  out.reloadable = bop::capi::is_reloadable(config_keys()[index]) ? 1 : 0;
   fill(item, out);
   return BOP_OK;
 }

@@ -78,7 +78,8 @@ const Key keys[] = {
     {"http.hosts", Kind::hosts, "[]",
      "Host names that HTTP clients may use for this node in addition to the listener's address and "
      "localhost. A request with another `Host` is refused with 421, which protects against DNS "
-     "rebinding by web pages. Add the names of proxies and service discovery. [\"*\"]: any name.",
+     "rebinding by web pages. Add the names of proxies and service discovery. [\"*\"]: any name. "
+     "SIGHUP reloads it.",
      [](S& to, const V& v) { to.http_hosts = std::get<std::vector<std::string>>(v); }},
 
     {"log.segment_bytes", Kind::integer, "67108864",
@@ -91,7 +92,7 @@ const Key keys[] = {
      "Limit of all segments of one shard's log, in bytes; at least four segments. When the log "
      "needs "
      "more, writes are refused with BOP_E_LOG_FULL. Entries are kept until every node of the group "
-     "has them, so the limit decides how long a node may be away.",
+     "has them, so the limit decides how long a node may be away. SIGHUP reloads it.",
      [](S& to, const V& v) { to.node.log.max_bytes = bytes(v); }, 8 * mib, 1024 * gib},
     {"log.direct", Kind::boolean, "true",
      "Writes the log with direct I/O, past the page cache, where the file system supports it. "
@@ -119,26 +120,31 @@ const Key keys[] = {
      "use one of the last 64 file descriptors of the process (HTTP: the last 32, so that status "
      "and "
      "metrics stay available) are refused too. A further HTTP connection replaces the one that has "
-     "waited longest for a request, if there is one.",
+     "waited longest for a request, if there is one. SIGHUP reloads it.",
      [](S& to, const V& v) { to.limits.connections = count(v); }, 1, 1000000},
     {"limits.in_flight", Kind::integer, "1024",
-     "Requests of one connection that execute at the same time; further ones wait unread.",
+     "Requests of one connection that execute at the same time; further ones wait unread. SIGHUP "
+     "reloads it for new connections.",
      [](S& to, const V& v) { to.limits.in_flight = count(v); }, 1, 65536},
     {"limits.output_bytes", Kind::integer, "16777216",
-     "Bytes of replies that one client has not read; a connection above it is closed.",
+     "Bytes of replies that one client has not read; a connection above it is closed. SIGHUP "
+     "reloads "
+     "it for new connections.",
      [](S& to, const V& v) { to.limits.output_bytes = bytes(v); }, 64 * kib, 1 * gib},
     {"limits.input_bytes", Kind::integer, "16777216",
      "Bytes of commands that are received from one client while it does not read its replies. A "
-     "client that exceeds it and reads nothing for 5 s gets an error and is disconnected.",
+     "client that exceeds it and reads nothing for 5 s gets an error and is disconnected. SIGHUP "
+     "reloads it.",
      [](S& to, const V& v) { to.limits.input_bytes = bytes(v); }, 64 * kib, 1 * gib},
     {"limits.total_output_bytes", Kind::integer, "268435456",
      "Bytes of replies that all clients together have not read; each shard has an equal part. "
      "Above "
-     "it, the connection with the most unread bytes is closed, repeatedly.",
+     "it, the connection with the most unread bytes is closed, repeatedly. SIGHUP reloads it.",
      [](S& to, const V& v) { to.limits.total_output_bytes = bytes(v); }, 1 * mib, 1024 * gib},
     {"limits.total_input_bytes", Kind::integer, "268435456",
      "Bytes of commands of all clients that were received but not yet executed; each shard has an "
-     "equal part. Above it, the connection with the most such bytes is closed, repeatedly.",
+     "equal part. Above it, the connection with the most such bytes is closed, repeatedly. SIGHUP "
+     "reloads it.",
      [](S& to, const V& v) { to.limits.total_input_bytes = bytes(v); }, 1 * mib, 1024 * gib},
     {"limits.peer_queue_bytes", Kind::integer, "67108864",
      "Bytes of entries and forwarded commands queued for one peer. Above half of it no more are "
@@ -174,6 +180,22 @@ const Key* find_key(std::string_view name) {
     if (name == key.name) return &key;
   }
   return nullptr;
+}
+
+bool is_reloadable(const Key& key) {
+  constexpr std::string_view names[] = {
+      "http.hosts",
+      "log.max_bytes",
+      "limits.connections",
+      "limits.in_flight",
+      "limits.output_bytes",
+      "limits.input_bytes",
+      "limits.total_output_bytes",
+      "limits.total_input_bytes",
+      "logging.level",
+      "logging.file",
+  };
+  return std::ranges::find(names, key.name) != std::end(names);
 }
 
 std::string environment_name(const Key& key) {

@@ -152,6 +152,8 @@ class Log {
     uint64_t rewritten = 0;  // cold groups
   };
   virtual const Counters& counters() const = 0;
+  // Changes Options::max_bytes. A log above it takes no commands until enough is released.
+  virtual void set_max_bytes(uint64_t bytes) = 0;
   // Asserts what must always hold between calls. Takes time in proportion to the groups and to what they
   // keep: for tests, and for builds with slow asserts.
   virtual void check() const = 0;

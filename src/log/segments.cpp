@@ -102,6 +102,11 @@ void Segments::want(uint32_t number) {
   choose();
 }
 
+void Segments::set_max_bytes(uint64_t bytes) {
+  options_.max_bytes = bytes;
+  choose();
+}
+
 void Segments::release_below(uint32_t number) {
   while (!segments_.empty() && segments_.begin()->first < number) {
     released_.push_back(std::move(segments_.begin()->second));

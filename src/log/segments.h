@@ -65,6 +65,7 @@ class Segments : private port::FileCompletion {
   // nullptr: not there (yet).
   std::shared_ptr<Segment> find(uint32_t number) const;
   // Prepares all up to that one, if space permits.
+  void set_max_bytes(uint64_t bytes);
   void want(uint32_t number);
   // Segments below `number` are needed no more, and a durable frame says so.
   void release_below(uint32_t number);
@@ -109,7 +110,7 @@ class Segments : private port::FileCompletion {
 
   port::FileSystem& files_;
   const std::string directory_;
-  const Options options_;
+  Options options_;
   const port::Clock& clock_;
   Owner owner_;
   std::unique_ptr<port::Timer> retry_, pause_;

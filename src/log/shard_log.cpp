@@ -452,6 +452,11 @@ Log::Capacity ShardLog::capacity() const {
   return out;
 }
 
+void ShardLog::set_max_bytes(uint64_t bytes) {
+  options_.max_bytes = bytes;
+  segments_.set_max_bytes(bytes);
+}
+
 bool ShardLog::idle() const {
   if (segments_.busy() || reads_.under_way() > 0) return false;
   return latched_ ? writing_ == nullptr : writing_ == nullptr && nothing_gathered();

@@ -51,6 +51,7 @@ class ShardLog final : public Log, private port::FileCompletion {
   bool idle() const override;
   uint64_t used_bytes() const override { return segments_.used_bytes(); }
   Capacity capacity() const override;
+  void set_max_bytes(uint64_t bytes) override;
   bool crowded() const override { return needed_bytes() > options_.max_bytes / 4; }
   const Counters& counters() const override { return counters_; }
   void check() const override;
@@ -168,7 +169,7 @@ class ShardLog final : public Log, private port::FileCompletion {
 
   const LogPorts ports_;
   const std::string directory_;
-  const Options options_;
+  Options options_;
   Recovery recovery_;
   std::unordered_map<GroupId, Group> groups_;  // never iterated but through sorted_groups()
   Segments segments_;

@@ -91,14 +91,23 @@ class SocketAcceptor final : public Acceptor {
 
   const Address& address() const override { return address_; }
   size_t connections() const override { return shared_->count->value(); }
+  void set_limits(size_t max_connections, size_t max_output_bytes) override {
+    shared_->max_connections = max_connections;
+    shared_->max_output_bytes = max_output_bytes;
+  }
 
  private:
   // What is used on the loops of the targets too, also when the acceptor is gone.
   struct Shared {
     Shared(const ListenOptions& given, std::vector<AcceptTarget> loops)
-        : options(given), targets(std::move(loops)) {}
+        : options(given),
+          targets(std::move(loops)),
+          max_connections(given.max_connections),
+          max_output_bytes(given.limits.max_output_bytes) {}
     const ListenOptions options;
     const std::vector<AcceptTarget> targets;
+    std::atomic<size_t> max_connections;  // these two as set_limits() set them last
+    std::atomic<size_t> max_output_bytes;
     const std::shared_ptr<StreamCount> count = std::make_shared<StreamCount>();
   };
   using Taken = std::shared_ptr<NativeSocket>;
@@ -179,7 +188,7 @@ class SocketAcceptor final : public Acceptor {
 
   // Counts the connection when the result is empty.
   static std::string reached_limit(const Shared& shared, int native) {
-    const size_t most = shared.options.max_connections;
+    const size_t most = shared.max_connections;
     if (!leaves_spare(shared.options, native)) return "the process has few descriptors left";
     if (shared.count->enter(most)) return {};
     return "there are " + std::to_string(most) + ", which is the limit";
@@ -197,6 +206,7 @@ class SocketAcceptor final : public Acceptor {
   static void hand_over(const Shared& shared, size_t at, NativeSocket& taken) {
     const AcceptTarget& target = shared.targets[at];
     StreamLimits limits = shared.options.limits;
+    limits.max_output_bytes = shared.max_output_bytes;
     limits.budget = target.budget;
     auto connection = target.streams->adopt(taken.take(), limits, shared.count);
     if (connection) target.on_connection(std::move(*connection));

@@ -43,6 +43,8 @@ class Acceptor {
 
   virtual const Address& address() const = 0;  // with the actual port
   virtual size_t connections() const = 0;      // open now
+  // For connections that are accepted from now on. Thread of the loop that listens.
+  virtual void set_limits(size_t max_connections, size_t max_output_bytes) = 0;
 };
 
 }  // namespace bop::net

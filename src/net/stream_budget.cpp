@@ -35,6 +35,13 @@ StreamBudget::StreamBudget(io::Loop& loop, const StreamBudgetLimits& limits,
       output_(make(registry, shard, true, limits.output_bytes)),
       log_([&loop] { return loop.now(); }, loop, "clients that held too much") {}
 
+void StreamBudget::set_limits(const StreamBudgetLimits& limits) {
+  input_.limit = limits.input_bytes;
+  output_.limit = limits.output_bytes;
+  if (input_.held > input_.limit) shrink(input_);
+  if (output_.held > output_.limit) shrink(output_);
+}
+
 void StreamBudget::enter(Member& member) {
   member.position_ = members_.size();
   members_.push_back(&member);

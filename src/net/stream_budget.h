@@ -44,6 +44,9 @@ class StreamBudget {
   StreamBudget(const StreamBudget&) = delete;
   StreamBudget& operator=(const StreamBudget&) = delete;
 
+  // May disconnect members.
+  void set_limits(const StreamBudgetLimits& limits);
+
   void enter(Member& member);
   void leave(Member& member);
   // What the member holds now. May disconnect members, also this one.

@@ -419,7 +419,7 @@ NodeStatus HostedShard::own_status() const {
                         .log_rewritten = log.rewritten,
                         .log_used_bytes = log_->used_bytes(),
                         .log_needed_bytes = log_->capacity().needed_bytes,
-                        .log_max_bytes = options_.log.max_bytes});
+                        .log_max_bytes = log_->capacity().max_bytes});
   for (const GroupSpec& spec : options_.groups) {
     group::Replica* replica = find(spec.id);
     if (replica == nullptr) continue;

@@ -41,6 +41,7 @@ class HostedShard final : public Shard, public group::Host {
   void node_lost(NodeId node) override;
   void node_alive(NodeId node) override;
   ShardHealth health(size_t most_groups) override;
+  void set_log_max_bytes(uint64_t bytes) override { log_->set_max_bytes(bytes); }
   bool hosts(GroupId group) const override { return replicas_.contains(group); }
   NodeStatus own_status() const override;
   bool own_ready() const override;

@@ -157,6 +157,12 @@ void Node::stop(Duration grace, std::function<void()> done) {
                  [this, halt_shard, done = std::move(done)] { on_every_shard(halt_shard, done); });
 }
 
+void Node::set_log_max_bytes(uint64_t bytes) {
+  for (uint32_t shard_index = 0; shard_index < contexts_.size(); ++shard_index)
+    contexts_[shard_index].post.post(
+        [this, shard_index, bytes] { shards_[shard_index]->set_log_max_bytes(bytes); });
+}
+
 Service& Node::service(uint32_t shard_index) { return *services_[shard_index]; }
 
 uint32_t Node::shard_of(GroupId group) const {

@@ -60,6 +60,8 @@ class Node final : public port::TransportReceiver, public Liveness::Listener {
   Shard& shard(uint32_t shard_index) { return *shards_[shard_index]; }
   uint64_t epoch() const { return shards_[0]->epoch(); }
 
+  // Of each shard's log (log.max_bytes). First shard's thread.
+  void set_log_max_bytes(uint64_t bytes);
   // What the file system of the data directory has left. First shard's thread.
   void set_free_bytes(uint64_t free_bytes) { watch_.space(free_bytes); }
 

@@ -87,6 +87,8 @@ class Shard : public Service, public port::TransportReceiver {
   // At most `most_groups` reports.
   virtual ShardHealth health(size_t most_groups) = 0;
 
+  virtual void set_log_max_bytes(uint64_t bytes) = 0;
+
   virtual bool hosts(GroupId group) const = 0;
   // Of this shard alone; Service::status gathers from all.
   virtual NodeStatus own_status() const = 0;

@@ -49,7 +49,7 @@ void NativeConnection::receive(mem::Buffer received) {
 
 bool NativeConnection::start_commands() {
   while (!input().empty()) {
-    const bool full = unreplied_ >= connections_.options().max_pipeline;
+    const bool full = unreplied_ >= max_pipeline_;
     if (full || !may_start() || !dispatch(input().front())) return true;
     if (ending()) return false;
     input().pop();
@@ -94,7 +94,7 @@ void NativeConnection::greet(const proto::ClientHello& hello) {
   send(proto::ClientHelloAck{.cluster = options.cluster,
                              .node = options.node,
                              .max_frame_bytes = proto::max_client_frame_bytes,
-                             .max_in_flight = options.max_pipeline});
+                             .max_in_flight = max_pipeline_});
 }
 
 bool NativeConnection::serve(proto::ClientRequest& request) {

@@ -10,9 +10,10 @@ PipelinedConnection::PipelinedConnection(uint64_t id, ClientConnections& connect
                                          ProtocolMetrics& metrics, Wire& wire)
     : ClientConnection(id),
       connections_(connections),
+      max_pipeline_(connections.options().max_pipeline),
       wire_(&wire),
       metrics_(metrics),
-      reads_(connections.options().read_ahead_bytes, connections.options().max_pipeline) {
+      reads_(connections.options().read_ahead_bytes, max_pipeline_) {
   metrics_.connections.add();
   metrics_.connected.add(1);
 }

@@ -129,7 +129,8 @@ class PipelinedConnection : public ClientConnection, protected port::Completion 
   void end_with(const Error& error);
 
   ClientConnections& connections_;
-  Wire* wire_;  // nullptr: closed
+  const uint32_t max_pipeline_;  // as it was configured when the client connected
+  Wire* wire_;                   // nullptr: closed
 
  private:
   void pump();

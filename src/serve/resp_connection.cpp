@@ -123,7 +123,7 @@ bool RespConnection::parse_command() {
 
 bool RespConnection::may_start_command() const {
   const Options& options = connections_.options();
-  return tail_ - head_ < options.max_pipeline && may_start() &&
+  return tail_ - head_ < max_pipeline_ && may_start() &&
          held_request_bytes_ <= options.max_held_bytes;
 }
 
@@ -175,7 +175,7 @@ bool RespConnection::admit(const RespCommand& command, Arguments arguments) {
 
 uint64_t RespConnection::open_slot(PendingReply reply) {
   // One slot beyond the limit is for the error that ends a connection.
-  BOP_ASSERT_LE(tail_ - head_, connections_.options().max_pipeline);
+  BOP_ASSERT_LE(tail_ - head_, max_pipeline_);
   if (tail_ - head_ == slots_.size()) grow_slots();
   const uint64_t number = tail_++;
   Slot& opened = slot(number);

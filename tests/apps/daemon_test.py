@@ -111,13 +111,14 @@ logging = {{file = "{self.path('bopd.log')}", level = "{level}"}}
         process = self.serving()
         config = self.configure(level="debug")
         with open(config, "a", encoding="utf-8") as file:
-            file.write("[limits]\nin_flight = 7\n")
+            file.write("[limits]\nin_flight = 7\n[raft]\nheartbeat_ms = 70\n")
         process.send_signal(signal.SIGHUP)
-        self.logs("limits.in_flight changed; the new value takes effect when the node is restarted")
+        self.logs("raft.heartbeat_ms changed; the new value takes effect when the node is restarted")
+        self.logs("limits.in_flight changed from 1024 to 7")
         self.logs("configuration reloaded")
         config = self.configure(level="error")
         process.send_signal(signal.SIGHUP)
-        wait_until(lambda: self.log().count("limits.in_flight changed") == 1, "no new warning")
+        wait_until(lambda: self.log().count("heartbeat_ms changed") == 1, "no new warning")
         self.assertEqual(self.stop(process), 0)
         self.assertNotIn("stopping on", self.log())  # below the reloaded level
 

@@ -383,6 +383,13 @@ std::string key_table() {
   return table;
 }
 
+TEST(TheConfigurationPage, names_exactly_the_keys_that_a_running_node_reloads) {
+  for (const Key& key : config_keys())
+    EXPECT_EQ(std::string_view(key.help).find("SIGHUP reloads") != std::string_view::npos,
+              is_reloadable(key))
+        << key.name;
+}
+
 TEST(TheConfigurationPage, lists_every_key_as_it_is) {
   constexpr const char* begin = "<!-- keys: made by tests/capi/config_test.cpp -->\n";
   constexpr const char* end = "<!-- end of keys -->\n";

@@ -77,6 +77,7 @@ class Log final : public log::Log {
   Capacity capacity() const override { return {}; }
   bool crowded() const override { return false; }
   const Counters& counters() const override { return counters_; }
+  void set_max_bytes(uint64_t) override {}
   void check() const override {}
 
   log::Appender* appender = nullptr;

@@ -361,6 +361,11 @@ TEST_F(Stream, connections_that_hold_too_much_together_lose_the_largest) {
   EXPECT_GE(budget.output_bytes(), 5'100'000u + (64 << 10));
   sides[0]->connection->hold(0, 8'000'000);
   EXPECT_FALSE(sides[0]->connection->open()) << "it is the largest itself";
+  // A lower limit applies to what is held already.
+  EXPECT_TRUE(sides[2]->connection->open());
+  budget.set_limits({.output_bytes = 3'000'000});
+  EXPECT_FALSE(sides[2]->connection->open());
+  EXPECT_TRUE(sides[3]->connection->open());
   for (auto& side : sides) side->connection.reset();
   EXPECT_EQ(budget.output_bytes(), 0u);
 }

@@ -25,6 +25,7 @@ struct Listeners::ShardListener {
   io::Loop& loop;
   net::Streams& streams;
   net::StreamBudget budget;
+  serve::Options options;        // reload() changes it
   std::vector<Waiting> waiting;  // accepted before serve(); they are not read yet
   std::unique_ptr<serve::ClientConnections> connections;
   std::unique_ptr<serve::StreamConnections> streams_in;
@@ -90,6 +91,11 @@ std::string refusal(const std::string& listener) {
                               : serve::HttpFront::refusal(error);
 }
 
+net::StreamBudgetLimits budget_limits(const ClientLimits& limits, size_t shards) {
+  return {.input_bytes = limits.total_input_bytes / shards,
+          .output_bytes = limits.total_output_bytes / shards};
+}
+
 }  // namespace
 
 Listeners::Listeners(const Settings& settings, const node::Identity& identity,
@@ -98,9 +104,7 @@ Listeners::Listeners(const Settings& settings, const node::Identity& identity,
       registry_(registry),
       options_(serve_options(settings, identity)),
       cursors_(identity.incarnation) {
-  const net::StreamBudgetLimits limits{
-      .input_bytes = settings.limits.total_input_bytes / listen_on.size(),
-      .output_bytes = settings.limits.total_output_bytes / listen_on.size()};
+  const net::StreamBudgetLimits limits = budget_limits(settings.limits, listen_on.size());
   for (const ListenOn& listener : listen_on) {
     const auto shard = static_cast<uint32_t>(listeners_.size());
     listeners_.push_back(std::make_unique<ShardListener>(listener, limits, registry, shard));
@@ -155,14 +159,35 @@ Status Listeners::listen(const std::string& name, const std::string& address) {
                  net::Acceptor::listen(listeners_.front()->loop, options, std::move(targets)));
   addresses_[name] = acceptors_[name]->address().to_string();
   if (name == "http") {
-    // The configured name and the address that it resolves to.
-    std::vector<std::string> names = settings_.http_hosts;
-    names.push_back(acceptors_[name]->address().host);
-    options_.http_hosts = {options.address.host, names};
+    options_.http_hosts = http_hosts(settings_);
   }
   if (name == "resp") options_.resp_port = acceptors_[name]->address().port;
   if (name == "native") options_.native_addresses.emplace(options_.node, addresses_[name]);
   return {};
+}
+
+// Names of the listener: as it is configured at the start, the address that this resolves to, and http.hosts.
+serve::HttpHosts Listeners::http_hosts(const Settings& settings) const {
+  const auto listener = acceptors_.find("http");
+  if (listener == acceptors_.end()) return {};
+  std::vector<std::string> names = settings.http_hosts;
+  names.push_back(listener->second->address().host);
+  return {net::parse_address(settings_.listen_http)->host, names};
+}
+
+void Listeners::reload(const Settings& settings) {
+  for (const auto& [name, acceptor] : acceptors_)
+    acceptor->set_limits(settings.limits.connections, settings.limits.output_bytes);
+  for (const auto& listener : listeners_) {
+    listener->loop.post([&listener = *listener, limits = settings.limits,
+                         hosts = http_hosts(settings), shards = listeners_.size()] {
+      listener.options.max_pipeline = limits.in_flight;
+      listener.options.max_input_bytes = limits.input_bytes;
+      listener.options.max_connections = limits.connections;
+      listener.options.http_hosts = hosts;
+      listener.budget.set_limits(budget_limits(limits, shards));
+    });
+  }
 }
 
 void Listeners::take(const std::string& name, ShardListener& listener,
@@ -187,13 +212,14 @@ void Listeners::serve(node::Node& node) {
   for (uint32_t shard = 0; shard < shards; ++shard) {
     ShardListener& listener = *listeners_[shard];
     listener.loop.post([this, &node, &listener, shard, shards] {
+      listener.options = options_;
       listener.connections =
           std::make_unique<serve::ClientConnections>(serve::Shared{.service = node.service(shard),
                                                                    .post = listener.loop,
                                                                    .timers = listener.loop,
                                                                    .registry = registry_,
                                                                    .cursors = cursors_,
-                                                                   .options = options_,
+                                                                   .options = listener.options,
                                                                    .shard = shard,
                                                                    .shards = shards});
       listener.streams_in = std::make_unique<serve::StreamConnections>(*listener.connections);

@@ -37,6 +37,8 @@ class Listeners {
 
   // Starts to serve the connections. First shard's thread.
   void serve(node::Node& node);
+  // Applies limits.* (but limits.peer_queue_bytes) and http.hosts. First shard's thread, after serve().
+  void reload(const Settings& settings);
   // Accepts no further connections. First shard's thread.
   void close();
   // Completes the requests that were received, tells clients that the node stops, and closes. `done` is called when
@@ -52,12 +54,13 @@ class Listeners {
   Listeners(const Settings& settings, const node::Identity& identity, metrics::Registry& registry,
             const std::vector<ListenOn>& listen_on);
   Status listen(const std::string& name, const std::string& address);
+  serve::HttpHosts http_hosts(const Settings& settings) const;
   void take(const std::string& name, ShardListener& listener,
             std::unique_ptr<net::Connection> connection);
 
   const Settings settings_;
   metrics::Registry& registry_;
-  serve::Options options_;
+  serve::Options options_;  // as of the start
   serve::ScanCursors cursors_;
   std::vector<std::unique_ptr<ShardListener>> listeners_;
   std::map<std::string, std::unique_ptr<net::Acceptor>, std::less<>> acceptors_;

@@ -231,6 +231,17 @@ int32_t bop_node_check(const bop_config* config, const bop_node_options* options
       [&] { return bop::capi::give(check_node(*config, known(options)), error, error_capacity); });
 }
 
+int32_t bop_node_reload(bop_node* node, const bop_config* config, char* error,
+                        size_t error_capacity) {
+  if (node == nullptr || config == nullptr) return BOP_E_INVALID_ARGUMENT;
+  return guarded([&]() -> int32_t {
+    const auto settings = config->config.settings();
+    if (!settings) return bop::capi::give(settings.error(), error, error_capacity);
+    node->runtime->reload(*settings);
+    return BOP_OK;
+  });
+}
+
 int32_t bop_node_format(const bop_config* config, char* error, size_t error_capacity) {
   if (config == nullptr) return BOP_E_INVALID_ARGUMENT;
   return guarded([&] {

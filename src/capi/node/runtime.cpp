@@ -76,6 +76,7 @@ Result<net::PeerOptions> peer_options(const Settings& settings) {
   options.max_queued_bulk_bytes = node.peer_queue_bytes;
   options.silence_limit = 3 * node.raft.election_timeout;
   options.identity_patience = node.raft.election_timeout;
+  options.max_bulk_delay = node.raft.election_timeout / 4;
   options.local_only = !settings.insecure;
   options.seed = node.self;
   return options;
@@ -84,6 +85,7 @@ Result<net::PeerOptions> peer_options(const Settings& settings) {
 constexpr Duration save_again_after = 1 * seconds;
 constexpr Duration return_memory_every = 2 * seconds;
 constexpr Duration return_more_after = 100 * milliseconds;
+constexpr uint64_t least_log_segments = 4;  // as config_check.cpp has it
 
 // The transport of a node without peers.
 class NoPeers final : public port::Transport {
@@ -387,6 +389,21 @@ void Runtime::stop(Duration grace) {
   // A machine's sync may take longer than the grace period; what it did not make durable is replayed from the log.
   stopped.get_future().wait();
   state_->halt();
+}
+
+void Runtime::reload(const Settings& settings) {
+  state_->runtimes.front()->loop.post([state = state_.get(), settings] {
+    state->listeners->reload(settings);
+    // The segments keep their size until a restart.
+    const uint64_t least = least_log_segments * state->settings.node.log.segment_bytes;
+    if (settings.node.log.max_bytes >= least)
+      state->node->set_log_max_bytes(settings.node.log.max_bytes);
+    else
+      logging::warning(
+          "log.max_bytes: {} is less than {} segments of the size in use; it takes effect when the "
+          "node is restarted",
+          settings.node.log.max_bytes, least_log_segments);
+  });
 }
 
 uint32_t Runtime::shards() const { return static_cast<uint32_t>(state_->runtimes.size()); }

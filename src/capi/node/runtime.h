@@ -39,6 +39,9 @@ class Runtime {
   // connections, all within about `grace`. Blocks.
   void stop(Duration grace);
 
+  // Applies the keys that can change while the node runs (config_keys.cpp). They take effect soon. Any thread.
+  void reload(const Settings& settings);
+
   uint32_t shards() const;
   // Runs `task` on the shard's thread with the shard's service. Any thread.
   void on_shard(uint32_t shard, std::function<void(node::Service&)> task);
