@@ -22,6 +22,8 @@ Result<size_t> frame_size(Bytes bytes) {
   return size;
 }
 
+constexpr unsigned most_doublings = 4;
+
 }  // namespace
 
 Channel::Channel(ChannelContext& context, size_t endpoint, const net::Address& address)
@@ -33,7 +35,8 @@ void Channel::call() {
   BOP_ASSERT(state_ == State::idle);
   state_ = State::dialing;
   goodbye_ = {BOP_OK, {}};
-  dial_ = context_.transport.dial(address_, context_.patience,
+  called_at_ = now();
+  dial_ = context_.transport.dial(address_, patience(),
                                   [this](auto link) { connected(std::move(link)); });
 }
 
@@ -65,14 +68,14 @@ void Channel::write() {
 }
 
 void Channel::check_silence(Instant now) {
-  if (state_ == State::greeting && now - heard_ >= context_.patience) {
+  if (state_ == State::greeting && now - heard_ >= patience()) {
     link_->close({BOP_E_CONNECTION_LOST, "accepted the connection and said nothing"});
   }
   if (state_ != State::ready || sent_ == 0) return;
   const Duration silent = now - std::max(heard_, waiting_since_);
-  if (silent >= 2 * context_.patience && asked_) {
+  if (silent >= 2 * patience() && asked_) {
     link_->close({BOP_E_CONNECTION_LOST, "stopped answering"});
-  } else if (silent >= context_.patience && !asked_) {
+  } else if (silent >= patience() && !asked_) {
     asked_ = true;
     proto::ClientRequest ping;
     ping.kind = proto::RequestKind::ping;
@@ -126,6 +129,7 @@ Status Channel::take_hello_ack(const proto::ClientHelloAck& ack) {
     return fail(BOP_E_WRONG_CLUSTER, "belongs to cluster " + proto::to_hex(ack.cluster));
   }
   state_ = State::ready;
+  if (now() - called_at_ < context_.patience) impatient_ = 0;
   context_.owner.on_ready(*this);
   return {};
 }
@@ -136,6 +140,9 @@ void Channel::on_closed(const Error& reason) {
 }
 
 void Channel::lose(const Error& reason) {
+  const bool in_vain = state_ == State::dialing || state_ == State::greeting;
+  if (in_vain && now() - called_at_ >= patience())
+    impatient_ = std::min(impatient_ + 1, most_doublings);
   state_ = State::idle;
   context_.owner.on_lost(*this, reason);
 }

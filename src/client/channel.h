@@ -35,7 +35,7 @@ struct ChannelContext {
   proto::PartWriter& writer;
   proto::ClusterId cluster;
   std::string name;
-  Duration patience;  // for a connection, a greeting, a sign of life
+  Duration patience;  // for a connection, a greeting, a sign of life; of a first attempt
 };
 
 class Channel final : public net::StreamHandler {
@@ -72,6 +72,7 @@ class Channel final : public net::StreamHandler {
  private:
   enum class State : uint8_t { idle, dialing, greeting, ready };
 
+  Duration patience() const { return context_.patience << impatient_; }
   void connected(Result<std::unique_ptr<Link>> link);
   void lose(const Error& reason);
   Status take_frame(const mem::Buffer& frame);
@@ -84,6 +85,10 @@ class Channel final : public net::StreamHandler {
   const net::Address address_;
   State state_ = State::idle;
   size_t sent_ = 0;
+  // Attempts in a row that ended because nothing was heard in time: each waits twice as long as the one before,
+  // because the round trip may be longer than the first one's patience.
+  unsigned impatient_ = 0;
+  Instant called_at_ = 0;
   Instant heard_ = 0;          // when something last came
   Instant waiting_since_ = 0;  // when `sent` last rose from 0
   bool asked_ = false;         // whether it lives, since it was last heard

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <deque>
 #include <map>
 
 #include "memory_transport.h"
@@ -58,17 +59,28 @@ class Rig {
     while (outcomes.seen.size() < outcomes_wanted && transport.now() < until) turn();
   }
   void turn() {
-    for (const auto& wire : transport.wires) serve(*wire);
+    for (const auto& wire : transport.wires) serve(wire);
+    while (!on_the_way_.empty() && on_the_way_.front().at <= transport.now()) {
+      on_the_way_.front().wire->send(on_the_way_.front().bytes);
+      on_the_way_.pop_front();
+    }
     transport.advance(1 * milliseconds);
   }
 
   Outcomes outcomes;
   MemoryTransport transport;
   std::map<RequestKind, int> heard;  // requests by kind
+  Duration round_trip = 0;
 
  private:
-  void serve(Wire& wire) {
-    const std::string sent = wire.take();
+  struct Delayed {
+    Instant at;
+    std::shared_ptr<Wire> wire;
+    std::string bytes;
+  };
+
+  void serve(const std::shared_ptr<Wire>& wire) {
+    const std::string sent = wire->take();
     proto::FrameSplitter splitter(proto::client_format);
     std::vector<mem::Buffer> frames;
     ASSERT_TRUE(splitter.push(mem::Buffer::copy(as_bytes(sent)), frames));
@@ -80,7 +92,7 @@ class Rig {
         ++heard[request->kind];
         std::optional<proto::ClientReply> reply = answer_(*request);
         if (!reply) {
-          wire.hang_up();
+          wire->hang_up();
           return;
         }
         reply->correlation = request->correlation;
@@ -88,13 +100,16 @@ class Rig {
       } else {
         encode(proto::ClientHelloAck{}, writer_);
       }
-      for (const mem::Buffer& part : writer_.finish()) wire.send(as_text(part.bytes()));
+      std::string bytes;
+      for (const mem::Buffer& part : writer_.finish()) bytes += as_text(part.bytes());
+      on_the_way_.push_back({transport.now() + round_trip, wire, std::move(bytes)});
     }
   }
 
   const Answer answer_;
   const bool by_name_;
   proto::PartWriter writer_;
+  std::deque<Delayed> on_the_way_;
   std::unique_ptr<Core> core_;
 };
 
@@ -108,6 +123,18 @@ std::optional<proto::ClientReply> group_id() {
   proto::ClientReply out;
   out.body = mem::Buffer::copy(as_bytes(std::string_view("\x2a\0\0\0\0\0\0\0", 8)));
   return out;
+}
+
+TEST(AClientCore, is_answered_over_any_round_trip_below_the_deadline) {
+  for (const Duration round_trip : {900 * milliseconds, 1300 * milliseconds, 3 * seconds}) {
+    Rig rig([](const proto::ClientRequest&) { return reply(BOP_OK); }, false);
+    rig.round_trip = round_trip;
+    for (uint64_t tag = 1; tag <= 3; ++tag) {
+      rig.begin(RequestKind::query, tag, 30 * seconds);
+      rig.run(tag, 30 * seconds);
+      EXPECT_EQ(rig.outcomes.seen[tag].status, BOP_OK) << round_trip / milliseconds << " ms";
+    }
+  }
 }
 
 TEST(AClientCore, does_not_call_the_outcome_of_a_command_that_it_never_sent_unknown) {

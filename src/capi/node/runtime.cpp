@@ -75,6 +75,8 @@ Result<net::PeerOptions> peer_options(const Settings& settings) {
                     .max_bytes = proto::max_peer_frame_bytes};
   options.max_queued_bulk_bytes = node.peer_queue_bytes;
   options.silence_limit = 3 * node.raft.election_timeout;
+  // A group that elects over a long round trip connects over it, too.
+  options.connect_limit = std::max(options.connect_limit, 2 * node.raft.election_timeout);
   options.identity_patience = node.raft.election_timeout;
   options.max_bulk_delay = node.raft.election_timeout / 4;
   options.local_only = !settings.insecure;
