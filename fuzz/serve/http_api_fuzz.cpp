@@ -20,7 +20,7 @@ class Check final : public ApiReply {
  public:
   explicit Check(size_t& answers) : answers_(answers) {}
 
-  void answer(ApiResponse response) override {
+  void respond(ApiResponse response) override {
     ++answers_;
     BOP_ASSERT(response.status >= 200 && response.status < 600);
     for (const auto& [name, value] : response.headers) {

@@ -29,15 +29,15 @@ struct Options {
   Duration deadline = 5 * seconds;      // of a request without one
   uint32_t max_pipeline = 1024;         // unanswered requests of a connection; further ones wait
   size_t pause_output_bytes = 1 << 20;  // unsent replies; beyond, no further command starts
-  size_t max_input_bytes = 16 << 20;    // commands received while replies wait to be read; beyond,
-                                        // a client that reads nothing for a while is disconnected
-  size_t max_held_bytes = 1 << 20;      // commands waiting for earlier ones on their keys
-  size_t read_ahead_bytes = 2 << 20;    // of replies to reads that are in progress; a reply that
-                                        // exceeds it is dropped and the read repeated
-  uint32_t max_http_requests = 4096;    // in progress on a shard; further ones are refused
-  HttpHosts http_hosts;                 // names that HTTP clients may call this server by
-  uint32_t max_connections = 10'000;    // the configured limit, for INFO and CONFIG GET
-  std::string version;                  // of this program
+  size_t max_input_bytes = 16 << 20;  // commands received while replies wait to be read; beyond it
+                                      // a client that reads nothing for stall_limit is disconnected
+  size_t max_held_bytes = 1 << 20;    // commands waiting for earlier ones on their keys
+  size_t read_ahead_bytes = 2 << 20;  // of replies to reads that are in progress; a reply that
+                                      // exceeds it is dropped and the read repeated
+  uint32_t max_http_requests = 4096;  // in progress on a shard; further ones are refused
+  HttpHosts http_hosts;               // host names that HTTP requests may have
+  uint32_t max_connections = 10'000;  // the configured limit, for INFO and CONFIG GET
+  std::string version;                // of this program
   proto::ClusterId cluster{};
   NodeId node = 0;
   uint16_t resp_port = 0;
@@ -98,7 +98,7 @@ class ClientConnections {
   // turn; while it is unchanged, no request made under this number has had any effect.
   uint64_t turn();
 
-  // For clients' errors; limits the number of lines.
+  // For errors of clients; it limits the rate of lines.
   net::LogLines& client_log() { return client_log_; }
 
   ProtocolMetrics& resp() { return resp_; }

@@ -6,10 +6,10 @@
 
 namespace bop::serve {
 
-// Any pattern and text take at most about pattern × text steps.
+// At most about pattern × text steps for any input.
 bool glob_matches(std::string_view pattern, std::string_view text);
 
-// What every match begins with.
+// The longest prefix that every match must have.
 std::string glob_prefix(std::string_view pattern);
 
 }  // namespace bop::serve

@@ -20,7 +20,7 @@ constexpr std::string_view prometheus_type = "text/plain; version=0.0.4; charset
 constexpr std::string_view all_methods = "GET, HEAD, PUT, DELETE, POST, OPTIONS";
 constexpr uint64_t max_timeout_ms = 600'000;
 
-// What a path has for the variable of a route's path; nothing: it is not of that route.
+// The value of the route's variable in `path`, empty for a route without one; nullopt if the path does not match.
 std::optional<std::string_view> match(std::string_view route, std::string_view path) {
   const size_t variable = route.find('{');
   if (variable == route.npos) {
@@ -34,7 +34,7 @@ std::optional<std::string_view> match(std::string_view route, std::string_view p
   return path.substr(0, path.size() - after.size());
 }
 
-// Unlike tokens of most lists, methods are case-sensitive (RFC 9110 section 9.1).
+// Methods are case-sensitive, unlike the elements of most lists (RFC 9110 section 9.1).
 bool has_method(std::string_view methods, std::string_view method) {
   while (const auto allowed = net::next_http_element(methods)) {
     if (*allowed == method) return true;
@@ -48,7 +48,7 @@ bool changes_nothing(std::string_view method) {
 
 ApiResponse method_not_allowed(std::string_view methods) {
   ApiResponse response =
-      problem(405, BOP_E_UNSUPPORTED, fmt::format("the methods here are {}", methods));
+      problem(405, BOP_E_UNSUPPORTED, fmt::format("this path allows the methods {}", methods));
   response.headers.emplace_back("Allow", methods);
   return response;
 }
@@ -82,7 +82,7 @@ std::vector<ApiRoute> HttpApi::routes() { return {table().begin(), table().end()
 
 void HttpApi::refuse(ApiReply& reply, ApiResponse response) {
   connections_.http().errors.add();
-  reply.answer(std::move(response));
+  reply.respond(std::move(response));
 }
 
 void HttpApi::serve(const ApiRequest& request, std::unique_ptr<ApiReply> reply) {
@@ -94,91 +94,93 @@ void HttpApi::serve(const ApiRequest& request, std::unique_ptr<ApiReply> reply) 
   refuse(*reply, problem(http_status(code), code, detail));
 }
 
-// Whether the request is for this server, and not on behalf of another site's page. False: refused.
+// Whether the request is for this server and was not sent by a page of another site. False: it was refused.
 bool HttpApi::check_sender(const ApiRequest& request, ApiReply& reply) {
   const HttpHosts& hosts = connections_.options().http_hosts;
   if (!hosts.allows(request.host)) {
     refuse(reply, problem(421, BOP_E_INVALID_ARGUMENT,
-                          fmt::format("this server is not known as {}, only as {}; more names are "
-                                      "configured in http.hosts",
-                                      request.host, hosts.known())));
+                          fmt::format(
+                              "the host {} is not a name of this server, which are: {}; http.hosts "
+                              "configures more",
+                              request.host, hosts.known())));
     return false;
   }
   const bool foreign =
       !request.origin.empty() && !HttpHosts::is_same_origin(request.origin, request.host);
   if (foreign && !changes_nothing(request.method)) {
-    refuse(reply, problem(403, BOP_E_INVALID_ARGUMENT,
-                          fmt::format("a page of {} may not use this server: the Origin of a "
-                                      "request that may change something must be its Host",
-                                      request.origin)));
+    refuse(reply,
+           problem(403, BOP_E_INVALID_ARGUMENT,
+                   fmt::format("pages of {} must not change data of this server: the Origin of "
+                               "such a request must equal its Host",
+                               request.origin)));
     return false;
   }
   return true;
 }
 
 // RFC 9110 section 9.3.7. False: the method is not OPTIONS.
-bool HttpApi::answer_options(const ApiRequest& request, const Route* route, ApiReply& reply) {
+bool HttpApi::respond_to_options(const ApiRequest& request, const Route* route, ApiReply& reply) {
   if (request.method != "OPTIONS") return false;
   ApiResponse response{.status = 204};
   response.headers.emplace_back("Allow", route == nullptr ? all_methods : route->methods);
-  reply.answer(std::move(response));
+  reply.respond(std::move(response));
   return true;
 }
 
-// Takes `reply` when it succeeds, or uses it.
+// Takes over `reply`, or responds with it, when it succeeds.
 Status HttpApi::begin(const ApiRequest& request, std::unique_ptr<ApiReply>& reply) {
-  // Section 9.1: methods that are not implemented for any resource. Of the others that are not in
-  // Allow, 405 says which are.
+  // Section 9.1: 501 for methods that no resource implements, 405 for those that this one does not.
   if (request.method == "CONNECT" || request.method == "TRACE") {
     refuse(*reply,
            problem(501, BOP_E_UNSUPPORTED, fmt::format("{} is not implemented", request.method)));
     return {};
   }
-  if (request.target == "*" && answer_options(request, nullptr, *reply)) return {};
+  if (request.target == "*" && respond_to_options(request, nullptr, *reply)) return {};
   BOP_TRY_ASSIGN(const Target target, parse_target(request.target));
   for (const Route& route : table()) {
     const auto variable = match(route.path, target.path);
     if (!variable) continue;
-    if (answer_options(request, &route, *reply)) return {};
+    if (respond_to_options(request, &route, *reply)) return {};
     if (!has_method(route.methods, request.method)) {
       refuse(*reply, method_not_allowed(route.methods));
       return {};
     }
     return (this->*route.begin)({request, target, *variable, reply});
   }
-  return fail(BOP_E_NOT_FOUND, "there is nothing at this path; GET / says where the API is");
+  return fail(BOP_E_NOT_FOUND,
+              "no resource has this path; the API is described at /v1/openapi.json");
 }
 
-Status HttpApi::submit(const Call& call, GroupId group, mem::Buffer payload, UnderWay under_way) {
+Status HttpApi::submit(const Call& call, GroupId group, mem::Buffer payload, OpenRequest opened) {
   node::Service& service = connections_.service();
   BOP_TRY_ASSIGN(const auto timeout_ms, read_number(call.target, "timeout_ms", 1, max_timeout_ms));
-  if (free_places_.empty()) {
-    if (places_.size() >= connections_.options().max_http_requests) {
-      return fail(BOP_E_OVERLOADED, "too many HTTP requests are under way");
+  if (free_.empty()) {
+    if (open_.size() >= connections_.options().max_http_requests) {
+      return fail(BOP_E_OVERLOADED, "too many HTTP requests are in flight");
     }
-    free_places_.push_back(static_cast<uint32_t>(places_.size()));
-    places_.emplace_back();
+    free_.push_back(static_cast<uint32_t>(open_.size()));
+    open_.emplace_back();
   }
-  const uint32_t place = free_places_.back();
-  free_places_.pop_back();
+  const uint32_t number = free_.back();
+  free_.pop_back();
   const Duration limit = timeout_ms ? static_cast<Duration>(*timeout_ms) * milliseconds
                                     : connections_.options().deadline;
-  under_way.group = group;
-  under_way.started = service.now();
-  under_way.deadline = under_way.started + limit;
-  under_way.reply = std::move(call.reply);
-  const bool proposal = changes(under_way.kind) && !under_way.reading;
-  places_[place] = std::move(under_way);
-  send(place, proposal, std::move(payload));
+  opened.group = group;
+  opened.started = service.now();
+  opened.deadline = opened.started + limit;
+  opened.reply = std::move(call.reply);
+  const bool proposal = changes(opened.kind) && !opened.reading;
+  open_[number] = std::move(opened);
+  send(number, proposal, std::move(payload));
   return {};
 }
 
-void HttpApi::send(uint32_t place, bool proposal, mem::Buffer payload) {
-  node::Request request{.group = places_[place].group,
+void HttpApi::send(uint32_t number, bool proposal, mem::Buffer payload) {
+  node::Request request{.group = open_[number].group,
                         .payload = std::move(payload),
-                        .deadline = places_[place].deadline,
+                        .deadline = open_[number].deadline,
                         .completion = this,
-                        .token = place};
+                        .token = number};
   if (proposal) {
     connections_.service().propose(std::move(request));
   } else {
@@ -188,26 +190,26 @@ void HttpApi::send(uint32_t place, bool proposal, mem::Buffer payload) {
 
 // ---- outcomes back ----
 
-void HttpApi::complete(uint64_t token, const port::Outcome& answer) {
-  const auto place = static_cast<uint32_t>(token);
-  if (continue_change(place, answer)) return;
-  const UnderWay request = std::exchange(places_[place], {});
-  free_places_.push_back(place);
+void HttpApi::complete(uint64_t token, const port::Outcome& outcome) {
+  const auto number = static_cast<uint32_t>(token);
+  if (continue_change(number, outcome)) return;
+  const OpenRequest request = std::exchange(open_[number], {});
+  free_.push_back(number);
   auto& metrics = connections_.http();
   (changes(request.kind) ? metrics.propose_ns : metrics.query_ns)
       .record(static_cast<uint64_t>(connections_.service().now() - request.started));
-  if (answer.status != BOP_OK && answer.status != BOP_E_CONDITION_FAILED) metrics.errors.add();
-  request.reply->answer(respond(request, answer));
+  if (outcome.status != BOP_OK && outcome.status != BOP_E_CONDITION_FAILED) metrics.errors.add();
+  request.reply->respond(response_of(request, outcome));
 }
 
-ApiResponse HttpApi::respond(const UnderWay& request, const port::Outcome& answer) {
+ApiResponse HttpApi::response_of(const OpenRequest& request, const port::Outcome& outcome) {
   switch (request.kind) {
-    case Kind::get: return respond_get(request, answer);
+    case Kind::get: return get_response(request, outcome);
     case Kind::put:
-    case Kind::remove: return respond_change(request, answer);
-    case Kind::range: return respond_range(request, answer);
+    case Kind::remove: return change_response(request, outcome);
+    case Kind::range: return range_response(request, outcome);
     case Kind::propose:
-    case Kind::query: return respond_raw(request, answer);
+    case Kind::query: return raw_response(request, outcome);
   }
   return {};
 }
@@ -215,7 +217,7 @@ ApiResponse HttpApi::respond(const UnderWay& request, const port::Outcome& answe
 // ---- the node ----
 
 Status HttpApi::begin_root(const Call& call) {
-  call.reply->answer(text_response(
+  call.reply->respond(text_response(
       200, fmt::format("bop {}, a node of replicated state machines; its HTTP API is described at "
                        "/v1/openapi.json\n",
                        connections_.options().version)));
@@ -223,13 +225,13 @@ Status HttpApi::begin_root(const Call& call) {
 }
 
 Status HttpApi::begin_openapi(const Call& call) {
-  call.reply->answer(
+  call.reply->respond(
       {.content_type = json_type, .body = mem::Buffer::copy(as_bytes(openapi_text()))});
   return {};
 }
 
 Status HttpApi::begin_livez(const Call& call) {
-  call.reply->answer(text_response(200, "ok\n"));
+  call.reply->respond(text_response(200, "ok\n"));
   return {};
 }
 
@@ -252,7 +254,7 @@ void HttpApi::status(std::unique_ptr<ApiReply> reply) {
   // std::function must be copyable, which a unique_ptr is not.
   auto shared = std::make_shared<std::unique_ptr<ApiReply>>(std::move(reply));
   connections_.service().status([shared](const node::NodeStatus& status) {
-    (*shared)->answer(json_response(200, status_json(status)));
+    (*shared)->respond(json_response(200, status_json(status)));
   });
 }
 
@@ -263,7 +265,8 @@ void HttpApi::metrics(std::unique_ptr<ApiReply> reply) {
     metrics::Registry& registry = connections_.shared().registry;
     follow_status(registry, status);
     const std::string text = registry.text() + process_metrics_text(io::read_process_stats());
-    (*shared)->answer({.content_type = prometheus_type, .body = mem::Buffer::copy(as_bytes(text))});
+    (*shared)->respond(
+        {.content_type = prometheus_type, .body = mem::Buffer::copy(as_bytes(text))});
   });
 }
 
@@ -276,7 +279,7 @@ void HttpApi::readiness(std::unique_ptr<ApiReply> reply) {
     for (const node::ActiveCondition& active : status.conditions)
       if (!node::blocks(active.condition))
         text += fmt::format("warning: {}: {}\n", node::name_of(active.condition), active.detail);
-    (*shared)->answer(text_response(reasons.empty() ? 200 : 503, text));
+    (*shared)->respond(text_response(reasons.empty() ? 200 : 503, text));
   });
 }
 

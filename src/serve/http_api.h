@@ -1,5 +1,5 @@
-// The HTTP API: one response for each request, now or later. docs/formats/http.md describes it for people,
-// GET /v1/openapi.json for programs. No sockets here: net's HTTP server calls it through http_front.h.
+// The HTTP API: one response for each request, now or later. docs/formats/http.md is its documentation,
+// GET /v1/openapi.json its description for programs. It uses no sockets: net's HTTP server calls it through http_front.h.
 //
 //   http_api.cpp         routes, requests to the node's Service and their outcomes, pages about the node
 //   http_kv.cpp          keys and values
@@ -30,8 +30,8 @@ namespace bop::serve {
 struct ApiRequest {
   std::string_view method;
   std::string_view target;     // path and query; "*" of OPTIONS
-  std::string_view host = {};  // "localhost:7102"; empty: the client named none
-  // Values of fields, several of one name joined by commas; empty: there is none.
+  std::string_view host = {};  // "localhost:7102"; empty: the request has none
+  // Values of fields; several fields of one name are joined by commas. Empty: the request has none.
   std::string_view origin = {};
   std::string_view if_match = {};
   std::string_view if_none_match = {};
@@ -41,14 +41,14 @@ struct ApiRequest {
 // A path that is served; one segment of it may be a variable: "/v1/kv/{key}".
 struct ApiRoute {
   std::string_view path;
-  std::string_view methods;  // as the field Allow has them
+  std::string_view methods;  // in the form of the field Allow
 };
 
-// Answered exactly once.
+// Where the response to one request is sent, exactly once.
 class ApiReply {
  public:
   virtual ~ApiReply() = default;
-  virtual void answer(ApiResponse response) = 0;
+  virtual void respond(ApiResponse response) = 0;
 };
 
 class HttpApi final : private port::Completion {
@@ -58,14 +58,14 @@ class HttpApi final : private port::Completion {
 
   void serve(const ApiRequest& request, std::unique_ptr<ApiReply> reply);
 
-  // All that there are.
+  // All routes.
   static std::vector<ApiRoute> routes();
 
  private:
   enum class Kind : uint8_t { get, put, remove, range, propose, query };
 
-  // A request that was submitted.
-  struct UnderWay {
+  // A request that was submitted to the node.
+  struct OpenRequest {
     Kind kind = Kind::get;
     GroupId group = 0;
     Instant started = 0;
@@ -77,18 +77,18 @@ class HttpApi final : private port::Completion {
     std::string key = {};    // get, put, remove
     mem::Buffer value = {};  // put
 
-    // Of a change whose conditions kv cannot check: its record is read, then changed if it still has the
-    // revision that was read; when it has another by then, conditions and change are tried again.
+    // For a change whose conditions kv cannot check: the record is read, its conditions are checked, and it is changed
+    // on the condition that it still has the revision that was read. If it has not, this is repeated.
     bool reads_first = false;
-    bool reading = false;   // else the change is under way
+    bool reading = false;   // false: the change was submitted
     uint32_t attempts = 0;  // changes that were submitted
   };
 
-  // One request on its way through the routes. The handler takes `reply` when it succeeds.
+  // The arguments of a route's handler, which takes over `reply` when it succeeds.
   struct Call {
     const ApiRequest& request;
     const Target& target;
-    std::string_view variable;  // of the path, as it was sent
+    std::string_view variable;  // of the path, still percent-encoded
     std::unique_ptr<ApiReply>& reply;
   };
   struct Route : ApiRoute {
@@ -99,35 +99,35 @@ class HttpApi final : private port::Completion {
     return kind == Kind::put || kind == Kind::remove || kind == Kind::propose;
   }
 
-  void complete(uint64_t token, const port::Outcome& answer) override;
+  void complete(uint64_t token, const port::Outcome& outcome) override;
 
   void refuse(ApiReply& reply, ApiResponse response);
   bool check_sender(const ApiRequest& request, ApiReply& reply);
-  bool answer_options(const ApiRequest& request, const Route* route, ApiReply& reply);
+  bool respond_to_options(const ApiRequest& request, const Route* route, ApiReply& reply);
   Status begin(const ApiRequest& request, std::unique_ptr<ApiReply>& reply);
 
-  // Takes `call.reply` when it succeeds; `under_way` has what is the kind's own.
-  Status submit(const Call& call, GroupId group, mem::Buffer payload, UnderWay under_way);
-  void send(uint32_t place, bool proposal, mem::Buffer payload);
-  ApiResponse respond(const UnderWay& request, const port::Outcome& answer);
+  // Takes over `call.reply` when it succeeds. `opened` has the fields of its kind.
+  Status submit(const Call& call, GroupId group, mem::Buffer payload, OpenRequest opened);
+  void send(uint32_t number, bool proposal, mem::Buffer payload);
+  ApiResponse response_of(const OpenRequest& request, const port::Outcome& outcome);
 
   // http_kv.cpp
   Result<GroupId> kv_group() const;
   Status begin_key(const Call& call);
-  Status begin_get(const Call& call, UnderWay under_way);
-  Status begin_change(const Call& call, UnderWay under_way);
+  Status begin_get(const Call& call, OpenRequest opened);
+  Status begin_change(const Call& call, OpenRequest opened);
   Status begin_range(const Call& call);
-  bool continue_change(uint32_t place, const port::Outcome& answer);
-  static proto::KvOperation operation_of(const UnderWay& change);
-  ApiResponse respond_change(const UnderWay& request, const port::Outcome& answer);
-  ApiResponse respond_get(const UnderWay& request, const port::Outcome& answer);
-  ApiResponse respond_range(const UnderWay& request, const port::Outcome& answer);
+  bool continue_change(uint32_t number, const port::Outcome& outcome);
+  static proto::KvOperation operation_of(const OpenRequest& change);
+  ApiResponse change_response(const OpenRequest& request, const port::Outcome& outcome);
+  ApiResponse get_response(const OpenRequest& request, const port::Outcome& outcome);
+  ApiResponse range_response(const OpenRequest& request, const port::Outcome& outcome);
 
   // http_raw.cpp
   Status begin_propose(const Call& call) { return begin_raw(call, Kind::propose); }
   Status begin_query(const Call& call) { return begin_raw(call, Kind::query); }
   Status begin_raw(const Call& call, Kind kind);
-  static ApiResponse respond_raw(const UnderWay& request, const port::Outcome& answer);
+  static ApiResponse raw_response(const OpenRequest& request, const port::Outcome& outcome);
 
   // The node.
   Status begin_root(const Call& call);
@@ -141,8 +141,8 @@ class HttpApi final : private port::Completion {
   void readiness(std::unique_ptr<ApiReply> reply);
 
   ClientConnections& connections_;
-  std::vector<UnderWay> places_;  // a request's token is its place
-  std::vector<uint32_t> free_places_;
+  std::vector<OpenRequest> open_;  // a request's token is its position
+  std::vector<uint32_t> free_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -12,18 +12,18 @@ namespace bop::serve {
 
 class HttpConditions {
  public:
-  // The values of the fields, several of one name joined by commas; empty: there is none.
-  // INVALID_ARGUMENT, naming the field: it is neither * nor a list of entity tags. A revision without
-  // quotes is taken too, as X-Bop-Revision gives it.
+  // The values of the fields, several of one name joined by commas; empty: none.
+  // INVALID_ARGUMENT, naming the field, if it is neither * nor a list of entity tags. A revision without quotes, as in
+  // X-Bop-Revision, is accepted too.
   static Result<HttpConditions> parse(std::string_view if_match, std::string_view if_none_match);
 
   // Whether If-Match holds for a record, or for its absence, whose revision is 0.
   bool match_holds(const proto::KvItem& item) const;
-  // Whether If-None-Match does: false is 304 for a read and 412 for a change.
+  // Whether If-None-Match holds; if not, a read gets 304 and a change 412.
   bool none_match_holds(const proto::KvItem& item) const;
 
-  // Adds the conditions to a change, which kv then checks where it applies it. False: kv's conditions
-  // cannot say it. Then the record has to be read first, and changed only if it is still as it was.
+  // Adds the conditions to a change, for kv to check when it applies it. False: kv has no such conditions; the record
+  // has to be read first, and changed on the condition that it has the same revision.
   bool add_to(proto::KvOperation& operation) const;
 
  private:
@@ -33,7 +33,7 @@ class HttpConditions {
     std::vector<uint64_t> revisions;  // those of its tags that a record can have
   };
 
-  // `weak`: weak tags count. If-Match compares strongly, so that none matches (section 8.8.3.2).
+  // `weak`: weak tags match. If-Match compares strongly, so that none does (section 8.8.3.2).
   static Result<Field> parse_field(std::string_view name, std::string_view value, bool weak);
 
   Field match_, none_match_;

@@ -7,18 +7,18 @@ namespace bop::serve {
 namespace {
 
 net::HttpResponse to_net(ApiResponse response) {
-  net::HttpResponse answer;
-  answer.status = response.status;
-  answer.content_type = response.content_type;
-  answer.headers = std::move(response.headers);
-  answer.body = std::move(response.body);
-  return answer;
+  net::HttpResponse converted;
+  converted.status = response.status;
+  converted.content_type = response.content_type;
+  converted.headers = std::move(response.headers);
+  converted.body = std::move(response.body);
+  return converted;
 }
 
 class FrontReply final : public ApiReply {
  public:
   explicit FrontReply(net::HttpResponder responder) : responder_(std::move(responder)) {}
-  void answer(ApiResponse response) override { responder_.answer(to_net(std::move(response))); }
+  void respond(ApiResponse response) override { responder_.answer(to_net(std::move(response))); }
 
  private:
   net::HttpResponder responder_;
@@ -27,9 +27,9 @@ class FrontReply final : public ApiReply {
 }  // namespace
 
 std::string HttpFront::refusal(const Error& error) {
-  const net::HttpResponse answer = to_net(problem(503, error.code, error.detail));
-  return net::http_head(answer, {}, net::HttpPersistence::close) +
-         std::string(as_text(answer.body.bytes()));
+  const net::HttpResponse response = to_net(problem(503, error.code, error.detail));
+  return net::http_head(response, {}, net::HttpPersistence::close) +
+         std::string(as_text(response.body.bytes()));
 }
 
 void HttpFront::on_connected() {

@@ -14,9 +14,9 @@ class HttpFront final : public net::HttpHandler {
   explicit HttpFront(ClientConnections& connections)
       : connections_(connections), api_(connections) {}
 
-  // What net's server needs to be told: a body holds the largest request of a machine.
+  // For net's server: a body may have the largest size of a machine's request.
   static net::HttpLimits limits() { return {.max_body_bytes = max_body_bytes}; }
-  // The response, head and body, to a connection that is one too many.
+  // The response, head and body, to a connection beyond the limit.
   static std::string refusal(const Error& error);
 
   void on_connected() override;

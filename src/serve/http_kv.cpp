@@ -13,17 +13,17 @@ namespace bop::serve {
 namespace {
 
 constexpr uint64_t default_limit = 100;  // of a range
-// How often a change is tried whose record changes between reading and writing.
+// Attempts of a change whose record is changed by others between the read and the write.
 constexpr uint32_t max_attempts = 16;
 
 ApiResponse malformed_reply(bool changes) {
-  port::Outcome answer;
-  answer.status = BOP_E_INTERNAL;
-  answer.detail = "the machine's reply is malformed";
-  return failure(answer, changes);
+  port::Outcome outcome;
+  outcome.status = BOP_E_INTERNAL;
+  outcome.detail = "the machine's reply is malformed";
+  return failure(outcome, changes);
 }
 
-ApiResponse not_found() { return problem(404, BOP_E_NOT_FOUND, "there is no such key"); }
+ApiResponse not_found() { return problem(404, BOP_E_NOT_FOUND, "the key does not exist"); }
 
 std::optional<proto::KvItem> first_item(Bytes body) {
   proto::KvItems items(body);
@@ -62,7 +62,7 @@ Status RangeParameters::read(const Target& target) {
   }
   for (const auto& bound : {prefix, start, end, after}) {
     if (bound && bound->size() > BOP_KV_KEY_MAX) {
-      return fail(BOP_E_TOO_LARGE, fmt::format("a bound has {} bytes, a key at most {}",
+      return fail(BOP_E_TOO_LARGE, fmt::format("a bound of {} bytes: a key has at most {}",
                                                bound->size(), BOP_KV_KEY_MAX));
     }
   }
@@ -79,30 +79,30 @@ Result<GroupId> HttpApi::kv_group() const {
 
 Status HttpApi::begin_key(const Call& call) {
   BOP_TRY(check_only_timeout(call.target));
-  UnderWay under_way;
-  BOP_TRY_ASSIGN(under_way.key, percent_decode(call.variable));
-  BOP_TRY(proto::check_kv_key(as_bytes(under_way.key)));
-  BOP_TRY_ASSIGN(under_way.conditions,
+  OpenRequest opened;
+  BOP_TRY_ASSIGN(opened.key, percent_decode(call.variable));
+  BOP_TRY(proto::check_kv_key(as_bytes(opened.key)));
+  BOP_TRY_ASSIGN(opened.conditions,
                  HttpConditions::parse(call.request.if_match, call.request.if_none_match));
   const bool put = call.request.method == "PUT";
-  if (!put && call.request.method != "DELETE") return begin_get(call, std::move(under_way));
-  under_way.kind = put ? Kind::put : Kind::remove;
+  if (!put && call.request.method != "DELETE") return begin_get(call, std::move(opened));
+  opened.kind = put ? Kind::put : Kind::remove;
   if (put) {
     BOP_TRY(proto::check_kv_value(call.request.body.bytes()));
-    under_way.value = call.request.body;
+    opened.value = call.request.body;
   }
-  return begin_change(call, std::move(under_way));
+  return begin_change(call, std::move(opened));
 }
 
-Status HttpApi::begin_get(const Call& call, UnderWay under_way) {
+Status HttpApi::begin_get(const Call& call, OpenRequest opened) {
   BOP_TRY_ASSIGN(const GroupId group, kv_group());
-  const Bytes key = as_bytes(under_way.key);
-  // First: the key moves with `under_way`.
+  const Bytes key = as_bytes(opened.key);
+  // Before `opened` is moved, and the key with it.
   mem::Buffer payload = proto::encode_kv_get(connections_.arena(), {&key, 1});
-  return submit(call, group, std::move(payload), std::move(under_way));
+  return submit(call, group, std::move(payload), std::move(opened));
 }
 
-proto::KvOperation HttpApi::operation_of(const UnderWay& change) {
+proto::KvOperation HttpApi::operation_of(const OpenRequest& change) {
   const bool put = change.kind == Kind::put;
   proto::KvOperation operation;
   operation.op = put ? BOP_KV_PUT : BOP_KV_DELETE;
@@ -112,15 +112,15 @@ proto::KvOperation HttpApi::operation_of(const UnderWay& change) {
   return operation;
 }
 
-Status HttpApi::begin_change(const Call& call, UnderWay under_way) {
+Status HttpApi::begin_change(const Call& call, OpenRequest opened) {
   BOP_TRY_ASSIGN(const GroupId group, kv_group());
-  proto::KvOperation operation = operation_of(under_way);
-  under_way.reads_first = under_way.reading = !under_way.conditions.add_to(operation);
+  proto::KvOperation operation = operation_of(opened);
+  opened.reads_first = opened.reading = !opened.conditions.add_to(operation);
   mem::Buffer payload =
-      under_way.reading
+      opened.reading
           ? proto::encode_kv_get(connections_.arena(), {&operation.key, 1}, BOP_KV_KEYS_ONLY)
           : proto::encode_kv_command(connections_.arena(), {&operation, 1});
-  return submit(call, group, std::move(payload), std::move(under_way));
+  return submit(call, group, std::move(payload), std::move(opened));
 }
 
 Status HttpApi::begin_range(const Call& call) {
@@ -145,39 +145,39 @@ Status HttpApi::begin_range(const Call& call) {
 
 // ---- outcomes back ----
 
-// True: the next step of a change that reads first was begun, there is no response yet.
-bool HttpApi::continue_change(uint32_t place, const port::Outcome& answer) {
-  UnderWay& change = places_[place];
-  const bool was_read = change.reading && answer.status == BOP_OK;
-  const bool was_overtaken = !change.reading && answer.status == BOP_E_CONDITION_FAILED;
+// True: the next step of a change that reads first was submitted.
+bool HttpApi::continue_change(uint32_t number, const port::Outcome& outcome) {
+  OpenRequest& change = open_[number];
+  const bool was_read = change.reading && outcome.status == BOP_OK;
+  const bool was_overtaken = !change.reading && outcome.status == BOP_E_CONDITION_FAILED;
   if (!change.reads_first || !(was_read || was_overtaken)) return false;
-  const auto item = first_item(answer.body);
+  const auto item = first_item(outcome.body);
   if (!item || !change.conditions.match_holds(*item) || !change.conditions.none_match_holds(*item))
     return false;
   if (change.attempts == max_attempts) return false;
   ++change.attempts;
   change.reading = false;
   proto::KvOperation operation = operation_of(change);
-  operation.flags |= BOP_KV_IF_REVISION;  // 0: still absent
+  operation.flags |= BOP_KV_IF_REVISION;  // 0: absent
   operation.revision = item->revision;
   // Not from within the completion of another request of the same group.
   connections_.shared().post.post(
-      [this, alive = alive_, place,
+      [this, alive = alive_, number,
        payload = proto::encode_kv_command(connections_.arena(), {&operation, 1})] {
-        if (*alive) send(place, true, payload);
+        if (*alive) send(number, true, payload);
       });
   return true;
 }
 
-ApiResponse HttpApi::respond_change(const UnderWay& request, const port::Outcome& answer) {
-  const bool condition_failed = answer.status == BOP_E_CONDITION_FAILED;
-  if (answer.status != BOP_OK && !condition_failed) return failure(answer, !request.reading);
-  proto::KvItems items(answer.body);
+ApiResponse HttpApi::change_response(const OpenRequest& request, const port::Outcome& outcome) {
+  const bool condition_failed = outcome.status == BOP_E_CONDITION_FAILED;
+  if (outcome.status != BOP_OK && !condition_failed) return failure(outcome, !request.reading);
+  proto::KvItems items(outcome.body);
   proto::KvItem item;
   if (!items.next(item)) return malformed_reply(!request.reading);
   if (condition_failed && request.reads_first && request.conditions.match_holds(item) &&
       request.conditions.none_match_holds(item)) {
-    return problem(503, BOP_E_OVERLOADED, "other clients kept changing this record meanwhile");
+    return problem(503, BOP_E_OVERLOADED, "other clients changed this record at every attempt");
   }
   if (condition_failed || request.reading) return precondition_failed(item);
   if (request.kind == Kind::remove) return item.present ? ApiResponse{.status = 204} : not_found();
@@ -188,9 +188,9 @@ ApiResponse HttpApi::respond_change(const UnderWay& request, const port::Outcome
   return response;
 }
 
-ApiResponse HttpApi::respond_get(const UnderWay& request, const port::Outcome& answer) {
-  if (answer.status != BOP_OK) return failure(answer, false);
-  const auto item = first_item(answer.body);
+ApiResponse HttpApi::get_response(const OpenRequest& request, const port::Outcome& outcome) {
+  if (outcome.status != BOP_OK) return failure(outcome, false);
+  const auto item = first_item(outcome.body);
   if (!item) return malformed_reply(false);
   if (!request.conditions.match_holds(*item)) return precondition_failed(*item);
   if (!item->present) return not_found();
@@ -200,9 +200,9 @@ ApiResponse HttpApi::respond_get(const UnderWay& request, const port::Outcome& a
   return response;
 }
 
-ApiResponse HttpApi::respond_range(const UnderWay& request, const port::Outcome& answer) {
-  if (answer.status != BOP_OK) return failure(answer, false);
-  proto::KvRecords records(answer.body);
+ApiResponse HttpApi::range_response(const OpenRequest& request, const port::Outcome& outcome) {
+  if (outcome.status != BOP_OK) return failure(outcome, false);
+  proto::KvRecords records(outcome.body);
   JsonWriter json;
   json.begin_object();
   json.field("index", records.applied()).field("more", records.more());

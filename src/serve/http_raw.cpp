@@ -1,5 +1,5 @@
-// Raw commands and queries for any machine: the request's body is what the machine is given, and the
-// response's what it replies.
+// Raw commands and queries for any machine: the body of the request is the command or query, the body of the response is
+// the machine's reply.
 #include "bop/error.h"
 #include "serve/http_api.h"
 #include "serve/http_requests.h"
@@ -13,26 +13,26 @@ Status HttpApi::begin_raw(const Call& call, Kind kind) {
   return submit(call, group, call.request.body, {.kind = kind});
 }
 
-ApiResponse HttpApi::respond_raw(const UnderWay& request, const port::Outcome& answer) {
+ApiResponse HttpApi::raw_response(const OpenRequest& request, const port::Outcome& outcome) {
   const bool proposal = request.kind == Kind::propose;
   ApiResponse response;
-  if (answer.status == BOP_OK) {
-    response = bytes_response(answer.body);
+  if (outcome.status == BOP_OK) {
+    response = bytes_response(outcome.body);
   } else {
-    // A machine may reply with a status of its own and with bytes: both are shown.
+    // With the status and the bytes of the machine, which may be its own.
     JsonWriter json;
     json.begin_object();
-    write_failure(json, answer, proposal);
-    json.name("status").value(static_cast<int64_t>(answer.status));
-    if (!answer.body.empty()) json.name("reply").bytes(answer.body);
+    write_failure(json, outcome, proposal);
+    json.name("status").value(static_cast<int64_t>(outcome.status));
+    if (!outcome.body.empty()) json.name("reply").bytes(outcome.body);
     json.end_object();
-    response = json_response(http_status(answer.status), json.take());
+    response = json_response(http_status(outcome.status), json.take());
     if (response.status == 503) response.headers.emplace_back("Retry-After", "1");
   }
   if (!proposal) return response;
-  response.headers.emplace_back("X-Bop-Outcome", outcome_of(answer, true));
-  if (answer.index != 0) {
-    response.headers.emplace_back("X-Bop-Index", std::to_string(answer.index));
+  response.headers.emplace_back("X-Bop-Outcome", outcome_of(outcome, true));
+  if (outcome.index != 0) {
+    response.headers.emplace_back("X-Bop-Index", std::to_string(outcome.index));
   }
   return response;
 }

@@ -1,4 +1,4 @@
-// What several parts of the HTTP API read from a request.
+// Parameters of requests that several parts of the HTTP API read.
 #pragma once
 
 #include <cstdint>
@@ -12,12 +12,12 @@ namespace bop::serve {
 
 Error unknown_parameter(const std::string& name);
 
-// The parameter of that name as a number; nothing: it is not there. INVALID_ARGUMENT: it is no number
-// from `least` to `most`.
+// The parameter `name` as a number; nullopt if the target has none. INVALID_ARGUMENT if it is not a number from `least`
+// to `most`.
 Result<std::optional<uint64_t>> read_number(const Target& target, const std::string& name,
                                             uint64_t least, uint64_t most);
 
-// INVALID_ARGUMENT when there is any parameter but timeout_ms.
+// INVALID_ARGUMENT if the target has a parameter other than timeout_ms.
 Status check_only_timeout(const Target& target);
 
 }  // namespace bop::serve

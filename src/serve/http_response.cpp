@@ -55,31 +55,31 @@ unsigned http_status(bop_status status) {
   return known ? 503 : 422;
 }
 
-std::string_view outcome_of(const port::Outcome& answer, bool changes) {
-  switch (answer.status) {
+std::string_view outcome_of(const port::Outcome& outcome, bool changes) {
+  switch (outcome.status) {
     case BOP_E_OUTCOME_UNKNOWN: return "unknown";
     case BOP_E_MACHINE:
     case BOP_E_INTERNAL: return changes ? "unknown" : "not_executed";
     default: break;
   }
   // A machine's own status, such as a condition that does not hold, is that of an executed command.
-  const bool by_machine = answer.status == BOP_OK || http_status(answer.status) < 500;
-  return by_machine && (answer.index != 0 || !changes) ? "executed" : "not_executed";
+  const bool by_machine = outcome.status == BOP_OK || http_status(outcome.status) < 500;
+  return by_machine && (outcome.index != 0 || !changes) ? "executed" : "not_executed";
 }
 
-void write_failure(JsonWriter& json, const port::Outcome& answer, bool changes) {
-  if (http_status(answer.status) >= 500) json.field("outcome", outcome_of(answer, changes));
-  write_error(json, answer.status, answer.detail);
+void write_failure(JsonWriter& json, const port::Outcome& outcome, bool changes) {
+  if (http_status(outcome.status) >= 500) json.field("outcome", outcome_of(outcome, changes));
+  write_error(json, outcome.status, outcome.detail);
   json.name("leader");
-  answer.leader == 0 ? json.null() : json.value(answer.leader);
+  outcome.leader == 0 ? json.null() : json.value(outcome.leader);
 }
 
-ApiResponse failure(const port::Outcome& answer, bool changes) {
+ApiResponse failure(const port::Outcome& outcome, bool changes) {
   JsonWriter json;
   json.begin_object();
-  write_failure(json, answer, changes);
+  write_failure(json, outcome, changes);
   json.end_object();
-  ApiResponse response = json_response(http_status(answer.status), json.take());
+  ApiResponse response = json_response(http_status(outcome.status), json.take());
   add_retry(response);
   return response;
 }

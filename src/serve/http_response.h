@@ -1,4 +1,4 @@
-// What the HTTP API answers with.
+// Responses of the HTTP API.
 #pragma once
 
 #include <string>
@@ -24,25 +24,25 @@ struct ApiResponse {
 
 ApiResponse json_response(unsigned status, std::string_view text);
 ApiResponse text_response(unsigned status, std::string_view text);
-// The bytes as they are.
+// With the content type application/octet-stream.
 ApiResponse bytes_response(Bytes bytes);
 
-// The HTTP status for an error; of one that a machine made up, 422.
+// The HTTP status for an error; 422 for a status of a machine's own.
 unsigned http_status(bop_status status);
-// "executed", "not_executed" or "unknown": what became of a request that was answered so.
-std::string_view outcome_of(const port::Outcome& answer, bool changes);
+// Whether a request with this outcome was "executed", "not_executed", or that this is "unknown".
+std::string_view outcome_of(const port::Outcome& outcome, bool changes);
 
-// {"error": {"code": ..., "text": ...}} for what was refused before it was submitted. With 503 it says
-// "outcome": "not_executed", and when to try again.
+// {"error": {"code": ..., "text": ...}} for a request that was refused before it was submitted. A 503 has "outcome":
+// "not_executed" and the field Retry-After.
 ApiResponse problem(unsigned status, bop_status code, std::string_view detail);
-// The same for what was submitted, with the outcome from 500 on, and the leader.
-ApiResponse failure(const port::Outcome& answer, bool changes);
+// The same for a request that was submitted, with the leader, and from status 500 on with the outcome.
+ApiResponse failure(const port::Outcome& outcome, bool changes);
 // Writes the members of `failure`'s object.
-void write_failure(JsonWriter& json, const port::Outcome& answer, bool changes);
+void write_failure(JsonWriter& json, const port::Outcome& outcome, bool changes);
 
 // ETag and X-Bop-Revision.
 void add_revision(ApiResponse& response, uint64_t revision);
-// 412 with the revision that the record has, 0 when there is none.
+// 412 with the record's revision, 0 if the record does not exist.
 ApiResponse precondition_failed(const proto::KvItem& item);
 
 }  // namespace bop::serve

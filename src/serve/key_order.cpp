@@ -55,8 +55,8 @@ void KeyOrder::leave(uint64_t number, bool writes, std::span<const uint64_t> key
   }
 }
 
-// First in the line of each of its keys, and none of them is used in a way that excludes it. What holds
-// for a key goes on to hold: whatever comes later is held behind it.
+// Whether it is the first in the line of each of its keys, and no started command on them excludes it. Once this holds
+// for a key it stays so, because later commands are held behind it.
 bool KeyOrder::may_start(uint64_t number, Held& held) {
   for (; held.passed < held.keys.size(); ++held.passed) {
     const Key& key = keys_[held.keys[held.passed]];

@@ -21,8 +21,8 @@ class KeyOrder {
  public:
   static constexpr uint64_t none = UINT64_MAX;
 
-  // Takes in command `number`, later than all before it, with the hashes of its keys, each once. True:
-  // it may start. False: it is held until leave() names it.
+  // Adds command `number`, with the hashes of its keys, each once, behind those added before. True: it may start. False:
+  // it is held until leave() names it.
   bool enter(uint64_t number, bool writes, std::span<const uint64_t> keys);
 
   // The command, which had started, was answered. Appends to `ready` the held commands that may start
@@ -45,7 +45,7 @@ class KeyOrder {
 
     bool any_held() const { return first_held < held.size(); }
     void drop_first_held() {
-      // A line that is never empty must not make the list grow.
+      // The list must not grow while the line is never empty.
       if (++first_held < held.size() && first_held < 64) return;
       held.erase(held.begin(), held.begin() + static_cast<ptrdiff_t>(first_held));
       first_held = 0;
@@ -55,7 +55,7 @@ class KeyOrder {
   struct Held {
     bool writes = false;
     std::vector<uint64_t> keys;
-    size_t passed = 0;  // so many of the keys let it start, and will go on to
+    size_t passed = 0;  // the first keys, which let it start and will not hold it later
   };
 
   void start(bool writes, std::span<const uint64_t> keys);

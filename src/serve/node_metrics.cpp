@@ -17,7 +17,7 @@ void set(Registry& registry, const char* name, const char* help, const Labels& l
 }
 
 void follow_node(Registry& registry, const node::NodeStatus& status) {
-  set(registry, "bop_build_info", "Always 1; its labels say which build runs",
+  set(registry, "bop_build_info", "Always 1; the labels identify the build",
       {{"version", status.version}}, 1);
   set(registry, "bop_node_ready", "1 when /readyz answers 200", {},
       node::not_ready_reasons(status).empty());
@@ -48,7 +48,7 @@ void follow_group(Registry& registry, const node::GroupStatus& group) {
   gauge("bop_group_durable_index", "Last entry durable here", group.durable);
   gauge("bop_group_suspect", "1 when the replica may have lost data",
         group.halted == BOP_E_SUSPECT);
-  gauge("bop_group_halted", "1 when the replica takes no part, for whatever reason",
+  gauge("bop_group_halted", "1 when the replica is halted, for whatever reason",
         group.halted != BOP_OK);
   gauge("bop_group_state_differs", "1 when another node has another state at the same index",
         group.hashes_differ);
@@ -75,8 +75,9 @@ void follow_shard(Registry& registry, const node::ShardCounts& shard) {
 
 void follow_peer(Registry& registry, const node::KnownNode& peer) {
   const std::string id = std::to_string(peer.id);
-  set(registry, "bop_peer_reachable", "1 when the peer was heard within the election timeout",
-      {{"peer", id}}, peer.reachable);
+  set(registry, "bop_peer_reachable",
+      "1 when a message of the peer arrived within the election timeout", {{"peer", id}},
+      peer.reachable);
   for (const node::KnownGroup& group : peer.groups)
     set(registry, "bop_peer_lag_entries",
         "Committed entries that the peer's machine had not applied when it last reported",

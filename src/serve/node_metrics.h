@@ -1,4 +1,4 @@
-// The metrics of a node that are read when somebody asks for them, not kept up all the time.
+// The metrics of a node that are computed when they are requested.
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@
 
 namespace bop::serve {
 
-// Takes the numbers of `status` over into the registry.
+// Copies the numbers of `status` into the registry.
 void follow_status(metrics::Registry& registry, const node::NodeStatus& status);
 
 // Prometheus's conventional process_* metrics, as text that follows the registry's.

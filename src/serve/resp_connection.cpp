@@ -19,7 +19,7 @@ constexpr size_t max_joined_operations = 16;
 // What unread replies may hold before one to a logged read is dropped, in read-aheads.
 constexpr size_t logged_reply_budget = 4;
 
-// A write that succeeds for all that a client can do, and whose result does not depend on what was there.
+// A write that no state of the records makes fail, and whose result does not depend on them.
 bool may_be_joined(std::span<const proto::KvOperation> operations) {
   constexpr uint8_t conditions =
       BOP_KV_IF_ABSENT | BOP_KV_IF_PRESENT | BOP_KV_IF_REVISION | BOP_KV_IF_VALUE;

@@ -25,7 +25,7 @@ struct SetOptions {
   bool previous = false;
   bool keep_ttl = false;
   std::string_view unit;  // of an expiry: EX, PX, EXAT or PXAT; empty: there is none
-  std::string_view time;  // the last that was given in it
+  std::string_view time;  // the last one given in that unit
 };
 
 // The unit of an expiry in lower case; empty for any other word.
@@ -35,7 +35,7 @@ std::string_view expiry_unit(std::string_view word) {
   return {};
 }
 
-// As Redis reads them, so that its syntax errors come first. False: a syntax error.
+// In Redis's order, so that syntax errors come first. False: a syntax error.
 bool read_set_options(std::span<const Bytes> words, SetOptions& options) {
   for (size_t i = 0; i < words.size(); ++i) {
     const std::string_view word = as_text(words[i]);
@@ -64,7 +64,7 @@ struct ScanOptions {
   uint64_t cursor = 0;
   uint32_t count = usual_scan_count;
   std::string_view pattern;  // empty: all
-  bool other_type = false;   // only keys of a type that no key here has
+  bool other_type = false;   // only keys of a type that kv does not have
 };
 
 // nullptr, or the error.
@@ -89,7 +89,7 @@ const char* read_scan_options(std::span<const Bytes> words, ScanOptions& options
   return nullptr;
 }
 
-// As strtoull reads it, which is what Redis uses: an empty cursor is 0, a sign is taken.
+// As strtoull, which Redis uses: an empty cursor is 0, a sign is accepted.
 bool read_cursor(std::string_view text, uint64_t& cursor) {
   cursor = 0;
   const bool negative = text.starts_with('-');
@@ -168,7 +168,7 @@ void RespConnection::get_keys(Arguments keys, Kind kind, uint16_t flags) {
   read_keys(keys, kind, proto::encode_kv_get(connections_.arena(), keys, flags));
 }
 
-// Redis's errors about an invalid time come first.
+// Redis's errors for an invalid time have precedence.
 void RespConnection::refuse_expiry(std::string_view unit, std::string_view time) {
   int64_t number = 0;
   if (!proto::parse_redis_integer(time, number)) return error(no_integer);
@@ -176,7 +176,7 @@ void RespConnection::refuse_expiry(std::string_view unit, std::string_view time)
   if (number <= 0 || (in_seconds && number > std::numeric_limits<int64_t>::max() / 1000)) {
     return error("ERR invalid expire time in 'set' command");
   }
-  error("ERR keys do not expire here: SET takes NX, XX, GET and KEEPTTL");
+  error("ERR expiry is not supported: the options of SET are NX, XX, GET and KEEPTTL");
 }
 
 void RespConnection::set(Arguments arguments) {
@@ -282,7 +282,7 @@ void RespConnection::scan(Arguments arguments) {
     const Instant now = connections_.service().now();
     auto found = connections_.shared().cursors.find(now, options.cursor);
     if (!found) {
-      return error(fmt::format("BADCURSOR cursor {} is unknown or expired, begin again with 0",
+      return error(fmt::format("BADCURSOR cursor {} is unknown or expired, start again with 0",
                                options.cursor));
     }
     if (*found >= first) {

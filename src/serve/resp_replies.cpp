@@ -36,7 +36,7 @@ std::string_view error_code(bop_status status) {
 }
 
 void write_malformed(RespWriter& out) {
-  out.error(resp_error(BOP_E_INTERNAL, "the machine's answer is malformed"));
+  out.error(resp_error(BOP_E_INTERNAL, "the machine's reply is malformed"));
 }
 
 void write_value(RespWriter& out, const KvItem& item) {
@@ -48,7 +48,7 @@ void write_value(RespWriter& out, const KvItem& item) {
 }
 
 void write_items(RespWriter& out, Bytes body) {
-  // Checked before anything is written: a part of a reply cannot be taken back.
+  // Checked first: what was written cannot be withdrawn.
   KvItem item;
   KvItems check(body);
   while (check.next(item)) {
@@ -115,15 +115,15 @@ void write_scan(RespWriter& out, const PendingReply& pending, Bytes body, ScanCu
   }
 }
 
-void write_failure(RespWriter& out, Kind kind, const port::Outcome& answer) {
-  if (kind == Kind::new_integer && answer.status == BOP_E_WRONG_TYPE) return out.error(no_integer);
-  if (kind == Kind::new_integer && answer.status == BOP_E_OVERFLOW) {
+void write_failure(RespWriter& out, Kind kind, const port::Outcome& outcome) {
+  if (kind == Kind::new_integer && outcome.status == BOP_E_WRONG_TYPE) return out.error(no_integer);
+  if (kind == Kind::new_integer && outcome.status == BOP_E_OVERFLOW) {
     return out.error("ERR increment or decrement would overflow");
   }
-  if (kind == Kind::new_length && answer.status == BOP_E_TOO_LARGE) {
+  if (kind == Kind::new_length && outcome.status == BOP_E_TOO_LARGE) {
     return out.error("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
   }
-  out.error(resp_error(answer.status, answer.detail));
+  out.error(resp_error(outcome.status, outcome.detail));
 }
 
 // Writes the reply to a command whose condition did not hold. False: for this kind it is an error.
@@ -147,22 +147,22 @@ std::string wrong_arity(std::string_view command) {
   return fmt::format("ERR wrong number of arguments for '{}' command", command);
 }
 
-void write_reply(RespWriter& out, const PendingReply& pending, const port::Outcome& answer,
+void write_reply(RespWriter& out, const PendingReply& pending, const port::Outcome& outcome,
                  ScanCursors& cursors, Instant now) {
   const Kind kind = pending.kind;
-  if (answer.status == BOP_E_CONDITION_FAILED && write_condition_failed(out, kind, answer.body)) {
+  if (outcome.status == BOP_E_CONDITION_FAILED && write_condition_failed(out, kind, outcome.body)) {
     return;
   }
-  if (answer.status != BOP_OK) return write_failure(out, kind, answer);
+  if (outcome.status != BOP_OK) return write_failure(out, kind, outcome);
   switch (kind) {
     case Kind::ok:
     case Kind::ok_or_null: return out.simple("OK");
     case Kind::did: return out.integer(1);
-    case Kind::present: return write_present(out, answer.body);
-    case Kind::values: return write_items(out, answer.body);
-    case Kind::scan: return write_scan(out, pending, answer.body, cursors, now);
+    case Kind::present: return write_present(out, outcome.body);
+    case Kind::values: return write_items(out, outcome.body);
+    case Kind::scan: return write_scan(out, pending, outcome.body, cursors, now);
     case Kind::count: {
-      const auto count = proto::decode_kv_count(answer.body);
+      const auto count = proto::decode_kv_count(outcome.body);
       if (!count) return write_malformed(out);
       return out.integer(static_cast<int64_t>(*count));
     }
@@ -171,7 +171,7 @@ void write_reply(RespWriter& out, const PendingReply& pending, const port::Outco
     case Kind::new_length:
     case Kind::value:
     case Kind::length:
-    case Kind::type: return write_first_item(out, kind, answer.body);
+    case Kind::type: return write_first_item(out, kind, outcome.body);
     case Kind::ready:
     case Kind::info: return write_malformed(out);
   }

@@ -33,7 +33,7 @@ std::string upper(std::string_view text) {
 constexpr std::string_view wrong_pass =
     "WRONGPASS invalid username-password pair or user is disabled.";
 
-// No password is configured: as in Redis, the user `default` exists and any password is right.
+// No password is configured: as in Redis, the user `default` exists and has any password.
 bool is_default_user(Bytes name) { return as_text(name) == "default"; }
 
 bool plain_name(Bytes name) {
@@ -130,7 +130,7 @@ void RespConnection::run_server(Verb verb, const RespCommand& command, Arguments
 }
 
 void RespConnection::unknown_command(Arguments arguments) {
-  // A browser that was made to connect to this port starts like this; the lines after it would run as commands.
+  // A browser that a page made connect to this port sends this first; the following lines would run as commands.
   const std::string_view name = as_text(arguments[0]);
   if (same_word(name, "post") || same_word(name, "host:")) return close_as_foreign();
   if (same_word(name, "exec")) return error("ERR EXEC without MULTI");
@@ -161,15 +161,15 @@ bool RespConnection::refuse_in_transaction(Arguments arguments) {
     error("ERR DISCARD without MULTI");
   } else {
     error(
-        "ERR not executed: it follows a MULTI, which is not supported here; EXEC, DISCARD or RESET "
-        "ends the refused transaction");
+        "ERR not executed: it follows a MULTI, which is not supported; EXEC, DISCARD or RESET ends "
+        "the refused transaction");
   }
   return true;
 }
 
 void RespConnection::close_as_foreign() {
-  connections_.client_log().warning("{}: HTTP on the port of the Redis protocol, closing",
-                                    wire_->peer());
+  connections_.client_log().warning(
+      "{}: an HTTP request on the port of the Redis protocol, closing", wire_->peer());
   end();
 }
 
@@ -178,7 +178,7 @@ void RespConnection::unknown_subcommand(const RespCommand& command, Bytes subcom
                     upper(command.name)));
 }
 
-// In the form of Redis's help, with the subcommands that exist here.
+// In the form of Redis's help, with the supported subcommands.
 void RespConnection::help(const RespCommand& command, Arguments arguments,
                           std::initializer_list<std::string_view> lines) {
   if (arguments.size() != 2) return error(wrong_arity(fmt::format("{}|help", command.name)));

@@ -1,8 +1,8 @@
-// SCAN's cursors are integers to Redis's clients, positions between keys to us: this table stands
-// between. It is bounded and forgets: the oldest when it is full, each after a while.
+// SCAN's cursors are integers for clients and positions between keys in kv: this table maps them. It is bounded: it drops
+// the least recently used cursor when it is full, and each one `lifetime` after its last use.
 //
-// One table a node, shared by its shards, because the connections of a client's pool may lie on
-// several: the one place in serve with a lock, held for a few lookups and met by SCAN alone.
+// A node has one table, shared by its shards, because the connections of a client's pool may be on several of them. It is
+// the only place in serve with a lock, which is held for a few lookups and used by SCAN alone.
 #pragma once
 
 #include <cstdint>
@@ -18,12 +18,12 @@ namespace bop::serve {
 
 class ScanCursors {
  public:
-  // `seed` sets where the numbers begin, so that a cursor of an earlier life is unknown, not misread.
+  // `seed` sets the first number, so that a cursor of an earlier process is unknown rather than misinterpreted.
   explicit ScanCursors(uint64_t seed, size_t capacity = 4096, Duration lifetime = 600 * seconds);
 
-  // A new cursor, never 0, that stands after `key`.
+  // A new cursor, never 0, for the position after `key`.
   uint64_t add(Instant now, std::string key);
-  // The key it stands after; using it makes it live on. Nothing when it is unknown or expired.
+  // The key before its position, and renews its lifetime; nullopt if it is unknown or expired.
   std::optional<std::string> find(Instant now, uint64_t cursor);
 
  private:

@@ -1,5 +1,5 @@
-// A node's status as JSON: GET /v1/status, and the body of a native status reply. Other tools rely on
-// its names: docs/formats/http.md.
+// A node's status as JSON, for GET /v1/status and the native status reply. Its names are an interface:
+// docs/formats/http.md.
 #pragma once
 
 #include <string>

@@ -24,7 +24,7 @@ using nlohmann::json;
 class Kept final : public ApiReply {
  public:
   explicit Kept(std::optional<ApiResponse>& into) : into_(into) {}
-  void answer(ApiResponse response) override {
+  void respond(ApiResponse response) override {
     EXPECT_FALSE(into_) << "answered twice";
     into_ = std::move(response);
   }
@@ -85,7 +85,7 @@ TEST_F(HttpApiTest, puts_gets_and_deletes_raw_values) {
   EXPECT_EQ(gone.parsed()["error"]["code"], "BOP_E_NOT_FOUND");
 }
 
-TEST_F(HttpApiTest, keeps_conditions) {
+TEST_F(HttpApiTest, obeys_conditions) {
   const auto put_if = [&](std::string_view match, std::string_view none_match) {
     return call({.method = "PUT",
                  .target = "/v1/kv/k",
@@ -125,7 +125,7 @@ class HttpConditionsTest : public HttpApiTest {
   std::string tag() { return get("/v1/kv/k").headers.at("ETag"); }
 };
 
-TEST_F(HttpConditionsTest, a_read_takes_lists_stars_and_weak_tags) {
+TEST_F(HttpConditionsTest, a_read_accepts_lists_stars_and_weak_tags) {
   put("/v1/kv/k", "v");
   const std::string now = tag();
   EXPECT_EQ(with("GET", "", "*").status, 304u);
@@ -144,7 +144,7 @@ TEST_F(HttpConditionsTest, a_read_takes_lists_stars_and_weak_tags) {
   EXPECT_EQ(unchanged.headers.at("ETag"), now);
 }
 
-TEST_F(HttpConditionsTest, a_change_takes_lists_stars_and_weak_tags) {
+TEST_F(HttpConditionsTest, a_change_accepts_lists_stars_and_weak_tags) {
   // Absent.
   EXPECT_EQ(with("PUT", "\"5\", \"6\"", "").status, 412u);
   EXPECT_EQ(with("PUT", "", "\"5\", W/\"6\"").status, 200u) << "no tag matches what is not there";
@@ -171,7 +171,7 @@ TEST_F(HttpConditionsTest, a_change_takes_lists_stars_and_weak_tags) {
   EXPECT_EQ(with("PUT", "\"0\"", "").status, 200u) << "0 stands for what is not there";
 }
 
-TEST_F(HttpConditionsTest, what_is_no_list_of_tags_is_refused_by_name) {
+TEST_F(HttpConditionsTest, refuses_by_name_what_is_not_a_list_of_tags) {
   for (const char* bad : {"x", "\"1", "1\"", "W/1", "w/\"1\"", "\"1\" \"2\"", "\"1\", x", ",",
                           "*, \"1\"", "\"a b\"", "-1", "1.5"}) {
     for (const char* method : {"GET", "PUT", "DELETE"}) {
@@ -185,7 +185,7 @@ TEST_F(HttpConditionsTest, what_is_no_list_of_tags_is_refused_by_name) {
 }
 
 // A tag that is no revision never matches, however much it looks like one.
-TEST_F(HttpConditionsTest, tags_are_compared_as_they_are_written) {
+TEST_F(HttpConditionsTest, compares_tags_literally) {
   put("/v1/kv/k", "v");
   ASSERT_EQ(tag(), "\"1\"");
   for (const char* other : {"\"01\"", "\"+1\"", "\"1.0\"", "\"18446744073709551617\"", "\"\""}) {
@@ -224,7 +224,7 @@ TEST_F(HttpConditionsTest, a_change_that_reads_first_sees_what_another_client_di
   EXPECT_EQ(get("/v1/kv/k").body, "mine");
 }
 
-TEST_F(HttpConditionsTest, a_change_that_is_overtaken_again_and_again_is_given_up_unexecuted) {
+TEST_F(HttpConditionsTest, a_change_that_others_overtake_at_every_attempt_fails_unexecuted) {
   put("/v1/kv/k", "before");
   std::optional<ApiResponse> response;
   api.serve({.method = "PUT",
@@ -248,7 +248,7 @@ TEST_F(HttpConditionsTest, a_change_that_is_overtaken_again_and_again_is_given_u
   EXPECT_EQ(get("/v1/kv/k").body, "theirs");
 }
 
-TEST_F(HttpConditionsTest, a_change_that_cannot_read_first_says_that_it_was_not_executed) {
+TEST_F(HttpConditionsTest, a_change_that_cannot_read_first_reports_that_it_was_not_executed) {
   for (const bop_status status : {BOP_E_UNAVAILABLE, BOP_E_TIMEOUT, BOP_E_MACHINE}) {
     harness.service.refuse_with = status;
     const Got refused = with("PUT", "\"1\", \"2\"", "");
@@ -316,7 +316,7 @@ TEST_F(HttpApiTest, refuses_what_is_malformed_by_name) {
   EXPECT_EQ(method.status, 405u);
   EXPECT_EQ(method.headers.at("Allow"), "GET, HEAD, PUT, DELETE, OPTIONS");
   EXPECT_EQ(method.parsed()["error"]["text"],
-            "the methods here are GET, HEAD, PUT, DELETE, OPTIONS");
+            "this path allows the methods GET, HEAD, PUT, DELETE, OPTIONS");
   EXPECT_EQ(call({.method = "PUT", .target = "/metrics"}).headers.at("Allow"),
             "GET, HEAD, OPTIONS");
   EXPECT_EQ(call({.method = "get", .target = "/metrics"}).status, 405u) << "methods have a case";
@@ -338,7 +338,7 @@ TEST_F(HttpApiTest,
   EXPECT_EQ(call({.method = "TRACE", .target = "/"}).status, 501u);
 }
 
-TEST_F(HttpApiTest, says_in_one_line_what_it_is_and_where_its_api_is) {
+TEST_F(HttpApiTest, describes_itself_and_its_api_in_one_line) {
   for (const char* target : {"/", "", "?x=1"}) {
     const Got root = get(target);
     EXPECT_EQ(root.status, 200u) << target;
@@ -350,7 +350,7 @@ TEST_F(HttpApiTest, says_in_one_line_what_it_is_and_where_its_api_is) {
 }
 
 // DNS rebinding: a page's own name resolves to loopback, and the browser calls the server by it.
-TEST_F(HttpApiTest, is_only_called_by_its_own_names) {
+TEST_F(HttpApiTest, accepts_only_its_own_host_names) {
   harness.options.http_hosts = {"127.0.0.1", {"Db.Example", "192.0.2.7", "2001:db8::1"}};
   const auto status = [&](std::string_view host, std::string_view method = "GET") {
     return call({.method = method, .target = "/v1/kv/k", .host = host}).status;
@@ -377,7 +377,7 @@ TEST_F(HttpApiTest, is_only_called_by_its_own_names) {
   EXPECT_EQ(harness.service.kv.size(), 0u);
 }
 
-TEST_F(HttpApiTest, on_all_addresses_is_called_by_any_address_but_not_by_any_name) {
+TEST_F(HttpApiTest, on_a_wildcard_address_accepts_any_address_but_not_any_name) {
   for (const char* all : {"0.0.0.0", "::"}) {
     const HttpHosts hosts(all, {});
     EXPECT_TRUE(hosts.allows("192.0.2.1:7102"));
@@ -392,7 +392,7 @@ TEST_F(HttpApiTest, on_all_addresses_is_called_by_any_address_but_not_by_any_nam
 }
 
 // Cross-site requests: a page of another site has the browser send a form, or PUT and DELETE.
-TEST_F(HttpApiTest, changes_nothing_for_a_page_of_another_site) {
+TEST_F(HttpApiTest, refuses_changes_by_pages_of_other_sites) {
   harness.options.http_hosts = {"127.0.0.1", {}};
   const auto status = [&](std::string_view method, std::string_view origin,
                           std::string_view host = "127.0.0.1:7102",
@@ -462,7 +462,7 @@ class RawHttpTest : public HttpApiTest {
   }
 };
 
-TEST_F(RawHttpTest, bytes_go_to_any_machine_and_its_bytes_come_back) {
+TEST_F(RawHttpTest, passes_bytes_to_any_machine_and_returns_its_reply) {
   harness.service.machine = "ledger";  // whatever it calls itself
   const Got put = post("/v1/groups/kv/propose", put_command("k", std::string("\0\xff", 2)));
   EXPECT_EQ(put.status, 200u) << put.body;
@@ -480,7 +480,7 @@ TEST_F(RawHttpTest, bytes_go_to_any_machine_and_its_bytes_come_back) {
   EXPECT_EQ(as_text(item.value), std::string("\0\xff", 2));
 }
 
-TEST_F(RawHttpTest, what_a_machine_refuses_comes_back_with_its_status_and_bytes) {
+TEST_F(RawHttpTest, returns_the_status_and_bytes_of_a_machine_that_refuses) {
   post("/v1/groups/kv/propose", put_command("k", "v"));
   const Got refused = post("/v1/groups/kv/propose", put_command("k", "w", BOP_KV_IF_ABSENT));
   EXPECT_EQ(refused.status, 412u);
@@ -499,7 +499,7 @@ TEST_F(RawHttpTest, what_a_machine_refuses_comes_back_with_its_status_and_bytes)
   EXPECT_EQ(own.parsed()["status"], -4711);
 }
 
-TEST_F(RawHttpTest, says_what_became_of_a_command) {
+TEST_F(RawHttpTest, reports_the_outcome_of_a_command) {
   const std::pair<bop_status, const char*> cases[] = {{BOP_E_OUTCOME_UNKNOWN, "unknown"},
                                                       {BOP_E_MACHINE, "unknown"},
                                                       {BOP_E_UNAVAILABLE, "not_executed"},
@@ -527,7 +527,7 @@ TEST_F(RawHttpTest, refuses_what_is_malformed_by_name) {
   EXPECT_EQ(get("/v1/groups/kv/propose").headers.at("Allow"), "POST, OPTIONS");
 }
 
-TEST_F(HttpApiTest, says_what_became_of_a_request) {
+TEST_F(HttpApiTest, reports_the_outcome_of_a_request) {
   harness.service.refuse_with = BOP_E_OUTCOME_UNKNOWN;
   const Got unknown = put("/v1/kv/k", "v");
   EXPECT_EQ(unknown.status, 504u);
@@ -547,7 +547,7 @@ TEST_F(HttpApiTest, says_what_became_of_a_request) {
   EXPECT_EQ(put("/v1/kv/k", "v").parsed()["outcome"], "unknown");
 }
 
-TEST_F(HttpApiTest, tells_the_status_in_the_names_others_rely_on) {
+TEST_F(HttpApiTest, reports_the_status_with_the_names_of_its_interface) {
   auto& status = harness.service.node_status;
   status.cluster = "00112233445566778899aabbccddeeff";
   status.node = 2;
@@ -619,7 +619,7 @@ TEST_F(HttpApiTest, tells_the_status_in_the_names_others_rely_on) {
   EXPECT_EQ(parsed["peers"][0]["bulk"], "down");
 }
 
-TEST_F(HttpApiTest, is_ready_unless_a_group_is_not_or_a_condition_blocks_and_says_why) {
+TEST_F(HttpApiTest, is_ready_unless_a_group_is_not_or_a_condition_blocks_and_names_the_reason) {
   node::NodeStatus& status = harness.service.node_status;
   EXPECT_EQ(get("/livez").status, 200u);
   EXPECT_EQ(get("/readyz").status, 200u);
@@ -798,7 +798,7 @@ TEST_F(OpenApiTest, every_reference_resolves_and_every_component_is_used) {
   }
 }
 
-TEST_F(OpenApiTest, every_route_that_is_served_is_described_and_the_other_way_round) {
+TEST_F(OpenApiTest, describes_exactly_the_routes_that_are_served) {
   std::set<std::string> served, shown;
   for (const ApiRoute& route : HttpApi::routes()) {
     for (const auto& [method, name] : {std::pair{"GET", "get"}, std::pair{"PUT", "put"},
@@ -821,7 +821,7 @@ TEST_F(OpenApiTest, every_route_that_is_served_is_described_and_the_other_way_ro
 
 // Each parameter of a query is known, one that is not described is refused, and a number outside the
 // range that is described is refused too.
-TEST_F(OpenApiTest, the_parameters_that_are_described_are_those_that_are_taken) {
+TEST_F(OpenApiTest, describes_exactly_the_parameters_that_are_accepted) {
   for (const auto& [path, operations] : described["paths"].items()) {
     for (const auto& [method, operation] : operations.items()) {
       if (method == "parameters") continue;
@@ -859,7 +859,7 @@ TEST_F(OpenApiTest, the_parameters_that_are_described_are_those_that_are_taken) 
   }
 }
 
-TEST_F(OpenApiTest, says_what_a_client_must_know_of_conditions_and_ranges) {
+TEST_F(OpenApiTest, describes_conditions_and_the_bounds_of_ranges) {
   const json& parameters = described["components"]["parameters"];
   EXPECT_EQ(parameters["timeout_ms"]["schema"]["minimum"], 1);
   EXPECT_EQ(parameters["timeout_ms"]["schema"]["maximum"], 600000);
@@ -876,7 +876,7 @@ TEST_F(OpenApiTest, says_what_a_client_must_know_of_conditions_and_ranges) {
             std::string::npos);
 }
 
-TEST_F(HttpApiTest, bounds_what_is_under_way) {
+TEST_F(HttpApiTest, bounds_the_requests_in_flight) {
   harness.options.max_http_requests = 2;
   std::optional<ApiResponse> one, two, three;
   api.serve({.method = "GET", .target = "/v1/kv/k"}, std::make_unique<Kept>(one));
@@ -891,7 +891,7 @@ TEST_F(HttpApiTest, bounds_what_is_under_way) {
   EXPECT_EQ(get("/v1/kv/k").status, 404u);
 }
 
-TEST_F(HttpApiTest, uses_the_clients_patience_as_deadline) {
+TEST_F(HttpApiTest, uses_the_timeout_of_the_client) {
   std::optional<ApiResponse> response;
   api.serve({.method = "GET", .target = "/v1/kv/k?timeout_ms=250"},
             std::make_unique<Kept>(response));

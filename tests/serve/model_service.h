@@ -1,5 +1,5 @@
 // A Service without a cluster: a model of kv (include/bop/kv.h) on a std::map, written apart from the
-// machine, whose answers come when the test says so and in the order it says.
+// machine, which answers when, and in the order in which, the test wants.
 #pragma once
 
 #include <deque>
@@ -67,7 +67,7 @@ class ModelService final : public node::Service {
   Instant time = 1 * seconds;
   bool is_ready = true;
   bop_status refuse_with = BOP_OK;  // every request from now on
-  std::string machine = "kv";       // that group 1 says it runs; it is kv all the same
+  std::string machine = "kv";       // reported for group 1, which is kv in any case
   node::NodeStatus node_status;
 
  private:

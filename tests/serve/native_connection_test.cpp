@@ -70,7 +70,7 @@ mem::Buffer get_question(std::string_view key) {
   return proto::encode_kv_get(arena, {&bytes, 1});
 }
 
-TEST(NativeConnection, greets_with_its_cluster_node_and_limits) {
+TEST(NativeConnection, acknowledges_a_hello_with_its_cluster_node_and_limits) {
   Options options;
   options.cluster[3] = 9;
   options.node = 2;
@@ -107,7 +107,7 @@ TEST(NativeConnection, proposes_and_queries) {
   EXPECT_EQ(as_text(item.value), "v");
 }
 
-TEST(NativeConnection, group_zero_is_the_usual_one) {
+TEST(NativeConnection, group_zero_is_the_default_group) {
   Harness harness;
   NativeClient client(harness);
   client.greet();
@@ -116,7 +116,7 @@ TEST(NativeConnection, group_zero_is_the_usual_one) {
   EXPECT_EQ(harness.service.request(0).group, 1u);
 }
 
-TEST(NativeConnection, keeps_the_deadline_of_the_client_and_has_one_of_its_own) {
+TEST(NativeConnection, uses_the_deadline_of_the_client_or_its_own) {
   Harness harness;
   NativeClient client(harness);
   client.greet();
@@ -127,7 +127,7 @@ TEST(NativeConnection, keeps_the_deadline_of_the_client_and_has_one_of_its_own) 
   EXPECT_EQ(harness.service.request(1).deadline, harness.service.time + 5 * seconds);
 }
 
-TEST(NativeConnection, replies_as_requests_are_done_not_as_they_came) {
+TEST(NativeConnection, replies_in_the_order_of_completion) {
   Harness harness;
   NativeClient client(harness);
   client.greet();
@@ -142,7 +142,7 @@ TEST(NativeConnection, replies_as_requests_are_done_not_as_they_came) {
   EXPECT_EQ(std::get<ClientReply>(replies.frames[1]).correlation, 0u);
 }
 
-TEST(NativeConnection, hints_at_the_leader_and_where_it_listens) {
+TEST(NativeConnection, names_the_leader_and_its_address) {
   Options options;
   options.native_addresses[2] = "127.0.0.1:7110";
   Harness harness(options);
@@ -158,7 +158,7 @@ TEST(NativeConnection, hints_at_the_leader_and_where_it_listens) {
   EXPECT_EQ(reply.detail, "no leader");
 }
 
-TEST(NativeConnection, finds_groups_answers_pings_and_tells_its_status) {
+TEST(NativeConnection, finds_groups_answers_pings_and_reports_its_status) {
   Harness harness;
   harness.service.node_status.node = 3;
   NativeClient client(harness);
@@ -189,7 +189,7 @@ void expect_goodbye(Harness& harness, const std::string& sent, bop_status status
   EXPECT_TRUE(client.wire.finished);
 }
 
-TEST(NativeConnection, says_goodbye_to_who_does_not_belong_here) {
+TEST(NativeConnection, sends_a_goodbye_with_the_reason_to_invalid_clients) {
   Harness harness;
   ClientHello stranger;
   stranger.cluster[0] = 1;
@@ -205,7 +205,7 @@ TEST(NativeConnection, says_goodbye_to_who_does_not_belong_here) {
   expect_goodbye(harness, huge, BOP_E_TOO_LARGE);
 }
 
-TEST(NativeConnection, answers_what_is_under_way_before_it_says_goodbye) {
+TEST(NativeConnection, answers_requests_in_flight_before_its_goodbye) {
   Harness harness;
   NativeClient client(harness);
   client.greet();
@@ -219,7 +219,7 @@ TEST(NativeConnection, answers_what_is_under_way_before_it_says_goodbye) {
   EXPECT_EQ(std::get<ClientGoodbye>(replies.frames[1]).status, BOP_E_PROTOCOL);
 }
 
-TEST(NativeConnection, answers_everything_it_received_when_the_node_stops_and_says_goodbye) {
+TEST(NativeConnection, answers_everything_it_received_before_the_goodbye_of_a_stopping_node) {
   Options options;
   options.max_pipeline = 1;  // the second request waits
   Harness harness(options);
@@ -238,7 +238,7 @@ TEST(NativeConnection, answers_everything_it_received_when_the_node_stops_and_sa
   EXPECT_TRUE(client.wire.finished);
 }
 
-TEST(NativeConnection, takes_no_more_than_its_limit_and_goes_on_when_there_is_room) {
+TEST(NativeConnection, starts_no_more_requests_than_its_limit_and_continues_after_replies) {
   Options options;
   options.max_pipeline = 8;
   Harness harness(options);
@@ -257,7 +257,7 @@ TEST(NativeConnection, takes_no_more_than_its_limit_and_goes_on_when_there_is_ro
 }
 
 TEST(NativeConnection,
-     begins_nothing_while_its_replies_are_not_read_and_receives_up_to_its_budget) {
+     starts_nothing_while_its_replies_are_not_read_and_receives_up_to_its_budget) {
   Options options;
   options.pause_output_bytes = 10'000;
   options.max_input_bytes = 50'000;
@@ -282,7 +282,7 @@ TEST(NativeConnection,
 }
 
 TEST(NativeConnection,
-     reads_whose_replies_turn_out_large_cost_bounded_memory_and_are_all_answered) {
+     reads_with_unexpectedly_large_replies_cost_bounded_memory_and_are_all_answered) {
   Options options;
   options.pause_output_bytes = 10'000;
   options.read_ahead_bytes = 100'000;
@@ -291,7 +291,7 @@ TEST(NativeConnection,
   client.greet();
   const std::string large(20'000, 'v');
   client.talk(encoded(ClientRequest{1, RequestKind::propose, 1, 0, put_command("k", large)}));
-  for (int i = 0; i < 100; ++i) {  // small ones: many may be under way
+  for (int i = 0; i < 100; ++i) {  // small ones, so that many may be in flight
     client.talk(encoded(ClientRequest{1, RequestKind::query, 1, 0, get_question("none")}));
   }
   client.wire.reads = false;
@@ -322,7 +322,7 @@ TEST(NativeConnection,
   EXPECT_EQ(harness.connections.count(), 0u);
 }
 
-TEST(NativeConnection, a_client_that_leaves_while_reads_are_to_be_asked_again_is_forgotten) {
+TEST(NativeConnection, is_destroyed_when_its_client_leaves_while_reads_are_to_be_repeated) {
   Options options;
   options.pause_output_bytes = options.read_ahead_bytes = 10'000;
   Harness harness(options);
@@ -341,7 +341,7 @@ TEST(NativeConnection, a_client_that_leaves_while_reads_are_to_be_asked_again_is
   EXPECT_EQ(harness.connections.count(), 0u);
 }
 
-TEST(NativeConnection, lives_until_what_it_asked_is_answered_though_its_connection_is_gone) {
+TEST(NativeConnection, outlives_its_socket_until_its_requests_are_answered) {
   Harness harness;
   NativeClient client(harness);
   client.greet();

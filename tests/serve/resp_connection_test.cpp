@@ -283,7 +283,7 @@ TEST(RespConnection, joined_replies_cost_bounded_memory) {
   EXPECT_GT(harness.service.waiting(), 0u) << "the others are asked";
 }
 
-TEST(RespConnection, begins_no_more_commands_than_it_may_hold) {
+TEST(RespConnection, starts_no_more_commands_than_it_may_hold) {
   Options options;
   options.max_held_bytes = 10'000;
   Harness harness(options);
@@ -302,7 +302,7 @@ TEST(RespConnection, begins_no_more_commands_than_it_may_hold) {
       }());
 }
 
-TEST(RespConnection, names_what_became_of_a_command_and_keeps_the_connection) {
+TEST(RespConnection, names_the_outcome_of_a_command_and_keeps_the_connection) {
   const std::vector<std::pair<bop_status, std::string>> cases{
       {BOP_E_OUTCOME_UNKNOWN, "-UNKNOWNOUTCOME "},
       {BOP_E_UNAVAILABLE, "-CLUSTERDOWN "},
@@ -331,7 +331,7 @@ TEST(RespConnection, names_what_became_of_a_command_and_keeps_the_connection) {
   EXPECT_FALSE(client.wire.finished);
 }
 
-TEST(RespConnection, shows_the_words_of_an_answer) {
+TEST(RespConnection, passes_on_the_text_of_an_error) {
   Harness harness;
   RespClient client(harness);
   client.send("SET k v\r\n");
@@ -339,7 +339,7 @@ TEST(RespConnection, shows_the_words_of_an_answer) {
   EXPECT_EQ(client.wire.take(), "-UNKNOWNOUTCOME the leader was lost\r\n");
 }
 
-TEST(RespConnection, names_a_group_that_is_not_there) {
+TEST(RespConnection, names_a_group_that_does_not_exist) {
   Options options;
   options.group = "missing";
   Harness harness(options);
@@ -395,12 +395,12 @@ TEST(RespConnection, refuses_expiry_by_name) {
   RespClient client(harness);
   for (const auto* option : {"EX 10", "px 10", "EXAT 99", "PXAT 99", "EX 10 ex 20"}) {
     EXPECT_EQ(client.talk("SET k v " + std::string(option) + "\r\n"),
-              "-ERR keys do not expire here: SET takes NX, XX, GET and KEEPTTL\r\n");
+              "-ERR expiry is not supported: the options of SET are NX, XX, GET and KEEPTTL\r\n");
   }
   EXPECT_EQ(client.talk("EXISTS k\r\n"), ":0\r\n");
 }
 
-TEST(RespConnection, a_value_that_append_would_make_too_long_is_refused_in_redis_words) {
+TEST(RespConnection, refuses_an_append_that_makes_a_value_too_long_as_redis_does) {
   Harness harness;
   RespClient client(harness);
   client.talk(command({"SET", "k", std::string(1 << 20, 'v')}));
@@ -408,7 +408,7 @@ TEST(RespConnection, a_value_that_append_would_make_too_long_is_refused_in_redis
             "-ERR string exceeds maximum allowed size (proto-max-bulk-len)\r\n");
 }
 
-TEST(RespConnection, stops_reading_when_its_pipeline_is_full_and_goes_on_when_it_is_not) {
+TEST(RespConnection, stops_reading_while_its_pipeline_is_full) {
   Options options;
   options.max_pipeline = 8;
   Harness harness(options);
@@ -424,7 +424,7 @@ TEST(RespConnection, stops_reading_when_its_pipeline_is_full_and_goes_on_when_it
   EXPECT_EQ(harness.service.kv.size(), 100u);
 }
 
-TEST(RespConnection, tells_a_protocol_error_behind_a_full_pipeline_after_its_replies) {
+TEST(RespConnection, reports_a_protocol_error_behind_a_full_pipeline_after_its_replies) {
   Options options;
   options.max_pipeline = 2;
   Harness harness(options);
@@ -504,7 +504,8 @@ TEST(RespConnection, receives_commands_up_to_its_budget_while_its_client_does_no
   EXPECT_FALSE(slow.client.wire.expects_progress);
 }
 
-TEST(RespConnection, tells_a_client_that_sends_beyond_its_budget_and_reads_nothing_and_closes) {
+TEST(RespConnection,
+     reports_an_error_to_a_client_that_sends_beyond_its_budget_and_reads_nothing_and_closes) {
   NotReading slow(small_budgets());
   slow.fill();
   slow.client.connection().on_stalled();
@@ -537,7 +538,7 @@ TEST(RespConnection, executes_what_it_received_before_the_client_stopped_sending
   EXPECT_TRUE(client.wire.finished);
 }
 
-TEST(RespConnection, begins_no_more_reads_than_it_has_memory_set_aside_for_their_replies) {
+TEST(RespConnection, starts_no_more_reads_than_its_budget_for_their_replies_allows) {
   Options options;
   options.read_ahead_bytes = 1 << 20;
   Harness harness(options);
@@ -567,7 +568,8 @@ TEST(RespConnection,
     RespClient client(harness);
     const std::string large(20'000, 'v');
     client.talk(command({"SET", "k", large}));
-    for (int i = 0; i < 100; ++i) client.talk("GET none\r\n");  // small ones: many may be under way
+    for (int i = 0; i < 100; ++i)
+      client.talk("GET none\r\n");  // small ones, so that many may be in flight
     client.wire.reads = false;
     std::string pipeline;
     for (int i = 0; i < 50; ++i) pipeline += "GET k\r\n";
@@ -591,7 +593,7 @@ TEST(RespConnection,
   }
 }
 
-TEST(RespConnection, a_client_that_leaves_while_reads_are_to_be_asked_again_is_forgotten) {
+TEST(RespConnection, is_destroyed_when_its_client_leaves_while_reads_are_to_be_repeated) {
   Options options;
   options.pause_output_bytes = options.read_ahead_bytes = 10'000;
   Harness harness(options);
@@ -606,7 +608,7 @@ TEST(RespConnection, a_client_that_leaves_while_reads_are_to_be_asked_again_is_f
   EXPECT_EQ(harness.connections.count(), 0u);
 }
 
-TEST(RespConnection, lives_until_what_it_asked_is_answered_though_its_connection_is_gone) {
+TEST(RespConnection, outlives_its_socket_until_its_requests_are_answered) {
   Harness harness;
   RespClient client(harness);
   client.send("SET a 1\r\nGET b\r\nINFO\r\n");
@@ -665,14 +667,14 @@ TEST(RespConnection, answers_the_next_commands_by_an_error_when_the_node_stops_a
   EXPECT_TRUE(client.wire.finished);
 }
 
-TEST(RespConnection, has_nothing_to_wait_for_when_an_idle_client_stops_sending) {
+TEST(RespConnection, closes_at_once_when_an_idle_client_stops_sending) {
   Harness harness;
   RespClient client(harness);
   client.talk("PING\r\n");
   EXPECT_FALSE(client.connection().on_end());
 }
 
-TEST(RespConnection, quits_after_the_replies_that_are_still_to_come) {
+TEST(RespConnection, quits_after_the_replies_to_earlier_commands) {
   Harness harness;
   RespClient client(harness);
   client.send("SET a 1\r\nQUIT\r\nSET b 2\r\n");
@@ -696,7 +698,7 @@ TEST(RespConnection, an_endless_length_costs_no_memory_and_ends_the_connection) 
 
 // However a pipeline is cut, in whatever order reads are answered beside writes, which the log orders,
 // and whatever the limits make wait: each command is answered as if it were sent after the reply before it.
-TEST(RespConnection, a_pipeline_hears_what_its_commands_hear_one_by_one) {
+TEST(RespConnection, a_pipeline_gets_the_replies_that_its_commands_get_one_by_one) {
   const std::vector<std::string> verbs{
       "SET K V",      "SET K V",    "GET K",      "GET K",      "GET K",          "MGET K K K",
       "MSET K V K V", "DEL K K",    "INCR K",     "APPEND K V", "STRLEN K",       "EXISTS K K",
@@ -735,7 +737,7 @@ TEST(RespConnection, a_pipeline_hears_what_its_commands_hear_one_by_one) {
     Harness harness(options);
     RespClient client(harness);
     harness.service.refuse_with = refuse_with;
-    std::string heard;
+    std::string replies;
     std::string_view left = stream;
     const auto answer_one = [&] {
       if (harness.service.waiting() == 0) return;
@@ -745,7 +747,7 @@ TEST(RespConnection, a_pipeline_hears_what_its_commands_hear_one_by_one) {
       }
       harness.service.answer(position);
     };
-    for (int steps = 0; steps < 100'000 && heard.size() < expected.size(); ++steps) {
+    for (int steps = 0; steps < 100'000 && replies.size() < expected.size(); ++steps) {
       if (!left.empty() && !client.wire.paused && random.chance(1, 2)) {
         const auto piece = left.substr(0, 1 + random.below(60));
         client.send(piece);
@@ -757,11 +759,11 @@ TEST(RespConnection, a_pipeline_hears_what_its_commands_hear_one_by_one) {
         default: answer_one();
       }
       if (client.wire.reads && !client.wire.sent.empty()) {
-        heard += client.wire.take();
+        replies += client.wire.take();
         client.connection().on_drained();
       }
     }
-    ASSERT_EQ(heard, expected) << "seed " << seed << "\n" << stream;
+    ASSERT_EQ(replies, expected) << "seed " << seed << "\n" << stream;
     harness.settle();
     EXPECT_EQ(client.wire.held_output, 0u) << seed;
     EXPECT_EQ(client.wire.held_input, 0u) << seed;
@@ -770,7 +772,7 @@ TEST(RespConnection, a_pipeline_hears_what_its_commands_hear_one_by_one) {
 
 // ---- log lines ----
 
-TEST(RespConnection, many_bad_clients_cost_a_few_log_lines_and_one_that_counts_the_others) {
+TEST(RespConnection, limits_the_log_lines_of_bad_clients_and_counts_the_others) {
   Harness harness;
   testing::internal::CaptureStderr();
   for (int i = 0; i < 100; ++i) {
@@ -778,12 +780,13 @@ TEST(RespConnection, many_bad_clients_cost_a_few_log_lines_and_one_that_counts_t
     client.talk("*1\r\n\n\x1b[2J\r\n");
   }
   harness.advance(harness.service.time + 60 * seconds);
-  const std::string said = testing::internal::GetCapturedStderr();
-  EXPECT_EQ(std::ranges::count(said, '\n'), 11) << said;
-  EXPECT_NE(said.find("90 more lines about clients of shard 0 were not logged"), std::string::npos)
-      << said;
-  EXPECT_EQ(said.find('\x1b'), std::string::npos);
-  EXPECT_NE(said.find("got '\\n'"), std::string::npos) << said;
+  const std::string logged = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(std::ranges::count(logged, '\n'), 11) << logged;
+  EXPECT_NE(logged.find("90 more lines about clients of shard 0 were not logged"),
+            std::string::npos)
+      << logged;
+  EXPECT_EQ(logged.find('\x1b'), std::string::npos);
+  EXPECT_NE(logged.find("got '\\n'"), std::string::npos) << logged;
 }
 
 // ---- transactions ----
@@ -792,8 +795,8 @@ TEST(RespConnection, runs_no_command_of_a_transaction_whose_multi_was_refused) {
   Harness harness;
   RespClient client(harness);
   const std::string refused =
-      "-ERR not executed: it follows a MULTI, which is not supported here; EXEC, DISCARD or RESET "
-      "ends the refused transaction\r\n";
+      "-ERR not executed: it follows a MULTI, which is not supported; EXEC, DISCARD or RESET ends "
+      "the refused transaction\r\n";
   EXPECT_EQ(client.talk("multi\r\nINCR n\r\nGET n\r\nBOGUS\r\nPING\r\nEXEC\r\n"),
             "-ERR unknown command 'multi', with args beginning with: \r\n" + refused + refused +
                 refused + refused +
@@ -895,7 +898,7 @@ TEST(Scan, names_a_cursor_that_is_unknown_or_expired) {
   Harness harness;
   RespClient client(harness);
   EXPECT_EQ(client.talk("SCAN 42\r\n"),
-            "-BADCURSOR cursor 42 is unknown or expired, begin again with 0\r\n");
+            "-BADCURSOR cursor 42 is unknown or expired, start again with 0\r\n");
   client.talk("MSET a 1 b 2\r\n");
   const auto [cursor, keys] = scan(client, "SCAN 0 COUNT 1");
   harness.service.time += 601 * seconds;
@@ -916,7 +919,7 @@ TEST(ScanCursors, forget_the_oldest_when_they_are_full) {
 
 // ---- the connection and the server ----
 
-TEST(RespConnection, says_hello_in_both_versions) {
+TEST(RespConnection, replies_to_hello_in_both_versions) {
   Harness harness;
   RespClient client(harness);
   const std::string two = client.talk("HELLO\r\n");
@@ -930,7 +933,7 @@ TEST(RespConnection, says_hello_in_both_versions) {
   EXPECT_EQ(client.talk("CLIENT GETNAME\r\n"), "$2\r\nme\r\n");
 }
 
-TEST(RespConnection, replies_under_way_keep_the_version_their_command_was_sent_in) {
+TEST(RespConnection, replies_in_the_version_in_which_the_command_was_received) {
   Harness harness;
   RespClient client(harness);
   client.send("GET k\r\nHELLO 3\r\nGET k\r\n");
@@ -940,7 +943,7 @@ TEST(RespConnection, replies_under_way_keep_the_version_their_command_was_sent_i
   EXPECT_TRUE(replies.ends_with("_\r\n")) << replies;
 }
 
-TEST(RespConnection, tells_clients_who_they_are) {
+TEST(RespConnection, describes_a_client_to_itself) {
   Harness harness;
   RespClient one(harness), two(harness);
   EXPECT_NE(one.talk("CLIENT ID\r\n"), two.talk("CLIENT ID\r\n"));
@@ -955,7 +958,7 @@ TEST(RespConnection, tells_clients_who_they_are) {
   EXPECT_NE(info.find("lib-name=redis-py lib-ver=5.0"), std::string::npos);
 }
 
-TEST(RespConnection, config_get_answers_only_what_is_so) {
+TEST(RespConnection, config_get_reports_actual_parameters_only) {
   Harness harness;
   RespClient client(harness);
   EXPECT_EQ(client.talk("CONFIG GET port\r\n"), "*2\r\n$4\r\nport\r\n$4\r\n7101\r\n");
@@ -990,7 +993,7 @@ TEST(RespConnection, lists_its_commands_as_an_array_in_both_versions) {
   EXPECT_TRUE(client.talk("COMMAND LIST\r\n").starts_with(start));
 }
 
-TEST(RespConnection, helps_with_the_subcommands_that_there_are) {
+TEST(RespConnection, helps_with_the_supported_subcommands) {
   Harness harness;
   RespClient client(harness);
   EXPECT_EQ(client.talk("CONFIG HELP\r\n"),
@@ -1004,7 +1007,7 @@ TEST(RespConnection, helps_with_the_subcommands_that_there_are) {
   EXPECT_TRUE(client.talk("COMMAND HELP\r\n").starts_with("*15\r\n+COMMAND takes "));
 }
 
-TEST(RespConnection, every_command_of_the_table_is_known_by_its_name) {
+TEST(RespConnection, finds_every_command_of_the_table_by_its_name) {
   for (const RespCommand& each : resp_commands()) {
     EXPECT_EQ(find_resp_command(each.name), &each) << each.name;
     std::string upper(each.name);
@@ -1038,7 +1041,7 @@ TEST(RespConnection, info_shows_groups_and_the_sections_asked_for) {
   EXPECT_EQ(client.talk("INFO bogus\r\n"), "$0\r\n\r\n");
 }
 
-TEST(RespConnection, info_says_why_a_group_takes_no_part) {
+TEST(RespConnection, info_names_the_reason_why_a_group_is_halted) {
   Harness harness;
   node::GroupStatus group;
   group.name = "kv";
