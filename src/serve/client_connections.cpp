@@ -25,13 +25,13 @@ ProtocolMetrics::ProtocolMetrics(metrics::Registry& registry, const std::string&
                                labels(protocol, shard))),
       commands(registry.counter("bop_client_commands_total", "Commands and requests of clients",
                                 labels(protocol, shard))),
-      errors(registry.counter("bop_client_errors_total", "Requests of clients answered by an error",
+      errors(registry.counter("bop_client_errors_total", "Requests of clients that failed",
                               labels(protocol, shard))),
       propose_ns(registry.histogram("bop_client_request_seconds",
-                                    "From a client's request to its answer", metrics::seconds_of_ns,
+                                    "From a client's request to its reply", metrics::seconds_of_ns,
                                     labels(protocol, shard, "propose"))),
       query_ns(registry.histogram("bop_client_request_seconds",
-                                  "From a client's request to its answer", metrics::seconds_of_ns,
+                                  "From a client's request to its reply", metrics::seconds_of_ns,
                                   labels(protocol, shard, "query"))) {}
 
 ClientConnections::ClientConnections(const Shared& shared)

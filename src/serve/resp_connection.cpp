@@ -13,7 +13,7 @@ namespace bop::serve {
 
 namespace {
 
-// A write of more is not kept until it is answered: a read of it waits, which costs little beside it.
+// A larger write is not kept until it is answered: reads of its keys are logged.
 constexpr size_t max_joined_bytes = 64 << 10;
 constexpr size_t max_joined_operations = 16;
 // What unread replies may hold before one to a logged read is dropped, in read-aheads.
@@ -50,8 +50,8 @@ bool written_value(Bytes command, Bytes key, std::optional<Bytes>& value) {
   return found;
 }
 
-// The machine's answer to a GET of `keys` right after `command` (bop/kv.h). False: the command does not
-// touch all of them.
+// The machine's reply to a GET of `keys` right after `command` (bop/kv.h). False: the command does not
+// write all of them.
 bool read_written(Bytes command, std::span<const Bytes> keys, std::vector<uint8_t>& body) {
   Writer out(body);
   out.u64(0);
