@@ -1,9 +1,9 @@
-// Asserts that print the values they were about.
+// Asserts that print the values they compared.
 //
-// A failed assert is our bug. It calls the handler (default: print and abort), which never returns.
-// The caller's mistakes and the world's faults are Errors (base/result.h), never asserts.
-// They stay on in release builds; BOP_ASSERT_SLOW is for checks whose cost shows, on in debug
-// builds, tests and the simulator.
+// A failed assert is a bug in bop. It calls the handler (default: print and abort), which never returns.
+// Mistakes of the caller and faults of the environment are Errors (base/result.h), never asserts.
+// Asserts stay on in release builds. BOP_ASSERT_SLOW is for checks with a measurable cost: it is on in
+// debug builds, tests and the simulator.
 #pragma once
 
 #include <sstream>

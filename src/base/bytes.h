@@ -1,8 +1,8 @@
 // Bytes: little-endian loads and stores, a bounded reader and an appending writer.
 //
-// Every format of bop (wire, log, kv commands) is little-endian; these are the only functions that
-// know it. Reader never reads past its end: it turns bad and stays bad, so a decoder reads all its
-// fields and asks once.
+// Every format of bop (wire, log, kv commands) is little-endian; only these functions depend on it.
+// Reader never reads past its end: a read that would do so fails, and so does every later one. So
+// a decoder reads all its fields and then checks ok() or complete() once.
 #pragma once
 
 #include <bit>
@@ -26,7 +26,7 @@ inline std::string_view as_text(Bytes bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-static_assert(std::endian::native == std::endian::little, "a big-endian port swaps here");
+static_assert(std::endian::native == std::endian::little, "a big-endian port must swap bytes here");
 
 template <class T>
   requires std::is_integral_v<T>
@@ -58,7 +58,7 @@ class Reader {
   uint64_t u64() { return read<uint64_t>(); }
   int64_t i64() { return read<int64_t>(); }
 
-  // The next `size` bytes, in place; empty and bad when there are fewer.
+  // The next `size` bytes, in place. When fewer are left: empty, and ok() turns false.
   Bytes bytes(size_t size) {
     if (!take(size)) return {};
     return {taken_, size};
@@ -67,7 +67,7 @@ class Reader {
 
   size_t remaining() const { return rest_.size(); }
   bool ok() const { return ok_; }
-  // All fields were there and nothing follows them.
+  // Every read succeeded and no bytes are left.
   bool complete() const { return ok_ && rest_.empty(); }
 
  private:
@@ -106,7 +106,7 @@ class Writer {
   void bytes(Bytes bytes) { out_.insert(out_.end(), bytes.begin(), bytes.end()); }
 
   size_t size() const { return out_.size(); }
-  // Overwrites a field written before, such as a length known only now.
+  // Overwrites a field written before, such as a length that was not known then.
   template <class T>
     requires std::is_integral_v<T>
   void patch(size_t at, T value) {

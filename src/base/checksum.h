@@ -1,5 +1,5 @@
-// Checksums and hashes: CRC32C (ISA-L) for what crosses a disk or a wire, XXH3 for hashes that
-// must be equal on every node and version. Both are fixed functions of their bytes.
+// Checksums and hashes: CRC32C (ISA-L) for bytes on disk and on the wire, XXH3 for hashes that must
+// be equal on every node and in every version. Both depend on nothing but their input.
 #pragma once
 
 #include <cstdint>

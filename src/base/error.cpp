@@ -17,12 +17,12 @@ const char* bop_error_name(int status) {
 const char* bop_error_text(int status) {
   switch (status) {
     case BOP_OK: return "success";
-    case BOP_PENDING: return "the answer comes later";
+    case BOP_PENDING: return "the operation completes later";
 #define BOP_ERROR_TEXT(name, number, text) \
   case number: return text;
       BOP_ERROR_MAP(BOP_ERROR_TEXT)
 #undef BOP_ERROR_TEXT
-    default: return "an error of another version";
+    default: return "unknown error, perhaps of another version of bop";
   }
 }
 

@@ -1,4 +1,4 @@
-// Identities that every module speaks of.
+// Identifiers that every module uses.
 #pragma once
 
 #include <cstdint>

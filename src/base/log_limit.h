@@ -1,5 +1,6 @@
-// How many lines about one subject are logged: a few at once, then none until the window ends, and
-// then how many there were. For what others cause, above all clients, who must not fill the log.
+// A rate limit for log lines about one subject: the first lines of a window are logged, the others are
+// counted, and one line reports their number. For lines that clients or peers cause, who must not be
+// able to fill the log.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +14,7 @@ class LogLimit {
   explicit LogLimit(uint32_t lines = 10, Duration window = 10 * seconds)
       : lines_(lines), window_(window) {}
 
-  // Whether the line may be logged. Otherwise it is counted.
+  // Whether the line may be logged now. If not, it is counted.
   bool admit(Instant now) {
     if (now >= ends_ && missed_ == 0) {
       ends_ = now + window_;
@@ -27,10 +28,11 @@ class LogLimit {
     return false;
   }
 
-  // Lines were counted that nobody was told of; summary_due() says when that may be done.
+  // Lines were counted and not reported yet.
   bool missed_any() const { return missed_ > 0; }
+  // When their number may be logged.
   Instant summary_due() const { return ends_; }
-  // How many, which are told of now. A new window begins.
+  // Their number, for the caller to log. A new window begins.
   uint64_t take_missed(Instant now) {
     const uint64_t missed = missed_;
     missed_ = 0;

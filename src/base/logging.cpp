@@ -17,9 +17,9 @@
 namespace bop::logging {
 namespace {
 
-constexpr size_t queue_lines = 8192;  // beyond, the oldest give way
+constexpr size_t queue_lines = 8192;  // a line more drops the oldest
 
-// A file that can be opened again while lines are written.
+// A file that can be reopened while other threads log.
 class FileSink final : public spdlog::sinks::base_sink<std::mutex> {
  public:
   // nullptr: standard error.
@@ -46,7 +46,7 @@ class FileSink final : public spdlog::sinks::base_sink<std::mutex> {
     formatter_->format(message, line);
     std::fwrite(line.data(), 1, line.size(), file_.get());
   }
-  // A disk that is full costs lines, and nothing else.
+  // On a full disk lines are lost; nothing else fails.
   void flush_() override {
     std::fflush(file_.get());
     std::clearerr(file_.get());
@@ -55,7 +55,7 @@ class FileSink final : public spdlog::sinks::base_sink<std::mutex> {
   File file_;
 };
 
-struct Sayer {
+struct Logger {
   std::shared_ptr<FileSink> file;
   std::shared_ptr<spdlog::details::thread_pool> writer;
   std::shared_ptr<spdlog::async_logger> logger;
@@ -63,9 +63,8 @@ struct Sayer {
   std::function<void(Level, std::string_view)> sink;  // in place of the logger
 };
 
-// The process's diagnostic lines are one stream whoever says them, so this is the process's, as
-// standard error is.
-std::atomic<Sayer*> sayer = nullptr;
+// Global, as standard error is: the process has one diagnostic log.
+std::atomic<Logger*> active = nullptr;
 std::atomic<Level> threshold = Level::warning;
 
 spdlog::level::level_enum to_spdlog(Level level) {
@@ -79,7 +78,7 @@ spdlog::level::level_enum to_spdlog(Level level) {
   return spdlog::level::off;
 }
 
-// The length of the UTF-8 sequence that `text` begins with (RFC 3629 §4); 0: it is none.
+// The length of the UTF-8 sequence at the front of `text` (RFC 3629 §4); 0: it is not valid.
 size_t utf8_length(std::string_view text) {
   const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char first = byte(0);
@@ -96,14 +95,14 @@ size_t utf8_length(std::string_view text) {
 
 bool is_control(std::string_view character) {
   const auto first = static_cast<unsigned char>(character[0]);
-  // C1 controls, U+0080 to U+009F, steer a terminal as those below U+0020 do.
+  // C1 controls, U+0080 to U+009F, control a terminal as those below U+0020 do.
   return first < 0x20 || first == 0x7f ||
          (first == 0xc2 && static_cast<unsigned char>(character[1]) < 0xa0);
 }
 
-// A line stays one line, and UTF-8, whatever bytes of a client or a file are quoted in it: control
-// characters and what is not UTF-8 are written as \n, \r, \t or \x1b. JSON has its own way to write
-// the former.
+// Keeps a line one line of valid UTF-8, whatever bytes of a client or a file it quotes: control
+// characters and invalid bytes are written as \n, \r, \t or \xHH. In JSON, json_string escapes the
+// control characters instead.
 std::string one_line(std::string_view text, bool json) {
   std::string out;
   out.reserve(text.size());
@@ -128,7 +127,7 @@ std::string one_line(std::string_view text, bool json) {
   return out;
 }
 
-// A JSON string (RFC 8259 §7) of a line.
+// A line as a JSON string (RFC 8259 §7).
 std::string json_string(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
@@ -145,14 +144,14 @@ std::string json_string(std::string_view text) {
 }
 
 std::unique_ptr<spdlog::formatter> make_formatter(bool json) {
-  // %v of a JSON line is a JSON string already.
+  // In JSON, %v is a quoted string already.
   const char* pattern = json ? R"({"time":"%Y-%m-%dT%H:%M:%S.%fZ","level":"%l","text":%v})"
                              : "%Y-%m-%dT%H:%M:%S.%fZ %-7l %v";
   return std::make_unique<spdlog::pattern_formatter>(pattern, spdlog::pattern_time_type::utc);
 }
 
-// The logger of a file or standard error, whose lines another thread writes.
-Status start_writer(Sayer& started, const Options& options) {
+// A logger to a file or standard error; its lines are written by another thread.
+Status start_writer(Logger& started, const Options& options) {
   try {
     started.file = std::make_shared<FileSink>();
     BOP_TRY(started.file->open(options.path));
@@ -171,32 +170,33 @@ Status start_writer(Sayer& started, const Options& options) {
 }  // namespace
 
 Status start(const Options& options) {
-  if (sayer.load() != nullptr) return fail(BOP_E_INVALID_ARGUMENT, "logging is started already");
-  auto started = std::make_unique<Sayer>();
+  if (active.load() != nullptr) return fail(BOP_E_INVALID_ARGUMENT, "logging is started already");
+  auto started = std::make_unique<Logger>();
   started->sink = options.sink;
   if (!started->sink) BOP_TRY(start_writer(*started, options));
   started->json = options.json;
   threshold = options.level;
-  sayer = started.release();
+  active = started.release();
   return {};
 }
 
 Status reopen(const char* path) {
-  const Sayer* started = sayer.load();
+  const Logger* started = active.load();
   if (started == nullptr) return fail(BOP_E_INVALID_ARGUMENT, "logging is not started");
   return started->file ? started->file->open(path) : Status();  // a sink has no file
 }
 
 void set_level(Level level) {
   threshold = level;
-  const Sayer* started = sayer.load();
+  const Logger* started = active.load();
   if (started != nullptr && started->logger) started->logger->set_level(to_spdlog(level));
 }
 
 void stop() {
-  const std::unique_ptr<Sayer> stopped(sayer.exchange(nullptr));
+  const std::unique_ptr<Logger> stopped(active.exchange(nullptr));
   threshold = Level::warning;
-  // Sayer's members die in reverse order: the writer last, which first writes what is queued.
+  // Its members are destroyed in reverse order: the writer's destructor writes what is queued, before the
+  // file is closed.
 }
 
 bool enabled(Level level) {
@@ -215,7 +215,7 @@ const char* name_of(Level level) {
 }
 
 void write(Level level, std::string_view unescaped) {
-  const Sayer* to = sayer.load(std::memory_order_acquire);
+  const Logger* to = active.load(std::memory_order_acquire);
   const std::string text = one_line(unescaped, to != nullptr && to->json);
   if (to == nullptr) {
     std::fprintf(stderr, "bop: %s: %.*s\n", name_of(level), static_cast<int>(text.size()),

@@ -1,6 +1,5 @@
-// What the program says about itself (the diagnostic log, not the replicated one). The loop's
-// threads only format and enqueue; a thread of spdlog's writes, and under a flood the oldest lines
-// give way, so saying a line never blocks.
+// The process's diagnostic log (not the replicated log). The thread that logs a line only formats and
+// queues it; a thread of spdlog writes it. A full queue drops its oldest line, so logging never blocks.
 #pragma once
 
 #include <fmt/format.h>
@@ -16,20 +15,21 @@ enum class Level { debug, info, warning, error, off };
 
 struct Options {
   Level level = Level::info;
-  bool json = false;           // one JSON object a line, else a console line
+  bool json = false;           // each line is a JSON object; else "TIME LEVEL TEXT"
   const char* path = nullptr;  // nullptr: standard error
-  // In place of both: gets every line at once, on the thread that logs it. The simulator's.
+  // Used in place of both: receives each line on the thread that logs it. For the simulator.
   std::function<void(Level, std::string_view text)> sink = nullptr;
 };
 
-// Before the first line; without it lines of warning and above go to standard error. IO when the
-// path cannot be opened, INVALID_ARGUMENT when it was started already.
+// Call it before the first line is logged: until then, lines of level warning and above go to standard
+// error. IO: the path cannot be opened. INVALID_ARGUMENT: logging was started already.
 Status start(const Options& options);
-// Opens the file again, or another: after a rotation, the old one was renamed. nullptr: standard error. IO
-// when it cannot be opened; lines then go on to where they went. INVALID_ARGUMENT before start().
+// Opens `path` (nullptr: standard error) and writes there from now on, for example after a rotation
+// renamed the old file. IO: it cannot be opened, and lines still go to the old file. INVALID_ARGUMENT:
+// logging was not started.
 Status reopen(const char* path);
 void set_level(Level level);
-// Writes what is queued, when the threads that say lines are gone; then all is as before start().
+// Writes what is queued and returns to the state before start(). No other thread may log meanwhile.
 void stop();
 
 bool enabled(Level level);

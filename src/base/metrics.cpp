@@ -63,7 +63,7 @@ void write_histogram(std::string& out, const std::string& name, const Series& se
                        braced(series.labels, fmt::format("le=\"{:.9g}\"", shown)),
                        histogram.at_most(limit));
   }
-  // After the buckets: what is recorded meanwhile must not make it smaller than they are.
+  // Read after the buckets: a value recorded in between must not make the total smaller than a bucket.
   const uint64_t count = histogram.in_buckets();
   out += fmt::format("{}_bucket{} {}\n", name, braced(series.labels, "le=\"+Inf\""), count);
   out += fmt::format("{}_sum{} {:.15g}\n", name, braced(series.labels),

@@ -1,5 +1,5 @@
-// Random numbers for what must replay: SplitMix64 (Steele, Lea, Flood 2014). Seeded, never from the
-// host. Not for secrets.
+// Reproducible random numbers: SplitMix64 (Steele, Lea, Flood 2014), always seeded explicitly. Not for
+// secrets.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@ class Random {
     return z ^ (z >> 31);
   }
   // Uniform in [0, bound), bound > 0: the high half of a 128-bit product (Lemire 2019), whose bias
-  // is below 2^-32 for every bound we use.
+  // is below 2^-32 for every bound in use.
   uint64_t below(uint64_t bound) {
     return static_cast<uint64_t>((static_cast<unsigned __int128>(next()) * bound) >> 64);
   }
@@ -26,7 +26,7 @@ class Random {
   int64_t between(int64_t low, int64_t high) {
     return low + static_cast<int64_t>(below(static_cast<uint64_t>(high - low) + 1));
   }
-  // True `numerator` times in `denominator`.
+  // True with probability numerator / denominator.
   bool chance(uint64_t numerator, uint64_t denominator) { return below(denominator) < numerator; }
 
  private:

@@ -1,7 +1,7 @@
-// Result: a value or an error of the one list (bop/error.h) with the words that make it useful.
+// Result: a value, or an error from the list in bop/error.h with a text that explains it.
 //
-// Nothing in bop throws across a module's edge. An Error names what failed in the terms of the
-// caller ("shard0/0000000000000002.seg at 4096: ..."), so that it can be shown as it is.
+// No exception leaves a module. The text names what failed in terms that the user knows
+// ("shard0/0000000000000002.seg at 4096: ..."), so that it can be shown as it is.
 #pragma once
 
 #include <cassert>
@@ -15,7 +15,7 @@ namespace bop {
 
 struct [[nodiscard]] Error {
   bop_status code = BOP_E_INTERNAL;
-  std::string detail;  // empty: the list's text says it all
+  std::string detail;  // empty: to_string() uses the text of the list
 
   // "BOP_E_IO: write of node.wal: No space left on device"
   std::string to_string() const;

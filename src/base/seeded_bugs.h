@@ -1,5 +1,5 @@
-// Bugs that a build variant of a module can carry, to prove that the checkers see them. The library that
-// ships has none: each place that asks seeded() compiles to nothing.
+// Bugs that a build variant of a module can carry, to prove that the checkers find them. The library that
+// ships has none: there, seeded() is constant false.
 //
 // A module lists its bugs as LIST(bug), one bug(name) each. In a variant, which is compiled with
 // BOP_SEEDED_BUGS, a test program chooses one by name before it runs anything.

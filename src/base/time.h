@@ -1,5 +1,5 @@
 // Time: a Duration and an Instant are nanoseconds in 64 bits. An Instant has no relation to the
-// calendar; where it starts is the clock's affair (port/clock.h).
+// calendar; each clock (port/clock.h) has its own origin.
 #pragma once
 
 #include <cstdint>

@@ -30,7 +30,8 @@ std::string read_holder(int file) {
   return holder;
 }
 
-// Only for the other's message: a full disk must not keep a node from starting.
+// Only for the error message of another process, so failures are ignored: a full disk must not keep a
+// node from starting.
 void write_holder(int file) {
   const std::string holder = std::to_string(getpid()) + "\n";
   if (ftruncate(file, 0) != 0) return;
@@ -39,8 +40,8 @@ void write_holder(int file) {
 
 #ifdef __linux__
 
-// Whether that process was killed, or ended, and some of its threads have not left the kernel yet: one
-// that waits for a slow disk cannot be interrupted.
+// Whether that process has ended or was killed, although some of its threads are still in the kernel: a
+// thread that waits for a slow disk cannot be interrupted.
 bool is_ending(const std::string& process) {
   std::ifstream status("/proc/" + process + "/status");
   for (std::string line; std::getline(status, line);) {
@@ -71,7 +72,7 @@ int lock(int file, const std::string& directory, const DirectoryLock::Patience& 
     if (holder.empty() || !is_ending(holder) || too_long) return error;
     if (!std::exchange(told, true)) {
       logging::warning(
-          "{} is in use by process {}, which was killed but is not gone: waiting up to {} s",
+          "{} is in use by process {}, which was killed but has not ended yet: waiting up to {} s",
           directory, holder, longest_wait_for_an_ending.count());
     }
     usleep(10'000);
@@ -81,8 +82,8 @@ int lock(int file, const std::string& directory, const DirectoryLock::Patience& 
 
 }  // namespace
 
-// A process that was killed holds the lock until the last of its threads has ended, which may be after
-// its parent has learnt of its end.
+// A process that was killed holds the lock until its last thread has ended, which may be after its parent
+// was notified.
 DirectoryLock::Patience DirectoryLock::a_second() {
   return [tries = 100]() mutable {
     usleep(10'000);

@@ -1,5 +1,5 @@
-// Holds a data directory against a second process: flock on DIRECTORY/lock, which the system lets go
-// of when the process ends, however it ends.
+// Keeps a second process out of a data directory: flock on DIRECTORY/lock. The operating system releases
+// it when the process has ended, however it ended.
 #pragma once
 
 #include <functional>
@@ -13,12 +13,13 @@ namespace bop::io {
 
 class DirectoryLock {
  public:
-  // Called while another process holds it, before each further try; false: that was enough.
+  // Called before each further attempt while another process holds the lock; false: give up.
   using Patience = std::function<bool()>;
   static Patience a_second();
 
-  // DIRECTORY_IN_USE, with the process id of the holder, when patience ended; NOT_FOUND; IO. Blocks.
-  // A holder that was killed and whose threads still wait for the disk is given 60 s beyond that.
+  // DIRECTORY_IN_USE, with the process id of the holder, when `patience` gave up; NOT_FOUND; IO. Blocks.
+  // When the holder was killed but some of its threads still wait for the disk, it waits for up to 60 s,
+  // whatever `patience` returns.
   static Result<DirectoryLock> take(const std::string& directory,
                                     const Patience& patience = a_second());
 

@@ -20,7 +20,7 @@ Result<Event> Event::make() {
 }
 
 void Event::set() const {
-  // The count is far from overflowing: clear() takes all of it, and who sets knows whether it is set.
+  // The counter cannot overflow in practice: clear() resets it, and callers do not set a set event often.
   const int written = eventfd_write(descriptor_.get(), 1);
   BOP_ASSERT(written == 0 || errno == EAGAIN);
 }

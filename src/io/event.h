@@ -1,4 +1,4 @@
-// An event that other event loops can wait on: a descriptor which is readable while it is set.
+// An event for other event loops: a descriptor that is readable while the event is set.
 #pragma once
 
 #include "base/result.h"
@@ -12,10 +12,10 @@ class Event {
   static Result<Event> make();  // IO: no descriptors left
 
   int handle() const { return descriptor_.get(); }
-  // Any thread. Setting a set event, and clearing a clear one, does nothing.
+  // Any thread. Setting an event that is set and clearing one that is clear do nothing.
   void set() const;
   void clear() const;
-  // Waits until it is set; limit < 0: for ever. False: the limit passed.
+  // Waits until the event is set. False: `limit` passed first; a negative limit never passes.
   bool wait(Duration limit) const;
 
  private:

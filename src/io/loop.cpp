@@ -19,7 +19,7 @@ namespace asio = boost::asio;
 
 namespace {
 
-// As many events as Asio asks epoll for at a time.
+// The number of events that Asio takes from one epoll_wait.
 constexpr size_t most_handlers = 128;
 
 int64_t read(clockid_t clock) {
@@ -31,8 +31,8 @@ int64_t read(clockid_t clock) {
 }  // namespace
 
 struct Loop::Asio {
-  // Only post() comes from other threads, and it goes through the scheduler, which keeps its lock;
-  // descriptors are used by one thread alone.
+  // Other threads only call post(), which goes through the scheduler, and that keeps its lock;
+  // descriptors are used on one thread only.
   asio::io_context context{BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO};
   asio::executor_work_guard<asio::io_context::executor_type> guard{context.get_executor()};
 };
@@ -57,7 +57,7 @@ int64_t Loop::wall_ns() const { return read(CLOCK_REALTIME); }
 
 asio::io_context& Loop::context() { return asio_->context; }
 
-// Before its first turn a loop has no thread of its own: who made it may be about to start another.
+// Before its first turn a loop has no thread: the thread that made it may start another one for it.
 bool Loop::on_own_thread() const {
   return std::this_thread::get_id() == thread_.load(std::memory_order_relaxed);
 }
@@ -65,7 +65,7 @@ bool Loop::on_own_thread() const {
 void Loop::run() {
   block_file_size_signal();
   while (!stopped()) run_turn();
-  // What was posted before the stop, and what that leads to within the turn.
+  // Runs the tasks posted before stop(), and the end of that turn.
   run_turn(now_);
 }
 
@@ -109,8 +109,9 @@ void Loop::wait(Instant until) {
 }
 
 void Loop::drain() {
-  // Sockets first, so that what they bring is in this turn's write; the poll sees also what came
-  // while the handlers ran. Peers and the disk wait for the end of the turn, so it comes soon.
+  // Sockets first, so that the log write of this turn contains what they bring. poll_one() also finds
+  // what arrived while handlers ran; their number is limited because peers and the disk wait for the end
+  // of the turn.
   for (size_t handled = 0; handled < most_handlers && asio_->context.poll_one() > 0; ++handled) {
   }
   for (size_t i = 0; i < pollers_.size(); ++i) pollers_[i]->poll();
@@ -136,7 +137,7 @@ void Loop::post(std::function<void()> task) {
   while (!posted_.compare_exchange_weak(before, posted, std::memory_order_acq_rel)) {
     posted->next = before;
   }
-  // Only the first of a batch finds the list empty and wakes the loop. `posted` may be gone already.
+  // Only the first of a batch finds the list empty and wakes the loop. `posted` may be deleted already.
   if (before == nullptr) wake();
 }
 
@@ -154,7 +155,7 @@ void Loop::take_posted() {
   std::reverse(ready_.begin() + static_cast<ptrdiff_t>(first), ready_.end());
 }
 
-// What the tasks themselves post runs in the next turn, so that sockets get theirs in between.
+// Tasks that these tasks post run in the next turn, so that sockets are served in between.
 void Loop::run_posted() {
   take_posted();
   running_.swap(ready_);
@@ -164,7 +165,7 @@ void Loop::run_posted() {
 
 void Loop::drop_posted() {
   take_posted();
-  // A task's destruction may post again; that too is dropped.
+  // Destroying a task may post another one, which is dropped too.
   while (!ready_.empty()) std::exchange(ready_, {}).clear();
   end_of_turn_ = {};
 }

@@ -1,15 +1,15 @@
 // Loop: one thread's event loop, on Boost.Asio. A shard runs on one.
 //
-//   ┌─► wait      one epoll_wait, until something is ready, a timer is due or another thread posted
+//   ┌─► wait      one epoll_wait, until a socket is ready, a timer is due or another thread posted
 //   │   drain     handlers of every ready socket, pollers, due timers, posted tasks
-//   │   end       what at_end_of_turn gathered: one send a peer, one log write, one reply write a
-//   │     │       connection
+//   │   end       tasks of at_end_of_turn: one send for each peer, one log write, one write of replies
+//   │     │       for each connection
 //   └─────┘
 //
-// One pass is a turn. now() is read once a turn, after the wait.
+// One pass is a turn. The clock is read once in a turn, after the wait.
 //
-// Threads: all of a Loop belongs to the thread that runs it, but post() and stop(), which any thread
-// may call. Before its first turn it belongs to who made it, and after its last to who ends it.
+// Threads: a Loop is used on the thread that runs it. Only post() and stop() may be called on any thread.
+// Before the first turn it belongs to the thread that made it, after the last to the one that destroys it.
 #pragma once
 
 #include <atomic>
@@ -32,7 +32,7 @@ namespace bop::io {
 
 class TimerHeap;
 
-// Looked at in every turn, with no system call: a completion ring in shared memory.
+// Polled in every turn without a system call, such as a completion ring in shared memory.
 class Poller {
  public:
   virtual ~Poller() = default;
@@ -46,20 +46,20 @@ class Loop final : public port::Clock, public port::Timers, public port::Post {
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
 
-  // Turns until stop(). What was posted before stop() still runs.
+  // Runs turns until stop(). Tasks posted before stop() still run.
   void run();
-  // Any thread, also from within a turn; stays stopped.
+  // Any thread, also from within a turn. A stopped loop cannot be started again.
   void stop();
   bool stopped() const { return stopping_.load(std::memory_order_acquire); }
 
-  // One turn, which waits until `latest` at most; an Instant of now() or earlier only polls.
+  // One turn, which waits until `latest` at most. With `latest` at or before now() it only polls.
   void run_turn(Instant latest = never);
-  // Turns until `done()` holds; false when it does not within `limit`. For tests and short tools.
+  // Runs turns until `done()` is true; false when `limit` passed first. For tests and short tools.
   bool run_until(const std::function<bool()>& done, Duration limit);
 
   Instant now() const override { return now_; }
   int64_t wall_ns() const override;
-  // The clock itself, for measuring within a turn.
+  // Reads the clock now, to measure time within a turn.
   static Instant read_clock();
 
   std::unique_ptr<port::Timer> make_timer(std::function<void()> on_deadline) override;
@@ -72,7 +72,7 @@ class Loop final : public port::Clock, public port::Timers, public port::Post {
   void add_poller(Poller& poller);
   void remove_poller(Poller& poller);
 
-  // For io and net, which hang their descriptors and sockets on it.
+  // For io and net, which register their descriptors and sockets with it.
   boost::asio::io_context& context();
 
   uint64_t turns() const { return turns_; }
@@ -96,11 +96,11 @@ class Loop final : public port::Clock, public port::Timers, public port::Post {
   std::atomic<std::thread::id> thread_;  // of the latest turn
 
   std::vector<Poller*> pollers_;
-  std::vector<std::function<void()>> ready_;    // posted, in order, to run in this or the next turn
-  std::vector<std::function<void()>> running_;  // the batch of them that runs now
+  std::vector<std::function<void()>> ready_;    // posted tasks, in order, for this or the next turn
+  std::vector<std::function<void()>> running_;  // the batch of tasks that runs now
   port::EndOfTurn end_of_turn_;
 
-  std::atomic<Posted*> posted_ = nullptr;  // other threads' tasks, the latest first
+  std::atomic<Posted*> posted_ = nullptr;  // tasks from other threads, the latest first
   std::atomic<bool> stopping_ = false;
 };
 

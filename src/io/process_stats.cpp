@@ -13,8 +13,8 @@ namespace bop::io {
 
 namespace {
 
-// proc(5): the fields of /proc/self/stat after the program's name, which may hold spaces and ends with
-// the last parenthesis. The first one is the state, field 3.
+// proc(5): the fields of /proc/self/stat after the program's name, which may contain spaces and ends at the
+// last parenthesis. The first field after it is the state, field 3.
 constexpr size_t first_field = 3;
 constexpr size_t last_field = 24;
 
@@ -28,7 +28,7 @@ std::array<uint64_t, last_field + 1> read_stat() {
   std::istringstream rest(text.substr(end + 1));
   std::string state;
   rest >> state;
-  // Fields that may be negative (a priority) are not among those used.
+  // Fields that may be negative (such as the priority) are not used.
   int64_t value = 0;
   for (size_t field = first_field + 1; field <= last_field && rest >> value; ++field)
     fields[field] = static_cast<uint64_t>(value);
@@ -49,7 +49,7 @@ uint64_t count_fds() {
   while (const dirent* entry = readdir(directory))
     if (entry->d_name[0] != '.') ++count;
   closedir(directory);
-  return count - 1;  // without the one that counted
+  return count - 1;  // without the descriptor of `directory` itself
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// What the system knows of this process: for metrics.
+// Resource usage of this process, for metrics.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@ struct ProcessStats {
   uint64_t threads = 0;
 };
 
-// From /proc; zero where it cannot be read. Some tens of microseconds, and no device is asked.
+// Read from /proc; a value that cannot be read is 0. Takes some tens of microseconds, without device I/O.
 ProcessStats read_process_stats();
 
 }  // namespace bop::io

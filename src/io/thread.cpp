@@ -21,7 +21,7 @@ sigset_t signals_to_block() {
 }  // namespace
 
 std::thread start_thread(const char* name, std::function<void()> run) {
-  // Blocked before it starts: it inherits the mask, and no signal can slip in between.
+  // The new thread inherits the mask, so that no signal reaches it before it could block it.
   const sigset_t blocked = signals_to_block();
   sigset_t before;
   pthread_sigmask(SIG_BLOCK, &blocked, &before);

@@ -28,15 +28,15 @@ class TimerHeap::HeapTimer final : public port::Timer {
     if (deadline == never) return;
     if (at == nowhere) {
       heap_.insert(*this);
-    } else if (deadline < heap_.heap_[at].place) {
-      heap_.heap_[at].place = deadline;
+    } else if (deadline < heap_.heap_[at].key) {
+      heap_.heap_[at].key = deadline;
       heap_.move_up(at);
     }
   }
 
   void cancel() override { arm(never); }
 
-  // The function may destroy this timer and itself with it, so it runs from the stack.
+  // The function may destroy this timer, and so itself; therefore it is moved to the stack.
   void call() {
     deadline = never;
     bool alive = true;
@@ -49,7 +49,7 @@ class TimerHeap::HeapTimer final : public port::Timer {
   }
 
   Instant deadline = never;
-  size_t at = nowhere;  // its place in the heap
+  size_t at = nowhere;  // index into the heap
 
  private:
   void leave_due() {
@@ -58,7 +58,7 @@ class TimerHeap::HeapTimer final : public port::Timer {
 
   TimerHeap& heap_;
   std::function<void()> on_deadline_;
-  bool* alive_ = nullptr;  // of the call under way
+  bool* alive_ = nullptr;  // set while call() runs: becomes false when the timer is destroyed
 };
 
 TimerHeap::~TimerHeap() { BOP_ASSERT(heap_.empty()); }
@@ -67,7 +67,7 @@ std::unique_ptr<port::Timer> TimerHeap::make(std::function<void()> on_deadline) 
   return std::make_unique<HeapTimer>(*this, std::move(on_deadline));
 }
 
-Instant TimerHeap::next_deadline() const { return heap_.empty() ? never : heap_.front().place; }
+Instant TimerHeap::next_deadline() const { return heap_.empty() ? never : heap_.front().key; }
 
 void TimerHeap::expire(Instant now) {
   BOP_ASSERT(due_.empty());
@@ -80,7 +80,7 @@ void TimerHeap::expire(Instant now) {
       insert(timer);
     }
   }
-  // By index: timers that go away or are rearmed leave gaps while this runs.
+  // By index: a timer that is destroyed or armed again while this runs becomes nullptr in the list.
   for (size_t i = 0; i < due_.size(); ++i) {
     if (HeapTimer* timer = std::exchange(due_[i], nullptr)) timer->call();
   }
@@ -112,7 +112,7 @@ void TimerHeap::move_up(size_t at) {
   const Entry entry = heap_[at];
   while (at > 0) {
     const size_t parent = (at - 1) / 2;
-    if (heap_[parent].place <= entry.place) break;
+    if (heap_[parent].key <= entry.key) break;
     put(at, heap_[parent]);
     at = parent;
   }
@@ -124,8 +124,8 @@ void TimerHeap::move_down(size_t at) {
   while (true) {
     size_t child = 2 * at + 1;
     if (child >= heap_.size()) break;
-    if (child + 1 < heap_.size() && heap_[child + 1].place < heap_[child].place) ++child;
-    if (entry.place <= heap_[child].place) break;
+    if (child + 1 < heap_.size() && heap_[child + 1].key < heap_[child].key) ++child;
+    if (entry.key <= heap_[child].key) break;
     put(at, heap_[child]);
     at = child;
   }

@@ -1,8 +1,8 @@
 // The timers of a loop, in a binary heap by deadline.
 //
-// Timers are re-armed far more often than they fire (every heartbeat puts off an election), so arming
-// for later only notes the new deadline: the timer keeps its place in the heap under the old one, and
-// is put back when that comes up. No system call is ever made for a timer; the loop waits until
+// Timers are re-armed far more often than they fire (every heartbeat postpones an election), so arming one
+// for a later deadline only stores the deadline: in the heap the timer keeps its old key, and when that
+// comes up it is inserted again under the new one. Timers need no system calls; the loop waits until
 // next_deadline().
 #pragma once
 
@@ -25,15 +25,15 @@ class TimerHeap {
 
   std::unique_ptr<port::Timer> make(std::function<void()> on_deadline);
 
-  // The earliest instant at which expire() may have something to do; never when there is none.
+  // The earliest instant at which expire() may have something to do; never: no timer is armed.
   Instant next_deadline() const;
-  // Calls the timers due at `now`; one that arms itself again for `now` waits for the next call.
+  // Calls the timers that are due at `now`. One that arms itself again for `now` waits for the next call.
   void expire(Instant now);
 
  private:
   class HeapTimer;
   struct Entry {
-    Instant place;  // at most the timer's deadline
+    Instant key;  // at most the timer's deadline
     HeapTimer* timer;
   };
 
@@ -44,7 +44,8 @@ class TimerHeap {
   void put(size_t at, Entry entry);
 
   std::vector<Entry> heap_;
-  std::vector<HeapTimer*> due_;  // of the expire() under way; a timer that goes away leaves a hole
+  // The timers that the running expire() has still to call; nullptr: cancelled or destroyed meanwhile.
+  std::vector<HeapTimer*> due_;
 };
 
 }  // namespace bop::io

@@ -55,8 +55,7 @@ class ThreadWorker final : public port::Worker {
     }
   }
 
-  // A job that ends after its worker is gone has nobody to tell. alive_ is read and written on the
-  // loop's thread alone.
+  // The worker may be destroyed before the loop runs the task. alive_ is only used on the loop's thread.
   void finish(Job job) {
     loop_.post([alive = alive_, job = std::move(job)] {
       if (*alive) job.done();

@@ -1,4 +1,4 @@
-// A worker thread: jobs run one after the other, in order, and their ends come back to a loop.
+// A worker thread: jobs run in order, one at a time, and report their end to a loop.
 #pragma once
 
 #include <functional>
@@ -9,8 +9,7 @@
 
 namespace bop::io {
 
-// One thread of its own, named `name` (at most 15 characters) for those who look with top or perf.
-// The loop must outlive it.
+// Starts one thread, whose name (at most 15 characters) top and perf show. The loop must outlive it.
 std::unique_ptr<port::Worker> make_worker(Loop& loop, const char* name);
 
 }  // namespace bop::io

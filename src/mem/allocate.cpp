@@ -16,8 +16,8 @@ namespace choice {
 
 namespace {
 
-// As snmalloc reserves it, and as large: for every piece of the address space an entry, and four times
-// that again where the map's place is random. Then what a large process allocates.
+// What snmalloc reserves for its page map: an entry for every chunk of the address space, and five times
+// that when the map's address is randomized. heap_bytes is for what a large process allocates.
 constexpr size_t page_map_bytes =
     snmalloc::FlatPagemap<snmalloc::MIN_CHUNK_BITS, snmalloc::Config::PagemapEntry,
                           snmalloc::DefaultPal, false>::required_size() *
@@ -31,7 +31,7 @@ bool address_space_suffices() {
   return true;
 }
 
-// Each arena of glibc's takes 64 MiB of address space, and there would be one a thread.
+// An arena of glibc reserves 64 MiB of address space; by default there can be one for each thread.
 constexpr int system_arenas = 2;
 
 }  // namespace

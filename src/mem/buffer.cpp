@@ -31,7 +31,7 @@ Arena::~Arena() {
 
 uint8_t* Arena::reserve(size_t size) {
   if (block_ != nullptr && block_->capacity - used_ >= size) return block_->data() + used_;
-  // Nobody else holds the block: its bytes can be used again from the front.
+  // No Buffer refers to the block: its bytes can be reused from the front.
   if (block_ != nullptr && block_->references == 1 && block_->capacity >= size) {
     used_ = 0;
     return block_->data();

@@ -1,11 +1,11 @@
 // Buffer: a reference-counted, immutable slice of bytes.
 //
 // A payload is received once and then shared by the log, the peers and the machine; copying a
-// Buffer copies a handle. Counts are not atomic: a block and all its handles stay on one shard's
-// thread. What crosses threads is copied with Buffer::copy, or moved when it is the only handle.
+// Buffer copies a handle. Reference counts are not atomic: a block and all its handles stay on one shard's
+// thread. Bytes for another thread are copied with Buffer::copy, or the only handle is moved there.
 //
-// A small slice keeps its whole block alive. Blocks are filled from front to back by what arrives
-// together, so they also die together.
+// A small slice keeps its whole block alive. A block is filled from front to back with bytes that arrive
+// together, so its slices are usually released together too.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +17,7 @@
 
 namespace bop::mem {
 
-// The head of an allocation; `capacity` bytes follow it.
+// The header of an allocation; `capacity` bytes follow it.
 struct Block {
   uint32_t references;
   uint32_t capacity;
@@ -25,7 +25,7 @@ struct Block {
   uint8_t* data() { return reinterpret_cast<uint8_t*>(this + 1); }
 };
 
-Block* allocate_block(size_t capacity);  // one reference, never nullptr: memory exhausted aborts
+Block* allocate_block(size_t capacity);  // with one reference; aborts when memory is exhausted
 void free_block(Block* block);
 
 class Buffer {
@@ -64,7 +64,7 @@ class Buffer {
     if (block_ != nullptr) ++block_->references;
     return {block_, data_ + offset, size};
   }
-  // The same for bytes that a decoder found within this buffer.
+  // The same, for bytes that lie within this buffer.
   Buffer slice(Bytes within) const {
     if (within.empty()) return {};
     return slice(static_cast<size_t>(within.data() - data_), within.size());
@@ -76,7 +76,7 @@ class Buffer {
   uint32_t size_ = 0;
 };
 
-// Carves Buffers from larger blocks, so that building a message costs no allocation of its own.
+// Cuts Buffers from larger blocks, so that building a message needs no allocation of its own.
 class Arena {
  public:
   explicit Arena(size_t block_bytes = 64 * 1024) : block_bytes_(block_bytes) {}
@@ -86,7 +86,7 @@ class Arena {
 
   // At least `size` writable bytes, valid until the next call of reserve.
   uint8_t* reserve(size_t size);
-  // The first `size` reserved bytes, which become immutable.
+  // Returns the first `size` reserved bytes, which are immutable from now on.
   Buffer commit(size_t size);
 
   Buffer copy(Bytes bytes);

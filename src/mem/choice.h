@@ -1,9 +1,9 @@
-// Which allocator this process uses, decided at its first allocation and kept to its end, and the calls
-// that follow the decision. For mem's own .cpp files: allocate.h is what others include.
+// Chooses this process's allocator, at its first allocation and for good, and calls it. Only for mem's
+// own .cpp files; others include allocate.h.
 //
-// snmalloc reserves 256 GiB of address space for its page map alone. Where the process may not have
-// that (ulimit -v, strict overcommit, user-mode Linux, valgrind) it would abort, so there everything
-// comes from the system's allocator.
+// snmalloc reserves 256 GiB of address space for its page map alone. Where the process may not reserve
+// that much (ulimit -v, strict overcommit, user-mode Linux, valgrind) it would abort, so the system's
+// allocator is used instead.
 #pragma once
 
 #include <cstddef>
@@ -72,7 +72,7 @@ inline constexpr bool on_snmalloc() { return false; }
 
 #endif
 
-// nullptr: there is no memory left.
+// nullptr: memory is exhausted.
 inline void* allocate(size_t size) {
 #if BOP_SNMALLOC
   if (on_snmalloc()) [[likely]]
@@ -81,13 +81,13 @@ inline void* allocate(size_t size) {
   return std::malloc(size > 0 ? size : 1);
 }
 
-// `alignment` is a power of two. nullptr: there is no memory left.
+// `alignment` is a power of two. nullptr: memory is exhausted.
 inline void* allocate_aligned(size_t size, size_t alignment) {
 #if BOP_SNMALLOC
   if (on_snmalloc()) [[likely]]
     return snmalloc::alloc(snmalloc::aligned_size(alignment, size));
 #endif
-  // aligned_alloc wants a multiple of the alignment.
+  // The size that aligned_alloc takes must be a multiple of the alignment.
   return std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
 }
 

@@ -1,6 +1,5 @@
-// operator new of the executables, from the same allocator as mem's allocate(). Not in libbop, whose
-// embedder's allocator is not ours to choose, and not under the sanitizers, from which it would hide
-// every use after free.
+// operator new of the executables, on the same allocator as mem::allocate(). libbop leaves its embedder's
+// operator new alone. Under the sanitizers theirs stays, since it finds uses after free.
 #if BOP_SNMALLOC
 
 #include <new>
@@ -11,7 +10,7 @@ namespace {
 
 namespace choice = bop::mem::choice;
 
-// As the standard has it: the handler may free memory, or throw.
+// As the standard requires: the handler may free memory, or throw.
 template <class Allocate>
 void* allocate_or_throw(Allocate&& allocate) {
   for (;;) {

@@ -16,7 +16,7 @@ namespace {
 constexpr size_t first_block = 64 << 10;
 constexpr size_t huge_page = 2 << 20;
 #else
-// Under the sanitizers each piece is its own allocation, so that they see what leaves its bounds.
+// Under the sanitizers each piece is an allocation of its own, so that they find accesses beyond it.
 constexpr size_t first_block = 0;
 constexpr size_t huge_page = 0;
 #endif
@@ -34,7 +34,7 @@ void* Region::allocate(size_t size) {
     free_ += size;
     return free_ - size;
   }
-  // Blocks double; what would leave much of one unused gets its own.
+  // Blocks double in size. A piece that could leave much of a block unused gets its own.
   const size_t block = std::max(next_block_, first_block);
   if (size > block / 8) return add_block(size);
   free_ = static_cast<uint8_t*>(add_block(block));
@@ -47,7 +47,7 @@ void* Region::add_block(size_t size) {
   const bool huge = huge_page != 0 && size == huge_page;
   blocks_.push_back(huge ? allocate_aligned(size, huge_page) : mem::allocate(size));
 #ifdef __linux__
-  // Advice: a kernel that does not follow it costs nothing but speed.
+  // Only advice: it is not an error when the kernel does not follow it.
   if (huge) madvise(blocks_.back(), size, MADV_HUGEPAGE);
 #endif
   return blocks_.back();

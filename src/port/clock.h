@@ -1,4 +1,4 @@
-// Clocks. The simulator has its own; nothing outside io and sim reads the host's.
+// The clock of a shard. Only `io` reads the host's clock; the simulator has its own.
 #pragma once
 
 #include "base/time.h"
@@ -8,9 +8,9 @@ namespace bop::port {
 class Clock {
  public:
   virtual ~Clock() = default;
-  // Monotonic; cached for a turn of the loop, so cheap and constant within one.
+  // Monotonic. Read once for each turn of the loop, so it is constant within a turn.
   virtual Instant now() const = 0;
-  // Nanoseconds since 1970. May jump; only ever stamped into entries, never compared to decide.
+  // Nanoseconds since 1970. May jump: it is only stamped into entries, and no decision depends on it.
   virtual int64_t wall_ns() const = 0;
 };
 

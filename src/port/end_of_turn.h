@@ -1,5 +1,5 @@
-// The tasks of a turn's end, by phase: those of an earlier phase run first, also when a later one
-// adds them. For who implements Post.
+// The tasks at the end of a turn, by phase. Tasks of an earlier phase run first, also when a task of a
+// later phase added them. For implementations of Post.
 #pragma once
 
 #include <array>
@@ -20,7 +20,7 @@ class EndOfTurn {
   }
   bool empty() const { return lowest_ == phases_.size(); }
 
-  // Runs the next task; false: there is none.
+  // Runs the next task. False: there was none.
   bool run_next() {
     while (!empty()) {
       Tasks& phase = phases_[lowest_];
@@ -38,11 +38,12 @@ class EndOfTurn {
 
  private:
   struct Tasks {
-    std::vector<std::function<void()>> tasks;  // keeps its memory
+    std::vector<std::function<void()>>
+        tasks;  // cleared, never freed: a turn allocates nothing here
     size_t next = 0;
   };
   std::array<Tasks, phase_count> phases_;
-  size_t lowest_ = phase_count;  // that may have a task to run
+  size_t lowest_ = phase_count;  // the first phase that may have a task to run
 };
 
 }  // namespace bop::port

@@ -1,4 +1,4 @@
-// What clients ask of a group and what they hear back. Of one shard's thread.
+// Requests of clients to a group, and their outcomes. Used on the thread of one shard.
 #pragma once
 
 #include <cstdint>
@@ -13,18 +13,19 @@
 namespace bop::port {
 
 struct Outcome {
-  // BOP_OK or what the machine answered (CONDITION_FAILED, ...), or bop's own: TIMEOUT and UNAVAILABLE
-  // (nothing was executed), OUTCOME_UNKNOWN, OVERLOADED, TOO_LARGE, LOG_FULL, DISK_FULL, SUSPECT,
-  // LATCHED, IO and DAMAGED (its log cannot be read), NO_GROUP, MACHINE, STOPPED.
+  // BOP_OK; or a status of the machine (CONDITION_FAILED, ...); or one of bop: OUTCOME_UNKNOWN (the
+  // command may have been executed), or any other error, after which it was not: TIMEOUT, UNAVAILABLE,
+  // OVERLOADED, TOO_LARGE, LOG_FULL, DISK_FULL, SUSPECT, LATCHED, IO and DAMAGED (the log cannot be read),
+  // NO_GROUP, MACHINE, STOPPED.
   bop_status status = BOP_OK;
-  Bytes body;               // valid during the call
-  Index index = 0;          // proposals: of the entry, 0 when it was not proposed
-  NodeId leader = 0;        // a hint, 0: unknown
-  std::string_view detail;  // words for people, may be empty
+  Bytes body;         // the machine's reply; valid during the call of complete()
+  Index index = 0;    // of a proposal's entry; 0: it was not proposed, or the request is a query
+  NodeId leader = 0;  // a hint; 0: unknown
+  std::string_view detail;  // explains an error to people; may be empty
 };
 
-// Who asked. It must outlive its requests: every one is answered exactly once, never from within
-// propose or query, at the latest shortly after its deadline.
+// Receives the outcomes of requests. It must outlive them: every request is completed exactly once, never
+// from within propose or query, and at the latest shortly after its deadline.
 class Completion {
  public:
   virtual ~Completion() = default;
@@ -33,10 +34,10 @@ class Completion {
 
 struct Request {
   GroupId group = 0;
-  mem::Buffer payload;   // the machine's command or question
-  Instant deadline = 0;  // of this node's clock
+  mem::Buffer payload;   // a command or a query, in the machine's encoding
+  Instant deadline = 0;  // by this node's clock
   Completion* completion = nullptr;
-  uint64_t token = 0;  // the completion's own
+  uint64_t token = 0;  // passed back to completion->complete()
 };
 
 }  // namespace bop::port

@@ -1,4 +1,4 @@
-// Timers of one shard's loop. Everything here is of that loop's thread.
+// Timers of one shard's loop. All of it is used on that loop's thread.
 #pragma once
 
 #include <functional>
@@ -10,7 +10,7 @@ namespace bop::port {
 
 class Timer {
  public:
-  // Destroying a timer cancels it: its function is not called any more.
+  // Destroying a timer cancels it.
   virtual ~Timer() = default;
   // Calls the function once, when the clock reaches `deadline` or soon after. Arming again replaces
   // the deadline; `never` and cancel() disarm.

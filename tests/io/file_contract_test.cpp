@@ -127,7 +127,7 @@ TEST_P(HostFiles, a_pipe_in_the_place_of_a_file_is_refused_by_name) {
   auto file = rig->files().open_now("pipe", {.read_only = true});
   ASSERT_FALSE(file.has_value());
   EXPECT_EQ(file.error().code, BOP_E_IO);
-  EXPECT_EQ(file.error().detail, "open of pipe: is a pipe");
+  EXPECT_EQ(file.error().detail, "open of pipe: it is a pipe, not a regular file");
 }
 
 TEST_P(HostFiles, a_file_system_without_direct_io_falls_back_to_cached) {

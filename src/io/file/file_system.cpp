@@ -33,7 +33,8 @@ Status check_name(std::string_view name) {
     at = end + 1;
   }
   if (!name.empty() && !absolute && !climbs) return {};
-  return fail(BOP_E_INVALID_ARGUMENT, "file name \"" + std::string(name) + "\"");
+  return fail(BOP_E_INVALID_ARGUMENT,
+              "the file name \"" + std::string(name) + "\" is empty, absolute or contains \"..\"");
 }
 
 Status sync_directory(int root, const std::string& name) {
@@ -143,7 +144,7 @@ class HostFileSystem final : public FileSystem {
   const std::filesystem::path root_;
   const Duration lock_patience_;
   const Descriptor directory_;
-  OperationPool operations_;  // before the engine, whose end still waits for some
+  OperationPool operations_;  // declared before the engine, whose destructor waits for operations
   const std::unique_ptr<Engine> engine_;
   const std::unique_ptr<port::Worker> worker_;
 };
@@ -174,14 +175,14 @@ Status HostFileSystem::make_directory_now(const std::string& name) {
   for (size_t end = 0; end < name.size();) {
     end = std::min(name.find('/', end + 1), name.size());
     const std::string upper = name.substr(0, end);
-    // One that is there may have been made by a process that did not come to sync it.
+    // An existing directory is synced too: the process that made it may have died before its sync.
     if (mkdirat(directory_.get(), upper.c_str(), 0700) != 0 && errno != EEXIST)
       return os_failure(errno, "making directory", upper);
     const size_t slash = upper.rfind('/');
     BOP_TRY(
         io::sync_directory(directory_.get(), slash == upper.npos ? "." : upper.substr(0, slash)));
   }
-  // EEXIST says that of a file too.
+  // mkdir fails with EEXIST for a file of that name too.
   struct stat status;
   if (fstatat(directory_.get(), name.c_str(), &status, 0) != 0) {
     return os_failure(errno, "stat", name);

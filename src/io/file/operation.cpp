@@ -27,7 +27,7 @@ bool Operation::note(int64_t result) {
   }
   if (first_part == parts.size()) return true;
   if (result > 0) return false;
-  // Nothing moved: a read is at the end of the file, a write will not get any further.
+  // No byte was transferred: a read has reached the end of the file, and a write cannot make progress.
   if (kind == Kind::write) error_number = EIO;
   return true;
 }

@@ -1,4 +1,4 @@
-// Turns errno into an error of the list, with the words that name the file.
+// Turns an errno into an error of bop's list, with a text that names the file.
 #pragma once
 
 #include <string>
@@ -8,8 +8,8 @@
 
 namespace bop::io {
 
-// The code that fits: DISK_FULL for no room of whatever kind (ENOSPC, EDQUOT, EFBIG of a file size
-// limit), NOT_FOUND, OVERLOADED when there are too many open files, else IO.
+// DISK_FULL for a lack of space of any kind (ENOSPC; EDQUOT; EFBIG, a limit of the file size), NOT_FOUND
+// for ENOENT, OVERLOADED for too many open files, IO for any other error.
 bop_status status_of(int error_number);
 
 // "open of wal/3.seg: No space left on device"

@@ -72,7 +72,7 @@ void PoolEngine::run() {
   }
 }
 
-// With the lock held. The first of a batch wakes the loop.
+// Called with the lock held. The first operation of a batch wakes the loop.
 void PoolEngine::finish(Operation& operation) {
   finished_.push_back(&operation);
   if (finished_.size() == 1) post([this] { deliver(); });

@@ -1,4 +1,4 @@
-// The backend that works everywhere: a few threads that block in pread, pwrite and fdatasync.
+// The backend that works on every system: a few threads that block in preadv, pwritev and fdatasync.
 #pragma once
 
 #include <condition_variable>
@@ -15,7 +15,7 @@ namespace bop::io {
 class PoolEngine final : public Engine {
  public:
   PoolEngine(Loop& loop, unsigned threads);
-  // Waits for the operations under way; nobody hears of them any more.
+  // Waits for the operations that run; their completions are not called any more.
   ~PoolEngine() override;
 
   const char* name() const override { return "pool"; }
@@ -26,7 +26,7 @@ class PoolEngine final : public Engine {
   void finish(Operation& operation);
   void deliver();
 
-  std::vector<Operation*> delivering_;  // of the loop's thread
+  std::vector<Operation*> delivering_;  // used on the loop's thread
 
   std::mutex mutex_;
   std::condition_variable wake_;

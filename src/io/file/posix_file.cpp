@@ -24,7 +24,7 @@ constexpr size_t direct_alignment = 4096;
 
 constexpr std::chrono::milliseconds lock_retry_interval(10);
 
-// For operations refused before they reach the system; no errno of the system's is that high.
+// The error_number of an operation that is refused before it reaches the system; higher than any errno.
 constexpr int misaligned = 1 << 20;
 
 const char* action_of(Operation::Kind kind) {
@@ -38,13 +38,13 @@ const char* action_of(Operation::Kind kind) {
 
 Error misaligned_error(const char* action, const std::string& name) {
   return {BOP_E_INVALID_ARGUMENT,
-          std::string(action) + " of " + name + ": not aligned for direct I/O"};
+          std::string(action) + " of " + name + ": not aligned to 4096 bytes for direct I/O"};
 }
 
 int open_flags(port::FileOptions options) {
   int flags = O_CLOEXEC | (options.read_only ? O_RDONLY : O_RDWR);
   if (options.create) flags |= O_CREAT | O_EXCL;
-  // Also of a cached file each write is then on the device when it returns, as if fdatasync followed.
+  // Each write is on the device when it returns, as if fdatasync followed it, also without O_DIRECT.
   if (options.synchronous) flags |= O_DSYNC;
   return flags;
 }
@@ -52,15 +52,15 @@ int open_flags(port::FileOptions options) {
 Result<OpenFile> open_at(int directory, const std::string& name, port::FileOptions options) {
   const int flags = open_flags(options);
   int descriptor = -1;
-  // Opening one would wait for whoever writes to it.
-  struct stat there;
-  if (fstatat(directory, name.c_str(), &there, 0) == 0 && S_ISFIFO(there.st_mode)) {
-    return fail(BOP_E_IO, "open of " + name + ": is a pipe");
+  // Opening a FIFO would block until another process opens its other end.
+  struct stat status;
+  if (fstatat(directory, name.c_str(), &status, 0) == 0 && S_ISFIFO(status.st_mode)) {
+    return fail(BOP_E_IO, "open of " + name + ": it is a pipe, not a regular file");
   }
   if (options.direct) {
     descriptor = openat(directory, name.c_str(), flags | O_DIRECT, 0600);
     if (descriptor >= 0) return OpenFile{descriptor, true};
-    // EINVAL: this file system has no direct I/O. Linux may have created the file all the same.
+    // EINVAL: this file system has no direct I/O. Linux may have created the file nevertheless.
     if (errno != EINVAL) return os_failure(errno, "open", name);
     if (options.create) unlinkat(directory, name.c_str(), 0);
   }
@@ -75,9 +75,9 @@ Duration since(std::chrono::steady_clock::time_point begin) {
 
 double in_seconds(Duration time) { return static_cast<double>(time) / seconds; }
 
-// The lock belongs to the open file, not to the process: the kernel keeps the file open, and so
-// locked, for as long as one of its operations is in flight. The lock of the data directory does not
-// wait for those: it is on another file.
+// The lock belongs to the open file description, not to the process: the kernel keeps it, and so the lock,
+// for as long as an operation on it is in flight. The lock of the data directory does not cover those
+// operations, since it is on another file.
 Status lock(int descriptor, const std::string& name, Duration patience) {
   const auto begin = std::chrono::steady_clock::now();
   for (bool told = false; flock(descriptor, LOCK_EX | LOCK_NB) != 0; told = true) {
@@ -85,8 +85,8 @@ Status lock(int descriptor, const std::string& name, Duration patience) {
     if (since(begin) >= patience) {
       return fail(
           BOP_E_DIRECTORY_IN_USE,
-          fmt::format("{} is still locked after {:.1f} s: another process writes to it, or a "
-                      "write of one that was killed has not reached the disk",
+          fmt::format("{} is still locked after {:.1f} s: another process writes to it, or a write "
+                      "of a process that was killed has not reached the disk yet",
                       name, in_seconds(since(begin))));
     }
     if (!told) {
@@ -116,7 +116,7 @@ Result<OpenFile> open_file(int directory, const std::string& name, port::FileOpt
   }
   const auto bytes = static_cast<off_t>(options.reserve_bytes);
   if (bytes == 0) return opened;
-  // The file stays as long as what is written.
+  // KEEP_SIZE: the file's size is still that of the bytes written.
   if (fallocate(opened.descriptor, FALLOC_FL_KEEP_SIZE, 0, bytes) == 0) return opened;
   const int error = errno;
   if (error == EOPNOTSUPP || error == EINTR) return opened;
@@ -181,7 +181,7 @@ void PosixFile::finish(Operation& operation) {
   }
   file.operations_.give_back(operation);
   --file.under_way_;
-  // Last: the file may be gone when it returns.
+  // Last: the completion may destroy the file.
   completion.complete(std::move(result));
 }
 
@@ -224,7 +224,7 @@ Status PosixFile::write_now(uint64_t offset, Bytes bytes) {
 
 Status PosixFile::sync_now() {
   while (fdatasync(open_.descriptor) != 0) {
-    // Interrupted before it began; any other failure is final.
+    // EINTR: interrupted before the sync began. Any other failure is final.
     if (errno != EINTR) return os_failure(errno, "sync", name_);
   }
   return {};

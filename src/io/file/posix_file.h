@@ -1,4 +1,4 @@
-// A file: blocking calls of its own, asynchronous ones through an engine.
+// A file: blocking calls are made directly, asynchronous operations go through an engine.
 #pragma once
 
 #include <string>
@@ -9,20 +9,19 @@
 
 namespace bop::io {
 
-// An open descriptor and what was had when it was opened.
 struct OpenFile {
   int descriptor = -1;
-  bool direct = false;
+  bool direct = false;  // opened with O_DIRECT
 };
 
-// `name` is below `directory`, a descriptor. Blocks for up to `lock_patience` when the file is to be
-// written and still locked. Any thread.
+// Opens `name`, relative to the descriptor `directory`. If it is opened for writing and still locked, waits
+// for up to `lock_patience`. Blocks. Any thread.
 Result<OpenFile> open_file(int directory, const std::string& name, port::FileOptions options,
                            Duration lock_patience);
 
 class PosixFile final : public port::File {
  public:
-  // Takes over the descriptor.
+  // Takes ownership of the descriptor.
   PosixFile(OpenFile open, std::string name, Engine& engine, OperationPool& operations);
   ~PosixFile() override;
 
@@ -39,7 +38,7 @@ class PosixFile final : public port::File {
   bool direct() const override { return open_.direct; }
   void renamed(const std::string& name) override { name_ = name; }
 
-  // For engines: the operation is over; its result goes to whoever waits for it.
+  // Called by engines when the operation has ended: calls its completion.
   static void finish(Operation& operation);
 
  private:

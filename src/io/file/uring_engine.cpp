@@ -36,8 +36,8 @@ std::unexpected<Error> missing(const char* what, int error_number) {
       std::string(what) + ": " + std::error_code(error_number, std::generic_category()).message());
 }
 
-// COOP_TASKRUN: a completion does not interrupt the loop's thread while it computes; it finds it at
-// its next system call. Kernels before 5.19 do not know it and need not.
+// COOP_TASKRUN: a completion does not interrupt the loop's thread, which processes it at its next system
+// call. Kernels before 5.19 do not support it; it is only an optimisation.
 int open_ring(io_uring& ring, unsigned entries) {
   const int result = io_uring_queue_init(entries, &ring, IORING_SETUP_COOP_TASKRUN);
   if (result != -EINVAL) return result;
@@ -59,7 +59,7 @@ bool knows_operations(io_uring& ring) {
 void fill(io_uring_sqe& sqe, Operation& operation) {
   const auto parts = operation.left();
   const auto count = static_cast<unsigned>(std::min<size_t>(parts.size(), IOV_MAX));
-  // A single part needs no look at the array.
+  // For a single part the kernel need not read the array.
   const bool single = parts.size() == 1 && parts[0].iov_len <= INT_MAX;
   switch (operation.kind) {
     case Operation::Kind::read:
@@ -107,7 +107,7 @@ UringEngine::UringEngine(Loop& loop, std::unique_ptr<Ring> ring)
 
 UringEngine::~UringEngine() {
   loop_.remove_poller(*this);
-  // The kernel may still read from and write to the memory of their owners.
+  // Until they complete, the kernel may access the memory of the operations in flight.
   io_uring_submit(&ring_->ring);
   for (; under_way_ > 0; --under_way_) {
     io_uring_cqe* cqe = nullptr;
@@ -128,7 +128,7 @@ void UringEngine::start(Operation& operation) {
 
 void UringEngine::prepare(Operation& operation) {
   io_uring_sqe* sqe = io_uring_get_sqe(&ring_->ring);
-  BOP_ASSERT(sqe != nullptr);  // there are as many as operations under way, at most
+  BOP_ASSERT(sqe != nullptr);  // under_way_ is below the number of entries
   fill(*sqe, operation);
   ++under_way_;
   submit_at_end_of_turn();
@@ -144,7 +144,7 @@ void UringEngine::submit() {
   submit_planned_ = false;
   const int result = io_uring_submit(&ring_->ring);
   if (result >= 0 && io_uring_sq_ready(&ring_->ring) == 0) return;
-  // The kernel is short of something for the moment: what it did not take stays in the ring.
+  // The kernel lacks resources for the moment. The operations that it did not take stay in the ring.
   BOP_ASSERT(result >= 0 || result == -EAGAIN || result == -EBUSY || result == -EINTR);
   post([this] { submit_at_end_of_turn(); });
 }

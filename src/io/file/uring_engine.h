@@ -1,9 +1,9 @@
-// The backend on io_uring: one system call submits all that a turn started, none is needed to see
-// what completed.
+// The backend on io_uring: one system call submits all operations of a turn, and none is needed to find
+// those that completed.
 //
-// The ring's descriptor lies in the loop's epoll set, edge-triggered and with no handler: a completion
-// ends epoll_wait, and the loop's poll then finds it in the ring's shared memory. That Asio adds a
-// descriptor to the set as soon as it is assigned is the one thing taken for granted about it.
+// The ring's descriptor is in the loop's epoll set, edge-triggered and without a handler: a completion
+// ends epoll_wait, and the loop's poll then finds it in the ring's shared memory. This relies on Asio
+// adding a descriptor to its epoll set as soon as it is assigned.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@ class UringEngine final : public Engine, private Poller {
  public:
   // Fails with the reason where io_uring is missing, forbidden or too old.
   static Result<std::unique_ptr<UringEngine>> make(Loop& loop, unsigned entries);
-  // Waits for the operations under way; nobody hears of them any more.
+  // Waits for the operations in flight; their completions are not called any more.
   ~UringEngine() override;
 
   const char* name() const override { return "uring"; }
@@ -37,8 +37,8 @@ class UringEngine final : public Engine, private Poller {
   void on_completion(Operation& operation, int result);
 
   const std::unique_ptr<Ring> ring_;
-  std::deque<Operation*> waiting_;  // beyond what the ring holds
-  unsigned under_way_ = 0;          // in the ring and not completed; at most its entries
+  std::deque<Operation*> waiting_;  // do not fit the ring
+  unsigned under_way_ = 0;  // operations in the ring that have not completed; at most its entries
   bool submit_planned_ = false;
 };
 
