@@ -27,15 +27,15 @@ namespace {
 
 using ListenSocket = asio::basic_socket_acceptor<asio::generic::stream_protocol, Executor>;
 
-// Accepted in one turn, so that a storm of connections does not starve those that exist.
+// A limit for one turn, so that many new connections do not starve the existing ones.
 constexpr int most_accepts_a_turn = 64;
-// Without a free descriptor the listener stays readable: retrying at once would spin.
+// When no descriptor is free, the listener stays readable: retrying at once would be a busy loop.
 constexpr Duration pause_after_failure = 100 * milliseconds;
 
 Error listen_error(const Address& address, const error_code& error) {
   const bool in_use = error == asio::error::address_in_use;
   return {in_use ? BOP_E_ADDRESS_IN_USE : BOP_E_IO,
-          in_use ? address.to_string() + " is listened on by another process"
+          in_use ? address.to_string() + " is in use by another process"
                  : "listening on " + address.to_string() + ": " + error.message()};
 }
 
@@ -51,12 +51,12 @@ class NativeSocket {
 
   int get() const { return native_; }
   int take() { return std::exchange(native_, -1); }
-  // To the lowest free descriptor.
+  // Moves the socket to the lowest free descriptor.
   void move() {
     const int lower = fcntl(native_, F_DUPFD_CLOEXEC, 0);
     if (lower >= 0) ::close(std::exchange(native_, lower));
   }
-  // Sends what fits into the socket's buffer.
+  // Sends as much of the reply as fits in the socket's buffer.
   void refuse(std::string_view reply) const {
     [[maybe_unused]] const ssize_t sent =
         ::send(native_, reply.data(), reply.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -97,7 +97,7 @@ class SocketAcceptor final : public Acceptor {
   }
 
  private:
-  // What is used on the loops of the targets too, also when the acceptor is gone.
+  // Used on the loops of the targets too, also after the acceptor was destroyed.
   struct Shared {
     Shared(const ListenOptions& given, std::vector<AcceptTarget> loops)
         : options(given),
@@ -106,12 +106,12 @@ class SocketAcceptor final : public Acceptor {
           max_output_bytes(given.limits.max_output_bytes) {}
     const ListenOptions options;
     const std::vector<AcceptTarget> targets;
-    std::atomic<size_t> max_connections;  // these two as set_limits() set them last
+    std::atomic<size_t> max_connections;  // the latest values of set_limits()
     std::atomic<size_t> max_output_bytes;
     const std::shared_ptr<StreamCount> count = std::make_shared<StreamCount>();
   };
   using Taken = std::shared_ptr<NativeSocket>;
-  // Called with what to log about a connection, on any loop.
+  // Logs a text about a connection. Called on any loop.
   using Report = std::function<void(const std::string&)>;
 
   void wait() {
@@ -152,7 +152,8 @@ class SocketAcceptor final : public Acceptor {
     });
   }
 
-  // At once when it is this loop. The loop may end before the task runs: then its socket is closed with it.
+  // Runs the task at once if that is this loop. The loop may end before a posted task runs: destroying the task
+  // then closes the socket.
   template <class Task>
   void on_loop_of(size_t at, Task task) {
     io::Loop& loop = shared_->targets[at].streams->loop();
@@ -163,16 +164,16 @@ class SocketAcceptor final : public Acceptor {
     }
   }
 
-  // On the loop of target `at`: takes the connection in the place of one that can be spared there, or else on one of
+  // On the loop of target `at`: accepts the connection in place of one that can be spared there, or else on one of
   // the other `left` - 1 targets.
   static void replace(const std::shared_ptr<Shared>& shared, const Taken& taken, size_t at,
                       size_t left, const std::string& limit, const Report& report) {
     const AcceptTarget& target = shared->targets[at];
-    // Others may use the descriptor of the first one at once.
+    // Twice, because another thread may take the descriptor of the first one at once.
     for (int i = 0; i < 2 && target.spare_connection && target.spare_connection(); ++i) {
       taken->move();
       if (!reached_limit(*shared, taken->get()).empty()) continue;
-      report("a connection without a request is closed to accept another one: " + limit);
+      report("closed a connection without a request to accept another one: " + limit);
       return hand_over(*shared, at, *taken);
     }
     if (left > 1) {
@@ -183,18 +184,18 @@ class SocketAcceptor final : public Acceptor {
       return;
     }
     taken->refuse(shared->options.refusal);
-    report("a connection is refused: " + limit);
+    report("refused a connection: " + limit);
   }
 
-  // Counts the connection when the result is empty.
+  // Why the connection cannot be accepted. Empty: it can be, and is counted.
   static std::string reached_limit(const Shared& shared, int native) {
     const size_t most = shared.max_connections;
-    if (!leaves_spare(shared.options, native)) return "the process has few descriptors left";
+    if (!leaves_spare(shared.options, native)) return "the process has too few descriptors left";
     if (shared.count->enter(most)) return {};
-    return "there are " + std::to_string(most) + ", which is the limit";
+    return "the limit of " + std::to_string(most) + " connections is reached";
   }
 
-  // The system hands out the lowest free descriptor, so a high one is among the last.
+  // The system assigns the lowest free descriptor, so a high number means that few are left.
   static bool leaves_spare(const ListenOptions& options, int native) {
     rlimit limit{};
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return true;
@@ -230,7 +231,7 @@ class SocketAcceptor final : public Acceptor {
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
-// The file of a UNIX socket whose listener is gone keeps its name from being bound again.
+// The file of a UNIX socket whose listener has ended must be removed before its name can be bound again.
 void remove_stale(const Endpoint& endpoint, const Address& address) {
   asio::io_context context;
   Socket probe(context.get_executor());
@@ -242,7 +243,7 @@ void remove_stale(const Endpoint& endpoint, const Address& address) {
 error_code open_listener(ListenSocket& socket, const Endpoint& endpoint, int backlog) {
   error_code error;
   socket.open(endpoint.protocol(), error);
-  // A port in TIME_WAIT is free; one with a listener is not.
+  // SO_REUSEADDR: a port in TIME_WAIT can be bound; one with a listener still cannot.
   const bool tcp = endpoint.protocol().family() != AF_UNIX;
   if (!error && tcp) socket.set_option(ListenSocket::reuse_address(true), error);
   if (!error) socket.bind(endpoint, error);
@@ -259,16 +260,16 @@ Result<std::unique_ptr<Acceptor>> Acceptor::listen(io::Loop& loop, const ListenO
   const auto endpoint = numeric_endpoint(options.address);
   if (!endpoint) {
     return fail(BOP_E_BAD_ADDRESS,
-                options.address.to_string() + ": to listen, the address has to be numeric");
+                options.address.to_string() + ": a listen address must be numeric");
   }
   if (options.address.is_unix()) remove_stale(*endpoint, options.address);
   ListenSocket socket(loop.context().get_executor());
   error_code error = open_listener(socket, *endpoint, options.backlog);
   if (error) return std::unexpected(listen_error(options.address, error));
-  Address had = options.address;
-  if (!had.is_unix()) had.port = address_of(socket.local_endpoint(error)).port;
+  Address actual = options.address;
+  if (!actual.is_unix()) actual.port = address_of(socket.local_endpoint(error)).port;
   return std::unique_ptr<Acceptor>(std::make_unique<SocketAcceptor>(
-      loop, std::move(socket), options, std::move(had), std::move(targets)));
+      loop, std::move(socket), options, std::move(actual), std::move(targets)));
 }
 
 }  // namespace bop::net

@@ -18,7 +18,7 @@ bool is_ipv6(std::string_view host) {
          std::count(host.begin(), host.end(), ':') >= 2;
 }
 
-// Letters of names and of numeric addresses, with an IPv6 address's zone.
+// Characters of names and of numeric addresses; '%' begins the zone of an IPv6 address.
 bool is_host(std::string_view host) {
   return std::ranges::all_of(host, [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
@@ -26,7 +26,7 @@ bool is_host(std::string_view host) {
   });
 }
 
-// What is wrong with a text that is no address at all.
+// Names common mistakes in a text that is not an address.
 Status check_form(std::string_view text) {
   if (text.empty()) return bad(text, std::string("the address is empty; ") + form);
   const size_t scheme = text.find("://");
@@ -35,7 +35,7 @@ Status check_form(std::string_view text) {
                          std::string(text.substr(0, scheme + 3)) + "\"");
   }
   if (is_ipv6(text)) return bad(text, "write an IPv6 address in brackets: [::1]:7100");
-  if (text.find(':') == text.npos) return bad(text, std::string("there is no port; ") + form);
+  if (text.find(':') == text.npos) return bad(text, std::string("the port is missing; ") + form);
   return {};
 }
 
@@ -43,7 +43,7 @@ Status check_form(std::string_view text) {
 
 bool Address::is_local() const {
   if (is_unix() || host == "localhost" || host == "::1") return true;
-  // Not a name that only begins like one: 127.0.0.1.example.org.
+  // Only numeric addresses, not a name such as 127.0.0.1.example.org.
   return host.starts_with("127.") && host.find_first_not_of("0123456789.") == host.npos;
 }
 
@@ -58,7 +58,7 @@ Result<Address> parse_address(std::string_view text) {
     Address address;
     address.path = text.substr(5);
     if (address.path.empty()) return bad(text, "the path is empty");
-    // sun_path of Linux, with its terminating zero.
+    // sun_path of Linux has 108 bytes, with the terminating zero.
     if (address.path.size() > 107) return bad(text, "the path is longer than 107 bytes");
     return address;
   }

@@ -18,7 +18,7 @@ namespace {
 
 using Resolver = asio::ip::basic_resolver<asio::ip::tcp, Executor>;
 
-// Looks the name up where it has to, then tries its endpoints one after the other.
+// Resolves the name if the address is not numeric, then tries its endpoints one after the other.
 class Call final : public std::enable_shared_from_this<Call> {
  public:
   using Done = std::function<void(Result<std::unique_ptr<Connection>>)>;

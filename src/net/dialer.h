@@ -1,4 +1,4 @@
-// Calls an address.
+// Connects to an address.
 #pragma once
 
 #include <functional>
@@ -10,15 +10,15 @@
 
 namespace bop::net {
 
-// A call under way; destroying it gives it up.
+// A connection attempt in progress; destroying it cancels it.
 class Dial {
  public:
   virtual ~Dial() = default;
 };
 
-// Connects within `limit`. `done` is called once, later, on the loop's thread, with the connection or
-// CONNECTION_REFUSED, TIMEOUT, BAD_ADDRESS (no such name) or IO, each naming the address. It may
-// destroy the Dial.
+// Connects within `limit`. `done` is called once, never from within, on the loop's thread, with the
+// connection or an error that names the address: CONNECTION_REFUSED, TIMEOUT, BAD_ADDRESS (unknown host)
+// or IO. It may destroy the Dial.
 std::unique_ptr<Dial> dial(Streams& streams, const Address& address, const StreamLimits& limits,
                            Duration limit,
                            std::function<void(Result<std::unique_ptr<Connection>>)> done);

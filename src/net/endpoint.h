@@ -1,4 +1,4 @@
-// From addresses to what sockets take.
+// Conversion between addresses and the endpoints of sockets.
 #pragma once
 
 #include <optional>
@@ -8,11 +8,11 @@
 
 namespace bop::net {
 
-// Of a numeric address, "localhost" (127.0.0.1) or a UNIX socket; nothing for a name that has to be
-// looked up.
+// The endpoint of a numeric address, of "localhost" (127.0.0.1) or of a UNIX socket; nullopt for a name
+// that has to be resolved.
 std::optional<Endpoint> numeric_endpoint(const Address& address);
 
-// The address that an endpoint is.
+// The address of an endpoint.
 Address address_of(const Endpoint& endpoint);
 
 }  // namespace bop::net

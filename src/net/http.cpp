@@ -5,8 +5,8 @@
 //     ▼                    ▼                  ▼                    ▼
 //   closed               408, finishing     408, finishing       finishing
 //
-// A request that is refused leads from header or body to finishing. There the stream sends what is
-// queued, shuts down sending and drops what still arrives, up to linger_limit and linger_bytes.
+// A request that is refused leads from header or body to finishing. There the stream sends the queued
+// bytes, shuts down sending and discards further input, up to linger_limit and linger_bytes.
 #include "net/http.h"
 
 #include <algorithm>
@@ -29,7 +29,7 @@ using boost::beast::error_code;
 
 namespace {
 
-// A body in one block, which grows with what arrives, whatever length was announced.
+// A body in one block, which grows with the bytes received, not with the length announced.
 struct BlockBody {
   class value_type {
    public:
@@ -92,13 +92,13 @@ struct BlockBody {
 
 using Parser = http::request_parser<BlockBody>;
 
-// Before a request line (RFC 9112 section 2.2). False: nothing but empty lines is there yet.
+// Empty lines before a request line are ignored (RFC 9112 section 2.2). False: `rest` has nothing else.
 bool skip_empty_lines(Bytes& rest) {
   while (rest.size() >= 2 && rest[0] == '\r' && rest[1] == '\n') rest = rest.subspan(2);
   return !rest.empty() && !(rest.size() == 1 && rest[0] == '\r');
 }
 
-// The status for bytes that did not parse.
+// The status for a parse error.
 unsigned status_of(const error_code& error) {
   if (error == http::error::body_limit) return 413;
   if (error == http::error::header_limit || error == http::error::buffer_overflow) return 431;
@@ -188,7 +188,7 @@ class HttpSession final : public StreamHandler, public std::enable_shared_from_t
   const Instant connected_at_;
   bool had_request_ = false;
   std::optional<Parser> parser_;
-  // Of a chunked request, as they were before the trailer: the parser adds trailer fields to its own.
+  // The header fields of a chunked request, copied because the parser adds trailer fields to its own.
   std::optional<http::fields> fields_;
   HttpTarget target_;
   State state_ = State::idle;
@@ -223,7 +223,7 @@ void HttpSession::await_request() {
   arm(server_->limits_.idle_limit);
 }
 
-// Not before: the handler that answered the previous request may still be looking at it.
+// The parser is reset only now, since the handler may still use the previous request after its answer.
 void HttpSession::begin_request() {
   state_ = State::header;
   fields_.reset();
@@ -234,7 +234,7 @@ void HttpSession::begin_request() {
 }
 
 Consumed HttpSession::on_bytes(const mem::Buffer& bytes) {
-  // A handler that answers at once leaves the state idle: the loop goes on, nothing recurses.
+  // After a handler that answers at once the state is idle again, and the loop parses the next request.
   const auto self = shared_from_this();
   Bytes rest = bytes.bytes();
   while (!rest.empty() && state_ <= State::body && !connection_->throttled() && parse(rest)) {
@@ -242,10 +242,10 @@ Consumed HttpSession::on_bytes(const mem::Buffer& bytes) {
   return {bytes.size() - rest.size()};
 }
 
-// False when it needs more bytes than there are, or refused the request.
+// False: more bytes are needed, or the request was refused.
 bool HttpSession::parse(Bytes& rest) {
   if (state_ == State::idle) {
-    if (!skip_empty_lines(rest)) return false;  // the idle limit runs on
+    if (!skip_empty_lines(rest)) return false;  // still idle: the idle limit applies
     begin_request();
   }
   error_code error;
@@ -266,7 +266,7 @@ bool HttpSession::parse(Bytes& rest) {
   return used > 0;
 }
 
-// Whether a header that is too long did not even end its first line.
+// Whether the header is too long within its first line, the request line.
 bool HttpSession::in_request_line(Bytes left) const {
   left = left.first(std::min<size_t>(left.size(), server_->limits_.max_header_bytes));
   return parser_->get().target().empty() && std::ranges::find(left, '\n') == left.end();
@@ -288,24 +288,24 @@ bool HttpSession::on_header_end(bool body_follows) {
   const std::string_view expect = view(request[http::field::expect]);
   if (expect.empty() || request.version() < 11 || parser_->is_done()) return true;
   if (!equal_ignoring_case(expect, "100-continue")) {
-    fail_with(417, "the only expectation that is met is 100-continue");
+    fail_with(417, "the only supported expectation is 100-continue");
     return false;
   }
   if (!body_follows) connection_->append(as_bytes("HTTP/1.1 100 Continue\r\n\r\n"));
   return true;
 }
 
-// What the parser leaves unchecked. Before it parses the body, since this decides where the body ends.
+// Checks what the parser does not. Called before the body is parsed, since it decides where the body ends.
 bool HttpSession::check_fields() {
   const auto& request = parser_->get();
-  // RFC 9112 section 3.2. HTTP/1.0 knew requests without Host.
+  // RFC 9112 section 3.2. In HTTP/1.0 the Host field is optional.
   const size_t hosts = request.count(http::field::host);
   if (hosts > 1 || (hosts == 0 && request.version() >= 11)) {
-    fail_with(400, "a request has one Host field");
+    fail_with(400, "a request must have exactly one Host field");
     return false;
   }
   if (!is_http_host(view(request[http::field::host]))) {
-    fail_with(400, "the Host field is not HOST or HOST:PORT");
+    fail_with(400, "the Host field must be HOST or HOST:PORT");
     return false;
   }
   auto target = parse_http_target(view(request.method_string()), view(request.target()));
@@ -314,17 +314,17 @@ bool HttpSession::check_fields() {
     return false;
   }
   target_ = *target;
-  // Section 6.1. Beast reads a body under any other coding as none, or as what was encoded: with the
-  // first its bytes would become the next request.
+  // RFC 9112 section 6.1. Beast ignores or misreads a body in any other coding; if it ignores the body, its
+  // bytes would be parsed as the next request.
   const size_t codings = request.count(http::field::transfer_encoding);
   if (codings > 0 && request.version() < 11) {
-    fail_with(400, "HTTP/1.0 has no Transfer-Encoding");
+    fail_with(400, "Transfer-Encoding is not allowed in HTTP/1.0");
     return false;
   }
   if (codings > 1 ||
       (codings == 1 &&
        !equal_ignoring_case(view(request[http::field::transfer_encoding]), "chunked"))) {
-    fail_with(501, "the only transfer coding that is known is chunked");
+    fail_with(501, "the only supported transfer coding is chunked");
     return false;
   }
   return true;
@@ -372,7 +372,7 @@ void HttpSession::answer(const HttpResponse& response) {
 
 void HttpSession::answer_dropped() {
   if (server_ == nullptr) return;
-  answer(server_->handler_.on_error(500, {BOP_E_INTERNAL, "the request was dropped"}));
+  answer(server_->handler_.on_error(500, {BOP_E_INTERNAL, "the request was not answered"}));
 }
 
 void HttpSession::send(const HttpResponse& response) {
@@ -394,14 +394,15 @@ void HttpSession::fail_with(unsigned status, const std::string& detail) {
 // ---- the end ----
 
 void HttpSession::on_time() {
-  // A client that reads its response, however slowly, is not idle.
+  // A client that reads its response is not idle, however slowly it reads.
   const bool progress = connection_->queued_bytes() > 0 && connection_->sent_bytes() > sent_before_;
   if ((state_ == State::idle || state_ == State::finishing) && progress) {
     arm(server_->limits_.idle_limit);
   } else if (state_ == State::idle || state_ == State::finishing) {
-    connection_->close({BOP_E_TIMEOUT, "idle for too long"});
+    connection_->close({BOP_E_TIMEOUT, "the connection was idle for too long"});
   } else {
-    fail_with(408, state_ == State::header ? "the header took too long" : "the body took too long");
+    fail_with(408, state_ == State::header ? "the header did not arrive in time"
+                                           : "the body did not arrive in time");
   }
 }
 
@@ -491,7 +492,7 @@ HttpServer::~HttpServer() {
 
 StreamLimits HttpServer::stream_limits(const HttpLimits& limits) {
   StreamLimits stream;
-  // The parser refuses a header (414, 431) before the connection would (TOO_LARGE).
+  // Larger than the parser's limit, so that a long header gets 414 or 431 instead of TOO_LARGE.
   stream.max_message_bytes = limits.max_header_bytes + (64u << 10);
   stream.linger_limit = limits.linger_limit;
   stream.linger_bytes = limits.linger_bytes;

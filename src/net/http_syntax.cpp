@@ -16,7 +16,7 @@ bool is_alphanumeric(char c) {
 
 bool is_hex(char c) { return (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'f'); }
 
-// Of RFC 3986: unreserved and sub-delims.
+// RFC 3986: unreserved (without letters and digits) and sub-delims.
 constexpr std::string_view unreserved = "-._~";
 constexpr std::string_view sub_delims = "!$&'()*+,;=";
 
@@ -38,7 +38,7 @@ bool is_ip_v6(std::string_view text) {
   return text.find(':') != text.npos && normal_ip_address(text).has_value();
 }
 
-// Empty is valid (RFC 3986 section 3.2.3).
+// An empty port is valid (RFC 3986 section 3.2.3).
 bool is_port(std::string_view text) {
   if (text.empty()) return true;
   uint16_t port = 0;
@@ -50,18 +50,18 @@ std::unexpected<Error> bad_target(const char* why) { return fail(BOP_E_PROTOCOL,
 
 Result<HttpTarget> parse_absolute(std::string_view method, std::string_view target) {
   const size_t colon = target.find("://");
-  if (colon == target.npos) return bad_target("a request target begins with '/' or a scheme");
+  if (colon == target.npos) return bad_target("a request target must begin with '/' or a scheme");
   const std::string_view scheme = target.substr(0, colon);
   if (!equal_ignoring_case(scheme, "http") && !equal_ignoring_case(scheme, "https")) {
-    return bad_target("the scheme of a request target is http or https");
+    return bad_target("the scheme of a request target must be http or https");
   }
   target.remove_prefix(colon + 3);
   const std::string_view authority = target.substr(0, target.find_first_of("/?"));
   if (authority.empty() || !is_http_host(authority)) {
-    return bad_target("the authority of the request target is not HOST or HOST:PORT");
+    return bad_target("the authority of the request target must be HOST or HOST:PORT");
   }
   target.remove_prefix(authority.size());
-  // RFC 9112 section 3.2.4: this is how a proxy is asked for "*".
+  // RFC 9112 section 3.2.4: in absolute-form, an empty path stands for "*".
   if (target.empty() && method == "OPTIONS") target = "*";
   return HttpTarget{target, authority};
 }
@@ -73,7 +73,8 @@ bool equal_ignoring_case(std::string_view a, std::string_view b) {
 }
 
 std::optional<std::string> normal_ip_address(std::string_view text) {
-  if (text.find('%') != text.npos) return std::nullopt;  // a zone means nothing to another machine
+  if (text.find('%') != text.npos)
+    return std::nullopt;  // a zone is only valid on the client's host
   boost::system::error_code error;
   const auto address = boost::asio::ip::make_address(std::string(text), error);
   return error ? std::nullopt : std::optional(address.to_string());
@@ -96,7 +97,8 @@ bool is_http_host(std::string_view text) {
 
 Result<HttpTarget> parse_http_target(std::string_view method, std::string_view target) {
   if (target.find('#') != target.npos) {
-    return bad_target("a request target has no fragment: write '#' in a path or query as %23");
+    return bad_target(
+        "a request target must not have a fragment; encode '#' in a path or query as %23");
   }
   if (method == "CONNECT") {
     const bool has_port = target.find(':') != target.npos && target.back() != ':';
@@ -105,7 +107,7 @@ Result<HttpTarget> parse_http_target(std::string_view method, std::string_view t
   }
   if (target.starts_with('/')) return HttpTarget{target, std::nullopt};
   if (target != "*") return parse_absolute(method, target);
-  if (method != "OPTIONS") return bad_target("the request target * is for OPTIONS alone");
+  if (method != "OPTIONS") return bad_target("the request target * is only valid with OPTIONS");
   return HttpTarget{target, std::nullopt};
 }
 

@@ -11,13 +11,13 @@ namespace bop::net {
 
 namespace {
 
-// Less space than this is not worth a system call.
+// A read into less space than this is not worth a system call.
 constexpr size_t least_space = 1024;
 
-// An allocation of a power of two bytes, with the block's head, wastes nothing.
+// With its header, such a block fills an allocation of a power of two.
 size_t capacity_of(size_t allocation) { return allocation - sizeof(mem::Block); }
 
-void let_go(mem::Block* block) {
+void release(mem::Block* block) {
   if (block != nullptr && --block->references == 0) mem::free_block(block);
 }
 
@@ -28,13 +28,13 @@ Input::Input(const StreamLimits& limits) : limits_(limits), next_block_(limits.f
 Input::~Input() { clear(); }
 
 void Input::clear() {
-  let_go(block_);
+  release(block_);
   block_ = nullptr;
   begin_ = end_ = wanted_ = 0;
 }
 
-// The space for the next read. What a handler wants is reserved at once only when the other side is trusted:
-// otherwise a length prefix alone would make us allocate a block.
+// How much space the next read needs. All that the handler wants is reserved at once only for a trusted
+// peer: otherwise a length field alone could make this side allocate a large block.
 size_t Input::wanted_space() const {
   const size_t unread = unread_bytes();
   if (wanted_ <= unread) return least_space;
@@ -52,7 +52,7 @@ Result<std::span<uint8_t>> Input::space() {
   const bool own = block_ != nullptr && block_->references == 1;
   if (own && unread == 0) {
     begin_ = end_ = 0;
-    // A block made for one large message is not kept for small ones.
+    // A block that was made for a large message is not kept.
     if (block_->capacity > limits_.block_bytes) clear();
   }
   const size_t space = wanted_space();
@@ -71,7 +71,7 @@ Result<std::span<uint8_t>> Input::space() {
 void Input::move_to(mem::Block* block) {
   const size_t unread = unread_bytes();
   if (unread > 0) std::memcpy(block->data(), block_->data() + begin_, unread);
-  let_go(block_);
+  release(block_);
   block_ = block;
   begin_ = 0;
   end_ = unread;
@@ -80,7 +80,8 @@ void Input::move_to(mem::Block* block) {
 void Input::received(size_t size) {
   end_ += size;
   BOP_ASSERT_LE(end_, block_->capacity);
-  // A block holds about four reads: a quiet connection keeps little, a busy one allocates seldom.
+  // A block holds about four reads, so that an idle connection keeps little memory and a busy one
+  // allocates rarely.
   next_block_ = std::clamp(std::bit_ceil(4 * size), limits_.first_block_bytes, limits_.block_bytes);
 }
 

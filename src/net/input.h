@@ -1,6 +1,6 @@
 // The bytes that a connection received and its handler has not consumed, always contiguous.
 //
-//   block: [ consumed, maybe still shared | unread | free: the next read goes here ]
+//   block: [ consumed, perhaps still shared by Buffers | unread | free: the next read goes here ]
 #pragma once
 
 #include <cstddef>
@@ -20,15 +20,15 @@ class Input {
   Input& operator=(const Input&) = delete;
   ~Input();
 
-  // Where the next read goes; not empty. TOO_LARGE when what is wanted is over the limit. Moves the
-  // unread bytes to another block when this one is full.
+  // The memory for the next read, never empty. Moves the unread bytes to another block when this one is
+  // full. TOO_LARGE: the message exceeds max_message_bytes.
   Result<std::span<uint8_t>> space();
   void received(size_t size);
 
-  // Shares the block.
+  // The unread bytes, sharing the block.
   mem::Buffer unread() const;
   size_t unread_bytes() const { return end_ - begin_; }
-  // There are enough for the handler to go on.
+  // Whether there are enough unread bytes for the handler to continue.
   bool ready() const { return unread_bytes() > 0 && unread_bytes() >= wanted_; }
   void consume(Consumed consumed);
 
@@ -42,8 +42,8 @@ class Input {
   mem::Block* block_ = nullptr;
   size_t begin_ = 0;
   size_t end_ = 0;
-  size_t wanted_ = 0;      // unread bytes the handler cannot go on without
-  size_t next_block_ = 0;  // bytes of the next block, by what the last reads brought
+  size_t wanted_ = 0;      // unread bytes that the handler needs to continue
+  size_t next_block_ = 0;  // size of the next block, in bytes: follows the size of recent reads
 };
 
 }  // namespace bop::net

@@ -1,5 +1,5 @@
-// Log lines that others cause, above all clients: a few at once, and then one that says how many more
-// there were (base/log_limit.h). Of the loop's thread.
+// Log lines that clients and peers can cause, with a rate limit (base/log_limit.h): a few at once, then one
+// line with the number of the others. Used on the loop's thread.
 #pragma once
 
 #include <fmt/format.h>
@@ -17,7 +17,7 @@ namespace bop::net {
 
 class LogLines {
  public:
-  // `subject` names the lines in the summary: "12 more lines about SUBJECT were not logged".
+  // `subject` appears in the summary: "12 more lines about SUBJECT were not logged".
   LogLines(std::function<Instant()> now, port::Timers& timers, std::string subject)
       : now_(std::move(now)),
         subject_(std::move(subject)),

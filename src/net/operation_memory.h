@@ -1,5 +1,5 @@
-// Fixed memory for one asynchronous operation that is started again and again, so that reading and
-// writing allocate nothing.
+// Memory for one asynchronous operation that is started repeatedly, so that reads and writes of a socket
+// allocate nothing.
 #pragma once
 
 #include <cstddef>
@@ -31,7 +31,7 @@ class OperationMemory {
   bool in_use_ = false;
 };
 
-// What Asio asks a handler for.
+// The allocator that Asio takes from a handler.
 template <class T>
 struct OperationAllocator {
   using value_type = T;

@@ -12,7 +12,7 @@ namespace {
 constexpr size_t block_bytes = 16 * 1024 - sizeof(mem::Block);
 constexpr size_t most_free_blocks = 64;
 
-// Copying less than this is cheaper than one more piece in a system call.
+// Smaller buffers are copied: that is cheaper than one more piece in a system call.
 constexpr size_t share_from_bytes = 1024;
 
 }  // namespace
@@ -109,7 +109,7 @@ void Output::consume(size_t size) {
     piece = {};
   }
   gathered_from_ += size;
-  // The list must not grow while the reader is always a little behind.
+  // Removes sent pieces, so that the list stays short also when the output is never empty.
   if (first_ >= 64 && first_ >= pieces_.size() / 2) {
     pieces_.erase(pieces_.begin(), pieces_.begin() + static_cast<ptrdiff_t>(first_));
     first_ = 0;

@@ -1,4 +1,4 @@
-// The unsent bytes of a connection, in order: small pieces are copied into blocks, large ones shared.
+// The unsent bytes of a connection, in order: small pieces are copied into blocks, large Buffers are shared.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +11,7 @@
 
 namespace bop::net {
 
-// Free blocks, passed from one connection to the next while they are in the cache.
+// Free blocks, reused by the next connection while they are in the processor's cache.
 class OutputBlocks {
  public:
   OutputBlocks() = default;
@@ -20,7 +20,7 @@ class OutputBlocks {
   ~OutputBlocks();
 
   mem::Block* take(size_t least_bytes);
-  // One reference of it; kept when it is the last, and of the usual size.
+  // Gives one reference back. A block of the usual size is kept when this was the last reference.
   void give_back(mem::Block* block);
 
  private:
@@ -40,11 +40,11 @@ class Output {
   void commit(size_t size);
 
   size_t size() const { return size_; }
-  // With the unused part of the block that is being filled.
+  // size() and the unused part of the block that is being filled.
   size_t memory_bytes() const { return size_ + (block_ != nullptr ? block_->capacity - used_ : 0); }
   bool empty() const { return size_ == 0; }
 
-  // The first pieces, at most as many as fit; how many.
+  // Fills `pieces` with the first unsent pieces and returns their number.
   size_t gather(std::span<Bytes> pieces) const;
   void consume(size_t size);
   void clear();
@@ -54,9 +54,9 @@ class Output {
   size_t gathered_bytes() const { return used_ - gathered_from_; }
 
   OutputBlocks& blocks_;
-  std::vector<mem::Buffer> pieces_;  // from first_ on
+  std::vector<mem::Buffer> pieces_;  // unsent from first_ on
   size_t first_ = 0;
-  mem::Block* block_ = nullptr;  // the bytes [gathered_from_, used_) follow the pieces
+  mem::Block* block_ = nullptr;  // its bytes [gathered_from_, used_) follow the pieces
   size_t gathered_from_ = 0;
   size_t used_ = 0;
   size_t size_ = 0;

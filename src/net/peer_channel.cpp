@@ -13,7 +13,7 @@ namespace bop::net {
 
 namespace {
 
-// Refused for what a node is, not for what happened: trying again soon would not help.
+// Errors due to a node's identity or configuration: an early retry would not help.
 bool is_refusal(bop_status code) {
   return code == BOP_E_WRONG_CLUSTER || code == BOP_E_VERSION_MISMATCH ||
          code == BOP_E_WRONG_INCARNATION || code == BOP_E_DIRECTORY_IN_USE ||
@@ -36,7 +36,7 @@ PeerChannel::PeerChannel(const Owner& owner, const PeerAddress& peer, port::Chan
 StreamLimits PeerChannel::limits(const PeerOptions& options, port::Channel channel) {
   StreamLimits limits;
   limits.max_message_bytes = options.frames.max_bytes;
-  // send() refuses frames before that, and two nodes must never wait for each other.
+  // send() drops frames before that. Both sides always read, so that two nodes cannot wait for each other.
   limits.max_output_bytes = SIZE_MAX;
   limits.pause_reading_at = never_pause;
   limits.first_block_bytes = 64u << 10;
@@ -59,10 +59,10 @@ std::string PeerChannel::name() const {
                      channel_name(channel_));
 }
 
-// ---- calling ----
+// ---- connecting ----
 
 void PeerChannel::start() {
-  if (state_ != State::down) return;  // the peer called as soon as this node listened
+  if (state_ != State::down) return;  // the peer connected before start()
   if (calls_first()) {
     dial_configured();
   } else {
@@ -134,7 +134,7 @@ void PeerChannel::on_answer(const mem::Buffer& frame) {
   become_up(true);
 }
 
-// The peer accepted this node and is not accepted itself: it is told why.
+// The peer accepted this node, but this node does not accept the peer and tells it why.
 void PeerChannel::refuse(const Error& reason) {
   connection_->append(owner_.handshake.answer(peer_.id, channel_, std::unexpected(reason)));
   owner_.dismiss(std::move(connection_), reason);
@@ -147,15 +147,15 @@ void PeerChannel::wait_to_retry() {
   const Duration doubled = options.first_retry << std::min(failures_, 20u);
   Duration longest = std::min(doubled, options.longest_retry);
   if (is_refusal(logged_failure_)) longest = options.longest_retry;
-  // Jitter, so that nodes that lost each other together do not call together. The side that calls
-  // second leaves the first the time for its longest wait.
+  // Jitter, so that nodes that were disconnected together do not connect at the same time. The side that
+  // connects second waits for longer than the longest wait of the first.
   const Duration wait =
       calls_first() ? owner_.random.between(longest / 2, longest)
                     : owner_.random.between(options.longest_retry, options.longest_retry * 3 / 2);
   timer_->arm(loop().now() + wait);
 }
 
-// ---- called ----
+// ---- accepting ----
 
 bool PeerChannel::awaits_answer() const {
   return state_ == State::greeting && calls_first() &&
@@ -165,7 +165,7 @@ bool PeerChannel::awaits_answer() const {
 void PeerChannel::take(std::unique_ptr<Connection> connection) {
   BOP_ASSERT(!awaits_answer());
   if (up()) lose({BOP_E_CONNECTION_LOST, "the peer connected again"});
-  dial_.reset();  // a call of ours that crossed the peer's
+  dial_.reset();  // an attempt of this side, which the peer's replaces
   dialled_ = peer_.address;
   configured_failure_.reset();
   connection_ = std::move(connection);
@@ -204,7 +204,7 @@ void PeerChannel::check_progress() {
     progress_at_ = now;
   } else if (now - progress_at_ >= owner_.options.silence_limit) {
     owner_.counters.stalls.add();
-    cut(fmt::format("{} bytes wait and none arrived for {} ms", left,
+    cut(fmt::format("{} bytes are unacknowledged and none was for {} ms", left,
                     (now - progress_at_) / milliseconds));
   }
 }
@@ -238,14 +238,14 @@ void PeerChannel::lose(const Error& reason) {
   if (was_up && owner_.receiver != nullptr) owner_.receiver->on_channel(peer_.id, channel_, false);
 }
 
-// A peer that called may yet refuse this node and hang up, each time: after a failure the channel is
-// logged as up when a frame comes.
+// A peer that connected may still refuse this node and close, at each attempt. So after a failure the
+// channel is logged as up only when a frame arrives.
 void PeerChannel::log_up() {
   logged_failure_ = BOP_OK;
   logging::info("{}: up", name());
 }
 
-// For whoever wrote the configuration: it is out of date.
+// Tells the operator that the configuration is out of date.
 void PeerChannel::log_moved() {
   if (channel_ != port::Channel::control) return;
   logging::warning("node {} is not at its configured address, {} ({}): it is at {}", peer_.id,
@@ -253,7 +253,8 @@ void PeerChannel::log_moved() {
                    dialled_.to_string());
 }
 
-// Once for each kind of failure until it is up again. Calls that crossed are no failure.
+// Logged once for each kind of failure until the channel is up again. UNAVAILABLE, as after simultaneous
+// attempts of both sides, is not a failure.
 void PeerChannel::log_lost(const Error& reason) {
   if (reason.code == BOP_E_UNAVAILABLE) return;
   if (std::exchange(logged_failure_, reason.code) == reason.code) return;

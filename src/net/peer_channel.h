@@ -1,4 +1,4 @@
-// One channel to one peer, whichever side called: see the states in peer_transport.h.
+// One channel to one peer, whichever side connected. peer_transport.h explains the states.
 #pragma once
 
 #include <functional>
@@ -25,30 +25,30 @@ class PeerChannel final : public StreamHandler {
     Random& random;
     PeerTransport::Counters& counters;
     port::TransportReceiver*& receiver;
-    // Whether the process behind a connection is the one that the peer's channels lead to; if so, its
-    // introduction is passed on.
+    // Checks that the process at the other end is the one that the peer's channels are connected to; if so,
+    // its introduction is passed on.
     std::function<Status(NodeId peer, const port::Introduction& of, const std::string& address)>
         admit;
-    // Sends what is queued and closes the connection, while the channel goes on without it.
+    // Sends the queued bytes and closes the connection, which no longer belongs to the channel.
     std::function<void(std::unique_ptr<Connection> connection, const Error& reason)> dismiss;
   };
 
   PeerChannel(const Owner& owner, const PeerAddress& peer, port::Channel channel);
 
   void start();
-  // The peer is said to be at `address`: tried when the configured address fails.
+  // The peer reportedly is at `address`, which is tried when the configured address fails.
   void learn(const Address& address);
-  // The peer called and proved who it is.
+  // Takes a connection that the peer made, after its hello was accepted.
   void take(std::unique_ptr<Connection> connection);
   bool send(std::span<const mem::Buffer> parts);
-  // Closes it for a reason of this side's.
+  // Closes the connection, for a reason on this side.
   void cut(const std::string& why);
-  // Cuts it when bytes are queued and none left for options.silence_limit.
+  // Cuts the connection when bytes are queued and none was sent for options.silence_limit.
   void check_progress();
 
   bool up() const { return state_ == State::up; }
-  // This side called and has precedence: a call of the peer's that crosses it is refused, but not as long
-  // as one that nobody answers would last.
+  // This side connects first and waits for the answer to its hello: a hello of the peer that arrives
+  // meanwhile is refused. Ends after half of connect_limit, in case no answer comes at all.
   bool awaits_answer() const;
   uint64_t queued_bytes() const { return up() ? connection_->queued_bytes() : 0; }
   uint64_t delivered_bytes() const { return up() ? connection_->delivered_bytes() : 0; }
@@ -83,22 +83,23 @@ class PeerChannel final : public StreamHandler {
   void wait_to_retry();
 
   const Owner owner_;
-  const PeerAddress peer_;  // as it is configured: the first choice
+  const PeerAddress peer_;  // as configured; this address is tried first
   const port::Channel channel_;
   State state_ = State::down;
-  std::optional<Address> learned_;           // where the peer is, as far as nodes say
-  Address dialled_;                          // where the attempt under way, or the last one, goes
-  std::optional<Error> configured_failure_;  // of the attempt before, when this one goes elsewhere
+  std::optional<Address> learned_;           // the peer's address, as nodes reported it
+  Address dialled_;                          // address of the current or last attempt
+  std::optional<Error> configured_failure_;  // of the attempt before, if dialled_ is a learned address
   std::unique_ptr<Dial> dial_;
   std::unique_ptr<Connection> connection_;
-  std::unique_ptr<port::Timer> timer_;  // of the retry, or of the greeting
-  Instant last_heard_ = 0;
+  std::unique_ptr<port::Timer> timer_;  // for the next attempt, or the limit of the greeting
+  Instant last_heard_ = 0;              // when bytes of the peer last arrived
   Instant greeting_since_ = 0;
-  bool first_frame_ = false;  // of a connection that the peer made: it may still refuse this node
-  uint64_t progress_bytes_ = 0;  // sent when progress was last seen
-  Instant progress_at_ = 0;
-  unsigned failures_ = 0;               // since it was up
-  bop_status logged_failure_ = BOP_OK;  // of those, the last one that was logged
+  bool first_frame_ =
+      false;  // the next frame is the first on a connection of the peer: see read_refusal
+  uint64_t progress_bytes_ = 0;         // bytes that had been sent at progress_at_ ...
+  Instant progress_at_ = 0;             // ... when progress was last seen
+  unsigned failures_ = 0;               // since the channel was up
+  bop_status logged_failure_ = BOP_OK;  // the failure since then that was logged last
 };
 
 }  // namespace bop::net

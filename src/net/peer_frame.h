@@ -12,9 +12,9 @@ namespace bop::net {
 
 inline constexpr size_t peer_prefix_bytes = 8;
 
-// The size that the frame at the front states, at most `most`; 0 when its prefix is incomplete.
+// The size field of the frame at the front, which may be at most `most`; 0: its prefix is incomplete.
 inline Result<size_t> peer_frame_size(Bytes bytes, const PeerFrameShape& shape, uint32_t most) {
-  // Four bytes are enough to tell another protocol.
+  // Another protocol is recognised after four bytes.
   if (bytes.size() >= 4 && load_le<uint32_t>(bytes.data()) != shape.magic) {
     return fail(BOP_E_PROTOCOL, "not a frame between nodes");
   }
@@ -24,7 +24,7 @@ inline Result<size_t> peer_frame_size(Bytes bytes, const PeerFrameShape& shape, 
     return fail(BOP_E_PROTOCOL, "a frame of " + std::to_string(size) + " bytes");
   }
   if (size > most) {
-    return fail(BOP_E_TOO_LARGE, "a frame of " + std::to_string(size) + " bytes, the limit is " +
+    return fail(BOP_E_TOO_LARGE, "a frame of " + std::to_string(size) + " bytes; the limit is " +
                                      std::to_string(most));
   }
   return size_t{size};

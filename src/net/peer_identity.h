@@ -1,13 +1,13 @@
-// Tells a peer that was started again from a second process that runs as the same node.
+// Distinguishes a peer that was restarted from a second process with the same node id.
 //
-// Both channels to a peer lead to one process, known by the random number (`instance`) of its introduction.
-// A hello with another number is of the node's next process, whose predecessor is gone and falls silent,
-// or of a second one: then the first goes on being heard.
+// Both channels to a peer lead to one process, identified by the random number (`instance`) in its
+// introduction. A hello with another number comes from the node's next process, after the old one ended and
+// fell silent; or from a second process, while the first one is still heard.
 //
-//                      no channel is up, or the process behind it is silent for `patience`
-//   another instance ─┬────────────────────────────────────────────────────────────────► next
-//                     │ a channel is up and heard                      heard on, half of `patience` later
-//                     └───────────────────────────────────► wait ──────────────────────► second
+//                      no channel is up, or nothing was heard on it for `patience`
+//   other instance ──┬───────────────────────────────────────────────────────────► next
+//                    │ a channel is up                       still heard, patience / 2 later
+//                    └────────────────────────────► wait ────────────────────────► second
 #pragma once
 
 #include <cstdint>
@@ -22,8 +22,8 @@ class PeerIdentity {
 
   explicit PeerIdentity(Duration patience) : patience_(patience) {}
 
-  // `up`: a channel to the known process is up, which was last heard at `heard_at`. An instance of 0 (a
-  // version that does not tell it) passes for the known one.
+  // `up`: a channel to the known process is up; it was last heard at `heard_at`. Instance 0 (of a version
+  // that does not send it) counts as the known process.
   Verdict judge(uint64_t instance, bool up, Instant heard_at, Instant now) {
     if (instance == 0 || instance == instance_) return Verdict::same;
     if (instance_ == 0 || !up || now - heard_at >= patience_) {
@@ -40,8 +40,8 @@ class PeerIdentity {
 
  private:
   const Duration patience_;
-  uint64_t instance_ = 0;  // of the process that the channels lead to, or led to last
-  uint64_t other_ = 0;     // of one that was told to wait
+  uint64_t instance_ = 0;  // of the process that the channels are, or last were, connected to
+  uint64_t other_ = 0;     // of another process, whose verdict was `wait`; 0: none
   Instant other_since_ = 0;
 };
 

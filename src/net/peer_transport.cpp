@@ -28,7 +28,7 @@ struct PeerTransport::Peer {
     return which == port::Channel::control ? control : bulk;
   }
   bool up() const { return control.up() || bulk.up(); }
-  // When the process behind the channels that are up was last heard.
+  // When bytes last arrived on a channel that is up; 0: none is.
   Instant last_heard() const {
     return std::max(control.up() ? control.last_heard() : 0, bulk.up() ? bulk.last_heard() : 0);
   }
@@ -40,7 +40,7 @@ struct PeerTransport::Peer {
   bop_status logged_refusal = BOP_OK;
 };
 
-// A connection whose hello has not come, or that was refused and is being closed.
+// A connection whose hello has not arrived yet, or that was refused and is being closed.
 class PeerTransport::Stranger final : public StreamHandler {
  public:
   Stranger(PeerTransport& transport, std::unique_ptr<Connection> connection)
@@ -51,7 +51,7 @@ class PeerTransport::Stranger final : public StreamHandler {
   }
 
   void start() { connection_->start(*this); }
-  // Of a connection that a channel used.
+  // For a connection that belonged to a channel.
   void dismiss(const Error& reason) {
     connection_->hand_over(*this, PeerChannel::limits(transport_.options_, port::Channel::control));
     finish(reason);
@@ -62,7 +62,8 @@ class PeerTransport::Stranger final : public StreamHandler {
   void finish(Error reason) { connection_->finish(std::move(reason)); }
   std::unique_ptr<Connection> release() { return std::move(connection_); }
 
-  // Closes it and destroys this object in a later turn, since it may be the caller.
+  // Closes the connection at once and destroys this object in a later turn, since its own functions call
+  // this.
   void send_away() {
     auto& all = transport_.strangers_;
     const auto self =
@@ -105,7 +106,7 @@ Result<std::unique_ptr<PeerTransport>> PeerTransport::open(Streams& streams,
   listen.address = options.listen;
   listen.limits.max_message_bytes = options.frames.max_hello_bytes;
   listen.limits.first_block_bytes = 1024;
-  // More than there can be: strangers are bounded by closing the oldest.
+  // More than there can be, since the oldest stranger is closed when there are too many.
   listen.max_connections = 2 * options.max_strangers + 4 * options.peers.size() + 16;
   PeerTransport* called = transport.get();
   BOP_TRY_ASSIGN(transport->acceptor_,
@@ -121,18 +122,19 @@ PeerTransport::Counters::Counters(metrics::Registry& registry)
       sent_bytes(registry.counter("bop_peer_sent_bytes_total", "Bytes queued for peers")),
       received_frames(registry.counter("bop_peer_received_frames_total", "Frames of peers")),
       received_bytes(registry.counter("bop_peer_received_bytes_total", "Bytes of peers' frames")),
-      dropped_frames(registry.counter("bop_peer_dropped_frames_total",
-                                      "Frames for a peer that was down or had its queue full")),
-      connects(registry.counter("bop_peer_connects_total", "Connections to peers that came up")),
-      refusals(registry.counter("bop_peer_refusals_total", "Peers' hellos that were refused")),
+      dropped_frames(
+          registry.counter("bop_peer_dropped_frames_total",
+                           "Frames dropped because the peer was down or its queue full")),
+      connects(registry.counter("bop_peer_connects_total", "Connections with peers established")),
+      refusals(registry.counter("bop_peer_refusals_total", "Hellos of peers that were refused")),
       bad_frames(
           registry.counter("bop_peer_bad_frames_total",
                            "Malformed frames of peers, each of which closed its connection")),
       stalls(registry.counter("bop_peer_stalled_total",
-                              "Connections to peers closed because their bytes did not leave")),
+                              "Connections with peers closed because queued bytes were not sent")),
       second_processes(
           registry.counter("bop_peer_second_process_total",
-                           "Hellos of a second process that runs as a connected peer")) {}
+                           "Hellos of a second process with the node id of a connected peer")) {}
 
 PeerTransport::PeerTransport(Streams& streams, const PeerOptions& options, PeerHandshake& handshake,
                              metrics::Registry& registry)
@@ -209,7 +211,7 @@ void PeerTransport::check_silence() {
   const Instant now = streams_.loop().now();
   for (auto& peer : peers_) {
     if (peer->control.up() && now - peer->control.last_heard() >= options_.silence_limit) {
-      const std::string why = "nothing was heard for " +
+      const std::string why = "nothing was received for " +
                               std::to_string((now - peer->control.last_heard()) / milliseconds) +
                               " ms";
       peer->control.cut(why);
@@ -221,7 +223,7 @@ void PeerTransport::check_silence() {
   silence_timer_->arm(now + options_.silence_limit / 4);
 }
 
-// ---- who calls ----
+// ---- accepting ----
 
 void PeerTransport::welcome(std::unique_ptr<Connection> connection) {
   if (strangers_.size() >= options_.max_strangers) strangers_.front()->send_away();
@@ -235,8 +237,8 @@ void PeerTransport::dismiss(std::unique_ptr<Connection> connection, const Error&
   strangers_.back()->dismiss(reason);
 }
 
-// Whether `introduction` is of the process that the peer's channels lead to, or of its successor, whose
-// predecessor's channels then go down.
+// Accepts the process that the peer's channels are connected to, and the node's next process; for the
+// latter, the channels of the old one are closed first.
 Status PeerTransport::admit(NodeId node, const port::Introduction& introduction,
                             const std::string& address) {
   Peer& peer = *find(node);
@@ -244,8 +246,8 @@ Status PeerTransport::admit(NodeId node, const port::Introduction& introduction,
   switch (peer.identity.judge(introduction.instance, peer.up(), peer.last_heard(), now)) {
     case PeerIdentity::Verdict::same: introduce(peer, introduction, address); return {};
     case PeerIdentity::Verdict::next:
-      peer.control.cut("the node was started again");
-      peer.bulk.cut("the node was started again");
+      peer.control.cut("the node was restarted");
+      peer.bulk.cut("the node was restarted");
       introduce(peer, introduction, address);
       return {};
     case PeerIdentity::Verdict::wait:
@@ -282,23 +284,23 @@ void PeerTransport::learn_address(NodeId node, const std::string& text) {
   peer->bulk.learn(*address);
 }
 
-// The transport's own rules, after the handshake's.
+// The checks of the transport, after those of the handshake.
 Status PeerTransport::check(const PeerHandshake::Greeting& greeting, const std::string& address) {
   BOP_TRY(greeting.verdict);
   Peer* peer = find(greeting.from);
   if (peer == nullptr) {
     return fail(BOP_E_PROTOCOL,
-                "a hello of node " + std::to_string(greeting.from) + ", which is no peer");
+                "node " + std::to_string(greeting.from) + " is not a peer of this node");
   }
   if (peer->channel(greeting.channel).awaits_answer())
-    return fail(BOP_E_UNAVAILABLE, "this node's own call comes first");
+    return fail(BOP_E_UNAVAILABLE, "this node is connecting to the peer itself");
   return admit(greeting.from, greeting.introduction, address);
 }
 
 void PeerTransport::on_hello(Stranger& stranger, const mem::Buffer& frame) {
   const PeerHandshake::Greeting greeting = handshake_.read_hello(frame);
   const Status verdict = check(greeting, stranger.address());
-  // Who is no peer at all is told nothing but what the handshake itself found.
+  // A node that is not a peer gets no answer, unless the handshake itself refused it.
   const bool told = greeting.from != 0 && (!greeting.verdict || find(greeting.from) != nullptr);
   if (told) stranger.answer(handshake_.answer(greeting.from, greeting.channel, verdict));
   if (!verdict) {
@@ -316,7 +318,7 @@ void PeerTransport::on_hello(Stranger& stranger, const mem::Buffer& frame) {
   peer.channel(greeting.channel).take(std::move(connection));
 }
 
-// Once for a peer and a reason, until it is accepted; of others, one line in ten seconds.
+// Logged once for each peer and reason until the peer is accepted; for other senders, one line every 10 s.
 void PeerTransport::log_refused(NodeId from, const std::string& address, const Error& reason) {
   if (Peer* peer = find(from)) {
     if (std::exchange(peer->logged_refusal, reason.code) == reason.code) return;

@@ -1,10 +1,11 @@
-// port::Transport over TCP: two connections a node pair, one a channel, used both ways.
+// port::Transport over TCP: each pair of nodes has two connections, one for each channel, used both ways.
 //
-// Both nodes call, so that one whose address changed is found by its own calls. The one with the lower
-// id calls first; the other when the channel was down for longest_retry. Each attempt goes to the configured
-// address and, when that fails, to the address that the peer told in its last introduction, or that another
-// node told since; one that fails is forgotten. So two nodes that moved at once find each other through a
-// third. Whoever answers there has to prove that it is the peer, as at the configured address. One channel:
+// Both nodes connect, so that a node whose address changed is found through its own attempts. The one with
+// the lower id connects first, the other when the channel was down for longest_retry. Each attempt goes to
+// the configured address and, if that fails, to the address in the peer's last introduction, or to one that
+// another node has reported since; a learned address that fails is forgotten. So two nodes that moved at the
+// same time find each other through a third one. The node at a learned address has to prove its identity as
+// at the configured one. One channel:
 //
 //             retry timer            connected            answer accepted
 //    waiting ────────────► dialling ───────────► greeting ───────────────► up ──┐
@@ -13,12 +14,12 @@
 //     │ └── hello accepted, answer sent ────────────┘                            │ a bad frame
 //     └──────────────────────────────────────────────────────────────────────────┘
 //
-// A hello is accepted in every state but one: while the node that calls first waits for the answer to
-// its own hello, so that of two calls that cross one remains. A hello for a channel that is up replaces
-// its connection, when it comes from the same process: the caller knows that its side is gone. One from
-// another process is judged by PeerIdentity (peer_identity.h).
+// A hello is accepted in every state but one: the node that connects first refuses it while it waits for
+// the answer to its own hello, so that one connection remains when both sides connect at the same time.
+// A hello for a channel that is up replaces the connection if it comes from the same process, which knows
+// that its end is closed. For a hello of another process, PeerIdentity (peer_identity.h) decides.
 //
-// A frame is dropped, and send() returns false, when its channel is not up or its queue is full; frames of
+// A frame is dropped, and send() returns false, when its channel is not up or its queue is full. Frames in
 // a connection that breaks are lost.
 #pragma once
 
@@ -52,26 +53,26 @@ struct PeerOptions {
 
   uint64_t max_queued_control_bytes = 4u << 20;
   uint64_t max_queued_bulk_bytes = 64u << 20;
-  Duration connect_limit = 1 * seconds;  // of connecting, and again of the handshake
-  Duration first_retry = 20 * milliseconds;
-  Duration longest_retry = 1 * seconds;
-  // Both channels of a peer are closed and made again when its control channel brought nothing for so long
-  // (heartbeats keep it busy), and one channel when bytes are queued on it, or sent and not acknowledged,
-  // and nothing moved for so long. never: not checked.
+  Duration connect_limit = 1 * seconds;      // for connecting, and again for the handshake
+  Duration first_retry = 20 * milliseconds;  // the wait doubles with each failure ...
+  Duration longest_retry = 1 * seconds;      // ... up to this
+  // Both channels of a peer are closed and connected again when nothing arrived on its control channel for
+  // this time (heartbeats keep it busy). One channel is closed when bytes are queued on it, or sent and not
+  // acknowledged, and none made progress for this time. never: not checked.
   Duration silence_limit = 3 * seconds;
   // So long the bulk channel's bytes may queue on the path, where heartbeats would queue behind them. 0: not limited.
   Duration max_bulk_delay = 250 * milliseconds;
   // A process that was heard within this time is alive, and another one with its node id is refused.
   Duration identity_patience = 1 * seconds;
   bool local_only = false;    // learned addresses beyond loopback are ignored
-  size_t max_strangers = 64;  // connections whose hello has not come yet
-  uint64_t seed = 1;          // of the jitter of retries
+  size_t max_strangers = 64;  // connections without a hello yet; one more closes the oldest
+  uint64_t seed = 1;          // for the jitter of retries
 };
 
 class PeerTransport final : public port::Transport {
  public:
-  // Listens at once, calls with start(). `handshake` and `registry` must outlive it. ADDRESS_IN_USE
-  // and the like.
+  // Begins to listen; start() begins to connect. `handshake` and `registry` must outlive it. Errors as of
+  // Acceptor::listen.
   static Result<std::unique_ptr<PeerTransport>> open(Streams& streams, const PeerOptions& options,
                                                      PeerHandshake& handshake,
                                                      metrics::Registry& registry);
@@ -99,7 +100,7 @@ class PeerTransport final : public port::Transport {
   };
   const Counters& counters() const { return counters_; }
 
-  // Closes the channels to `node` as if they broke; they come again by themselves. For tests.
+  // Closes the channels to `node` as if they had broken; they are connected again as usual. For tests.
   void cut(NodeId node);
 
  private:
@@ -126,7 +127,7 @@ class PeerTransport final : public port::Transport {
   Counters counters_;
   std::vector<std::unique_ptr<Peer>> peers_;          // by id
   std::vector<std::unique_ptr<Stranger>> strangers_;  // the oldest first
-  Instant log_strangers_from_ = 0;                    // not one line for each of a flood
+  Instant log_strangers_from_ = 0;  // when the next refused stranger may be logged
   std::unique_ptr<port::Timer> silence_timer_;
   std::unique_ptr<Acceptor> acceptor_;  // last: it calls into this object
 };

@@ -15,13 +15,13 @@ using boost::system::error_code;
 
 namespace {
 
-// Finds a dead other side in about a minute; what must know sooner says something of its own.
+// Detects a dead peer within about a minute. Protocols that need to know earlier send heartbeats.
 constexpr int keepalive_idle_s = 30;
 constexpr int keepalive_interval_s = 10;
 constexpr int keepalive_probes = 3;
 
 void set(Socket& socket, int level, int name, int value) {
-  // None of these can fail on a connected TCP socket, and none is worth losing it.
+  // These cannot fail on a connected TCP socket; if one did, the connection would still work.
   (void)setsockopt(socket.native_handle(), level, name, &value, sizeof value);
 }
 

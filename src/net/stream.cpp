@@ -4,14 +4,14 @@
 //   (made) ──────► reading ──────────────────────────► ended ─────┐
 //                     │  finish()                                 │ finish()
 //                     ▼                                           ▼
-//                  finishing: sends what is queued and ────► lingering: reads and drops until the
-//                     │       drops what it reads, then      other side ends, linger_limit passed, or
-//                     ▼                                           │      linger_bytes came
+//                  finishing: sends the queued  ───────────► lingering: reads and discards until the
+//                     │       bytes and discards input       other side ends, linger_limit passed, or
+//                     ▼                                           │      linger_bytes were read
 //                  closed ◄───────────────────────────────────────┘
 //
-// close(), an error or a crossed limit lead from each state straight to closed. Lingering, because
-// closing a socket with unread bytes resets the connection, and the other side may then lose the
-// answer that says why.
+// close(), an error or an exceeded limit lead from each state directly to closed. A connection lingers
+// because closing a socket with unread input resets it, and the other side could then lose the last
+// reply.
 #include "net/stream.h"
 
 #include <algorithm>
@@ -41,14 +41,14 @@ using boost::system::error_code;
 
 namespace {
 
-// As many as Asio hands to one sendmsg.
+// The number of buffers that Asio passes to one sendmsg.
 constexpr size_t most_pieces = 64;
-// A turn that queues more than this sends before its end, so that the queue's limit is about what the
-// other side does not take, not about how much one turn says.
+// A turn that queues more than this sends before its end, so that max_output_bytes limits what the other
+// side does not read, not what one turn may send.
 constexpr size_t send_early_bytes = 512u << 10;
-// That the other side may take nothing of what is sent to it before its connection is closed.
+// A connection that is finishing is closed when the other side has read nothing for this time.
 constexpr Duration longest_finish = 10 * seconds;
-// While bytes wait for a send window, the path is looked at so often.
+// How often the path is inspected while bytes wait for the send window.
 constexpr Duration look_at_path_every = 5 * milliseconds;
 
 bool is_would_block(const error_code& error) {
@@ -67,8 +67,8 @@ Error lost(const error_code& error) { return {BOP_E_CONNECTION_LOST, error.messa
 
 }  // namespace
 
-// Counts who still uses a stream: its Connection, operations under way, calls on the stack. Of the
-// loop's thread, so the count is plain.
+// Counts the users of a stream: its Connection, operations in progress, calls on the stack. Used on the
+// loop's thread, so the count is not atomic.
 class StreamUse {
  public:
   explicit StreamUse(Stream& stream);
@@ -89,7 +89,7 @@ struct Streams::Shared {
 
   io::Loop& loop;
   OutputBlocks blocks;
-  // With something to send at the end of the turn, by phase.
+  // Streams with bytes to send at the end of the turn, by phase.
   std::array<std::vector<StreamUse>, port::phase_count> dirty;
   size_t open = 0;
 };
@@ -139,7 +139,7 @@ class Stream final : public StreamBudget::Member {
   void read_more();
   void on_read(const error_code& error, size_t size);
   bool may_show() const;
-  // What is received is dropped: the other side has to come to the end of what it writes.
+  // Input is read and discarded, since the other side may have to finish writing before it reads.
   bool drops() const { return lingering_ || (finishing_ && writing_ && handler_ != nullptr); }
   void deliver();
   void deliver_later();
@@ -172,35 +172,35 @@ class Stream final : public StreamBudget::Member {
   Input input_;
   Output output_;
 
-  bool reading_ = false;     // a read is under way
+  bool reading_ = false;     // a read is in progress
   bool delivering_ = false;  // on_bytes is on the stack
-  bool show_ = false;        // there are bytes that the handler has not seen, or may look at again
-  bool paused_ = false;      // by the handler
-  bool throttled_ = false;   // because too much waits to be sent
-  bool ended_ = false;       // the other side sends no more
-  bool told_end_ = false;
+  bool show_ = false;    // the handler has not seen all unread bytes, or should look at them again
+  bool paused_ = false;  // by the handler
+  bool throttled_ = false;  // too many bytes wait to be sent
+  bool ended_ = false;      // the other side sends no more
+  bool told_end_ = false;   // the handler knows it
   bool finishing_ = false;
   bool lingering_ = false;
   bool dirty_ = false;    // in shared_->dirty
-  bool writing_ = false;  // waits until the socket, or the send window, takes more
-  Error reason_;          // of finish(), then of the end
+  bool writing_ = false;  // waits until the socket, or the send window, accepts more
+  Error reason_;          // passed to finish(), or why the connection was closed
   std::unique_ptr<port::Timer> linger_timer_;
   std::unique_ptr<port::Timer> progress_timer_;  // while progress is expected
   Duration progress_limit_ = 0;
-  uint64_t progress_from_ = 0;  // of sent_, when the timer was armed
+  uint64_t progress_from_ = 0;  // sent_ when the timer was armed
 
-  size_t handler_input_ = 0;  // kept by the handler
+  size_t handler_input_ = 0;  // bytes that the handler holds: see hold()
   size_t handler_output_ = 0;
 
   std::optional<SendWindow> window_;
   std::unique_ptr<port::Timer> window_timer_;  // while bytes wait
-  bool window_full_ = false;                   // they wait for the window, not for the socket
-  uint64_t known_delivered_ = 0;               // when the path was last looked at
+  bool window_full_ = false;                   // bytes wait for the send window, not for the socket
+  uint64_t known_delivered_ = 0;               // delivered bytes when the path was last inspected
 
   uint64_t received_ = 0;
   uint64_t sent_ = 0;
-  uint64_t linger_end_ = 0;   // of received_: beyond it is closed
-  uint64_t linger_from_ = 0;  // received_ when the round began
+  uint64_t linger_end_ = 0;   // the stream is closed when received_ gets there
+  uint64_t linger_from_ = 0;  // received_ when the current round began
   int linger_rounds_ = 0;
   OperationMemory read_memory_;
   OperationMemory write_memory_;
@@ -233,7 +233,7 @@ void Stream::apply_limits() {
   if (limits_.max_path_delay > 0 && !window_) window_.emplace(limits_.max_path_delay);
 }
 
-// Tells the budget what this connection holds. May close it.
+// Tells the budget how many bytes this connection holds. May close it.
 void Stream::count_held() {
   if (limits_.budget == nullptr || !open()) return;
   limits_.budget->set(*this, input_.unread_bytes() + handler_input_,
@@ -270,7 +270,7 @@ void Stream::hand_over(StreamHandler& handler, const StreamLimits& limits) {
   deliver_later();
 }
 
-// The handler is ready to be shown bytes.
+// Whether on_bytes() may be called.
 bool Stream::may_show() const {
   const bool throttled = throttled_ && !limits_.handler_pauses;
   return open() && !delivering_ && !paused_ && !throttled && !finishing_ && handler_ != nullptr;
@@ -309,7 +309,7 @@ void Stream::on_read(const error_code& error, size_t size) {
   }
 }
 
-// Shows the handler what there is, then reads on.
+// Shows the handler the unread bytes, then starts the next read.
 void Stream::deliver() {
   if (may_show() && show_ && input_.ready()) show();
   if (may_show() && ended_ && !told_end_) tell_end();
@@ -322,7 +322,7 @@ void Stream::show() {
   const mem::Buffer unread = input_.unread();
   const Consumed consumed = handler_->on_bytes(unread);
   delivering_ = false;
-  // Who finished in there is shown no more, and what was unread is gone.
+  // A handler that called finish() or close() is shown no more; the unread bytes are already dropped.
   if (open() && !finishing_) input_.consume(consumed);
   count_held();
 }
@@ -352,7 +352,7 @@ void Stream::send(Add add) {
   if (output_.size() > limits_.pause_reading_at) throttled_ = true;
   if (output_.size() >= send_early_bytes && !writing_ && !send_some()) return;
   if (output_.size() > limits_.max_output_bytes) {
-    close({BOP_E_OVERLOADED, "the other side does not read what it is sent"});
+    close({BOP_E_OVERLOADED, "the other side does not read its replies"});
     return;
   }
   plan_flush();
@@ -366,7 +366,7 @@ void Stream::plan_flush() {
   shared_->dirty[phase].emplace_back(*this);
   if (shared_->dirty[phase].size() > 1) return;
   shared_->loop.at_end_of_turn(limits_.sends_in, [shared = shared_, phase] {
-    // By index: handlers called by a flush may send again.
+    // By index: a flush may call handlers, which may send and so append to the list.
     auto& dirty = shared->dirty[phase];
     for (size_t i = 0; i < dirty.size(); ++i) {
       const StreamUse stream = dirty[i];
@@ -381,7 +381,7 @@ void Stream::flush() {
   if (open() && !writing_ && send_some()) after_sending();
 }
 
-// Sends until all is sent or the socket takes no more; false when the connection broke.
+// Sends until all is sent or the socket's buffer is full. False: the connection was closed.
 bool Stream::send_some() {
   while (!output_.empty()) {
     std::array<Bytes, most_pieces> pieces;
@@ -502,7 +502,7 @@ void Stream::finish(Error reason) {
   if (!open() || finishing_) return;
   finishing_ = true;
   reason_ = std::move(reason);
-  if (!reading_) input_.clear();  // else the block is the read's
+  if (!reading_) input_.clear();  // a read in progress still uses the block
   if (output_.empty()) {
     linger();
     return;
@@ -572,14 +572,14 @@ void Stream::close(Error reason) {
   if (limits_.budget != nullptr) limits_.budget->leave(*this);
   if (count_ != nullptr) count_->leave();
   if (handler_ != nullptr) tell_closed();
-  linger_timer_.reset();  // last: one of them may be what calls
+  linger_timer_.reset();  // last: this may run within a call of one of them
   progress_timer_.reset();
   window_timer_.reset();
 }
 
 void Stream::tell_closed() {
   shared_->loop.post([stream = StreamUse(*this)] {
-    if (stream->handler_ == nullptr) return;  // the Connection is gone
+    if (stream->handler_ == nullptr) return;  // the Connection was destroyed
     const Error reason = stream->reason_;
     std::exchange(stream->handler_, nullptr)->on_closed(reason);
   });

@@ -24,7 +24,7 @@ StreamBudget::Direction StreamBudget::make(metrics::Registry& registry, uint32_t
           labels),
       .disconnected = registry.counter(
           "bop_client_disconnects_total",
-          "Clients disconnected because all together held more than the limit, the largest first",
+          "Clients disconnected because all clients together exceeded the limit, the largest first",
           {{"limit", "total_" + direction + "_bytes"}, {"shard", std::to_string(shard)}}),
   };
 }

@@ -1,8 +1,8 @@
-// What the client connections of one loop may hold together, received and unsent. When they hold more,
-// the one that holds most is disconnected, then the next, until they hold less: a bound of each
-// connection alone is no bound on ten thousand of them.
+// A limit for the memory of all client connections of one loop together: a limit for each connection does
+// not bound ten thousand of them. When they hold more, the one that holds most is disconnected, and so on
+// until they hold less.
 //
-// Of the loop's thread. Must outlive its connections.
+// Used on the loop's thread. Must outlive its connections.
 #pragma once
 
 #include <cstddef>
@@ -18,25 +18,25 @@
 namespace bop::net {
 
 struct StreamBudgetLimits {
-  size_t input_bytes = SIZE_MAX;   // received and not executed yet
-  size_t output_bytes = SIZE_MAX;  // replies that are not sent yet
+  size_t input_bytes = SIZE_MAX;   // of commands that are not executed yet
+  size_t output_bytes = SIZE_MAX;  // of replies that are not sent yet
 };
 
 class StreamBudget {
  public:
-  // One connection's part.
+  // One connection.
   class Member {
    public:
     virtual ~Member() = default;
     virtual const std::string& peer() const = 0;
-    // Closes it at once; it holds nothing then.
+    // Closes the connection at once, after which it holds nothing.
     virtual void disconnect(const Error& reason) = 0;
 
    private:
     friend class StreamBudget;
     size_t input_ = 0;
     size_t output_ = 0;
-    size_t position_ = 0;  // among the members
+    size_t position_ = 0;  // index into members_
   };
 
   StreamBudget(io::Loop& loop, const StreamBudgetLimits& limits, metrics::Registry& registry,
@@ -49,7 +49,7 @@ class StreamBudget {
 
   void enter(Member& member);
   void leave(Member& member);
-  // What the member holds now. May disconnect members, also this one.
+  // Sets how many bytes the member holds. May disconnect any member, also this one.
   void set(Member& member, size_t input, size_t output);
 
   size_t input_bytes() const { return input_.held; }
@@ -59,10 +59,10 @@ class StreamBudget {
  private:
   struct Direction {
     size_t Member::* part;
-    const char* key;   // of the configuration
-    const char* what;  // is held
-    size_t limit;
-    size_t held;
+    const char* key;   // of the configuration, for messages
+    const char* what;  // describes the bytes, for messages
+    size_t limit;      // in bytes
+    size_t held;       // by all members
     metrics::Gauge& held_now;
     metrics::Counter& disconnected;
   };

@@ -1,4 +1,4 @@
-// How many connections an acceptor has open, on whatever loop. Any thread.
+// Counts the open connections of an acceptor, on all loops. Any thread.
 #pragma once
 
 #include <atomic>
@@ -8,7 +8,7 @@ namespace bop::net {
 
 class StreamCount {
  public:
-  // False when there are `limit` already.
+  // False: there are `limit` connections already.
   bool enter(size_t limit) {
     if (count_.fetch_add(1, std::memory_order_relaxed) < limit) return true;
     leave();

@@ -167,7 +167,7 @@ TEST(ConfigErrors, say_what_was_expected_and_what_is_there) {
   EXPECT_EQ(error_with("io.backend = \"fast\""),
             "bopd.toml:4: io.backend: must be one of: auto uring pool; is \"fast\"");
   EXPECT_EQ(error_with("listen.http = \"7102\""),
-            "bopd.toml:4: listen.http: \"7102\": there is no port; write HOST:PORT, such as "
+            "bopd.toml:4: listen.http: \"7102\": the port is missing; write HOST:PORT, such as "
             "127.0.0.1:7100");
   EXPECT_EQ(error_of("cluster_id = \"12\""),
             "bopd.toml:1: cluster_id: must be 32 hexadecimal digits, is \"12\"");

@@ -83,8 +83,7 @@ TEST_F(AcceptorTest, a_port_in_use_is_named) {
   auto second = listen(options);
   ASSERT_FALSE(second.has_value());
   EXPECT_EQ(second.error().code, BOP_E_ADDRESS_IN_USE);
-  EXPECT_EQ(second.error().detail,
-            first->address().to_string() + " is listened on by another process");
+  EXPECT_EQ(second.error().detail, first->address().to_string() + " is in use by another process");
 }
 
 TEST_F(AcceptorTest, a_port_is_free_again_when_its_acceptor_is_gone) {
