@@ -14,7 +14,7 @@ constexpr size_t request_bytes = 28;
 constexpr size_t reply_bytes = 36;
 constexpr size_t goodbye_bytes = 8;
 
-// A frame whose first piece is being written; `tail` is shared when it is large.
+// A frame whose first piece is being written. Its tail is shared when it is large, else copied.
 class FrameStart {
  public:
   FrameStart(PartWriter& out, ClientFrameKind kind, size_t fixed_bytes, size_t text_bytes,
@@ -121,7 +121,7 @@ Result<ClientFrame> decode_request(const mem::Buffer& frame, Reader body) {
   if (!body.complete()) return std::unexpected(malformed("request"));
   if (kind < static_cast<uint8_t>(RequestKind::propose) ||
       kind > static_cast<uint8_t>(RequestKind::find_group)) {
-    return fail(BOP_E_VERSION_MISMATCH, fmt::format("a request of the unknown kind {}", kind));
+    return fail(BOP_E_VERSION_MISMATCH, fmt::format("a request of unknown kind {}", kind));
   }
   request.kind = static_cast<RequestKind>(kind);
   return request;
@@ -221,12 +221,12 @@ Result<ClientFrame> decode_client_frame(const mem::Buffer& frame) {
   const uint8_t kind = reader.u8();
   const uint16_t flags = reader.u16();
   const Reader body(reader.rest());
-  // A hello is the one frame that says what its sender can speak: it keeps its form in all versions.
+  // A hello has the same form in all versions, since it offers the versions that the client can speak.
   if (version != client_version && kind != static_cast<uint8_t>(ClientFrameKind::hello)) {
     return fail(BOP_E_VERSION_MISMATCH, fmt::format("a client frame of version {}", version));
   }
   if (version == client_version && flags != 0) {
-    return fail(BOP_E_PROTOCOL, fmt::format("a client frame with the unknown flags {:#x}", flags));
+    return fail(BOP_E_PROTOCOL, fmt::format("a client frame with unknown flags {:#x}", flags));
   }
   switch (static_cast<ClientFrameKind>(kind)) {
     case ClientFrameKind::hello: return decode_hello(body);
@@ -235,7 +235,7 @@ Result<ClientFrame> decode_client_frame(const mem::Buffer& frame) {
     case ClientFrameKind::reply: return decode_reply(frame, body);
     case ClientFrameKind::goodbye: return decode_goodbye(body);
   }
-  return fail(BOP_E_VERSION_MISMATCH, fmt::format("a client frame of the unknown kind {}", kind));
+  return fail(BOP_E_VERSION_MISMATCH, fmt::format("a client frame of unknown kind {}", kind));
 }
 
 }  // namespace bop::proto

@@ -1,15 +1,15 @@
-// The native client protocol: many requests in flight on one connection, answered in any order.
+// The native client protocol: many requests in flight on one connection, with replies in any order.
 // Byte table: docs/formats/client.md; examples: clients/spec/client.json.
 //
 //   client                     server
-//     hello ──────────────────►        version range, cluster wanted (or none), a name
-//     ◄──────────────── hello_ack      version chosen, cluster, node, limits
+//     hello ──────────────────►        range of versions, expected cluster (or none), a name
+//     ◄──────────────── hello_ack      chosen version, cluster, node, limits
 //     request ────────────────►
 //     request ────────────────►
-//     ◄───────────────────  reply      by correlation, whichever is done first
+//     ◄───────────────────  reply      matched by correlation; sent when the request is done
 //     ◄─────────────────  goodbye      why the server closes: the last frame of a connection
 //
-// Frames begin as proto/frame.h says, with a magic number of their own; FrameSplitter cuts streams.
+// Frames begin with the prefix of proto/frame.h and their own magic number; FrameSplitter cuts streams.
 #pragma once
 
 #include <cstdint>
@@ -44,64 +44,64 @@ enum class ClientFrameKind : uint8_t {
 };
 
 struct ClientHello {
-  uint8_t version_low = client_version;
+  uint8_t version_low = client_version;  // the protocol versions that the client can speak
   uint8_t version_high = client_version;
-  ClusterId cluster{};         // all zero: any
-  std::string_view name = {};  // of the program, for people
+  ClusterId cluster{};         // the cluster that the client expects; all zero: any
+  std::string_view name = {};  // of the client program, for people; at most max_client_name_bytes
 };
 
 struct ClientHelloAck {
-  uint8_t version = client_version;
-  ClusterId cluster{};
-  NodeId node = 0;
-  uint32_t max_frame_bytes = max_client_frame_bytes;
-  uint32_t max_in_flight = 0;  // requests of one connection; one more waits, it is not refused
+  uint8_t version = client_version;                   // of both directions from now on
+  ClusterId cluster{};                                // of the server
+  NodeId node = 0;                                    // the server
+  uint32_t max_frame_bytes = max_client_frame_bytes;  // the server closes at a larger frame
+  uint32_t max_in_flight = 0;  // requests of one connection; further ones wait and are not refused
 };
 
 enum class RequestKind : uint8_t {
   propose = 1,     // payload: a command of the group's machine
-  query = 2,       // payload: a question
-  status = 3,      // no payload; the reply's body is what GET /v1/status gives
+  query = 2,       // payload: a query of the group's machine
+  status = 3,      // no payload; the reply's body is the JSON of GET /v1/status
   ping = 4,        // the reply's body is the payload
   find_group = 5,  // payload: a group's name; the reply's body is its id, u64
 };
 
 struct ClientRequest {
-  uint64_t correlation = 0;  // the client's own, comes back with the reply
+  uint64_t correlation = 0;  // chosen by the client, returned in the reply
   RequestKind kind = RequestKind::ping;
-  GroupId group = 0;
-  uint32_t deadline_us = 0;  // how long the client still waits; 0: the server's default
+  GroupId group = 0;         // of propose and query; else 0
+  uint32_t deadline_us = 0;  // how much longer the client waits, in µs; 0: the server's default
   mem::Buffer payload = {};
 };
 
 struct ClientReply {
-  uint64_t correlation = 0;
-  int32_t status = 0;                    // of bop/error.h
-  Index index = 0;                       // of the entry; 0: not proposed
+  uint64_t correlation = 0;              // of the request
+  int32_t status = 0;                    // a bop_status
+  Index index = 0;                       // of the proposal's entry; 0: it was not proposed
   NodeId leader = 0;                     // a hint; 0: unknown
-  std::string_view leader_address = {};  // of its native listener; empty: unknown
-  std::string_view detail = {};          // words for people
-  mem::Buffer body = {};
+  std::string_view leader_address = {};  // of the leader's native listener; empty: unknown
+  std::string_view detail = {};          // explains an error to people
+  mem::Buffer body = {};                 // the machine's reply, or see RequestKind
 };
 
 struct ClientGoodbye {
-  int32_t status = 0;
-  std::string_view detail = {};
+  int32_t status = 0;            // a bop_status: why the server closes
+  std::string_view detail = {};  // explains it to people
 };
 
 using ClientFrame =
     std::variant<ClientHello, ClientHelloAck, ClientRequest, ClientReply, ClientGoodbye>;
 
-// Each appends one sealed frame to `out`. Texts longer than their limit are cut.
+// Each appends one complete frame to `out`. Texts longer than their limit are truncated.
 void encode(const ClientHello& hello, PartWriter& out);
 void encode(const ClientHelloAck& ack, PartWriter& out);
 void encode(const ClientRequest& request, PartWriter& out);
 void encode(const ClientReply& reply, PartWriter& out);
-// The body is copied from bytes that are valid during the call only.
+// With a body that is only valid during the call, and so is copied.
 void encode(const ClientReply& reply, Bytes body, PartWriter& out);
 void encode(const ClientGoodbye& goodbye, PartWriter& out);
 
-// Decodes one whole frame; views point into it, payload and body share its block.
+// Decodes one whole frame; string views point into it, payload and body share its block.
 // PROTOCOL, TOO_LARGE or VERSION_MISMATCH.
 Result<ClientFrame> decode_client_frame(const mem::Buffer& frame);
 

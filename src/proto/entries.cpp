@@ -31,9 +31,9 @@ Status decode_entry(const mem::Buffer& frame, Reader& reader, raft::Entry& entry
   const Bytes payload = reader.bytes(payload_bytes);
   if (!reader.ok()) return fail(BOP_E_PROTOCOL, "an entry reaches past its run");
   if (kind > static_cast<uint8_t>(raft::EntryKind::command)) {
-    return fail(BOP_E_VERSION_MISMATCH, fmt::format("an entry of the unknown kind {}", kind));
+    return fail(BOP_E_VERSION_MISMATCH, fmt::format("an entry of unknown kind {}", kind));
   }
-  // To pass it on without its extension would give nodes different logs.
+  // Storing the entry without its extension would make the nodes' logs differ.
   if (extension_bytes != 0) {
     return fail(BOP_E_VERSION_MISMATCH,
                 "an entry has an extension that this version does not know");

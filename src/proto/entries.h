@@ -1,4 +1,4 @@
-// A run of consecutive log entries as it travels between nodes. Byte table: docs/formats/peer.md.
+// A run of consecutive log entries, encoded for a peer. Byte table: docs/formats/peer.md.
 #pragma once
 
 #include <span>
@@ -15,29 +15,29 @@ inline constexpr size_t entry_head_bytes = 44;
 inline constexpr size_t entries_head_bytes = 16;
 inline constexpr uint32_t max_entries = 65536;  // of one run
 
-// A run, encoded: parts to be put one after the other.
+// An encoded run: the concatenation of `parts`.
 struct EncodedEntries {
   std::vector<mem::Buffer> parts;
-  size_t size = 0;
+  size_t size = 0;  // in bytes, of all parts
 };
 
-// What encode_entries would give, in bytes.
+// How many bytes encode_entries would write.
 size_t encoded_size(std::span<const raft::Entry> entries);
 
 void encode_entries(std::span<const raft::Entry> entries, PartWriter& into);
 
-// Decodes one run, which must be all of `bytes`; payloads are slices of `frame`, within which `bytes`
-// lies. Entries are appended to `entries`. PROTOCOL or VERSION_MISMATCH.
+// Decodes one run, which must fill all of `bytes`, and appends its entries to `entries`. `bytes` lies
+// within `frame`; payloads are slices of `frame`. PROTOCOL or VERSION_MISMATCH.
 Status decode_entries(const mem::Buffer& frame, Bytes bytes, std::vector<raft::Entry>& entries);
 
-// Encodes a run once when several peers get it, which is the rule: a leader sends each follower the
-// same appends. It knows the run by its group, first index and last (term, index): by the log
-// matching property (paper, §5.3) that names its content, so nothing ever has to be forgotten.
+// Encodes a run once for several peers: usually a leader sends each follower the same entries. The key is
+// the group, the first index and the last (index, term), which determine the content by the log matching
+// property (Raft paper, §5.3), so an encoded run never becomes stale.
 class EntriesCache {
  public:
   // Valid until the next call.
   const EncodedEntries& encode(GroupId group, std::span<const raft::Entry> entries);
-  // Lets go of the buffers; at the end of a turn.
+  // Releases the buffers. Call it at the end of a turn.
   void clear();
 
  private:

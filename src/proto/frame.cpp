@@ -71,17 +71,17 @@ Result<Bytes> open_frame(const FrameFormat& format, Bytes frame) {
     return fail(BOP_E_PROTOCOL, fmt::format("a frame of {} bytes is too short", frame.size()));
   }
   if (frame.size() > format.max_bytes) {
-    return fail(BOP_E_TOO_LARGE, fmt::format("a frame of {} bytes, the limit is {}", frame.size(),
+    return fail(BOP_E_TOO_LARGE, fmt::format("a frame of {} bytes; the limit is {}", frame.size(),
                                              format.max_bytes));
   }
   if (load_le<uint32_t>(frame.data()) != format.magic) {
     return fail(BOP_E_PROTOCOL, "a frame does not begin with its magic number");
   }
   if (load_le<uint32_t>(frame.data() + 4) != frame.size()) {
-    return fail(BOP_E_PROTOCOL, "a frame's size field is not its size");
+    return fail(BOP_E_PROTOCOL, "a frame's size field does not match its size");
   }
   if (load_le<uint32_t>(frame.data() + 8) != crc32c(frame.subspan(checksum_start))) {
-    return fail(BOP_E_PROTOCOL, "a frame's checksum does not hold");
+    return fail(BOP_E_PROTOCOL, "a frame's checksum does not match");
   }
   return frame.subspan(frame_prefix_bytes);
 }
@@ -91,7 +91,7 @@ FrameSplitter::~FrameSplitter() {
 }
 
 Result<size_t> FrameSplitter::frame_size(Bytes start) const {
-  // A wrong magic number is told by the bytes that are there.
+  // A wrong magic number is refused as soon as its bytes have arrived.
   uint8_t magic[4];
   store_le<uint32_t>(magic, format_.magic);
   if (!std::equal(start.begin(),
@@ -106,7 +106,7 @@ Result<size_t> FrameSplitter::frame_size(Bytes start) const {
   }
   if (size > format_.max_bytes) {
     return fail(BOP_E_TOO_LARGE,
-                fmt::format("a frame of {} bytes, the limit is {}", size, format_.max_bytes));
+                fmt::format("a frame of {} bytes; the limit is {}", size, format_.max_bytes));
   }
   return size;
 }
@@ -121,7 +121,7 @@ void FrameSplitter::grow(size_t capacity) {
   partial_ = larger;
 }
 
-// Copies up to what `wanted` lacks; returns how much it took.
+// Copies bytes until `wanted` are there or `bytes` ends; returns how many it copied.
 size_t FrameSplitter::fill(Bytes bytes, size_t wanted) {
   const size_t taken = std::min(bytes.size(), wanted - have_);
   const size_t needed = have_ + taken;

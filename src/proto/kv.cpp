@@ -46,14 +46,14 @@ Status check_kv_key(Bytes key) {
   if (key.empty()) return fail(BOP_E_INVALID_ARGUMENT, "a key must not be empty");
   if (key.size() > BOP_KV_KEY_MAX) {
     return fail(BOP_E_TOO_LARGE,
-                fmt::format("a key of {} bytes, the limit is {}", key.size(), BOP_KV_KEY_MAX));
+                fmt::format("a key of {} bytes; the limit is {}", key.size(), BOP_KV_KEY_MAX));
   }
   return {};
 }
 
 Status check_kv_value(Bytes value) {
   if (value.size() > BOP_KV_VALUE_MAX) {
-    return fail(BOP_E_TOO_LARGE, fmt::format("a value of {} bytes, the limit is {}", value.size(),
+    return fail(BOP_E_TOO_LARGE, fmt::format("a value of {} bytes; the limit is {}", value.size(),
                                              BOP_KV_VALUE_MAX));
   }
   return {};
@@ -128,7 +128,7 @@ Result<uint64_t> decode_kv_count(Bytes body) {
   uint64_t index = 0;
   uint64_t records = 0;
   if (bop_kv_decode_count(as_c(body), &index, &records) != BOP_OK) {
-    return fail(BOP_E_PROTOCOL, "the answer is not a count");
+    return fail(BOP_E_PROTOCOL, "the reply is not a count");
   }
   return records;
 }

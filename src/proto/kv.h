@@ -1,8 +1,8 @@
-// The commands, queries and answers of the machine "kv", from the client's side, for C++: what
-// include/bop/kv.h defines, with its bytes (kv_format.h) and decoders.
+// C++ encoders and decoders for the client side of the machine "kv": the commands, queries and replies of
+// include/bop/kv.h, in the layout of kv_format.h.
 //
-// Encoders write into an arena and allocate nothing of their own. They encode what they are given:
-// limits (key, value, number of operations) are the caller's to check first, with check_kv_*.
+// Encoders write into an arena and allocate nothing of their own. They do not check limits (key, value,
+// number of operations): the caller does, with check_kv_*.
 #pragma once
 
 #include <cstdint>
@@ -19,26 +19,26 @@ namespace bop::proto {
 
 struct KvOperation {
   bop_kv_op op = BOP_KV_PUT;
-  uint8_t flags = 0;  // of bop_kv_flag
+  uint8_t flags = 0;  // a set of bop_kv_flag
   Bytes key;
-  Bytes value;            // PUT and APPEND
-  int64_t delta = 0;      // ADD
-  uint64_t revision = 0;  // IF_REVISION
-  Bytes expected;         // IF_VALUE
+  Bytes value;            // of PUT and APPEND
+  int64_t delta = 0;      // of ADD
+  uint64_t revision = 0;  // with IF_REVISION: the revision that the record must have
+  Bytes expected;         // with IF_VALUE: the value that the record must have
 };
 
 struct KvRange {
-  uint16_t flags = 0;  // of bop_kv_query_flag
-  uint32_t limit = 1000;
-  Bytes first;  // with PREFIX: the prefix
-  Bytes end;    // empty: no bound
+  uint16_t flags = 0;     // a set of bop_kv_query_flag
+  uint32_t limit = 1000;  // of records
+  Bytes first;            // the first key; with PREFIX: the prefix
+  Bytes end;              // the key after the last one; empty: no bound
 };
 
-// INVALID_ARGUMENT or TOO_LARGE, with words that name the limit.
+// INVALID_ARGUMENT or TOO_LARGE, with a text that names the limit.
 Status check_kv_key(Bytes key);
 Status check_kv_value(Bytes value);
 
-// The first key after all that begin with `prefix`; empty: there is none.
+// The first key after all keys that begin with `prefix`; empty: there is none.
 std::string kv_prefix_end(std::string_view prefix);
 
 mem::Buffer encode_kv_command(mem::Arena& arena, std::span<const KvOperation> operations);
@@ -52,12 +52,12 @@ struct KvItem {
   Bytes value;
 };
 
-// The answer to a command or to GET: a head, then an item an operation or key. Reading an answer that
-// is not of this form gives ok() false and no item.
+// Reads the reply to a command or a GET: a head, then an item for each operation or key. For malformed
+// bytes ok() is false and next() gives no item.
 class KvItems {
  public:
   explicit KvItems(Bytes body);
-  uint64_t position() const { return position_; }  // command: its revision. GET: the index applied
+  uint64_t position() const { return position_; }  // command: its revision. GET: the applied index
   uint16_t count() const { return count_; }
   bool next(KvItem& item);
   bool ok() const { return reader_.failed == BOP_OK; }
@@ -68,7 +68,7 @@ class KvItems {
   uint16_t count_ = 0;
 };
 
-// The answer to RANGE.
+// Reads the reply to a RANGE; malformed bytes as in KvItems.
 class KvRecords {
  public:
   explicit KvRecords(Bytes body);
@@ -85,7 +85,7 @@ class KvRecords {
   bool more_ = false;
 };
 
-// The answer to COUNT. PROTOCOL when it is not of that form.
+// The number of records in the reply to a COUNT. PROTOCOL: it is malformed.
 Result<uint64_t> decode_kv_count(Bytes body);
 
 }  // namespace bop::proto

@@ -12,13 +12,13 @@ constexpr uint8_t all_flags = BOP_KV_IF_ABSENT | BOP_KV_IF_PRESENT | BOP_KV_IF_R
 constexpr uint16_t get_flags = BOP_KV_KEYS_ONLY;
 constexpr uint16_t range_flags = BOP_KV_KEYS_ONLY | BOP_KV_PREFIX | BOP_KV_AFTER;
 
-// What is not of the grammar is INVALID_ARGUMENT in an encoder, PROTOCOL in a decoder.
+// `malformed` is the error for a malformed message: INVALID_ARGUMENT in an encoder, PROTOCOL in a decoder.
 int32_t check_key(size_t size, int32_t malformed) {
   if (size == 0) return malformed;
   return size > BOP_KV_KEY_MAX ? BOP_E_TOO_LARGE : BOP_OK;
 }
 
-// The value as it stands in the message.
+// `size` is that of the encoded value.
 int32_t check_value(uint8_t op, size_t size, int32_t malformed) {
   switch (op) {
     case BOP_KV_DELETE: return size == 0 ? BOP_OK : malformed;
@@ -48,7 +48,7 @@ int32_t check_range(const bop_kv_query& range, int32_t malformed) {
 
 // ---- encoding ----
 
-// What a caller gave as an operation.
+// Checks an operation that a caller passed to an encoder.
 int32_t check_operation(const bop_kv_operation& operation) {
   constexpr int32_t bad = BOP_E_INVALID_ARGUMENT;
   if (const auto status = check_operation_head(operation.op, operation.flags, bad)) return status;
@@ -219,7 +219,7 @@ int32_t bop_kv_open_command(bop_bytes command, bop_kv_reader* reader) {
   if (!in.ok() || version != BOP_KV_VERSION || zero != 0)
     return end_reading(*reader, BOP_E_PROTOCOL);
   if (const auto status = check_count(count, BOP_E_PROTOCOL)) return end_reading(*reader, status);
-  // Each operation is refused by what is wrong with it, so the count is not held against the bytes.
+  // The count is not checked against the bytes here: reading an operation reports what is wrong with it.
   *reader = {as_c(in.rest()), count, BOP_OK};
   return BOP_OK;
 }

@@ -1,8 +1,6 @@
-// The byte layout of kv's messages (include/bop/kv.h), stated once: how long each part is, and its
-// fields in order. The C codec (kv_codec.cpp), the C++ encoders (kv.h) and the machine, which writes
-// its answers piece by piece, stand on it.
-//
-// Nothing here checks limits: who calls it did.
+// The byte layout of kv's messages (include/bop/kv.h), defined once: the size of each part, and its fields
+// in order. Used by the C codec (kv_codec.cpp), the C++ encoders (kv.h) and the machine, which writes its
+// replies piece by piece. Nothing here checks limits: the callers do.
 #pragma once
 
 #include <cstring>
@@ -15,17 +13,17 @@ namespace bop::proto::kv_format {
 constexpr size_t command_head_bytes = 1 + 1 + 2;        // version, zero, count
 constexpr size_t query_head_bytes = 1 + 1 + 2;          // version, kind, flags
 constexpr size_t operation_head_bytes = 1 + 1 + 2 + 4;  // op, flags, key size, value size
-constexpr size_t delta_bytes = 8;                       // the value of ADD
+constexpr size_t delta_bytes = 8;                       // the value of an ADD
 constexpr size_t items_head_bytes = 8 + 2;              // index, count
 constexpr size_t records_head_bytes = 8 + 1 + 4;        // index, more, count
 constexpr size_t count_bytes = 8 + 8;                   // index, records
 constexpr size_t item_head_bytes = 1 + 8 + 4;           // present, revision, value size
-constexpr size_t key_head_bytes = 2;                    // its size
+constexpr size_t key_head_bytes = 2;                    // key size
 
 inline bop_bytes as_c(Bytes bytes) { return {bytes.data(), bytes.size()}; }
 inline Bytes bytes_of(bop_bytes bytes) { return {bytes.data, bytes.size}; }
 
-// Writes into reserved memory: the sizes above were summed before.
+// Writes into memory that the caller reserved, with the sizes below.
 class Cursor {
  public:
   explicit Cursor(uint8_t* at) : at_(at) {}
@@ -132,7 +130,7 @@ inline void put_range(Cursor& cursor, const bop_kv_query& range) {
   cursor.bytes(range.end);
 }
 
-// ---- answers ----
+// ---- replies ----
 
 inline void put_items_head(Cursor& cursor, uint64_t index, size_t count) {
   cursor.put(index);

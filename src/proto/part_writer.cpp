@@ -13,7 +13,7 @@ PartWriter::~PartWriter() {
 void PartWriter::begin() {
   parts_.clear();
   sealed_bytes_ = 0;
-  // Everybody let go of the block: it can be filled from its front again.
+  // No Buffer refers to the block any more: it can be filled from its front again.
   if (block_ != nullptr && block_->references == 1) used_ = 0;
   start_ = used_;
 }

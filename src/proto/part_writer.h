@@ -1,7 +1,6 @@
-// Builds one frame as a gather list: what is small is written into blocks of its own, what is large
-// and already in a Buffer is shared as it is.
+// Builds one frame as a gather list: small pieces are copied into blocks, large Buffers are shared.
 //
-// Blocks go on being filled by the next frames, so building one costs no allocation of its own.
+// The next frames continue in the same block, so most frames need no allocation.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +12,7 @@
 
 namespace bop::proto {
 
-// Payloads below this are copied into a frame: a part of its own costs more than the copy.
+// Smaller payloads are copied into the frame: another part would cost more than the copy.
 inline constexpr size_t share_from_bytes = 1024;
 
 class PartWriter {
@@ -23,13 +22,13 @@ class PartWriter {
   PartWriter(const PartWriter&) = delete;
   PartWriter& operator=(const PartWriter&) = delete;
 
-  // Drops what finish() gave and what was not finished.
+  // Begins a new frame and drops the previous one, finished or not.
   void begin();
 
-  // `size` contiguous bytes, to be written at once. They stay writable until finish().
+  // Appends `size` contiguous bytes for the caller to write. They stay writable until finish().
   uint8_t* reserve(size_t size);
   void bytes(Bytes bytes);
-  // Shares large buffers, copies small ones.
+  // Shares a large buffer, copies a small one.
   void buffer(const mem::Buffer& buffer);
 
   size_t size() const { return sealed_bytes_ + (used_ - start_); }
@@ -43,9 +42,9 @@ class PartWriter {
 
   const size_t block_bytes_;
   mem::Block* block_ = nullptr;
-  size_t start_ = 0;  // of the part that is being written, in block_
-  size_t used_ = 0;
-  size_t sealed_bytes_ = 0;
+  size_t start_ = 0;         // of the part that is being written, in block_
+  size_t used_ = 0;          // bytes of block_
+  size_t sealed_bytes_ = 0;  // of all parts_
   std::vector<mem::Buffer> parts_;
 };
 

@@ -66,7 +66,8 @@ void PeerFrameWriter::begin(const PeerHeader& header, Bytes sections) {
   }
 }
 
-// Writes an item's head and gives room for the `head_bytes` that follow it; nullptr: it does not fit.
+// Writes an item's header and reserves the `head_bytes` after it, which it returns; nullptr: the item does
+// not fit.
 uint8_t* PeerFrameWriter::item(PeerItemKind kind, uint8_t sub, uint16_t flags, GroupId group,
                                uint32_t generation, size_t head_bytes, size_t more_bytes) {
   BOP_ASSERT(front_ != nullptr);
@@ -373,13 +374,13 @@ Status PeerDecoder::decode_item(const mem::Buffer& frame, const PeerHeader& head
       return {};
     }
   }
-  return fail(BOP_E_VERSION_MISMATCH, fmt::format("it is of the unknown kind {}", kind));
+  return fail(BOP_E_VERSION_MISMATCH, fmt::format("unknown kind {}", kind));
 }
 
 Status PeerDecoder::decode_raft(const mem::Buffer& frame, const PeerHeader& header, RaftItem item,
                                 uint8_t kind, uint16_t flags, Reader body) {
   if (!known_message(kind)) {
-    return fail(BOP_E_VERSION_MISMATCH, fmt::format("a raft message of the unknown kind {}", kind));
+    return fail(BOP_E_VERSION_MISMATCH, fmt::format("a raft message of unknown kind {}", kind));
   }
   raft::Message& message = item.message;
   message.kind = static_cast<raft::MessageKind>(kind);
@@ -401,7 +402,7 @@ Status PeerDecoder::decode_raft(const mem::Buffer& frame, const PeerHeader& head
   if (!body.ok()) return std::unexpected(malformed("raft"));
   if (body.remaining() != 0) {
     if (message.kind != raft::MessageKind::append_request) {
-      return fail(BOP_E_PROTOCOL, "entries on a message that is not an append");
+      return fail(BOP_E_PROTOCOL, "entries in a message that is not an append");
     }
     std::vector<raft::Entry>& run = next_run();
     BOP_TRY(decode_entries(frame, body.rest(), run));

@@ -1,10 +1,10 @@
-// Frames between nodes: one carries, in a batch of items, what a turn of a shard has for one peer.
+// Frames between nodes. A frame is a batch of items: what one turn of a shard sends to one peer.
 // Byte table: docs/formats/peer.md; examples: clients/spec/peer.json.
 //
-// Writing: PeerFrameWriter. begin(), add_*(), finish(); an add_* that returns false did not fit, so
-// the frame is finished and sent and the item added to the next one.
-// Reading: FrameSplitter (proto/frame.h) cuts the stream, PeerDecoder decodes one frame whole, so
-// that a frame with an error in it changes nothing.
+// Writing: PeerFrameWriter, with begin(), add() and finish(). When add() returns false, the item did not
+// fit: send the frame, and add the item to the next one.
+// Reading: FrameSplitter (proto/frame.h) cuts the stream; PeerDecoder decodes a whole frame before
+// anything is delivered, so that a malformed frame changes nothing.
 #pragma once
 
 #include <cstdint>
@@ -41,68 +41,70 @@ struct PeerHeader {
   NodeId to = 0;
   uint64_t incarnation = 0;    // of the sender's data directory
   uint64_t epoch = 0;          // rises with every start of the sender on that directory
-  uint64_t configuration = 0;  // epoch of the catalogue the sender goes by; 0: none
-  Bytes trace;                 // trace context of the turn, may be empty; opaque, at most 64 bytes
-  PeerSections sections;       // of a frame that was read; a writer is given them encoded
+  uint64_t configuration = 0;  // epoch of the catalogue that the sender uses; 0: none
+  Bytes trace;                 // trace context of the turn: opaque, at most 64 bytes, may be empty
+  PeerSections sections;       // only of a decoded frame; begin() takes them encoded
 };
 
 // ---- items ----
 
-// All of raft::Message but from and to, which are the frame's. A decoded message has them.
+// A message of the core. `from` and `to` are not encoded: decode() sets them from the frame's header.
 struct RaftItem {
   GroupId group = 0;
-  uint32_t generation = 0;  // of the group: a replica of another generation drops it
+  uint32_t generation = 0;  // of the group: a replica of another generation drops the message
   raft::Message message;
 };
 
-// A proposal that a follower got and hands to its leader: one hop. Its origin, with incarnation and
-// epoch, is the frame's sender.
+// A proposal that a follower forwards to its leader; it is not forwarded again. Its origin is the frame's
+// sender, with the incarnation and epoch of the header.
 struct ForwardItem {
   GroupId group = 0;
-  uint32_t generation = 0;
-  uint64_t sequence = 0;       // the origin's own, never used twice within an epoch
+  uint32_t generation = 0;     // of the group
+  uint64_t sequence = 0;       // chosen by the origin, unique within its epoch
   Term leader_term = 0;        // a receiver that does not lead in this term refuses
-  Duration deadline_left = 0;  // when it was sent
-  uint64_t session = 0;
+  Duration deadline_left = 0;  // time that was left until the deadline when it was sent
+  uint64_t session = 0;        // of the client, as in raft::Entry; 0: none
   uint64_t session_sequence = 0;
-  mem::Buffer payload;
+  mem::Buffer payload;  // the command
 };
 
 struct ForwardReplyItem {
   GroupId group = 0;
-  uint32_t generation = 0;
-  uint64_t origin_epoch = 0;  // of the frame that brought the proposal: an older life's is dropped
-  uint64_t sequence = 0;
-  int32_t status = 0;
-  Index index = 0;    // of the entry, 0: provably not proposed
-  NodeId leader = 0;  // a hint, 0: unknown
-  mem::Buffer body;
-  std::string_view detail;  // words for people, at most max_detail_bytes (longer is cut)
+  uint32_t generation = 0;  // of the group
+  uint64_t origin_epoch =
+      0;  // of the frame with the proposal: an origin that restarted drops the reply
+  uint64_t sequence = 0;    // of the ForwardItem
+  int32_t status = 0;       // a bop_status
+  Index index = 0;          // of the entry; 0: provably not proposed
+  NodeId leader = 0;        // a hint; 0: unknown
+  mem::Buffer body;         // the machine's reply
+  std::string_view detail;  // explains an error to people; truncated to max_detail_bytes
 };
 
-// Liveness is between nodes: one heartbeat a node pair, whatever the number of groups.
+// Liveness is between nodes: each pair of nodes exchanges one heartbeat, whatever the number of groups.
 struct HeartbeatItem {
-  uint64_t sequence = 0;        // the sender's, rising
-  Instant sent_at = 0;          // on the sender's clock
-  uint64_t echo_sequence = 0;   // of the last heartbeat got from the receiver, 0: none
-  Instant echo_sent_at = 0;     // that one's sent_at
-  Duration echo_held = 0;       // how long it lay here: round trip = now - echo_sent_at - echo_held
-  uint64_t healthy_shards = 0;  // a bit a shard; 0: its log is latched or stalls
+  uint64_t sequence = 0;  // chosen by the sender, increasing
+  Instant sent_at = 0;    // by the sender's clock
+  uint64_t echo_sequence =
+      0;  // of the last heartbeat that the sender received from the receiver; 0: none
+  Instant echo_sent_at = 0;  // the sent_at of that heartbeat
+  Duration echo_held = 0;    // time since it arrived: round trip = now - echo_sent_at - echo_held
+  uint64_t healthy_shards = 0;  // one bit for each shard; 0: its log is latched or stalled
 };
 
-// The first item of a connection, from who connected; and the answer, from who accepted.
+// The first item on a connection, from the node that connected, and the answer of the one that accepted.
 struct HelloItem {
-  uint8_t channel = 0;  // port::Channel
-  uint8_t version_low = peer_version;
+  uint8_t channel = 0;                 // a port::Channel
+  uint8_t version_low = peer_version;  // the versions that the sender can speak
   uint8_t version_high = peer_version;
-  uint64_t bootstrap = 0;  // digest of what the cluster was bootstrapped from
+  uint64_t bootstrap = 0;  // the bootstrap digest (docs/GLOSSARY.md) of the sender's directory
 };
 struct HelloAckItem {
-  uint8_t channel = 0;
-  uint8_t version = peer_version;  // what both will speak
-  int32_t status = 0;              // WRONG_CLUSTER, VERSION_MISMATCH, WRONG_INCARNATION, ...
-  uint64_t bootstrap = 0;
-  std::string_view detail;
+  uint8_t channel = 0;             // of the hello
+  uint8_t version = peer_version;  // of both directions from now on
+  int32_t status = 0;       // BOP_OK, WRONG_CLUSTER, VERSION_MISMATCH, WRONG_INCARNATION, ...
+  uint64_t bootstrap = 0;   // of the sender's directory
+  std::string_view detail;  // explains an error to people
 };
 
 using PeerItem =
@@ -123,11 +125,12 @@ class PeerFrameWriter {
  public:
   explicit PeerFrameWriter(uint32_t max_bytes = max_peer_frame_bytes) : max_bytes_(max_bytes) {}
 
-  // Lets go of the frame before. `header` is copied, its trace too. `sections`, encoded
-  // (proto/peer_sections.h), are copied; a frame has a trace or sections, not both.
+  // Begins a new frame and drops the previous one. Copies `header`, with its trace, and `sections`, which
+  // are encoded (proto/peer_sections.h). A frame has a trace or sections, not both.
   void begin(const PeerHeader& header, Bytes sections = {});
 
-  // With a cache, entries are encoded once for all peers that get the same run.
+  // False: the item does not fit the frame, which is unchanged. With a cache, entries that several peers
+  // receive are encoded once.
   [[nodiscard]] bool add(const RaftItem& item, EntriesCache* cache = nullptr);
   [[nodiscard]] bool add(const ForwardItem& item);
   [[nodiscard]] bool add(const ForwardReplyItem& item);
@@ -161,12 +164,12 @@ struct PeerFrame {
 
 class PeerDecoder {
  public:
-  // Bytes that views point to are the frame's. Payloads and bodies share the frame's block. Entries
-  // of messages are kept here, and with them the blocks, until clear(). On an error, which names the
-  // item, nothing is kept. Whose frame it is (cluster, nodes, incarnation) is the caller's to judge.
+  // String views point into the frame; payloads and bodies share its block. The entries of messages belong
+  // to the decoder and keep their blocks alive until clear(). On an error, which names the item, nothing is
+  // kept. The caller has to check the header (cluster, nodes, incarnation).
   Result<PeerFrame> decode(const mem::Buffer& frame);
 
-  // Lets go of all entries decoded so far: when the groups stepped, at the end of a turn.
+  // Releases all entries decoded so far. Call it at the end of a turn, after the groups stepped.
   void clear();
 
  private:
@@ -176,7 +179,7 @@ class PeerDecoder {
   std::vector<raft::Entry>& next_run();
 
   std::vector<PeerItem> items_;
-  // One vector a message; a deque, so that those handed out stay where they are.
+  // One vector for each message with entries. A deque: messages refer to the vectors, which must not move.
   std::deque<std::vector<raft::Entry>> runs_;
   size_t runs_used_ = 0;
 };

@@ -18,7 +18,7 @@ constexpr size_t group_report_bytes = 68;
 constexpr size_t max_version_bytes = 63;
 constexpr size_t max_sections_bytes = 1024;  // of one frame
 
-// Room for the head, which is known when the body is written.
+// Reserves the section's header, which is filled in when the size of its body is known.
 size_t begin_section(std::vector<uint8_t>& out) {
   out.resize(out.size() + section_head_bytes);
   return out.size();
@@ -145,7 +145,7 @@ Result<PeerSections> decode_sections(Bytes bytes) {
         if (!body.ok()) return std::unexpected(malformed("address"));
         out.addresses = body_bytes;
         break;
-      default: break;  // a later version's
+      default: break;  // of a later version
     }
   }
   return out;

@@ -190,7 +190,7 @@ bool RespParser::is_too_long(const uint8_t* end, size_t available) const {
   return size > limits_.max_line_bytes;
 }
 
-// Reads "*3\r\n" or "$5\r\n" at at_. `ok`: the number is one.
+// Reads "*3\r\n" or "$5\r\n" at at_. `ok`: the length is a valid number.
 RespParser::Step RespParser::parse_length(char kind, std::string_view too_long, int64_t& length,
                                           bool& ok) {
   wanted_ = 0;
@@ -237,7 +237,7 @@ RespParser::Step RespParser::parse() {
       if (step != Step::command) return step;
       if (!ok || length < 0 || length > limits_.max_bulk_bytes) return fail("invalid bulk length");
       if (command_bytes() + static_cast<size_t>(length) > limits_.max_command_bytes) {
-        return fail(fmt::format("a command of more than {} bytes", limits_.max_command_bytes));
+        return fail(fmt::format("command of more than {} bytes", limits_.max_command_bytes));
       }
       bulk_bytes_ = length;
     }

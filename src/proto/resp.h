@@ -1,5 +1,5 @@
-// The Redis protocol, RESP2 and RESP3: requests in (arrays of bulk strings, and inline commands for
-// terminals), replies out. Bounds and error texts are Redis's where it has them.
+// The Redis protocol, RESP2 and RESP3: parses requests (arrays of bulk strings, and inline commands for
+// terminals) and writes replies. Limits and error texts are those of Redis where it has them.
 // Supported commands: docs/formats/resp.md.
 #pragma once
 
@@ -18,8 +18,9 @@ namespace bop::proto {
 struct RespLimits {
   uint32_t max_arguments = 65536;
   uint32_t max_bulk_bytes =
-      (1u << 20) + (64u << 10);  // more than any value, so that a larger one gets an error by name
-  uint32_t max_line_bytes = 64u << 10;    // of a length, and of an inline command
+      (1u << 20) +
+      (64u << 10);  // above kv's limit of a value, so that a larger value gets kv's error
+  uint32_t max_line_bytes = 64u << 10;    // of a line with a length, and of an inline command
   uint32_t max_command_bytes = 8u << 20;  // all arguments of a command together
 };
 
@@ -33,17 +34,17 @@ class RespParser {
 
   explicit RespParser(const RespLimits& limits = {}) : limits_(limits) {}
 
-  // Only after next() said `more`, or at the start.
+  // Call it only before the first next() and after next() returned `more`.
   void push(mem::Buffer received);
   Step next();
 
-  // Of the command that next() found; valid until the next call of next().
+  // The arguments of the command that next() found; valid until the next call of next().
   std::span<const Bytes> arguments() const { return arguments_; }
   // After Step::error, which is final: "Protocol error: invalid bulk length".
   const std::string& error() const { return error_; }
 
   const RespLimits& limits() const { return limits_; }
-  // The memory that is kept for unfinished commands, and what there is of one now.
+  // Memory kept for unfinished commands, and the bytes of the one that is unfinished now.
   size_t held_bytes() const { return held_.capacity(); }
   size_t unfinished_bytes() const { return held_.size(); }
 
@@ -73,37 +74,37 @@ class RespParser {
   size_t size_ = 0;
   size_t start_ = 0;  // of the command that is being parsed
   size_t at_ = 0;
-  bool found_ = false;  // next() gave a command that is still in use
-  size_t wanted_ = 0;   // bytes known to be missing
+  bool found_ = false;  // the caller may still use the command that next() found
+  size_t wanted_ = 0;   // how many bytes are known to be missing
 
-  uint32_t remaining_ = 0;   // arguments still to come
-  int64_t bulk_bytes_ = -1;  // of the argument that is being read; -1: its length comes first
+  uint32_t remaining_ = 0;   // arguments that are still missing
+  int64_t bulk_bytes_ = -1;  // size of the argument that is being read; -1: its length line is next
   std::vector<Span> spans_;
   std::vector<Bytes> arguments_;
   std::vector<std::string> unquoted_;  // of an inline command
   std::string error_;
 };
 
-// Appends replies to `out` in the protocol version the client chose.
+// Appends replies to `out` in the protocol version that the client chose, 2 or 3.
 class RespWriter {
  public:
   RespWriter(PartWriter& out, int version) : out_(out), version_(version) {}
 
   void simple(std::string_view text);
-  // `text` begins with a code in capitals. Line ends in it become spaces.
+  // `text` begins with a code in capitals. Line ends in it are replaced by spaces.
   void error(std::string_view text);
   void integer(int64_t value);
   void bulk(Bytes value);
   void bulk(std::string_view value) { bulk(as_bytes(value)); }
-  // Human-readable text: RESP3's verbatim string.
+  // Text for people: in RESP3 a verbatim string, in RESP2 a bulk string.
   void text(std::string_view value);
   void null();
   void array(size_t count);
-  // `count` pairs follow; in RESP2 an array of twice as many.
+  // Followed by `count` pairs. In RESP2 an array of 2 * count elements.
   void map(size_t count);
-  // RESP2: an array.
+  // Followed by `count` elements. In RESP2 an array.
   void set(size_t count);
-  // What was written by another writer of the same version.
+  // A reply that another writer of the same version wrote.
   void raw(Bytes reply) { out_.bytes(reply); }
 
   int version() const { return version_; }

@@ -144,7 +144,7 @@ void RespConnection::run_data(Verb verb, Arguments arguments) {
 
 bool RespConnection::check_keys(Arguments keys) {
   if (keys.size() > BOP_KV_OPERATIONS_MAX) {
-    error(fmt::format("ERR {} keys in one command, the limit is {}", keys.size(),
+    error(fmt::format("ERR {} keys in one command; the limit is {}", keys.size(),
                       BOP_KV_OPERATIONS_MAX));
     return false;
   }
@@ -233,7 +233,7 @@ void RespConnection::propose_all(PendingReply reply, size_t wanted) {
   const auto& operations = connections_.operations();
   if (wanted > BOP_KV_OPERATIONS_MAX) {
     return error(
-        fmt::format("ERR {} keys in one command, the limit is {}", wanted, BOP_KV_OPERATIONS_MAX));
+        fmt::format("ERR {} keys in one command; the limit is {}", wanted, BOP_KV_OPERATIONS_MAX));
   }
   for (const KvOperation& operation : operations) {
     if (!check_keys({&operation.key, 1}) || !check_value(operation.value)) return;

@@ -278,7 +278,7 @@ void RespConnection::reset() {
 bool RespConnection::check_name(Bytes name) {
   if (name.size() > max_name_bytes) {
     error(
-        fmt::format("ERR a client name of {} bytes, the limit is {}", name.size(), max_name_bytes));
+        fmt::format("ERR a client name of {} bytes; the limit is {}", name.size(), max_name_bytes));
     return false;
   }
   if (!plain_name(name)) {

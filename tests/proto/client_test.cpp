@@ -137,7 +137,7 @@ TEST(ClientFrame, with_flags_that_nobody_defined_is_refused) {
     const auto decoded = decode_client_frame(reseal(frame));
     ASSERT_FALSE(decoded);
     EXPECT_EQ(decoded.error().code, BOP_E_PROTOCOL);
-    EXPECT_EQ(decoded.error().detail, "a client frame with the unknown flags 0x100");
+    EXPECT_EQ(decoded.error().detail, "a client frame with unknown flags 0x100");
   }
 }
 

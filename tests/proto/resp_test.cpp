@@ -163,7 +163,7 @@ TEST(RespParser, bounds_a_command_as_a_whole) {
   RespLimits limits;
   limits.max_command_bytes = 1000;
   const auto parsed = parse(encode({"MSET", std::string(600, 'k'), std::string(600, 'v')}), limits);
-  EXPECT_EQ(parsed.error, "Protocol error: a command of more than 1000 bytes");
+  EXPECT_EQ(parsed.error, "Protocol error: command of more than 1000 bytes");
 }
 
 TEST(RespParser, lets_go_of_the_received_block_between_commands) {

@@ -244,7 +244,7 @@ struct ItemFields {
             {"round", message.round},
             {"ok", message.ok},
             {"quiesce", message.quiesce},
-            {"room", static_cast<unsigned>(message.log_capacity)},
+            {"log_capacity", static_cast<unsigned>(message.log_capacity)},
             {"entries", entries}};
   }
   json operator()(const ForwardItem& item) const {
@@ -370,7 +370,7 @@ bool add_raft(PeerFrameWriter& writer, const json& fields) {
   message.round = fields.at("round");
   message.ok = fields.at("ok");
   message.quiesce = fields.at("quiesce");
-  message.log_capacity = static_cast<raft::LogCapacity>(fields.at("room").get<unsigned>());
+  message.log_capacity = static_cast<raft::LogCapacity>(fields.at("log_capacity").get<unsigned>());
   std::vector<raft::Entry> entries;
   for (const json& entry : fields.at("entries")) entries.push_back(entry_of(entry));
   message.entries = entries;

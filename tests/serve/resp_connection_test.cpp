@@ -370,18 +370,18 @@ TEST(RespConnection, refuses_keys_and_values_over_their_limits_and_keeps_the_con
   EXPECT_EQ(client.talk(command({"GET", ""})), "-ERR a key must not be empty\r\n");
   EXPECT_EQ(client.talk(command({"SET", "", "v"})), "-ERR a key must not be empty\r\n");
   EXPECT_EQ(client.talk(command({"SET", long_key, "v"})),
-            "-ERR a key of 1025 bytes, the limit is 1024\r\n");
+            "-ERR a key of 1025 bytes; the limit is 1024\r\n");
   EXPECT_EQ(client.talk(command({"MSET", "k", "v", long_key, "v"})),
-            "-ERR a key of 1025 bytes, the limit is 1024\r\n");
+            "-ERR a key of 1025 bytes; the limit is 1024\r\n");
   EXPECT_EQ(client.talk(command({"SET", "k", long_value})),
-            "-ERR a value of 1048577 bytes, the limit is 1048576\r\n");
+            "-ERR a value of 1048577 bytes; the limit is 1048576\r\n");
   EXPECT_EQ(client.talk(command({"APPEND", "k", long_value})),
-            "-ERR a value of 1048577 bytes, the limit is 1048576\r\n");
+            "-ERR a value of 1048577 bytes; the limit is 1048576\r\n");
   std::vector<std::string> many{"DEL"};
   for (int i = 0; i < 1025; ++i) many.push_back("k" + std::to_string(i));
-  EXPECT_EQ(client.talk(command(many)), "-ERR 1025 keys in one command, the limit is 1024\r\n");
+  EXPECT_EQ(client.talk(command(many)), "-ERR 1025 keys in one command; the limit is 1024\r\n");
   many[0] = "MGET";
-  EXPECT_EQ(client.talk(command(many)), "-ERR 1025 keys in one command, the limit is 1024\r\n");
+  EXPECT_EQ(client.talk(command(many)), "-ERR 1025 keys in one command; the limit is 1024\r\n");
   many.pop_back();
   many.pop_back();
   EXPECT_TRUE(client.talk(command(many)).starts_with("*1023\r\n"));
