@@ -71,8 +71,8 @@ void ApplyPipeline::apply(std::span<const raft::Entry> entries, machine::Driver&
   driver.apply(batch_);
 }
 
-// After a restart the committed entries that the machine lacks are only in the log's files. What follows
-// them there may be replaced before it is committed, so it is not kept.
+// After a restart the committed entries that the machine lacks are only in the log's files. Entries read
+// beyond those are dropped, since they may be replaced before they are committed.
 void ApplyPipeline::load(const raft::Core& core) {
   stage_ = Stage::loading;
   log_.read(group_, applied_ + 1, max_load_bytes,
@@ -90,10 +90,10 @@ void ApplyPipeline::loaded(Index committed, Result<std::vector<raft::Entry>> ent
     return inbox_.schedule();
   }
   const Error& error = entries.error();
-  // What follows the committed entries was replaced while it was read, or much else is: again.
+  // Entries after the committed ones were replaced during the read, or there are too many reads: try again.
   if (error.code == BOP_E_UNAVAILABLE || error.code == BOP_E_OVERLOADED) return inbox_.schedule();
   if (error.code != BOP_E_NOT_FOUND) return events_.failed(error);
-  // To a client, NOT_FOUND would be the machine's outcome.
+  // Not NOT_FOUND, which a client would take for the machine's status.
   events_.failed({BOP_E_DAMAGED, "committed entry " + std::to_string(applied_ + 1) +
                                      " is not in the log: " + error.detail});
 }

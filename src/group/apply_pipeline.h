@@ -1,12 +1,12 @@
-// Gives committed entries to the machine, in order, one batch at a time.
+// Passes committed entries to the machine, in order, one batch at a time.
 //
-//               entries are in memory                  all replies came
+//               entries are in memory                  all replies arrived
 //   idle ──────────────────────────────► applying ──────────────────────► idle
 //    │                                      ▲
-//    │ only the log's files have them       │ idle, and advance() again
+//    │ entries are only in the log's files  │ idle, and advance() again
 //    └───────────► loading ─────────────────┘
 //
-// stop() leads from each to stopped, which nothing leaves.
+// stop() leads from each stage to stopped, which is final.
 #pragma once
 
 #include <cstdint>
@@ -23,23 +23,23 @@ namespace bop::group {
 class ApplyPipeline {
  public:
   enum class Stage : uint8_t {
-    idle,      // the next committed entry may be taken up, when there is one
+    idle,      // the next committed entries can be applied, if there are any
     loading,   // committed entries are being read from the log's files, as after a restart
-    applying,  // batch_ is with the machine
-    stopped,   // the replica halted: what is still under way counts no more
+    applying,  // the machine applies batch_
+    stopped,   // the replica halted: results of operations in progress are ignored
   };
 
-  // `events` hears the machine's replies, also of a batch without a command; it passes them on to
-  // finish_batch(). It hears failed() when committed entries cannot be had.
+  // `events` receives the machine's replies, also for a batch without commands, and passes them to
+  // finish_batch(). Its failed() is called when committed entries cannot be read.
   ApplyPipeline(GroupId group, log::Log& log, Inbox& inbox, machine::DriverEvents& events)
       : group_(group), log_(log), inbox_(inbox), events_(events) {}
 
-  // The machine holds everything up to `applied`.
+  // The machine's state includes all entries up to `applied`.
   void begin(Index applied) { applied_ = applied; }
-  // Takes up what is committed, until a stage has to be waited for.
+  // Applies committed entries until it has to wait for the machine or the log.
   void advance(const raft::Core& core, machine::Driver& driver);
-  // The machine's replies to the batch: `each` is called for every entry of it, in order, with its index,
-  // its term (0: no command) and its outcome.
+  // Takes the machine's replies to the batch. `each` is called for every entry of the batch, in order, with
+  // its index, its term (0: not a command) and its outcome.
   template <class Each>
   void finish_batch(std::span<const bop_reply> replies, Each each);
   void stop() { stage_ = Stage::stopped; }
@@ -61,12 +61,12 @@ class ApplyPipeline {
   machine::DriverEvents& events_;
 
   Stage stage_ = Stage::idle;
-  bool advancing_ = false;  // advance() is on the stack and goes on by itself
-  Index applied_ = 0;
-  std::vector<raft::Entry>
-      loaded_;  // consecutive, committed; what follows applied_ is still to be applied
-  std::vector<bop_entry> batch_;  // its commands, while it is with the machine
-  Index batch_last_ = 0;          // the batch covers the entries behind applied_ up to here
+  bool advancing_ = false;  // advance() is on the stack and will continue
+  Index applied_ = 0;       // of the last entry applied
+  // Consecutive committed entries read from the log; those after applied_ are still to be applied.
+  std::vector<raft::Entry> loaded_;
+  std::vector<bop_entry> batch_;  // the commands of the batch, while the machine applies it
+  Index batch_last_ = 0;          // the batch has the entries after applied_ up to this index
 };
 
 template <class Each>
@@ -88,7 +88,7 @@ void ApplyPipeline::finish_batch(std::span<const bop_reply> replies, Each each) 
   }
   applied_ = batch_last_;
   if (stage_ == Stage::applying) stage_ = Stage::idle;
-  // A completion that comes later needs a turn of its own.
+  // The machine completed the batch later: what follows needs another turn.
   if (!advancing_) inbox_.schedule();
 }
 

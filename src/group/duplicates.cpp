@@ -8,8 +8,8 @@ bool Duplicates::first_time(NodeId origin, uint64_t origin_epoch, uint64_t seque
   Seen& seen = origins_[origin];
   if (origin_epoch < seen.origin_epoch) return false;  // sent before that node restarted
   if (origin_epoch > seen.origin_epoch || seen.bits.empty()) {
-    // Sequences of an origin epoch start anywhere: what is below its first is not taken as seen until
-    // the window moves past it.
+    // The first sequence received in an origin epoch may be any: lower ones do not count as received until
+    // the window moves past them.
     seen = {origin_epoch, sequence, std::vector<bool>(window, false)};
   }
   if (sequence + window <= seen.highest) return false;

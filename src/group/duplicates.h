@@ -1,6 +1,6 @@
-// Which forwarded requests this node has seen, whatever it answered. A transport may duplicate a frame;
-// a request that ran twice would break the promise that nothing does. That holds past the term in which
-// it came: a duplicate that is refused then would be sent again by who forwarded it.
+// Which forwarded requests this node has already received, whatever it replied. A transport may duplicate
+// a frame, and no request may be executed twice. This is remembered beyond the term of the request: if
+// a duplicate were refused in a later term, its origin would send the request again.
 #pragma once
 
 #include <cstdint>
@@ -13,11 +13,12 @@ namespace bop::group {
 
 class Duplicates {
  public:
-  // True the first time; false for what was seen, or is older than the window can tell.
+  // True for a request that was not received before. False for a duplicate, and for a request that is too
+  // old for the window.
   bool first_time(NodeId origin, uint64_t origin_epoch, uint64_t sequence);
 
  private:
-  // The last `window` sequences of an origin as bits; those below are taken as seen.
+  // A bit for each of the last `window` sequences of an origin; lower ones count as received.
   static constexpr uint64_t window = 1 << 16;
   struct Seen {
     uint64_t origin_epoch = 0;

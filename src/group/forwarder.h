@@ -1,5 +1,5 @@
-// A follower's requests on their way to the leader: those that wait until one is known, and those that
-// were sent to it and have no reply yet.
+// A follower's requests that the leader has to execute: those that wait until a leader is known, and those
+// that were sent to it and have no reply yet.
 //
 //            a leader is known                    its reply
 //   waiting ───────────────────► sent ─────────────────────────► completed
@@ -7,9 +7,9 @@
 //      └──────────────────────────┤                                  │
 //                                 └─ deadline, channel lost: OUTCOME_UNKNOWN
 //
-// One hop, and nothing is sent twice unless it provably was not proposed. The core hears of every send
-// that failed: a quiesced group waits for no heartbeat, so that whoever needs its leader finds out first
-// that it is gone.
+// A request is forwarded once, and sent again only if it provably was not proposed. Every failure to send
+// is an event for the core: a follower of a quiesced group expects no heartbeats, so a failed request may
+// be the first sign that the leader is lost.
 #pragma once
 
 #include <deque>
@@ -25,10 +25,11 @@ class Forwarder {
  public:
   struct Options {
     GroupId group = 0;
-    uint64_t epoch = 0;   // of this node's log: tells the requests of this start from earlier ones
-    size_t capacity = 0;  // of those that wait, and of those that are sent
+    uint64_t epoch =
+        0;  // of this node's log: distinguishes requests of this start from earlier ones
+    size_t capacity = 0;  // limit of the waiting requests, and of the sent ones
   };
-  // A request the leader has.
+  // A request that was sent to the leader.
   struct Sent {
     NodeId to = 0;
     Term term = 0;  // in which `to` leads
@@ -39,18 +40,18 @@ class Forwarder {
       : options_(options), host_(host), inbox_(inbox) {}
 
   void wait_for_leader(Request request);
-  // Waits when it cannot be sent now.
+  // If it cannot be sent now, it waits.
   void send(NodeId leader, Term term, Instant now, Request request);
-  // Those that waited, to be routed again.
+  // Takes out the waiting requests, to be routed again.
   std::deque<Request> take_waiting() { return std::exchange(waiting_, {}); }
-  // What `reply` is to; nothing when it was completed before, or belongs to an earlier start.
+  // The request that `reply` belongs to; nullopt: it is completed already, or of an earlier start.
   std::optional<Sent> take_sent(NodeId from, const ForwardReply& reply);
 
   void channel_lost(NodeId node);
   void expire_sent(Instant now);
   void expire_waiting(Instant now);
   void refuse_waiting(const Error& reason);
-  // Completes what was sent, as the node ends.
+  // Completes the sent requests with OUTCOME_UNKNOWN, since the node stops.
   void abandon_sent();
 
   bool has_waiting() const { return !waiting_.empty(); }

@@ -7,8 +7,8 @@ namespace bop::group {
 namespace {
 
 constexpr Duration rest = 50 * milliseconds;
-// A machine may bound the work of one question, and does it elsewhere: it is asked again, after pauses that
-// double up to longest_pause, until its hash is that of the last entry.
+// The machine may do only a bounded part of the work at a time: it is asked again, after pauses that double up
+// to longest_pause, until its hash is that of the last entry.
 constexpr unsigned max_questions = 16;
 constexpr Duration longest_pause = 1 * seconds;
 

@@ -1,8 +1,8 @@
-// Keeps the last known state hash of a replica's machine, and asks for a new one once nothing was applied
-// for a while: replicas at rest then show hashes of equal indexes.
+// Keeps the latest known state hash of a replica's machine, and requests a new one when nothing was applied
+// for a while: idle replicas then show hashes of equal indexes.
 //
-// A question costs a machine work (kv reads the stored versions of what it changed), so status and the
-// health reports, which are made twice a second, read latest() and ask nothing.
+// A request costs the machine work (kv reads the stored versions of the keys it changed), so status and the
+// health reports, which are made twice a second, only read latest().
 #pragma once
 
 #include <functional>
@@ -23,10 +23,10 @@ class HashRefresher {
   void begin(machine::Driver& driver) { driver_ = &driver; }
   // Entries up to `applied` are applied.
   void on_applied(Index applied);
-  // Asks the machine now, whatever its load.
+  // Requests a hash now, whatever the machine's load.
   void ask();
   std::optional<bop_state_hash> latest() const { return latest_; }
-  // Nothing is asked of the machine any more.
+  // The machine is not asked any more.
   void stop();
 
  private:
@@ -38,8 +38,8 @@ class HashRefresher {
   machine::Driver* driver_ = nullptr;
   bool armed_ = false;
   Index applied_ = 0;
-  Index seen_ = 0;  // applied_ when the timer fired last: if it is still, the replica is at rest
-  unsigned questions_ = 0;  // asked since then
+  Index seen_ = 0;  // applied_ when the timer fired last; if it has not changed, the replica is idle
+  unsigned questions_ = 0;  // how often the machine was asked since then
   std::optional<bop_state_hash> latest_;
 };
 

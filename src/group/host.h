@@ -1,4 +1,4 @@
-// What a replica needs of the shard that hosts it.
+// The interface of the shard to its replicas.
 #pragma once
 
 #include "base/ids.h"
@@ -10,28 +10,28 @@ namespace bop::group {
 
 class Replica;
 
-// A follower's request, sent on to the leader it knows: one hop, never sent twice.
+// A request that a follower, the origin, forwards to the leader. It is not forwarded again.
 struct Forward {
-  uint64_t origin_epoch = 0;  // of the origin
-  uint64_t sequence = 0;      // rises within an origin epoch
-  Term term = 0;              // the leader must lead in this term, else it refuses
-  Duration time_left = 0;     // of the deadline
-  mem::Buffer payload;
+  uint64_t origin_epoch = 0;  // epoch of the origin's log
+  uint64_t sequence = 0;      // increases within an origin epoch
+  Term term = 0;              // a receiver that does not lead in this term refuses
+  Duration time_left = 0;     // until the deadline
+  mem::Buffer payload;        // the command
 };
 
 struct ForwardReply {
-  uint64_t origin_epoch = 0;  // of the origin
-  uint64_t sequence = 0;
+  uint64_t origin_epoch = 0;  // of the Forward
+  uint64_t sequence = 0;      // of the Forward
   Outcome outcome;
 };
 
 class Host {
  public:
   virtual ~Host() = default;
-  // Has step() and then finish() called at the end of this turn.
+  // Causes the replica's step() and then finish() to be called at the end of this turn.
   virtual void schedule(Replica& replica) = 0;
   virtual void send(GroupId group, const raft::Message& message) = 0;
-  // False: provably not sent.
+  // False: the request was provably not sent.
   virtual bool forward(NodeId to, GroupId group, const Forward& forward) = 0;
   // Bytes that reached the node's host on the way that entries take, as far as this one knows.
   virtual uint64_t delivered_bytes(NodeId /*to*/) const { return 0; }

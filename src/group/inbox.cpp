@@ -30,7 +30,7 @@ const std::vector<raft::Event>& Inbox::begin_step() {
 
 std::vector<DeferredOutcome> Inbox::take_outcomes() { return std::exchange(outcomes_, {}); }
 
-// Between two steps: nothing may be left that no turn looks at.
+// Between two steps: if there is any input, the replica is scheduled.
 void Inbox::check_invariants() const {
   BOP_ASSERT(stepped_.empty());
   if (!events_.empty()) BOP_ASSERT(scheduled_);

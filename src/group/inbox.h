@@ -1,5 +1,5 @@
-// What gathers for a replica's next turn: events for the core, and outcomes that the replica itself
-// decides. Whatever comes in has the replica scheduled.
+// Gathers a replica's input for the end of the turn: events for the core, and outcomes that the replica
+// decides without the core. Adding anything schedules the replica.
 #pragma once
 
 #include <string>
@@ -11,8 +11,8 @@
 
 namespace bop::group {
 
-// An outcome that waits for the end of the turn: a completion is never called from within the request
-// that it completes.
+// An outcome that waits for the end of the turn, because a completion must not be called from within the
+// request that it completes.
 struct DeferredOutcome {
   Origin origin;
   bop_status status = BOP_OK;
@@ -23,9 +23,9 @@ class Inbox {
  public:
   Inbox(Replica& replica, Host& host) : replica_(replica), host_(host) {}
 
-  // Has step() and finish() called at the end of this turn.
+  // Causes step() and finish() to be called at the end of this turn.
   void schedule();
-  // In the order in which the core hears them. Returns the event's number in its turn.
+  // Adds an event for the core's next step; the core handles events in this order. Returns its index.
   size_t add(raft::Event event);
   void complete(const Origin& origin, bop_status status, std::string detail = {});
   void complete(const Request& request, bop_status status, std::string detail = {}) {
@@ -35,10 +35,10 @@ class Inbox {
 
   // ---- the replica's turn ----
 
-  // What came until now; what comes from here on is of the next turn.
+  // The events so far. Events that are added from now on belong to the next step.
   const std::vector<raft::Event>& begin_step();
   const std::vector<raft::Event>& stepped() const { return stepped_; }
-  // The core and the log took them over: their payloads need no memory any more.
+  // Drops the events of the step, whose payloads the core and the log now share.
   void end_step() { stepped_.clear(); }
   std::vector<DeferredOutcome> take_outcomes();
   bool has_outcomes() const { return !outcomes_.empty(); }
@@ -48,9 +48,9 @@ class Inbox {
  private:
   Replica& replica_;
   Host& host_;
-  bool scheduled_ = false;  // until the step begins: a replica steps once a turn
+  bool scheduled_ = false;  // until the step begins: a replica steps once in a turn
   std::vector<raft::Event> events_;
-  std::vector<raft::Event> stepped_;  // of the step under way
+  std::vector<raft::Event> stepped_;  // the events of the current step
   std::vector<DeferredOutcome> outcomes_;
 };
 

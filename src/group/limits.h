@@ -1,4 +1,4 @@
-// What bounds the requests of one replica. Beyond: OVERLOADED, for max_request_bytes TOO_LARGE.
+// Limits for the requests of one replica. Beyond them: OVERLOADED; beyond max_request_bytes: TOO_LARGE.
 #pragma once
 
 #include <cstddef>
@@ -7,7 +7,7 @@ namespace bop::group {
 
 struct Limits {
   size_t max_open_proposals = 1 << 16;  // a power of two
-  size_t max_waiting = 1 << 16;         // requests that wait for a leader; reads
+  size_t max_waiting = 1 << 16;         // of requests that wait for a leader; of sent ones; of reads
   size_t max_request_bytes = 2 << 20;
 };
 

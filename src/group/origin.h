@@ -1,4 +1,4 @@
-// Where a proposal came from and where its answer goes: a completion of this node, or the node that
+// Where a proposal came from, and so where its outcome goes: a completion on this node, or the node that
 // forwarded it.
 #pragma once
 
@@ -11,14 +11,15 @@ using port::Outcome;
 using port::Request;
 
 struct Origin {
-  Completion* completion = nullptr;  // nullptr: forwarded
-  uint64_t token = 0;                // the completion's, or the forwarding node's sequence
-  NodeId node = 0;
-  uint64_t origin_epoch = 0;  // of that node
+  Completion* completion = nullptr;  // nullptr: the proposal was forwarded
+  uint64_t token = 0;                // of the completion, or the sequence of the Forward
+  NodeId node = 0;                   // that forwarded it
+  uint64_t origin_epoch = 0;         // of the Forward
 };
 
+// A proposal that was appended and is not applied yet.
 struct Pending {
-  Term term = 0;  // of the entry; 0: the place is free
+  Term term = 0;  // of its entry; 0: none (a free slot of Proposals)
   Instant deadline = never;
   Origin origin;
 };

@@ -12,13 +12,13 @@ Status Persister::persist(raft::Update& update, const raft::Core& core) {
   outstanding_.push_back(update.mark);
   const Index first = update.entries.empty() ? 0 : update.entries.front().front().index;
   if (!holds_back()) return write(update, core, update.mark, first);
-  // Joins what is held back: one record stands for both.
+  // Added to the write that is held back: one record replaces both.
   held_back_ = update.mark;
   if (first != 0 && (held_back_first_ == 0 || first < held_back_first_)) held_back_first_ = first;
   return {};
 }
 
-// Writes the hard state of `mark` and, from `first` on, the entries as they are now.
+// Appends the hard state of `mark` and the core's current entries from `first` on.
 Status Persister::write(raft::Update& update, const raft::Core& core, const raft::PersistMark& mark,
                         Index first) {
   std::vector<std::span<const raft::Entry>>& pieces = update.entries;
@@ -41,7 +41,7 @@ Status Persister::write(raft::Update& update, const raft::Core& core, const raft
     return {};
   }
   if (written.error().code == BOP_E_LATCHED) return written;
-  // From a leader whose segments are larger: no waiting makes room for it.
+  // An entry from a leader whose log has larger segments: it will never fit, so it is not held back.
   if (written.error().code == BOP_E_TOO_LARGE)
     return fail(BOP_E_UNAVAILABLE, "the log's segments are too small: " + written.error().detail);
   held_back_ = mark;
@@ -77,7 +77,7 @@ void Persister::compact(const raft::Core& core, Index through) {
   const Term term = core.term_at(through);
   if (term == 0) return;
   compacted_ = through;
-  log_.release(group_, {term, through});
+  log_.compact(group_, {term, through});
 }
 
 void Persister::check_invariants(const raft::Core& core) const {

@@ -1,9 +1,9 @@
-// What one replica has in the shard's log: gives it what the core wants persisted, keeps what the log had
-// no room for, and tells it what may be compacted.
+// Writes one replica's hard state and entries to the shard's log, keeps what the log had no space for, and
+// tells the log what it may compact.
 //
-// The core's marks become durable in the order in which they were emitted. A write that the log refused
-// for want of room is held back: nothing of it was written, so writing it later is no retry of a failed
-// write, and what the core emits meanwhile joins it.
+// The core's marks become durable in the order in which they were emitted. A write that the log refused for
+// lack of space is held back and tried again later. Nothing of it was written, so this is not a retry of
+// a failed write. What the core emits meanwhile is added to it.
 #pragma once
 
 #include <deque>
@@ -21,23 +21,23 @@ class Persister {
   Persister(GroupId group, std::string name, log::Log& log, Inbox& inbox)
       : group_(group), name_(std::move(name)), log_(log), inbox_(inbox) {}
 
-  // The log begins behind `index`.
+  // The log begins after `index`.
   void begin(Index index) { compacted_ = index; }
 
-  // Gives the log what `update` wants persisted. An error halts the replica.
+  // Appends to the log what `update` requests to persist. On an error the replica must halt.
   Status persist(raft::Update& update, const raft::Core& core);
-  // Tries again what was held back. Uses `update` as scratch.
+  // Tries again to write what was held back. Uses `update` as scratch memory.
   Status write_held_back(raft::Update& update, const raft::Core& core);
-  // Everything up to the mark `number` is durable: the core hears it.
+  // Everything up to the mark `number` is durable; passed to the core as Persisted.
   void durable(uint64_t number);
   // The replica halted: nothing is written any more.
   void stop();
 
-  // Why something is held back; proposals are refused with it.
+  // Why a write is held back; proposals are refused with this error.
   const std::optional<Error>& log_full() const { return log_full_; }
   bool holds_back() const { return held_back_.number != 0; }
 
-  // No replica needs the entries up to `through` from this log.
+  // No replica needs this log's entries up to `through`.
   void compact(const raft::Core& core, Index through);
 
   void check_invariants(const raft::Core& core) const;
@@ -51,10 +51,10 @@ class Persister {
   log::Log& log_;
   Inbox& inbox_;
   std::deque<raft::PersistMark> outstanding_;  // emitted and not durable, in order
-  raft::PersistMark held_back_;                // number 0: nothing is
-  Index held_back_first_ = 0;                  // its first entry; 0: hard state alone
+  raft::PersistMark held_back_;                // the write that is held back; number 0: none
+  Index held_back_first_ = 0;                  // its first entry; 0: only the hard state
   std::optional<Error> log_full_;
-  Index compacted_ = 0;  // the log was told that nothing up to here is needed
+  Index compacted_ = 0;  // the log was told to compact up to this index
 };
 
 }  // namespace bop::group

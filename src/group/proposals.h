@@ -1,5 +1,5 @@
-// The proposals of this node whose fate is open, by the index of their entry: a ring, so that
-// finding the completion of an applied entry costs a mask and no search.
+// The proposals of this replica that are appended and not applied yet, by the index of their entry, in
+// a ring: the completion of an applied entry is found without a search.
 #pragma once
 
 #include <functional>
@@ -11,29 +11,30 @@ namespace bop::group {
 
 class Proposals {
  public:
-  explicit Proposals(size_t capacity);  // a power of two: the bound on indexes between both ends
+  // `capacity`, a power of two, bounds the distance between the lowest and the highest index.
+  explicit Proposals(size_t capacity);
 
-  // Whether an entry at `index` finds its place.
+  // Whether the ring has a slot for `index`.
   bool fits(Index index) const;
-  // Enters a proposal. What stood there before (an entry that a newer leader replaced) is returned
-  // with term != 0: nobody can know its fate yet.
+  // Adds a proposal. Returns the one that was at that index before, if any (term != 0): its entry was
+  // replaced by a newer leader's, but may still be committed.
   Pending put(Index index, const Pending& pending);
-  // Takes out what waits for `index`; term 0: nobody does. Indexes are taken in rising order.
+  // Takes out the proposal at `index`; term 0: there is none. Indexes must be taken in increasing order.
   Pending take(Index index);
-  // Takes out all that were proposed in a term before `term`.
+  // Takes out all proposals of terms before `term`.
   void take_older(Term term, const std::function<void(const Pending&)>& taken);
-  // Takes out all whose deadline passed, and tells the earliest of the rest.
+  // Takes out all proposals whose deadline passed, and returns the earliest deadline of the others.
   Instant expire(Instant now, const std::function<void(Index, const Pending&)>& expired);
 
   size_t size() const { return size_; }
 
-  // `applied`: everything up to it was taken.
+  // `applied`: all proposals up to this index were taken out.
   void check_invariants(Index applied) const;
 
  private:
   std::vector<Pending> ring_;
-  Index first_ = 0;  // no proposal stands below it
-  Index end_ = 0;    // nor at or above it
+  Index first_ = 0;  // all proposals are at or above this index ...
+  Index end_ = 0;    // ... and below this one
   size_t size_ = 0;
 };
 

@@ -46,7 +46,7 @@ void RaftObserver::make_counters(metrics::Registry& registry, const std::string&
   counters_.elections_won =
       counter("bop_raft_elections_won_total", "Campaigns that made this replica leader");
   by_cause(counters_.leader_changes, "bop_raft_leader_changes_total",
-           "Times that this replica stopped leading, or stopped following the leader it had",
+           "Times that this replica stopped leading or lost the leader that it followed",
            {Cause::election_timeout, Cause::transfer, Cause::higher_term, Cause::append_received,
             Cause::vote_granted, Cause::quorum_lost, Cause::no_progress, Cause::unhealthy,
             Cause::resigned, Cause::node_lost, Cause::step_down_notice, Cause::leadership_denied});
@@ -57,12 +57,12 @@ void RaftObserver::make_counters(metrics::Registry& registry, const std::string&
            {Cause::not_a_voter, Cause::stale_term, Cause::already_voted, Cause::leader_alive,
             Cause::log_behind});
   by_cause(counters_.appends_rejected, "bop_raft_appends_rejected_total",
-           "Appends that this replica did not take, or not whole",
+           "Appends of which this replica rejected all or some entries",
            {Cause::stale_term, Cause::missing_entry, Cause::conflicting_entry,
             Cause::conflicts_with_committed, Cause::second_leader, Cause::log_full,
             Cause::disk_full, Cause::machine_behind});
   counters_.quiesced = counter("bop_raft_quiesced_total", "Times that this replica quiesced");
-  counters_.woke = counter("bop_raft_woke_total", "Times that this replica woke, having quiesced");
+  counters_.woke = counter("bop_raft_woke_total", "Times that this quiesced replica woke");
   counts_ = true;
 }
 

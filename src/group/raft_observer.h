@@ -1,5 +1,5 @@
-// Tells what raft did: turns the records of its updates into log lines, with node, group and term, and
-// counts them by cause. Roles and leaders are told at level info, everything else at debug.
+// Logs and counts what Raft did: turns the records of its updates into log lines, with node, group and term,
+// and counts them by cause. Changes of role and leader are logged at level info, everything else at debug.
 #pragma once
 
 #include <array>
@@ -13,14 +13,14 @@ namespace bop::group {
 
 class RaftObserver {
  public:
-  // `registry` nullptr: nothing is counted. It outlives this.
+  // Counts in `registry`, which must outlive this; nullptr: does not count.
   RaftObserver(NodeId self, const std::string& group, metrics::Registry* registry);
 
-  // The records of an update of `core`, after its step.
+  // Takes the records of an update, after the step of `core`.
   void observe(const raft::Core& core, std::span<const raft::Record> records);
 
  private:
-  // A counter a cause, of those that a family has; others are nullptr.
+  // A counter for each cause that the metric has; nullptr for the others.
   using ByCause = std::array<metrics::Counter*, raft::cause_count>;
   struct Counters {
     metrics::Counter *elections_won, *votes_granted, *quiesced, *woke;

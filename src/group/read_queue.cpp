@@ -14,7 +14,7 @@ uint32_t generation_of(uint64_t token) { return static_cast<uint32_t>(token >> 3
 
 }  // namespace
 
-// Open, and not the machine's to answer.
+// Whether a request is in the slot and not passed to the machine.
 bool ReadQueue::is_pending(Stage stage) {
   return stage == Stage::asked || stage == Stage::unserved || stage == Stage::waiting;
 }
@@ -98,7 +98,7 @@ void ReadQueue::refuse(uint32_t slot, bop_status status, std::string detail) {
   BOP_ASSERT(is_pending(read.stage));
   inbox_.complete(read.request, status, std::move(detail));
   read.request = {};
-  // A waiting one keeps its place in waiting_, and its slot is not used again until next() skips it.
+  // A waiting slot stays in waiting_, and is not reused until next() skips it.
   if (read.stage != Stage::waiting) free_.push_back(slot);
   read.stage = Stage::free;
 }
@@ -111,7 +111,7 @@ void ReadQueue::expire(Instant now, bool leader_known) {
     if (read.request.deadline <= now) {
       refuse(slot, BOP_E_TIMEOUT,
              read.stage == Stage::waiting
-                 ? "this node did not get what the leader had before the deadline"
+                 ? "this node did not receive the leader's entries before the deadline"
                  : "no leader confirmed the read before the deadline");
     } else if (read.stage == Stage::unserved && leader_known) {
       ask(slot);
@@ -136,7 +136,7 @@ void ReadQueue::check_invariants() const {
   }
   BOP_ASSERT_LE(slots_.size(), capacity_);
   BOP_ASSERT_LE(waiting, waiting_.size());
-  // Those that were refused while they waited are neither held nor free yet.
+  // A slot that was refused while it waited has no request, but is not on free_ yet.
   BOP_ASSERT_EQ(held + free_.size() + (waiting_.size() - waiting), slots_.size());
 }
 

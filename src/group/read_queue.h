@@ -1,15 +1,16 @@
-// Linearizable reads of one replica. A read waits for an index that a leader proved to be committed after
-// the read came (ReadIndex, dissertation §6.4), then for the machine to have applied it.
+// Linearizable reads of one replica. A read waits for an index that covers everything committed when the
+// read arrived, confirmed by the leader (ReadIndex, dissertation §6.4), and then until the machine has
+// applied it.
 //
 //           add()            the core's index           applied ≥ index          the machine's reply
 //   free ─────────► asked ────────────────────► waiting ────────────► with_machine ─────────► free
 //                    │ ▲                           │
-//    no leader known ▼ │ there is one              │
+//    no leader known ▼ │ a leader is known         │
 //                  unserved                        │
 //                    └────── deadline, halt ───────┴──► completed, free
 //
-// What was asked is never asked again before the core answered or refused it, however long that takes:
-// the answer under way would count no more.
+// A read is passed to the core again only after the core refused it, however long that takes: otherwise an
+// index that is on its way would be discarded.
 #pragma once
 
 #include <deque>
@@ -25,24 +26,25 @@ class ReadQueue {
  public:
   ReadQueue(size_t capacity, Inbox& inbox) : capacity_(capacity), inbox_(inbox) {}
 
-  // Asks the core for the index that the read must see.
+  // Requests a read index from the core.
   void add(Request request);
   void on_index(const raft::Update::ReadReady& ready);
   void on_refused(uint64_t token, bop_status error);
 
-  // A question that the machine may answer now that it has applied everything up to `applied`. Its
-  // bytes stay until take(slot).
+  // The next query that the machine can answer after it has applied everything up to `applied`. Its bytes
+  // are valid until take(slot).
   struct Question {
     uint32_t slot = 0;
     Bytes bytes;
   };
   std::optional<Question> next(Index applied);
-  // The machine answered the question of that slot.
+  // Takes out the request of that slot, which the machine answered.
   Request take(uint32_t slot);
 
-  // Completes what is past its deadline. With `leader_known`, asks again what the core refused.
+  // Completes reads whose deadline passed. With `leader_known`, passes those that the core refused to it
+  // again.
   void expire(Instant now, bool leader_known);
-  // Completes what no machine was asked yet.
+  // Completes all reads that were not passed to the machine yet.
   void refuse_all(const Error& reason);
 
   bool idle() const { return slots_.size() == free_.size(); }
@@ -51,16 +53,17 @@ class ReadQueue {
 
  private:
   enum class Stage : uint8_t {
-    free,          // holds no request; on free_, or still on waiting_ until its turn comes there
-    asked,         // the core owes it an index or a refusal
-    unserved,      // the core knew of no leader: to be asked again once there is one
-    waiting,       // has its index, on waiting_, and is not applied yet
-    with_machine,  // the machine is reading the question
+    free,          // no request; on free_, or, if it was waiting, on waiting_ until next() skips it
+    asked,         // waits for an index or a refusal of the core
+    unserved,      // the core knew no leader: passed to it again when there is one
+    waiting,       // has its index, which is not applied yet; on waiting_
+    with_machine,  // the machine answers the query
   };
   struct Slot {
     Request request;
-    Index index = 0;          // 0 before the core told
-    uint32_t generation = 0;  // of the latest question to the core: only its answer counts
+    Index index = 0;  // the read index; 0: not known yet
+    uint32_t generation =
+        0;  // of the latest request to the core; a reply to an earlier one is ignored
     Stage stage = Stage::free;
   };
 
@@ -72,7 +75,7 @@ class ReadQueue {
   Inbox& inbox_;
   std::vector<Slot> slots_;
   std::vector<uint32_t> free_;
-  std::deque<uint32_t> waiting_;  // in the order in which the core told their indexes
+  std::deque<uint32_t> waiting_;  // slots in the order in which the core returned their indexes
 };
 
 }  // namespace bop::group

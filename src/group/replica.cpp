@@ -14,11 +14,11 @@ namespace {
 
 constexpr Duration expiry_grain = 20 * milliseconds;
 
-// The outcome of a proposal whose entry provably is never committed.
+// The outcome of a proposal whose entry provably will never be committed.
 Outcome superseded() {
   Outcome out;
   out.status = BOP_E_UNAVAILABLE;
-  out.detail = "the leader changed before the entry was committed, nothing was executed";
+  out.detail = "the leader changed before the entry was committed; nothing was executed";
   return out;
 }
 
@@ -36,7 +36,8 @@ bool any_command(std::span<const raft::Entry> entries) {
       entries, [](const raft::Entry& entry) { return entry.kind == raft::EntryKind::command; });
 }
 
-// What the leader is told of this log. One that has too much gathered takes entries again soon.
+// The capacity that is reported to the leader. A log that refuses entries because too many bytes are
+// gathered (OVERLOADED) counts as available, since it accepts entries again soon.
 raft::LogCapacity capacity_without(bop_status obstacle) {
   switch (obstacle) {
     case BOP_E_LOG_FULL: return raft::LogCapacity::log_full;
@@ -45,7 +46,7 @@ raft::LogCapacity capacity_without(bop_status obstacle) {
   }
 }
 
-// The term of the entry at `index`, which is in the log or the last one before it.
+// The term of the entry at `index`, which is in the log or the last one before its first.
 Term term_in(const raft::Restored& log, Index index) {
   Term term = log.before_first.term;
   for (const raft::TermRun& run : log.runs)
@@ -96,7 +97,7 @@ Result<std::unique_ptr<Replica>> Replica::open(const ReplicaOptions& options,
   std::unique_ptr<Replica> replica(new Replica(options, ports));
   ports.log.attach(options.id, replica.get());
   if (recovered != nullptr && recovered->health == log::Health::suspect) {
-    // It may lack entries that it acknowledged: it must not vote, answer or serve.
+    // It may lack entries that it acknowledged, so it must not vote, acknowledge or serve.
     replica->stay_out({BOP_E_SUSPECT, recovered->reason}, recovered->location);
     return replica;
   }
@@ -115,7 +116,7 @@ std::unique_ptr<Replica> Replica::halted(const ReplicaOptions& options, const Re
 }
 
 void Replica::stay_out(const Error& reason, const log::FileOffset& at) {
-  logging::error("group {}: takes no part: {}", options_.name, reason.to_string());
+  logging::error("group {}: halted at the start: {}", options_.name, reason.to_string());
   state_ = State::halted;
   halted_ = reason;
   halted_at_ = at;
@@ -140,8 +141,8 @@ bop::Status Replica::restore(const log::RecoveredGroup& recovered) {
   restored.before_first = recovered.before_first;
   restored.last = recovered.last;
   restored.last_time_ns = recovered.last_time_ns;
-  // The machine makes permanent only what is durable in the log, so that a machine ahead of its log
-  // shows that the log lost entries: some of them may have been acknowledged, and votes with them.
+  // The machine makes permanent only entries that are durable in the log. So if it is ahead of its log, the
+  // log lost entries, of which some may have been acknowledged, and perhaps votes.
   if (machine.index > restored.last)
     return fail(BOP_E_SUSPECT, place_of_machine() + "the machine holds entries up to " +
                                    std::to_string(machine.index) + ", but its log ends at " +
@@ -215,7 +216,7 @@ void Replica::propose(Request request) {
   if (!serving()) return inbox_.complete(origin, BOP_E_UNAVAILABLE, "the node is starting");
   if (const bop_status wrong = driver_->check(request.payload.bytes()); wrong != BOP_OK)
     return inbox_.complete(origin, wrong,
-                           "the machine " + machine_kind() + " does not take this command");
+                           "the machine " + machine_kind() + " refused this command");
   route(std::move(request));
 }
 
@@ -240,12 +241,12 @@ void Replica::route_waiting() {
 void Replica::stage(const Origin& origin, Instant deadline, mem::Buffer payload) {
   if (payload.size() > ports_.log.largest_payload())
     return inbox_.complete(origin, BOP_E_TOO_LARGE,
-                           "a command that no segment of the log can hold");
+                           "the command is too large for a segment of the log");
   if (staged_.size() + proposals_.size() >= options_.limits.max_open_proposals)
     return inbox_.complete(origin, BOP_E_OVERLOADED, "too many proposals are open in this group");
   if (const auto& full = persister_.log_full())
     return inbox_.complete(origin, full->code, full->detail);
-  // Last: what is reserved stays so until the turn ends.
+  // Last, because the space stays reserved until the end of the turn.
   if (auto reserved = ports_.log.reserve(raft::Entry::cost_of(payload.size())); !reserved)
     return inbox_.complete(origin, reserved.error().code, reserved.error().detail);
   raft::Propose propose;
@@ -263,7 +264,7 @@ void Replica::query(Request request) {
   reads_.add(std::move(request));
 }
 
-// ---- what peers send ----
+// ---- messages of peers ----
 
 void Replica::receive(const raft::Message& message) {
   if (!serving()) return;
@@ -284,7 +285,7 @@ void Replica::receive(const raft::Message& message) {
 void Replica::receive_forward(NodeId from, Forward forward) {
   const Origin origin{
       .token = forward.sequence, .node = from, .origin_epoch = forward.origin_epoch};
-  // First of all: refusing a duplicate of a request that was proposed would have it sent again.
+  // Checked first: if a duplicate of a proposed request were refused, its origin would send it again.
   if (!duplicates_.first_time(from, forward.origin_epoch, forward.sequence) &&
       !seeded(Bug::forget_duplicates))
     return;
@@ -300,7 +301,7 @@ void Replica::receive_forward_reply(NodeId from, const ForwardReply& reply) {
   if (reply.outcome.status != BOP_E_NOT_LEADER)
     return request.completion->complete(request.token, reply.outcome);
   if (halted_) return inbox_.complete(request, halted_->code, halted_->detail);
-  // A leader that halted notified its followers once, and the notice may have been lost.
+  // A leader that halts notifies its followers only once, and that notice may have been lost.
   inbox_.add(raft::ForwardDenied{from, sent->term});
   forwarder_.wait_for_leader(request);
   arm_expiry();
@@ -362,7 +363,7 @@ void Replica::step_core() {
     return halt(persisted.error());
   for (const raft::Message& message : update_.messages) ports_.host.send(options_.id, message);
   load_for_peers();
-  // The core and the log took the payloads over.
+  // The core and the log share the payloads now.
   inbox_.end_step();
   for (const raft::Update::ReadReady& ready : update_.reads) reads_.on_index(ready);
   if (update_.role_changed) route_waiting();
@@ -382,10 +383,10 @@ void Replica::finish() {
 #endif
 }
 
-// The last entry that this node's log keeps for good. An entry that is durable and not committed may still be
-// replaced by one that is committed and not durable.
+// The last entry that will never change in this node's log. (An entry that is durable but not committed may
+// still be replaced, by one that is committed but not durable yet.)
 Index Replica::stable_index() const {
-  if (seeded(Bug::settle_committed)) return core_->last();
+  if (seeded(Bug::stable_beyond_committed)) return core_->last();
   return std::min(core_->commit(), core_->durable());
 }
 
@@ -402,7 +403,7 @@ void Replica::register_proposals() {
       (void)proposals_.take(proposed.id.index);
       inbox_.complete(staged.origin, BOP_OK);
     }
-    // Its entry was replaced here by one of a newer leader, but may still be committed by others.
+    // The entry of `before` was replaced here by a newer leader's, but other nodes may still commit it.
     if (before.term != 0) inbox_.complete(before.origin, BOP_E_OUTCOME_UNKNOWN);
   }
   for (const raft::Update::Refused& refused : update_.refused) {
@@ -417,7 +418,7 @@ void Replica::register_proposals() {
 void Replica::refuse_staged(const Staged& staged, bop_status error) {
   const Origin& origin = staged.origin;
   if (error == BOP_E_LOG_FULL || error == BOP_E_DISK_FULL)
-    return inbox_.complete(origin, error, "on so many nodes that no majority could take the write");
+    return inbox_.complete(origin, error, "no majority of the nodes has space for the write");
   if (origin.completion == nullptr || error != BOP_E_NOT_LEADER)
     return inbox_.complete(origin, error);
   Request request;
@@ -434,7 +435,7 @@ void Replica::durable(uint64_t number) {
   if (number == 0) {
     BOP_ASSERT(state_ == State::bootstrapping);
     state_ = State::opened;
-    return inbox_.schedule();  // the shard waits for it
+    return inbox_.schedule();  // the shard waits until it is bootstrapped
   }
   persister_.durable(number);
 }
@@ -471,7 +472,7 @@ void Replica::applied(std::span<const bop_reply> replies) {
 void Replica::complete_entry(Index index, Term term, Outcome outcome) {
   const Pending pending = proposals_.take(index);
   if (pending.term == 0) return;
-  // Another entry was committed at its index, so its own never will be.
+  // Another entry was committed at this index, so the proposal's entry never will be.
   if (pending.term != term && !seeded(Bug::wrong_entry_answers)) {
     complete(pending.origin, superseded());
   } else {
@@ -480,9 +481,9 @@ void Replica::complete_entry(Index index, Term term, Outcome outcome) {
   }
 }
 
-// Terms never fall along a log (paper, figure 3: log matching), and every later leader has what is
-// committed. So once an entry of a newer term is applied, no proposal of an older one that stands
-// behind it can be committed any more.
+// Terms do not decrease along a log, and every later leader has all committed entries (paper, figure 3). So
+// once an entry of a newer term is applied, no proposal of an older term at a higher index can be committed
+// any more.
 void Replica::complete_superseded() {
   const Term term = core_->term_at(apply_.applied());
   if (term == applied_term_) return;
@@ -505,30 +506,32 @@ void Replica::answered(uint64_t token, const bop_reply& reply) {
   outcome.body = Bytes(reply.body.data, reply.body.size);
   std::string words;
   if (outcome.status == BOP_E_PROTOCOL || outcome.status == BOP_E_TOO_LARGE) {
-    words = "the machine " + machine_kind() + " does not take this question";
+    words = "the machine " + machine_kind() + " refused this query";
     outcome.detail = words;
   }
   complete({.completion = request.completion, .token = request.token}, outcome);
 }
 
-// ---- upkeep ----
+// ---- compaction and deadlines ----
 
 void Replica::sync_machine() {
   if (!halted_) driver_->sync();
 }
 
 void Replica::compact_log() {
-  // By itself the machine would wait for more entries before it syncs, for which the log has no space.
+  // Without a request the machine would wait for more entries before it syncs, but the log has no space
+  // for those.
   const Index durable = driver_->durable().index;
   if (durable >= sync_asked_ && durable < update_.compact && ports_.log.crowded()) {
-    sync_asked_ = driver_->applied().index;  // not the last applied: it knows only of commands
+    sync_asked_ =
+        driver_->applied().index;  // may be below apply_.applied(): it counts only commands
     sync_machine();
   }
   if (serving())
     persister_.compact(*core_, std::min<Index>(update_.compact, driver_->durable().index));
 }
 
-// Completes what is past its deadline, and tries again what could not be done before.
+// Completes requests whose deadline passed, and tries again what failed before.
 void Replica::expire() {
   const Instant now = ports_.clock.now();
   proposals_.expire(now, [this](Index, const Pending& pending) {
@@ -536,7 +539,7 @@ void Replica::expire() {
                     "the deadline passed before the entry was committed");
   });
   forwarder_.expire_sent(now);
-  if (!serving()) return arm_expiry();  // the leader's replies are all that is waited for
+  if (!serving()) return arm_expiry();  // only forwarded requests can still be open
   forwarder_.expire_waiting(now);
   reads_.expire(now, core_->leader() != 0);
   route_waiting();
@@ -544,8 +547,8 @@ void Replica::expire() {
     halt(written.error());
 }
 
-// Completes what is open here, because nobody else will. What was given to the log may still be
-// committed by others: `event` says what came first.
+// Completes all open requests except forwarded ones. Appended entries may still be committed by other nodes,
+// so their outcome is unknown; `event` is what prevented this replica from seeing it.
 void Replica::complete_open(const Error& reason, const std::string& event) {
   for (const Staged& staged : std::exchange(staged_, {})) {
     if (staged.origin.completion != nullptr)
@@ -571,8 +574,8 @@ bool Replica::idle() const {
 }
 
 void Replica::arm() {
-  // A timer that fires early costs a step; one that is armed again with every step costs a heap
-  // operation each. So it is only ever armed to be earlier.
+  // A timer that fires too early costs one step, but arming it at every step costs a heap operation each
+  // time. So it is only armed for an earlier deadline.
   if (update_.deadline < step_armed_) {
     step_armed_ = update_.deadline;
     step_timer_->arm(step_armed_);
@@ -622,9 +625,9 @@ Replica::Status Replica::status() const {
 
 bool Replica::refuse_too_large(const Origin& origin, size_t bytes) {
   if (bytes <= options_.limits.max_request_bytes) return false;
-  inbox_.complete(
-      origin, BOP_E_TOO_LARGE,
-      "a request has at most " + std::to_string(options_.limits.max_request_bytes) + " bytes");
+  inbox_.complete(origin, BOP_E_TOO_LARGE,
+                  "a request of " + std::to_string(bytes) + " bytes; the limit is " +
+                      std::to_string(options_.limits.max_request_bytes));
   return true;
 }
 
@@ -649,12 +652,13 @@ void Replica::halt(const Error& error) {
   if (halted_) return;
   logging::error("group {}: halted: {}", options_.name, error.to_string());
   if (leads()) {
-    // The others need not wait for an election timeout: this sends them a step-down notice.
+    // Sends a step-down notice, so that the other replicas need not wait for an election timeout.
     const raft::Event unhealthy = raft::Health{false};
-    raft::Update last_words;
-    core_->step(ports_.clock.now(), ports_.clock.wall_ns(), {&unhealthy, 1}, last_words);
-    observer_.observe(*core_, last_words.records);
-    for (const raft::Message& message : last_words.messages) ports_.host.send(options_.id, message);
+    raft::Update last_update;
+    core_->step(ports_.clock.now(), ports_.clock.wall_ns(), {&unhealthy, 1}, last_update);
+    observer_.observe(*core_, last_update.records);
+    for (const raft::Message& message : last_update.messages)
+      ports_.host.send(options_.id, message);
   }
   state_ = State::halted;
   halted_ = error;
@@ -662,9 +666,9 @@ void Replica::halt(const Error& error) {
   persister_.stop();
   hash_.stop();
   step_timer_->cancel();
-  // What was forwarded stays open: its leader answers, whatever became of this node's log.
+  // Forwarded requests stay open: their leader still replies.
   complete_open(error, "this replica halted: " + error.to_string());
-  inbox_.schedule();  // the shard may wait for its first entry
+  inbox_.schedule();  // the shard may wait until it is bootstrapped
 }
 
 void Replica::check() const {

@@ -1,13 +1,12 @@
-// One replica: the pipeline from a proposal to its reply. The only place that knows both raft and
-// log.
+// One replica: the pipeline from a proposal to its reply.
 //
 //   propose ─► core.step ─► log.append ∥ send to peers ─► durable ─► core.step ─► commit
 //                                                                        │
-//   answer ◄──────────── machine.apply ◄────────────────────────────────┘
+//   reply ◄───────────── machine.apply ◄────────────────────────────────┘
 //
-// Everything gathers during a turn and is stepped once at its end: step() gives the log and the peers
-// theirs, finish() applies and answers while they work. A replica in doubt is halted: it answers every
-// request with the reason and counts towards nothing.
+// Input gathers during a turn, and the replica steps once at its end: step() appends to the log and sends to
+// the peers, finish() applies entries and completes requests while those work. A replica in doubt is halted:
+// it completes every request with the reason, and neither votes nor acknowledges.
 #pragma once
 
 #include <map>
@@ -39,12 +38,12 @@ namespace bop::group {
 struct ReplicaOptions {
   GroupId id = 0;
   std::string name;
-  raft::Configuration configuration;  // of a new group; later the log's own
+  raft::Configuration configuration;  // the members of the group
   raft::Config raft;
   const bop_machine_table* machine = nullptr;
   std::string machine_directory;  // empty: memory only
   machine::Options machine_options;
-  uint64_t epoch = 0;  // of the log: rises at each start of this node
+  uint64_t epoch = 0;  // of the log; higher at each start of this node
   Limits limits;
 };
 
@@ -54,44 +53,44 @@ struct ReplicaPorts {
   log::Log& log;
   Host& host;
   machine::Offload& offload;
-  metrics::Registry* metrics = nullptr;  // nullptr: nothing is counted
+  metrics::Registry* metrics = nullptr;  // nullptr: no metrics
 };
 
 class Replica final : public log::Appender, public machine::DriverEvents {
  public:
-  // Opens the machine (blocking) and takes up what the log recovered; `recovered` nullptr: a new
-  // group, whose first entry, its configuration, is written now.
+  // Opens the machine (which blocks) and continues with what the log recovered. `recovered` nullptr: a new
+  // group; its first entry, the configuration, is written now.
   static Result<std::unique_ptr<Replica>> open(const ReplicaOptions& options,
                                                const ReplicaPorts& ports,
                                                const log::RecoveredGroup* recovered);
-  // A replica that takes no part from the start, because what is at `at` cannot be opened: it answers every
-  // request with `reason` and counts towards nothing.
+  // A replica that is halted from the start, because of a problem at `at`: it completes every request with
+  // `reason`, and neither votes nor acknowledges.
   static std::unique_ptr<Replica> halted(const ReplicaOptions& options, const ReplicaPorts& ports,
                                          const Error& reason, const log::FileOffset& at);
   ~Replica() override;
   Replica(const Replica&) = delete;
   Replica& operator=(const Replica&) = delete;
 
-  // The first entry of a new group is durable, or was before.
+  // Whether the first entry of the group is durable.
   bool bootstrapped() const { return state_ != State::bootstrapping; }
-  // Takes part from now on.
+  // The replica serves, votes and acknowledges from now on.
   void start();
 
   void propose(Request request);
   void query(Request request);
 
-  // Its entries stay where they are until step() returned.
+  // The message's entries must stay valid until step() has returned.
   void receive(const raft::Message& message);
   void receive_forward(NodeId from, Forward forward);
   void receive_forward_reply(NodeId from, const ForwardReply& reply);
-  void node_lost(NodeId node);  // its leaderships end
-  void node_alive(NodeId node);
-  void channel_lost(NodeId node);  // what was forwarded to it and not answered is unknown
-  void set_healthy(bool healthy);
-  void resign();
-  // Answers everything that is still open: the node ends, and nobody else would.
+  void node_lost(NodeId node);     // see raft::NodeLost
+  void node_alive(NodeId node);    // see raft::NodeAlive
+  void channel_lost(NodeId node);  // the outcome of requests that were sent to it is unknown
+  void set_healthy(bool healthy);  // see raft::Health
+  void resign();                   // see raft::Resign
+  // Completes all open requests, because the node stops.
   void abandon();
-  // Has the machine make durable what it applied; the answer is machine durable() rising.
+  // Requests the machine to make durable what it applied; its durable() rises when that is done.
   void sync_machine();
 
   void step();
@@ -101,7 +100,7 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   const std::string& name() const { return options_.name; }
   bool ready() const;
   bool leads() const { return serving() && core_->role() == raft::Role::leader; }
-  bool idle() const;  // nothing asked for is open
+  bool idle() const;  // no request is open
   struct Status {
     raft::Role role = raft::Role::follower;
     Term term = 0;
@@ -109,16 +108,16 @@ class Replica final : public log::Appender, public machine::DriverEvents {
     Index commit = 0, applied = 0, last = 0, durable = 0, machine_durable = 0;
     bool ready = false;
     std::optional<Error> halted;
-    std::string file;  // of a suspect replica
-    uint64_t offset = 0;
+    std::string file;     // of a replica that was halted from the start: where the problem is
+    uint64_t offset = 0;  // in that file
     std::optional<bop_state_hash> hash;
   };
   Status status() const;
-  // Asks the machine for its state hash, which costs it work: for who asks, not for every report.
+  // Requests a state hash from the machine, which costs it work: on demand, not for every report.
   void refresh_hash() { hash_.ask(); }
   const raft::Core* core() const { return core_.get(); }  // for the simulator's checkers
   machine::Driver& machine() { return *driver_; }
-  // Asserts what must hold between two turns; on in debug builds after each step and finish.
+  // Asserts the invariants that hold between turns. With slow asserts, called after each step() and finish().
   void check() const;
 
   // log::Appender
@@ -130,18 +129,18 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   void failed(const Error& error) override;
 
  private:
-  // How far the replica is. Each state leads only to those below it.
+  // Each state leads only to those below it.
   enum class State : uint8_t {
-    bootstrapping,  // of a new group: its first entry is not durable yet
+    bootstrapping,  // the first entry of a new group is not durable yet
     opened,         // waits for start()
-    serving,        // takes part
-    halted,         // counts towards nothing; halted_ says why
+    serving,        // serves, votes and acknowledges
+    halted,         // does none of that; halted_ has the reason
   };
-  // A proposal given to the core in this turn.
+  // A proposal for the core's next step.
   struct Staged {
     Origin origin;
     Instant deadline = never;
-    size_t event = 0;  // number of its Propose, which holds the payload
+    size_t event = 0;  // index of its Propose in the inbox, which has the payload
   };
 
   Replica(const ReplicaOptions& options, const ReplicaPorts& ports);
@@ -187,23 +186,23 @@ class Replica final : public log::Appender, public machine::DriverEvents {
 
   State state_ = State::bootstrapping;
   std::optional<Error> halted_;  // set with State::halted
-  log::FileOffset halted_at_;    // where, when it never served
+  log::FileOffset halted_at_;    // where the problem is, if it was halted from the start
 
   Inbox inbox_;
   raft::Update update_;         // of the latest step
-  std::vector<Staged> staged_;  // by the token of its Propose
-  Proposals proposals_;         // given to the core and not applied yet
+  std::vector<Staged> staged_;  // by the token of their Propose
+  Proposals proposals_;         // appended and not applied yet
   Forwarder forwarder_;
-  Duplicates duplicates_;  // of what others forward to this node
+  Duplicates duplicates_;  // of requests that other nodes forward to this one
   ReadQueue reads_;
   Persister persister_;
   ApplyPipeline apply_;
-  Term applied_term_ = 0;  // of the last entry applied; 0: none was since the start
-  Index sync_asked_ = 0;   // the machine was last asked to make everything up to here durable
+  Term applied_term_ = 0;  // of the last entry applied since the start; 0: none
+  Index sync_asked_ = 0;   // the last sync_machine() was for entries up to this index
   HashRefresher hash_;
 
-  std::unique_ptr<port::Timer> step_timer_;    // the core's deadline
-  std::unique_ptr<port::Timer> expiry_timer_;  // while anything is open
+  std::unique_ptr<port::Timer> step_timer_;    // for the core's deadline
+  std::unique_ptr<port::Timer> expiry_timer_;  // armed while a request is open
   Instant step_armed_ = never;
   Instant expiry_armed_ = never;
 

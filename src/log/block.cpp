@@ -14,7 +14,7 @@ constexpr size_t number_at = epoch_at + 4;
 constexpr size_t checksum_at = number_at + 4;
 static_assert(checksum_at + 4 == sector_bytes);
 
-// What stands in the streams of blocks that were never written, readable in a dump.
+// Fills blocks that were never written with a text that is readable in a dump.
 constexpr std::array<uint8_t, block_bytes> make_filler() {
   constexpr char text[] = "never written.  ";  // 16 bytes
   std::array<uint8_t, block_bytes> bytes{};
@@ -27,7 +27,7 @@ uint32_t sector_checksum(const uint8_t* sector, uint64_t offset) {
   return crc32c({sector, checksum_at}, static_cast<uint32_t>(offset / sector_bytes) + 1);
 }
 
-bool holds(const uint8_t* sector, uint64_t offset) {
+bool is_valid(const uint8_t* sector, uint64_t offset) {
   return load_le<uint32_t>(sector + checksum_at) == sector_checksum(sector, offset);
 }
 
@@ -80,7 +80,7 @@ BlockHeader never_written_header(uint64_t log_id, uint64_t offset) {
   return header;
 }
 
-// Its sectors hold and their tags are equal: the rest is compared byte by byte.
+// Called when all sectors are valid and have the same tag; compares the rest byte by byte.
 bool is_never_written(Bytes block, uint64_t log_id, uint64_t offset) {
   uint8_t header[block_header_bytes];
   encode_header(header, never_written_header(log_id, offset));
@@ -93,7 +93,7 @@ bool is_never_written(Bytes block, uint64_t log_id, uint64_t offset) {
   return true;
 }
 
-// All sectors hold and carry the same tag: what does the header make of the block?
+// The state of a block whose sectors are all valid and have the same tag.
 BlockState state_of_whole(Bytes block, const BlockHeader& header, uint64_t log_id, uint32_t segment,
                           uint64_t offset) {
   if (header.log_id != log_id) return BlockState::foreign;
@@ -106,7 +106,7 @@ BlockState state_of_whole(Bytes block, const BlockHeader& header, uint64_t log_i
   return segment_of(header.position) < segment ? BlockState::stale : BlockState::unsound;
 }
 
-// Calls `use(pointer, size)` for each contiguous piece of the stream bytes [from, from + size).
+// Calls `use(offset in the block, size)` for each contiguous piece of the stream bytes [from, from + size).
 template <class Use>
 void for_each_piece(size_t from, size_t size, Use&& use) {
   while (size > 0) {
@@ -132,7 +132,7 @@ BlockFacts inspect_block(Bytes block, uint64_t log_id, uint32_t segment, uint64_
   size_t sound = 0;
   bool same_tags = true;
   for (size_t at = 0; at < block_bytes; at += sector_bytes) {
-    if (!holds(data + at, offset + at)) continue;
+    if (!is_valid(data + at, offset + at)) continue;
     ++sound;
     facts.newest_epoch = std::max(facts.newest_epoch, load_le<uint32_t>(data + at + epoch_at));
     same_tags &= std::memcmp(data + at + epoch_at, data + epoch_at, checksum_at - epoch_at) == 0;

@@ -5,10 +5,10 @@
 namespace bop::log {
 namespace {
 
-// Offset in the frame's memory of a byte of its stream, and how many follow it without a break.
+// Where a byte of the stream is in the frame's memory.
 struct Contiguous {
-  size_t at;
-  size_t contiguous;
+  size_t at;          // offset in the memory
+  size_t contiguous;  // bytes from there to the next tag or header
 };
 
 Contiguous contiguous_at(size_t offset) {
@@ -84,7 +84,7 @@ void Frame::copy_out(size_t offset, std::span<uint8_t> into) const {
 
 Bytes Frame::finish(const BlockHeader& common) {
   const uint32_t n = blocks();
-  // What the last block does not use is zero: no byte of an earlier frame reaches the disk again.
+  // The unused end of the last block is zeroed, so that no byte of an earlier frame is written again.
   for (size_t offset = size_; offset < size_t{n} * block_stream_bytes;) {
     const Contiguous piece_at = contiguous_at(offset);
     std::memset(memory_.get() + piece_at.at, 0, piece_at.contiguous);

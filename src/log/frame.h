@@ -1,5 +1,5 @@
-// A frame while it gathers: the memory of one write, filled as a stream of bytes around which the
-// blocks' headers and the sectors' tags are put when it is complete.
+// A frame that gathers records: the memory of one write. It is filled with a stream of bytes, with gaps
+// for the blocks' headers and the sectors' tags, which finish() fills in.
 #pragma once
 
 #include <algorithm>
@@ -20,7 +20,7 @@ class Frame {
   Frame(const Frame&) = delete;
   Frame& operator=(const Frame&) = delete;
 
-  // Forgets what it held. It will be written at `position` and may take up `blocks`.
+  // Makes it an empty frame, to be written at `position`, that may have up to `blocks` blocks.
   void begin(FrameKind kind, Position position, uint64_t number, uint32_t blocks, Instant now);
 
   FrameKind kind() const { return kind_; }
@@ -29,12 +29,12 @@ class Frame {
   Instant begun() const { return begun_; }
   size_t size() const { return size_; }  // of the stream
   size_t remaining() const { return limit_ - size_; }
-  uint32_t blocks() const;  // that the stream takes, at least 1
+  uint32_t blocks() const;  // that the stream needs, at least 1
   Position end() const { return position_ + uint64_t{blocks()} * block_bytes; }
 
   void put(const uint8_t* from, size_t size) {
     BOP_ASSERT_LE(size, remaining());
-    if (size == 0) return;  // of nothing, `from` may be nullptr
+    if (size == 0) return;  // then `from` may be nullptr
     size_ += size;
     while (size > left_) {
       std::memcpy(at_, from, left_);
@@ -46,12 +46,12 @@ class Frame {
     at_ += size;
     left_ -= size;
   }
-  // Overwrites what was put before.
+  // Overwrites bytes of the stream.
   void patch(size_t offset, Bytes bytes);
   void copy_out(size_t offset, std::span<uint8_t> into) const;
 
-  // Completes every block with what the frame's blocks have in common: log_id, epoch,
-  // durable_through, first_segment and segment_blocks of `common`. Gives the bytes to write.
+  // Completes every block and returns the bytes to write. `common` gives the fields that all blocks share:
+  // log_id, epoch, durable_through, first_segment and segment_blocks.
   Bytes finish(const BlockHeader& common);
 
  private:
@@ -69,8 +69,8 @@ class Frame {
   Instant begun_ = 0;
   size_t limit_ = 0;
   size_t size_ = 0;
-  uint8_t* at_ = nullptr;  // where the stream goes on
-  size_t left_ = 0;        // bytes until the sector's tag
+  uint8_t* at_ = nullptr;  // where the next byte of the stream goes
+  size_t left_ = 0;        // bytes from there to the sector's tag
 };
 
 }  // namespace bop::log

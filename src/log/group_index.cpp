@@ -24,7 +24,6 @@ bool GroupIndex::agrees(const RecordHeader& header) const {
   return term_at(header.first - 1) == header.previous_term;
 }
 
-// The live entries stand at new locations, which hold the same entries.
 void GroupIndex::replace_locations(std::deque<RecordLocation> locations) {
   BOP_ASSERT_EQ(locations.empty(), locations_.empty());
   BOP_ASSERT(locations.empty() || locations.back().last() == last_);
@@ -72,7 +71,7 @@ void GroupIndex::extend_last(uint32_t count, uint32_t bytes) {
   last_ += count;
 }
 
-void GroupIndex::release(raft::EntryId through) {
+void GroupIndex::compact(raft::EntryId through) {
   if (through.index <= before_first_.index) return;
   if (through.index >= last_) {
     restart(through);
@@ -110,7 +109,7 @@ void GroupIndex::apply(const RecordLocation& location, const RecordHeader& heade
   add_location(location);
 }
 
-// The same entries at a new place. While all their old records are there they are left as they are.
+// A copy of entries at a new location. It is ignored while the log still has all the original records.
 void GroupIndex::apply_rewritten(const RecordLocation& location, const RecordHeader& header,
                                  Bytes entries) {
   if (header.count == 0 || location.last() <= last_) return;

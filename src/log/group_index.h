@@ -1,4 +1,4 @@
-// What the log knows about one group: where its entries are, and the last values in its records.
+// The log's index of one group: where its entries are, and the values of its last record.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +11,8 @@
 
 namespace bop::log {
 
-// A stretch of consecutive entries within one record. What a truncation or a release cut off is
-// still in the record, and skipped when it is read.
+// Consecutive entries in one record. Entries that were truncated or compacted are still in the record, but
+// are skipped when it is read.
 struct RecordLocation {
   Position frame = 0;
   uint32_t offset = 0;  // of the record in the frame's stream
@@ -20,7 +20,7 @@ struct RecordLocation {
   Index first = 0;
   uint32_t count = 0;
 
-  // Unique: a frame's stream is shorter than its blocks.
+  // Of the record, as a unique number: a frame's stream is shorter than its blocks.
   Position position() const { return frame + offset; }
   Index last() const { return first + count - 1; }
 };
@@ -28,10 +28,10 @@ struct RecordLocation {
 class GroupIndex {
  public:
   raft::HardState hard;  // of the last record
-  // Of the last record: term of the leader whose log this group's log is a prefix of.
+  // Of the last record: the term of the leader whose log has this group's log as a prefix.
   Term leader_term = 0;
   Position last_record = 0;  // 0: the group has no record
-  int64_t last_time_ns = 0;  // leader's time in the last entry; never falls
+  int64_t last_time_ns = 0;  // the leader's time in the last entry; never decreases
 
   const raft::EntryId& before_first() const { return before_first_; }
   Index last() const { return last_; }
@@ -39,50 +39,51 @@ class GroupIndex {
   const std::deque<RecordLocation>& locations() const { return locations_; }
   bool empty() const { return last_ == before_first_.index; }
 
-  // The term of an entry kept, or of the one before them; 0 of any other.
+  // The term of a kept entry, or of the one before the first; 0 for any other index.
   Term term_at(Index index) const;
-  // Whether a record's first entry is the next one or replaces one of ours. It need not be when the
-  // log begins in the middle of a group's history: a record below the first one that is kept, or one
-  // behind the rest of a rewriting that a crash cut off. What it follows was not needed any more.
+  // Whether a record's first entry is the next one or replaces a kept one. That may be false where the log
+  // begins in the middle of a group's history: for a record below the first entry kept, or for one after a
+  // rewrite that a crash cut short. The entries before such a record were not needed any more.
   bool joins(const RecordHeader& header) const;
-  // Of one that joins: whether the entry before its first is the one it names.
+  // For a record that joins: whether the entry before its first one has the term that it names.
   bool agrees(const RecordHeader& header) const;
 
   // The group's log restarts after `before_first`.
   void restart(raft::EntryId before_first);
-  // Entries from `first` on are no more.
+  // Drops the entries from `first` on.
   void truncate(Index first);
-  // `place` holds the next entries, whose runs of terms are given one by one with add_term.
+  // `location` has the next entries. The caller passes their terms to add_term, in order.
   void add_location(const RecordLocation& location);
   void add_term(Index index, Term term) {
     if (runs_.empty() || runs_.back().term != term) runs_.push_back({index, term});
   }
-  // The last place grew by the entries that follow it.
+  // The last location's record grew by the next entries.
   void extend_last(uint32_t count, uint32_t bytes);
-  // Entries up to `through` are needed no more.
-  void release(raft::EntryId through);
+  // Drops the entries up to and including `through`.
+  void compact(raft::EntryId through);
 
+  // The kept entries are now at `locations`.
   void replace_locations(std::deque<RecordLocation> locations);
 
-  // A record that was read back, and its body, checked. One that does not join restarts it.
+  // Adds a record that recovery read and checked. The group's log restarts at one that does not join.
   void apply(const RecordLocation& location, const RecordHeader& header, Bytes entries);
 
-  // The lowest position that this group needs: of its first entry's record, or of its last record.
+  // The lowest position that this group needs: that of its first entry's record, or of its last record.
   Position needs() const;
   uint64_t live_bytes() const { return live_bytes_; }
 
-  // Asserts what must always hold.
+  // Asserts the invariants.
   void check() const;
 
  private:
   void apply_rewritten(const RecordLocation& location, const RecordHeader& header, Bytes entries);
   void add_terms(Bytes entries);
 
-  raft::EntryId before_first_;       // the entry in front of the first one kept
-  Index last_ = 0;                   // of the last entry kept; before_first_.index: none is
+  raft::EntryId before_first_;       // the entry before the first one kept
+  Index last_ = 0;                   // of the last entry kept; before_first_.index: none is kept
   std::vector<raft::TermRun> runs_;  // terms of the entries kept, by first index
-  std::deque<RecordLocation> locations_;
-  uint64_t live_bytes_ = 0;  // of the records that locations_ names
+  std::deque<RecordLocation> locations_;  // of the entries kept, by index, without gaps
+  uint64_t live_bytes_ = 0;               // of the records in locations_
 };
 
 }  // namespace bop::log

@@ -20,7 +20,7 @@ Result<std::vector<SegmentFile>> open_segments(port::FileSystem& files,
   return segments;
 }
 
-// The id that the first whole block names; 0: there is none.
+// The log id of the first valid block; 0: there is none.
 uint64_t find_log_id(const std::vector<SegmentFile>& segments) {
   std::vector<uint8_t> block(block_bytes);
   for (const SegmentFile& segment : segments) {
@@ -47,7 +47,7 @@ const char* name_of(FrameKind kind) {
   return "?";
 }
 
-// Turns what the scan tells into items, and passes it on to the rebuild.
+// Turns the findings of the scan into items, and passes them on to the rebuild.
 class Inspection::Collector : public ScanVisitor {
  public:
   explicit Collector(Inspection& to) : to_(to) {}

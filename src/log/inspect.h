@@ -1,8 +1,8 @@
-// Read-only inspection of a log's directory: what stands in its files, item by item, and what a recovery
-// would make of it. For `bop log inspect` and bop/log.h.
+// Read-only inspection of a log's directory: the contents of its files, item by item, and what recovery
+// would conclude. For `bop log inspect` and bop/log.h.
 //
-// Reads the files as they lie, blocking, a segment at a time; writes nothing and needs neither the
-// log's id nor the directory's lock. What a running node writes meanwhile may look like a tear.
+// Reads the files, blocking, one segment at a time. Writes nothing, and needs neither the log's id nor the
+// directory's lock. Frames that a running node is writing may look like a tear.
 #pragma once
 
 #include <deque>
@@ -17,10 +17,10 @@
 namespace bop::log {
 
 enum class ItemKind : uint8_t {
-  segment,  // a file begins: place, bytes
-  frame,    // one write: all but `record` and `verdict`; its records follow
-  record,  // of that frame: `record`; offset and bytes are those of the record in the frame's stream
-  problem,  // a stretch without a whole frame: verdict, bytes, text
+  segment,  // begins a file; sets location, bytes, text
+  frame,    // one write; sets all but record and verdict; its records follow
+  record,   // of the frame before it; as the frame, with `record` and the record's bytes
+  problem,  // a stretch without a whole frame; sets location, verdict, bytes, text
 };
 
 struct Item {
@@ -34,16 +34,16 @@ struct Item {
   Position durable_through = 0;  // segment << 32 | offset
   RecordHeader record;
   Verdict verdict = Verdict::end;
-  std::string text;  // words for people; empty for a record
+  std::string text;  // for people; empty for a record
 };
 
 class Inspection {
  public:
-  // NOT_FOUND: there is no log. NEWER_FORMAT may also come from next().
+  // NOT_FOUND: the directory has no segment. NEWER_FORMAT is reported by next().
   static Result<std::unique_ptr<Inspection>> open(port::FileSystem& files, std::string directory);
   ~Inspection();
 
-  // False: there are no more, and recovery() is known.
+  // False: there are no more items, and recovery() is complete.
   Result<bool> next(Item& item);
   const Recovery& recovery() const { return recovery_; }
 

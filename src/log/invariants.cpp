@@ -1,11 +1,11 @@
-// What holds of a log between any two calls.
+// The invariants of a log that is not latched, between any two calls.
 #include "base/assert.h"
 #include "log/shard_log.h"
 
 namespace bop::log {
 
-// The frames on their way, in order: the one that is written, those that wait, the one that gathers. Each
-// stands right behind the one before it, or at the beginning of a later segment.
+// The frames that are not durable yet, in order: the one being written, those in the queue, the one that
+// gathers. Each begins where the one before it ends, or at the beginning of a later segment.
 void ShardLog::check_frames() const {
   std::vector<const Frame*> frames;
   if (writing_ != nullptr) frames.push_back(&writing_->frame);
@@ -35,7 +35,7 @@ void ShardLog::check_frames() const {
   BOP_ASSERT_LE(offset_of(next_position_), head_bytes_);
 }
 
-// A segment is pinned once for each group that needs it, and none that is needed was given away.
+// A segment is pinned once for each group that needs it, and no segment that is needed was released.
 void ShardLog::check_pins() const {
   std::map<uint32_t, uint64_t> pins;
   for (const Group* group : sorted_groups()) {
@@ -47,7 +47,7 @@ void ShardLog::check_pins() const {
   BOP_ASSERT(pins == pins_);
   BOP_ASSERT_LE(written_first_segment_, first_needed());
   for (const auto& [number, groups] : pins_) {
-    // One that is still being made holds only what waits for it.
+    // A segment that is still being made is only needed by frames that wait for it.
     BOP_ASSERT(segments_.find(number) != nullptr || number > segment_of(durable_end_) ||
                gap_segment_ != 0);
   }

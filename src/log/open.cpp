@@ -1,5 +1,5 @@
-// How a log is opened: its files are found, scanned and synced, its groups rebuilt, and a new epoch
-// begun with a frame that names every group.
+// Opening a log: its files are found, scanned and synced, the groups are rebuilt, and a new epoch begins
+// with a frame that names every group.
 #include <algorithm>
 
 #include "base/assert.h"
@@ -10,21 +10,22 @@ namespace bop::log {
 namespace {
 
 Status check_options(const Options& options) {
-  if (options.log_id == 0) return fail(BOP_E_INVALID_ARGUMENT, "log_id 0");
+  if (options.log_id == 0) return fail(BOP_E_INVALID_ARGUMENT, "log_id must not be 0");
   if (options.segment_bytes % block_bytes != 0 || options.segment_bytes < (256u << 10) ||
       options.segment_bytes > max_segment_bytes) {
-    return fail(BOP_E_INVALID_ARGUMENT, "segment_bytes: 256 KiB to 2 GiB, a multiple of 4096");
+    return fail(BOP_E_INVALID_ARGUMENT,
+                "segment_bytes must be 256 KiB to 2 GiB and a multiple of 4096");
   }
   if (options.max_bytes < 3 * options.segment_bytes) {
-    return fail(BOP_E_INVALID_ARGUMENT, "max_bytes: at least three segments");
+    return fail(BOP_E_INVALID_ARGUMENT, "max_bytes must be at least three times segment_bytes");
   }
   if (options.max_frame_bytes < 4 * block_bytes) {
-    return fail(BOP_E_INVALID_ARGUMENT, "max_frame_bytes: at least 16 KiB");
+    return fail(BOP_E_INVALID_ARGUMENT, "max_frame_bytes must be at least 16 KiB");
   }
   return {};
 }
 
-// A frame must fit a segment beside the summaries, and its blocks be counted in 16 bits.
+// A frame must fit in a segment together with the summaries, and its number of blocks in 16 bits.
 uint32_t frame_blocks(const Options& options) {
   const uint64_t segment = options.segment_bytes / block_bytes;
   const uint64_t frame = options.max_frame_bytes / block_bytes;
@@ -74,7 +75,7 @@ Status ShardLog::recover(bool create) {
   recovery_ = rebuild.recovery();
   if (!recovery_.bad_behind_end.empty()) {
     logging::warning(
-        "{}, behind the end of the log: nothing was acknowledged there, the log goes on",
+        "{}, behind the end of the log: nothing was acknowledged there, so it is ignored",
         recovery_.bad_behind_end);
   }
   const bool nothing = !end.any_frame && !recovery_.damaged && !recovery_.suspect;
@@ -84,8 +85,8 @@ Status ShardLog::recover(bool create) {
   if (end.position == 0) end.position = make_position(1, 0);
   take_groups(rebuild);
   for (SegmentFile& file : files) segments_.adopt(std::move(file));
-  // What was read may still be in a cache of the device: it is made durable before the new epoch
-  // says that it is.
+  // Frames that were read may still be in the device's cache only. They are made durable before the frame
+  // of the new epoch claims that they are.
   if (const auto last = segments_.find(rebuild.last_frame_segment())) {
     BOP_TRY(last->file->sync_now());
   }
@@ -120,7 +121,7 @@ void ShardLog::take_groups(Rebuild& rebuild) {
   }
 }
 
-// The first frame of the new epoch, behind all that may have been acknowledged.
+// Writes the first frame of the new epoch, behind everything that may have been acknowledged.
 Status ShardLog::write_opening(const ScanEnd& end) {
   head_ = segment_of(end.position);
   next_position_ = end.position;
@@ -136,7 +137,7 @@ Status ShardLog::write_opening(const ScanEnd& end) {
   }
   if (segment == nullptr) {
     const Status made = segments_.make_now(head_);
-    // What the log holds is served while it waits for space.
+    // The existing entries can be served while the log waits for space.
     if (!made && made.error().code == BOP_E_DISK_FULL && end.any_frame) {
       return open_without_space(end, made.error());
     }
@@ -169,9 +170,9 @@ std::unique_ptr<ShardLog::Gathering> ShardLog::make_opening(const ScanEnd& end) 
   return opening;
 }
 
-// The opening waits in the queue, in front of all else, for a segment to be made.
+// The opening frame waits, first in the queue, until a segment can be made.
 Status ShardLog::open_without_space(const ScanEnd& end, const Error& why) {
-  logging::warning("{}: no space for a segment ({}): entries are refused until there is some",
+  logging::warning("{}: no space for a segment ({}): entries are refused until there is space",
                    ports_.files.describe(directory_), why.to_string());
   head_bytes_ = options_.segment_bytes;
   durable_end_ = end.position;
@@ -182,7 +183,7 @@ Status ShardLog::open_without_space(const ScanEnd& end, const Error& why) {
 
 void ShardLog::serve() {
   const auto ready = [this] {
-    if (!queue_.empty()) submit();  // it waited for its segment
+    if (!queue_.empty()) submit();  // the first frame may have waited for this segment
   };
   segments_.start({.ready = ready,
                    .failed = [this](const Error& error) { latch(error); },

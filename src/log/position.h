@@ -1,7 +1,7 @@
-// Where something stands in the log: the number of its segment and the offset in that file.
+// A position in the log: the number of a segment and an offset in its file.
 //
-// Positions only ever grow while a log lives, except that what recovery cut off is written again
-// under a higher epoch.
+// Positions are written in increasing order. Only the end that recovery cut off is written again, under a
+// higher epoch.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace bop::log {
 
-using Position = uint64_t;  // segment << 32 | offset in bytes; 0: none, segments begin with 1
+using Position = uint64_t;  // segment << 32 | offset in bytes; 0: none, since segments begin with 1
 
 constexpr Position make_position(uint32_t segment, uint64_t offset) {
   return (uint64_t{segment} << 32) | offset;
@@ -19,7 +19,7 @@ constexpr uint32_t offset_of(Position position) { return static_cast<uint32_t>(p
 
 // "0000000000000003.seg"
 std::string segment_name(uint32_t number);
-// 0: not the name of a segment.
+// 0: `name` is not the name of a segment.
 uint32_t segment_number(const std::string& name);
 
 }  // namespace bop::log

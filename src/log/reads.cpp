@@ -13,7 +13,7 @@ namespace {
 constexpr size_t jobs_at_once = 16;
 constexpr size_t jobs_waiting = 4096;
 
-// The blocks of a frame that a record touches.
+// The blocks of a frame that contain a record.
 struct BlockRange {
   uint32_t first;
   uint32_t count;
@@ -34,7 +34,7 @@ class Reads::Job : public port::FileCompletion {
       : reads_(reads), group_(group), next_(first), max_bytes_(max_bytes), done_(std::move(done)) {}
   ~Job() override { mem::release(memory_); }
 
-  // Takes records until one has to be read from its file.
+  // Takes records from memory until one has to be read from its file.
   void start() {
     while (locate_next()) {
       if (located_.frame == nullptr) return read_file();
@@ -46,12 +46,12 @@ class Reads::Job : public port::FileCompletion {
     const BlockRange range = blocks_of(located_.location);
     if (!result) return static_cast<void>(end(std::move(result).error()));
     if (*result != size_t{range.count} * block_bytes) {
-      return static_cast<void>(end(damaged("the file ends")));
+      return static_cast<void>(end(damaged("the file is too short")));
     }
     mem::Block* block = mem::allocate_block(located_.location.bytes);
     const mem::Buffer record(block, block->data(), located_.location.bytes);
     if (!unpack(range, block->data())) {
-      return static_cast<void>(end(damaged("a block's checksum does not hold")));
+      return static_cast<void>(end(damaged("a block is not the one that was written")));
     }
     if (take(record)) start();
   }
@@ -125,9 +125,9 @@ class Reads::Job : public port::FileCompletion {
     const RecordLocation& location = located_.location;
     RecordHeader header;
     if (!decode_header(record.bytes(), header) || header.group != group_) {
-      return end(damaged("another record stands there"));
+      return end(damaged("another record is at this position"));
     }
-    // A handle keeps the whole record: a small part of a large one is copied.
+    // Sharing keeps the whole record in memory, so a small part of a large record is copied.
     const bool share = (location.last() - next_ + 1) * 4 >= header.count &&
                        (max_bytes_ - bytes_) * 4 >= record.size();
     EntryReader reader(record.bytes().subspan(record_header_bytes));
@@ -141,7 +141,7 @@ class Reads::Job : public port::FileCompletion {
       entries_.push_back(std::move(entry));
       ++next_;
     }
-    if (next_ <= location.last()) return end(damaged("the record is cut short"));
+    if (next_ <= location.last()) return end(damaged("the record ends early"));
     return bytes_ < max_bytes_ || end_well();
   }
 
@@ -153,7 +153,7 @@ class Reads::Job : public port::FileCompletion {
   }
 
   bool end(Error error) {
-    // Nothing follows the last entry, and nothing more is wanted when some were found.
+    // The end of the group's log: the entries found so far are the result.
     if (error.code == BOP_E_NOT_FOUND && error.detail.empty() && !entries_.empty()) {
       return end_well();
     }
@@ -198,7 +198,9 @@ Reads::~Reads() = default;
 
 void Reads::read(GroupId group, Index first, size_t max_bytes, EntriesDone done) {
   if (waiting_.size() >= jobs_waiting) {
-    post_.post([done = std::move(done)] { done(fail(BOP_E_OVERLOADED, "reads of the log")); });
+    post_.post([done = std::move(done)] {
+      done(fail(BOP_E_OVERLOADED, "too many reads of the log wait"));
+    });
     return;
   }
   waiting_.push_back(std::make_unique<Job>(*this, group, first, max_bytes, std::move(done)));
@@ -220,7 +222,7 @@ void Reads::ended(Job* job) {
   running_.erase(found);
   start_waiting();
   ended->finish();
-  ended.reset();  // gives its segment back
+  ended.reset();  // before ended_(), since its segment can be reused now
   ended_();
 }
 

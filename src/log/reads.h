@@ -1,8 +1,8 @@
-// Reads of entries that are not in their group's memory any more: from the files, with every block
+// Reads entries that are no longer in the log cache of their replica: from the files, where every block is
 // checked again, or from frames that are not written yet.
 //
-// A job reads one record after the other and looks up each again, for the group goes on meanwhile. A few
-// jobs run at once, the others wait in order.
+// A job reads one record after the other and locates each anew in the group's index, which may change
+// between the reads. A few jobs run at a time, the others wait in order.
 #pragma once
 
 #include <deque>
@@ -23,12 +23,12 @@ namespace bop::log {
 using Entries = std::vector<raft::Entry>;
 using EntriesDone = std::function<void(Result<Entries>)>;
 
-// Where an entry is now.
+// Where an entry is at the moment.
 struct Located {
   RecordLocation location;
-  const Frame* frame = nullptr;      // still in memory: the frame that has it
-  std::shared_ptr<Segment> segment;  // else the segment, which is not reused while this is held
-  uint64_t truncations = 0;  // of the group; when it has changed, entries were replaced meanwhile
+  const Frame* frame = nullptr;      // the frame in memory that has it, or nullptr
+  std::shared_ptr<Segment> segment;  // else its segment, which is not reused while this is held
+  uint64_t truncations = 0;          // of the group: if it changes, entries were replaced
 };
 
 class Reads {

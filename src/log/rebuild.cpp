@@ -25,7 +25,7 @@ void Rebuild::on_finding(const Finding& finding) {
                    finding.words});
 }
 
-// Whether nothing of the group is missing in front of this record.
+// Whether no record of the group is missing before this one.
 bool Rebuild::continues(const RebuiltGroup& group, bool known, const RecordHeader& header) const {
   if (header.flags & record_restarts) return true;
   if (known) return header.previous == group.index.last_record;
@@ -46,7 +46,7 @@ void Rebuild::on_record(Position frame, const RecordView& record) {
   if (is_new) group.index.restart({header.previous_term, header.first - 1});
   if (group.index.joins(header) && !group.index.agrees(header)) {
     doubt(group, location.position(), location.position());
-    // What a suspect group holds is kept from here on, for whoever looks at it.
+    // The entries of a suspect group are kept from here on, for inspection.
     group.index.restart({header.previous_term, header.first - 1});
   }
   group.index.apply(location, header, record.body);
@@ -61,8 +61,7 @@ void Rebuild::on_summary(Position at, const RecordView& record) {
       group.index.hard = item.hard;
       group.index.restart({item.last.term, item.last.index});
     }
-    // A record in front of the log's first segment was needed no more, once something later stands
-    // for it.
+    // A record before the log's first segment was not needed any more when that segment was released.
     const bool gone = is_new && item.last_record < log_start();
     if (gone) group.index.last_record = item.last_record;
     if (item.suspect && !group.suspect) {
@@ -93,7 +92,7 @@ void Rebuild::doubt(RebuiltGroup& group, Position previous, Position named_at) {
   if (gap != nullptr && gap->begin <= named_at) return blame(group, *gap);
   group.location = scanner_.file_offset(named_at);
   group.reason = group.location.file + " at " + std::to_string(group.location.offset) +
-                 ": the record does not follow the group's last one";
+                 ": the record does not follow the group's last record";
 }
 
 void Rebuild::blame(RebuiltGroup& group, const Gap& gap) {

@@ -3,7 +3,8 @@
 namespace bop::log {
 namespace {
 
-// Entries are consecutive from header.first, their terms never fall and are at most the group's.
+// Whether the body has consecutive entries from header.first on, whose terms do not decrease and are at
+// most the group's term.
 bool are_entries(const RecordHeader& header, Bytes body) {
   EntryReader reader(body);
   EntryView view;
@@ -83,7 +84,7 @@ bool EntryReader::next(EntryView& view) {
   entry.session = reader_.u64();
   entry.sequence = reader_.u64();
   entry.machine_version = reader_.u32();
-  reader_.bytes(extension);  // none is defined; a later version's is skipped
+  reader_.bytes(extension);  // none is defined yet; that of a later version is skipped
   view.payload = reader_.bytes(payload);
   ok_ = reader_.ok() && entry.kind <= raft::EntryKind::command;
   return ok_;

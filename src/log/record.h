@@ -1,4 +1,4 @@
-// Records: what a frame's stream consists of. Byte tables: docs/formats/log.md.
+// Records: a frame's stream is a sequence of records. Byte tables: docs/formats/log.md.
 #pragma once
 
 #include <cstdint>
@@ -17,14 +17,14 @@ inline constexpr size_t entry_header_bytes = 52;
 inline constexpr size_t summary_item_bytes = 64;
 
 enum class RecordKind : uint8_t {
-  entries = 1,    // hard state, and entries that replace what stands at their first index and after
-  rewritten = 2,  // the same again, for a cold group: they replace equal ones and cut nothing off
+  entries = 1,    // hard state, and entries that replace those from their first index on
+  rewritten = 2,  // a copy of a cold group's hard state and entries; it truncates nothing
   summary = 3,    // of all groups
 };
 
-inline constexpr uint8_t record_restarts = 1;  // entries: the group's log restarts with this one
-inline constexpr uint8_t record_complete =
-    2;  // summary: every group that was ever written is in it
+// Flags of a record.
+inline constexpr uint8_t record_restarts = 1;  // entries: the group's log restarts with this record
+inline constexpr uint8_t record_complete = 2;  // summary: contains every group of the log
 
 struct RecordHeader {
   uint32_t bytes = record_header_bytes;  // of the whole record
@@ -33,16 +33,16 @@ struct RecordHeader {
   GroupId group = 0;  // summary: 0
   raft::HardState hard;
   Term leader_term = 0;
-  Position previous = 0;     // of the group's record before this one, 0: none
-  Index first = 0;           // of the entries; without entries the group's last index + 1
-  Term previous_term = 0;    // of the entry first - 1
-  int64_t last_time_ns = 0;  // of the group's last entry
-  uint32_t count = 0;        // of entries; summary: of its items
+  Position previous = 0;     // of the group's record before this one; 0: none
+  Index first = 0;           // of the first entry; without entries: the group's last index + 1
+  Term previous_term = 0;    // of the entry at first - 1
+  int64_t last_time_ns = 0;  // the leader's time in the group's last entry
+  uint32_t count = 0;        // of entries; summary: of items
 };
 
-void encode(const RecordHeader& header, uint8_t* into);  // record_header_bytes
+void encode(const RecordHeader& header, uint8_t* into);  // writes record_header_bytes
 
-// The fields of an entry but its payload.
+// Writes the header of an entry, entry_header_bytes; its payload follows.
 inline void encode(const raft::Entry& entry, uint8_t* into) {
   store_le<uint32_t>(into, static_cast<uint32_t>(entry.payload.size()));
   store_le<uint16_t>(into + 4, 0);  // length of the extension
@@ -56,14 +56,14 @@ inline void encode(const raft::Entry& entry, uint8_t* into) {
   store_le<uint32_t>(into + 48, entry.machine_version);
 }
 
-// A record as it stands in a frame's stream, decoded and checked.
+// A record of a frame's stream, decoded and checked.
 struct RecordView {
   uint32_t offset = 0;  // in the stream
   RecordHeader header;
   Bytes body;  // what follows the header
 };
 
-// An entry in location.
+// An entry within a record's bytes.
 struct EntryView {
   raft::Entry entry;  // without its payload
   Bytes payload;
@@ -73,7 +73,7 @@ struct EntryView {
 class EntryReader {
  public:
   explicit EntryReader(Bytes body) : reader_(body) {}
-  // False at the end or when the bytes are no entries; ok() tells which.
+  // False: the end, or, if ok() is false, malformed bytes.
   bool next(EntryView& view);
   bool ok() const { return ok_; }
 
@@ -82,24 +82,24 @@ class EntryReader {
   bool ok_ = true;
 };
 
-// What a summary says of one group.
+// One group in a summary.
 struct SummaryItem {
   GroupId group = 0;
   Position last_record = 0;
   raft::HardState hard;
-  Index first = 0;  // of the entries kept; last + 1: none
+  Index first = 0;  // of the first entry kept; last.index + 1: none is kept
   raft::EntryId last;
   bool suspect = false;
 };
 
-void encode(const SummaryItem& item, uint8_t* into);  // summary_item_bytes
+void encode(const SummaryItem& item, uint8_t* into);  // writes summary_item_bytes
 std::vector<SummaryItem> decode_summary(const RecordView& record);
 
-// The header of a record, without looking at its body. False: it is none.
+// Decodes a record's header but does not check its body. False: malformed.
 bool decode_header(Bytes stream, RecordHeader& header);
 
-// Decodes the records of a frame's whole stream and checks every length and order in it. False: the
-// bytes hold their checksums but are no records.
+// Decodes the records of a frame's whole stream, and checks all lengths and the order of entries. False:
+// malformed, although the checksums match.
 bool decode_records(Bytes stream, std::vector<RecordView>& records);
 
 }  // namespace bop::log

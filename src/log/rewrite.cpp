@@ -1,6 +1,6 @@
-// Cold groups: when the log has grown and its oldest segment is needed only for a little, the groups
-// that need it get their live entries and last hard state written again at the head, one group after
-// the other. The new records change nothing for a group; they only let the old ones go.
+// Rewriting of cold groups: when the log has grown and little of its oldest segment is still needed, the
+// entries and hard states of the groups that need it are written again at the head of the log, one group
+// after the other. A rewritten record does not change its group; it only makes the old records unneeded.
 #include <algorithm>
 
 #include "base/assert.h"
@@ -19,7 +19,7 @@ uint64_t ShardLog::rewrite_above() const {
 
 void ShardLog::rewrite_if_crowded() {
   if (rewriting_ || latched_ || needed_bytes() <= rewrite_above()) return;
-  if (pins_.empty() || first_needed() != pins_.begin()->first) return;  // a gap holds it
+  if (pins_.empty() || first_needed() != pins_.begin()->first) return;  // a gap pins older segments
   const uint32_t oldest = pins_.begin()->first;
   if (oldest >= head_) return;
   const Instant now = ports_.clock.now();
@@ -36,8 +36,8 @@ void ShardLog::rewrite_if_crowded() {
   });
 }
 
-// The group with the lowest id of those that pin the segment; nullptr when together they need too
-// much of it, or one of them must stay as it is.
+// The group with the lowest id of those that pin the segment; nullptr: together they need too much of it,
+// or one of them is suspect and cannot be rewritten.
 ShardLog::Group* ShardLog::coldest_pinning(uint32_t segment) {
   uint64_t live = 0;
   Group* lowest = nullptr;
@@ -60,7 +60,7 @@ void ShardLog::take_for_rewrite(GroupId id, Index first, Position last_record,
                                 Result<Entries> entries) {
   Group& group = group_of(id);
   const GroupIndex& index = group.index;
-  // A group that went on meanwhile is not cold.
+  // A group that appended or compacted meanwhile is not cold.
   const bool same = index.last_record == last_record && index.before_first().index + 1 == first;
   if (!entries || !same || entries->size() != index.last() + 1 - first) {
     return give_up(group.pinned);
@@ -89,7 +89,7 @@ void ShardLog::rewrite(Group& group, const Entries& entries) {
   submit();
 }
 
-// One record of as many entries as fit its frame.
+// Writes one record with as many of the entries as fit in the frame; returns their number.
 size_t ShardLog::rewrite_record(Group& group, std::span<const raft::Entry> entries,
                                 std::deque<RecordLocation>& locations) {
   GroupIndex& index = group.index;

@@ -12,11 +12,11 @@ constexpr size_t piece_bytes = 1 << 20;
 
 const char* words_of(BlockState state) {
   switch (state) {
-    case BlockState::written: return "a frame's block whose other blocks are missing";
+    case BlockState::written: return "a block of a frame whose other blocks are missing";
     case BlockState::stale: return "a block of an earlier use of the file";
     case BlockState::never_written: return "a block that was never written";
-    case BlockState::mixed: return "a block that was written in part";
-    case BlockState::unsound: return "a block whose checksum does not hold";
+    case BlockState::mixed: return "a block that was only partly written";
+    case BlockState::unsound: return "a block whose checksum does not match";
     case BlockState::unreadable: return "a block that cannot be read";
     case BlockState::foreign: return "a block of another log";
     case BlockState::newer: return "a block of a newer format";
@@ -32,9 +32,9 @@ Result<SegmentFile> open_segment(port::FileSystem& files, const std::string& pat
   segment.number = number;
   BOP_TRY_ASSIGN(segment.file, files.open_now(path, options));
   BOP_TRY_ASSIGN(segment.size, segment.file->size());
-  // One is read into memory as a whole.
+  // A segment is read into memory as a whole, so its size needs a limit.
   if (segment.size > max_segment_bytes) {
-    return fail(BOP_E_DAMAGED, files.describe(path) + ": is larger than a segment can be");
+    return fail(BOP_E_DAMAGED, files.describe(path) + ": the file is larger than a segment can be");
   }
   return segment;
 }
@@ -56,18 +56,18 @@ class Scanner::Memory {
   uint8_t* const data_;
 };
 
-// What was seen since the last whole frame.
+// The blocks since the last whole frame.
 struct Scanner::Gap {
   Position begin = 0;
-  bool any = false;  // a block was seen, the first in state
-  BlockState begin_state = BlockState::unreadable;
-  Position bad = 0;  // the first bad block, 0: none
+  bool any = false;                                 // there is a block ...
+  BlockState begin_state = BlockState::unreadable;  // ... and this is the state of the first one
+  Position bad = 0;                                 // the first bad block; 0: none
   BlockState bad_state = BlockState::unsound;
-  Position bad_end = 0;  // behind the last one
-  Position touched = 0;  // the first block of last_epoch_ or later that is of no whole frame
+  Position bad_end = 0;  // end of the last bad block
+  Position touched = 0;  // the first block of last_epoch_ or later, of an incomplete frame; 0: none
   BlockState touched_state = BlockState::written;
-  Position touched_end = 0;
-  // At a position where the log may have gone on stands what is not provably an incomplete write.
+  Position touched_end = 0;  // end of the last one
+  // At a position where the next frame may have been written, there is not provably an incomplete write.
   bool may_be_acknowledged = false;
 };
 
@@ -96,8 +96,8 @@ Result<bool> Scanner::next(ScanVisitor& visitor) {
   return false;
 }
 
-// The last frames know best which segments are needed. Reading from the last segment backwards, the
-// first one with any block of this life of the file has them.
+// The latest frames have the current first_segment. They are in the last segment that has any written
+// block, so the segments are read from the last one backwards.
 Status Scanner::find_first_segment() {
   for (size_t i = segments_.size(); i-- > 0;) {
     BOP_TRY(load(i));
@@ -129,7 +129,7 @@ Status Scanner::load(size_t index) {
   return inspect_blocks(segment);
 }
 
-// What cannot be read at once may be read block by block.
+// A piece that cannot be read at once is read block by block.
 void Scanner::read_piece(port::File& file, size_t offset, size_t size) {
   const auto read = file.read_now(offset, memory_->span(offset, size));
   if (read && *read == size) return;
@@ -155,7 +155,7 @@ Status Scanner::inspect_blocks(const SegmentFile& segment) {
 
 void Scanner::walk(const SegmentFile& segment, ScanVisitor& visitor) {
   note_missing_segments(segment.number);
-  // A file gets its name when it is whole: without any block it was cut short, too.
+  // A segment gets its name when it is complete, so a file without a single block was cut short.
   uint64_t expected_blocks = std::max<uint64_t>(facts_.size(), 1);
   for (uint32_t at = 0; at < facts_.size();) {
     const BlockFacts& block = facts_[at];
@@ -197,7 +197,7 @@ uint32_t Scanner::whole_frame(const SegmentFile& segment, uint32_t at) {
     if (!same) return 0;
   }
   if (decode_frame(at, header.n)) return header.n;
-  // Sound blocks that hold no records: no writer of this version left them.
+  // Valid blocks with malformed records: no writer of this version leaves them behind.
   note_bad(make_position(segment.number, uint64_t{at} * block_bytes), BlockState::unsound,
            make_position(segment.number, uint64_t{at + header.n} * block_bytes));
   return 0;
@@ -257,20 +257,20 @@ void Scanner::note_block(const SegmentFile& segment, uint32_t at) {
   gap_->touched_end = end;
 }
 
-// The next frame begins behind the last one or with the next segment.
+// The next frame begins at the end of the last one or at the beginning of the next segment.
 bool Scanner::may_go_on_at(Position position) const {
   return position == gap_->begin || position == make_position(segment_of(gap_->begin) + 1, 0);
 }
 
-// A block that the write should have replaced and did not.
+// Whether a write that should have replaced this block did not do so.
 bool Scanner::holds_old_content(const BlockFacts& block) const {
   if (block.state == BlockState::never_written || block.state == BlockState::stale) return true;
   const bool written = block.state == BlockState::written || block.state == BlockState::mixed;
-  return written && block.newest_epoch < last_epoch_;  // a cut left it
+  return written && block.newest_epoch < last_epoch_;  // it was cut off by an earlier recovery
 }
 
-// A frame is acknowledged when all its blocks are on the device: one that holds old content, or that was
-// written in part, proves that it was not.
+// A frame is acknowledged when all its blocks are on the device. So a block with old content, or one that
+// was only partly written, proves that the frame was not acknowledged.
 bool Scanner::write_is_incomplete(uint32_t at) const {
   const BlockHeader& first = facts_[at].header;
   for (uint32_t k = 0; at + k < facts_.size(); ++k) {
@@ -302,7 +302,7 @@ void Scanner::note_missing_segments(uint32_t number) {
   note_bad(make_position(expected, 0), BlockState::unreadable, make_position(number, 0));
 }
 
-// The stretch ends in front of a whole frame.
+// Ends the stretch before a whole frame.
 void Scanner::close_gap(Position next, uint64_t number, ScanVisitor& visitor) {
   Stretch stretch;
   stretch.frame_follows = true;
@@ -332,7 +332,8 @@ void Scanner::finish(ScanVisitor& visitor) {
     visitor.on_finding(finding(verdict, gap_->touched_end));
     return;
   }
-  // What may have been acknowledged is never written over, and the number left out keeps the verdict.
+  // Blocks that may have been acknowledged are never overwritten. The skipped frame number makes later
+  // scans reach the same verdict.
   end_.position =
       std::max({gap_->begin, gap_->bad_end, stretch.below_durable ? durable_through_ : 0});
   end_.next_number = last_number_ + 2;

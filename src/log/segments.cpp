@@ -13,11 +13,11 @@ namespace bop::log {
 namespace {
 
 constexpr size_t piece_bytes = 256 << 10;
-constexpr size_t large_piece_bytes = 1 << 20;  // when the log is near
+constexpr size_t large_piece_bytes = 1 << 20;  // when the log needs the segment soon
 constexpr Duration first_retry = 100 * milliseconds;
 constexpr Duration longest_retry = 5 * seconds;
-// So many are kept to be the next segments: machines that release in bursts would else have them made
-// again each time, which is as much work for the device as the log itself. More are given back.
+// So many released segments are kept for reuse; further ones are removed. Without them, groups that compact
+// in bursts would cause new segments to be made each time, which writes as much as the log itself.
 constexpr size_t released_kept = 4;
 
 }  // namespace
@@ -84,7 +84,7 @@ void Segments::adopt(SegmentFile file) {
   segments_[number] = std::make_shared<Segment>(Segment{number, file.size, std::move(file.file)});
 }
 
-// ---- what is there and what is wanted ----
+// ---- which segments exist and which are wanted ----
 
 std::shared_ptr<Segment> Segments::find(uint32_t number) const {
   const auto found = segments_.find(number);
@@ -121,7 +121,7 @@ std::vector<std::shared_ptr<Segment>>::iterator Segments::reusable(uint64_t size
   });
 }
 
-// ---- one operation after the other ----
+// ---- operations, one at a time ----
 
 void Segments::choose() {
   if (step_ != Step::resting || stopped_ || !owner_.ready) return;
@@ -131,8 +131,8 @@ void Segments::choose() {
     remove_released(released_kept);
     return;
   }
-  // Machines need space too, and theirs does not come back. So that they have some, what was released is
-  // given back first, and a log without it waits.
+  // Machines share the disk and do not return space. On a nearly full disk, released segments are therefore
+  // removed instead of reused, and the log waits for space.
   const auto free = files_.free_bytes();
   if (free && *free < options_.segment_bytes) {
     if (!remove_released(0)) try_later();
@@ -141,7 +141,7 @@ void Segments::choose() {
   const auto released = reusable(options_.segment_bytes);
   if (released != released_.end()) return recycle(released);
   if (used_bytes_ + options_.segment_bytes > options_.max_bytes) {
-    obstacle_ = BOP_E_LOG_FULL;  // until something is released
+    obstacle_ = BOP_E_LOG_FULL;  // until a segment is released
     remove_released(0);
     return;
   }
@@ -161,7 +161,7 @@ void Segments::give_back(uint64_t bytes) {
 void Segments::recycle(std::vector<std::shared_ptr<Segment>>::iterator released) {
   making_ = std::move(*released);
   released_.erase(released);
-  BOP_ASSERT_LT(making_->number, next_);  // what it holds is stale from now on
+  BOP_ASSERT_LT(making_->number, next_);  // its blocks become stale
   step_ = Step::renaming;
   files_.rename(path(making_->number), path(next_), *this);
 }
@@ -185,7 +185,7 @@ void Segments::complete(Result<size_t> result) {
   }
   if (!result) return after_failure(result.error());
   switch (done) {
-    case Step::resting: BOP_ASSERT(false); break;  // nothing was under way
+    case Step::resting: BOP_ASSERT(false); break;  // no operation was in progress
     case Step::opening:
       filled_ = 0;
       left_at_first_ = owner_.left();
@@ -269,7 +269,7 @@ void Segments::ready() {
 
 void Segments::after_failure(const Error& error) {
   const bool no_space = error.code == BOP_E_DISK_FULL;
-  // For lack of a descriptor nothing was begun. The log waits until one is free.
+  // OVERLOADED: no descriptor was free, so the operation did not begin and can be retried.
   const bool not_begun = error.code == BOP_E_OVERLOADED;
   const Step failed = std::exchange(step_, Step::resting);
   if (failed == Step::syncing && not_begun) {

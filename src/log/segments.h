@@ -1,19 +1,19 @@
-// The log's segment files while it serves: the ones in use, the next one prepared ahead, released
-// ones reused or removed. Asynchronous, one operation under way at a time, so that it takes a low
-// share of the device.
+// The segment files of an open log: those in use, and the next ones, which are made ahead of need from
+// released files or new ones. Asynchronous; only one operation is in progress at a time, so that it takes
+// a small share of the device's bandwidth.
 //
-//             wanted                  a released one is there
+//             wanted                  a released file exists
 //   resting ──────────► choosing ──────────────────────────► renaming ──────────► syncing ─► ready
-//      ▲                   │ │  room for a new one                                   ▲
+//      ▲                   │ │  space for a new file                                 ▲
 //      │                   │ └───────► opening ─► filling (in pieces) ────► naming ──┘
-//      │   no room: later  │              no space │
+//      │  no space: retry  │              no space │
 //      └───────────────────┴──────── discarding ◄──┘
 //
-// A write of the log that comes while a segment is filled waits for one piece at most; between pieces
-// the device is the log's for as long as the last one took, as long as the segment is filled twice as
-// fast as the log comes to need it.
+// A segment is filled in pieces, so that a write of the log waits for one piece at most. After each piece
+// there is a pause of the time that the piece took, unless filling is less than twice as fast as the log
+// uses up the current segment.
 //
-// No space and no descriptor are waited for; every other failure is told to the owner, who latches.
+// A lack of space or of descriptors is retried; any other failure is reported to the owner, which latches.
 #pragma once
 
 #include <functional>
@@ -31,7 +31,7 @@
 
 namespace bop::log {
 
-// A reader that holds one keeps the file from being reused.
+// A segment file. It is not reused while a reader holds a reference to it.
 struct Segment {
   uint32_t number = 0;
   uint64_t size = 0;
@@ -41,9 +41,9 @@ struct Segment {
 class Segments : private port::FileCompletion {
  public:
   struct Owner {
-    std::function<void()> ready;  // a wanted segment is there
-    std::function<void(const Error&)> failed;
-    std::function<uint64_t()> left;  // bytes that the log has yet to write in the segment it is in
+    std::function<void()> ready;               // a wanted segment was made
+    std::function<void(const Error&)> failed;  // no further segment will be made
+    std::function<uint64_t()> left;            // unwritten bytes in the log's current segment
   };
 
   Segments(port::FileSystem& files, std::string directory, const Options& options,
@@ -51,26 +51,27 @@ class Segments : private port::FileCompletion {
   ~Segments() override;
 
   // ---- blocking, before the log serves ----
-  // What a crash left of a segment in the making.
+  // Removes the file of a segment whose making a crash interrupted.
   Status remove_leftovers();
-  // An error, DISK_FULL among them, leaves nothing behind.
+  // On an error, such as DISK_FULL, no file is left.
   Status make_now(uint32_t number);
   void adopt(SegmentFile file);
 
-  // From now on operations run and tell `owner`. The log goes on in segment `head`, there or not.
+  // Operations run from now on and report to `owner`. The log writes next in segment `head`, which may not
+  // exist yet.
   void start(Owner owner, uint32_t head);
-  // Begins no further operation.
+  // Starts no further operation.
   void stop() { stopped_ = true; }
 
-  // nullptr: not there (yet).
+  // nullptr: the segment does not exist (yet).
   std::shared_ptr<Segment> find(uint32_t number) const;
-  // Prepares all up to that one, if space permits.
   void set_max_bytes(uint64_t bytes);
+  // Makes all segments up to that one, if space permits.
   void want(uint32_t number);
-  // Segments below `number` are needed no more, and a durable frame says so.
+  // Segments below `number` are not needed any more: a durable frame has it as its first_segment.
   void release_below(uint32_t number);
 
-  // Why no segment can be made now: OK, DISK_FULL or LOG_FULL.
+  // Why no segment can be made at the moment: DISK_FULL or LOG_FULL; else OK.
   bop_status obstacle() const { return obstacle_; }
   bool busy() const { return step_ != Step::resting; }
   uint64_t used_bytes() const { return used_bytes_; }
@@ -80,23 +81,24 @@ class Segments : private port::FileCompletion {
 
  private:
   enum class Step : uint8_t {
-    resting,
-    renaming,    // a released segment to the wanted name
-    opening,     // of a new file under a temporary name
-    filling,     // it, with the pattern of what was never written
-    naming,      // it, as the wanted segment
-    syncing,     // the directory: then the segment is ready
-    discarding,  // what was made of a segment, for lack of space
-    removing,    // a released segment
+    resting,     // no operation is in progress
+    renaming,    // a released segment gets the wanted name
+    opening,     // a new file is created under a temporary name
+    filling,     // the pattern of blocks that were never written is written to it
+    naming,      // it gets the wanted name
+    syncing,     // the directory is synced, after which the segment is ready
+    discarding,  // the unfinished file is removed for lack of space
+    removing,    // a released segment is removed
   };
 
   Status fill_now(port::File& file);
   void complete(Result<size_t> result) override;
   void choose();
-  bool remove_released(size_t kept);  // begins to
-  // The first released segment that nobody reads, of the size wanted or of any; end: none.
+  // Begins to remove a released segment if there are more than `kept`. False: no removal was begun.
+  bool remove_released(size_t kept);
+  // The first released segment without a reader, of that size or, with 0, of any size; end: none.
   std::vector<std::shared_ptr<Segment>>::iterator reusable(uint64_t size);
-  void give_back(uint64_t bytes);  // of used_bytes_
+  void give_back(uint64_t bytes);  // subtracts from used_bytes_
   void recycle(std::vector<std::shared_ptr<Segment>>::iterator released);
   void fill_after_pause();
   bool ahead_of_log() const;
@@ -116,24 +118,25 @@ class Segments : private port::FileCompletion {
   std::unique_ptr<port::Timer> retry_, pause_;
   Duration retry_after_;
 
-  std::map<uint32_t, std::shared_ptr<Segment>> segments_;  // needed, and those prepared
+  std::map<uint32_t, std::shared_ptr<Segment>> segments_;  // needed or made ahead, by number
   std::vector<std::shared_ptr<Segment>> released_;         // still under their old names
-  uint32_t next_ = 0;                                      // the next to make
-  uint32_t wanted_ = 0;                                    // up to which they are wanted
+  uint32_t next_ = 0;                                      // number of the next segment to make
+  uint32_t wanted_ = 0;                                    // the highest number that is wanted
   Step step_ = Step::resting;
   bool stopped_ = false;
-  bool unsynced_ = false;  // making_ has its name, but the directory could not be opened
+  bool unsynced_ =
+      false;  // making_ has its name, but the directory is not synced: no descriptor was free
   bop_status obstacle_ = BOP_OK;
-  uint64_t used_bytes_ = 0;  // of all files, also of the one in the making
-  uint64_t made_ = 0;
+  uint64_t used_bytes_ = 0;  // of all files, including the one that is being made
+  uint64_t made_ = 0;        // number of segments made or recycled
 
-  // The operation under way.
-  std::shared_ptr<Segment> making_;
-  std::unique_ptr<port::File> opened_;
-  uint64_t filled_ = 0;
-  uint64_t left_at_first_ = 0;  // to the log, when the first piece was written
-  Instant piece_began_ = 0;
-  uint8_t* pattern_ = nullptr;  // of one large piece
+  // The operation in progress.
+  std::shared_ptr<Segment> making_;     // renamed, named, synced or removed
+  std::unique_ptr<port::File> opened_;  // the file that is filled
+  uint64_t filled_ = 0;                 // its bytes that are written
+  uint64_t left_at_first_ = 0;          // owner_.left() when filling began
+  Instant piece_began_ = 0;             // when the last piece was submitted
+  uint8_t* pattern_ = nullptr;          // memory for one large piece
 };
 
 }  // namespace bop::log

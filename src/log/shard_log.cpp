@@ -8,9 +8,9 @@
 namespace bop::log {
 namespace {
 
-// What a turn of small commands takes: a log without room for it counts as full.
+// A typical turn of small commands: a log that would refuse them counts as full.
 constexpr size_t small_bytes = 64u << 10;
-constexpr size_t frames_kept = 3;  // the memory of those that wait for the next use
+constexpr size_t frames_kept = 3;  // frames whose memory is kept for reuse
 
 size_t size_of(const raft::Entry& entry) { return entry_header_bytes + entry.payload.size(); }
 
@@ -52,23 +52,23 @@ Status ShardLog::check(const Demand& demand) const {
   if (latched_) return std::unexpected(*latched_);
   if (demand.largest > largest_payload() + entry_header_bytes) {
     return fail(BOP_E_TOO_LARGE, "an entry of " + std::to_string(demand.largest) +
-                                     " bytes, this log takes " +
+                                     " bytes; the limit of this log is " +
                                      std::to_string(largest_payload() + entry_header_bytes));
   }
   const size_t in_open = open_ != nullptr ? open_->frame.size() : 0;
   if (gathered_bytes_ + in_open + demand.bytes > options_.max_gathered_bytes) {
-    return fail(BOP_E_OVERLOADED, "bytes gathered for the log");
+    return fail(BOP_E_OVERLOADED, "too many bytes wait to be written to the log");
   }
   return check_space(demand);
 }
 
-// While a segment can be made there is room. Else what is prepared is used up but for the summaries
-// at the end of a segment and a reserve for what is no command.
+// While segments can be made, there is space. Otherwise the existing segments are used up, except for the
+// summaries at the end of each and a reserve for votes and entries that are not commands.
 Status ShardLog::check_space(const Demand& demand) const {
   if (segments_.obstacle() == BOP_OK) return {};
   const uint64_t reserve =
       summary_blocks() + (demand.commands ? reserve_for_votes(head_bytes_) : 0);
-  // A frame more for each break: one that ends the segment, one that is already closed.
+  // Up to two blocks more: the append may be split at the end of the current frame and of the segment.
   if (blocks_for(demand.bytes) + 2 + reserve <= space_blocks()) return {};
   return fail(segments_.obstacle());
 }
@@ -177,7 +177,7 @@ void ShardLog::put_entry(Gathering& into, Group& group, const raft::Entry& entry
   group.index.add_term(entry.index, entry.term);
 }
 
-// The header's last fields, and the group's index, after entries were put.
+// Completes the header of the record and updates the group's index, after entries were put.
 void ShardLog::close_record(Gathering& into) {
   RecordHeader& header = into.tail;
   GroupIndex& index = into.tail_group->index;
@@ -218,7 +218,7 @@ ShardLog::Gathering& ShardLog::gathering_for(size_t bytes) {
 
 std::unique_ptr<ShardLog::Gathering> ShardLog::begin(FrameKind kind, size_t bytes) {
   const uint32_t needed = std::max(1u, blocks_for(bytes));
-  // Segments that were made when they were smaller may all be too small for it.
+  // A loop: segments that were made with a smaller segment_bytes may all be too small for it.
   while (blocks_left() < needed + summary_blocks()) end_segment();
   const uint32_t left = blocks_left();
   const uint32_t reserve = std::min(summary_blocks(), left - needed);
@@ -249,7 +249,7 @@ void ShardLog::enqueue(std::unique_ptr<Gathering> gathering) {
   queue_.push_back(std::move(gathering));
 }
 
-// The summary twice, in two frames, as far as it fits.
+// Writes the summary twice, in two frames, each with as many groups as fit.
 void ShardLog::end_segment() {
   BOP_ASSERT(open_ == nullptr);
   for (int copies = 2; copies > 0 && blocks_left() > 0; --copies) {
@@ -341,10 +341,10 @@ void ShardLog::submit() {
   }
   Gathering& next = *queue_.front();
   writing_to_ = segments_.find(segment_of(next.frame.position()));
-  if (writing_to_ == nullptr) return;  // it comes: ready() submits
+  if (writing_to_ == nullptr) return;  // submitted when the segment is ready
   writing_ = std::move(queue_.front());
   queue_.pop_front();
-  // Nothing that was acknowledged is written over.
+  // Frames that may have been acknowledged are never overwritten.
   BOP_ASSERT_GE(writing_->frame.position(), durable_end_);
   BOP_ASSERT_LE(offset_of(writing_->frame.end() - 1), writing_to_->size - 1);
   BlockHeader common;
@@ -408,7 +408,7 @@ void ShardLog::latch(const Error& error) {
   for (const auto& [id, appender] : attached) appender->latched(*latched_);
 }
 
-// Armed once for many writes: when it fires too early it waits for the rest.
+// Armed once for many writes: when the timer fires too early, it is armed again for the remaining time.
 void ShardLog::arm_seal() {
   if (seal_armed_ || latched_) return;
   if (sealed_ && first_needed() <= written_first_segment_) return;
@@ -426,7 +426,7 @@ void ShardLog::seal_if_idle() {
   submit();
 }
 
-// While no segment can be made, only a seal that lets one go is worth its block.
+// While no segment can be made, a seal is only worth its block if it releases a segment.
 bool ShardLog::may_seal() const {
   if (segments_.obstacle() == BOP_OK) return true;
   return first_needed() > written_first_segment_ && space_blocks() > summary_blocks();
@@ -462,7 +462,7 @@ bool ShardLog::idle() const {
   return latched_ ? writing_ == nullptr : writing_ == nullptr && nothing_gathered();
 }
 
-// ---- what is needed ----
+// ---- which segments are needed ----
 
 void ShardLog::pin(Group& group) {
   const uint32_t needed = segment_of(group.index.needs());
@@ -479,7 +479,7 @@ uint32_t ShardLog::first_needed() const {
   return first;
 }
 
-void ShardLog::release(GroupId id, raft::EntryId through) {
+void ShardLog::compact(GroupId id, raft::EntryId through) {
   Group& group = group_of(id);
   if (group.suspect) return;
   if (through.index > group.index.last()) {
@@ -487,7 +487,7 @@ void ShardLog::release(GroupId id, raft::EntryId through) {
     ++group.truncations;
   }
   if (open_ != nullptr && open_->tail_group == &group) open_->tail_group = nullptr;
-  group.index.release(through);
+  group.index.compact(through);
   pin(group);
   rewrite_if_crowded();
   arm_seal();

@@ -1,14 +1,14 @@
 // The implementation of Log (log.h). How an append becomes durable:
 //
-//   append() ─► open_ ──(full, or its turn)──► queue_ ─► writing_ ─► complete() ─► Appender::durable()
-//               gathers     position known       waits    one at a time
+//   append() ─► open_ ──(full, or submitted)──► queue_ ─► writing_ ─► complete() ─► Appender::durable()
+//               gathers                          waits     one at a time
 //
 // A frame's position and number are fixed when it begins to gather, so that records can refer to each other.
-// A segment that does not exist yet only delays the write.
+// If its segment does not exist yet, that only delays the write.
 //
-// Which segments are needed: each group pins the segment of the lowest record that it needs. The
-// first_segment in a frame is the lowest pinned one when the frame began to gather. The records that this
-// relies on are in earlier frames, so it holds whenever the frame is durable.
+// Which segments are needed: each group pins the segment of the lowest record that it needs. A frame's
+// first_segment is the lowest pinned segment at the time when it begins to gather. The records that made
+// older segments unneeded are in earlier frames, so they are durable when this frame is.
 #pragma once
 
 #include <deque>
@@ -46,7 +46,7 @@ class ShardLog final : public Log, private port::FileCompletion {
   Status reserve(size_t bytes, bool commands) override;
   size_t largest_payload() const override;
   void read(GroupId group, Index first, size_t max_bytes, EntriesDone done) override;
-  void release(GroupId group, raft::EntryId through) override;
+  void compact(GroupId group, raft::EntryId through) override;
   bool healthy(Instant now, Duration limit) const override;
   bool idle() const override;
   uint64_t used_bytes() const override { return segments_.used_bytes(); }
@@ -64,9 +64,9 @@ class ShardLog final : public Log, private port::FileCompletion {
     GroupIndex index;               // of all that was appended, durable or not
     Appender* appender = nullptr;   // nullptr: nobody is attached
     bool suspect = false;           // its appends are refused, for good
-    bool restarts = false;          // its next record is to say that the group's log starts over
+    bool restarts = false;          // its next record must have the flag record_restarts
     uint64_t truncations = 0;       // how often entries were replaced or discarded: see Located
-    uint32_t pinned = 0;            // number of the segment that it pins, 0: it has no record
+    uint32_t pinned = 0;            // number of the segment that it pins; 0: it has no record
     uint64_t ack_waiter_frame = 0;  // number of the frame whose ack_waiters have this group ...
     uint32_t ack_waiter = 0;        // ... at this index
   };
@@ -128,8 +128,8 @@ class ShardLog final : public Log, private port::FileCompletion {
   void end_segment();
   void enter_segment(uint32_t number);
   void put_summary(Frame& frame) const;
-  uint32_t blocks_left() const;     // of the segment, behind what is gathered
-  uint32_t summary_blocks() const;  // that the summaries at its end take
+  uint32_t blocks_left() const;     // of the current segment, after the frames that are gathered
+  uint32_t summary_blocks() const;  // that the summaries at its end need
   uint64_t space_blocks() const;    // that can be written without making a segment
 
   // ---- writing ----
@@ -144,7 +144,7 @@ class ShardLog final : public Log, private port::FileCompletion {
 
   // ---- rewrite.cpp: cold groups ----
   uint64_t rewrite_above() const;
-  // Of the segments in use: those that are prepared, or kept to be used again, are not.
+  // Size of the segments in use, without those that are made ahead or kept for reuse.
   uint64_t needed_bytes() const {
     return (uint64_t{head_} - first_needed() + 1) * options_.segment_bytes;
   }
@@ -191,21 +191,24 @@ class ShardLog final : public Log, private port::FileCompletion {
   Instant submitted_at_ = 0;             // when that write was submitted
   std::vector<std::unique_ptr<Gathering>> free_;  // for reuse of their memory
   size_t gathered_bytes_ = 0;                     // bytes of the streams in writing_ and queue_
-  size_t promised_bytes_ = 0;  // by room() since the last flush, appended meanwhile or not
+  size_t promised_bytes_ =
+      0;  // by reserve() since the last flush(), whether appended meanwhile or not
 
   Position durable_end_ = 0;  // all frames below it are on the device
-  bool sealed_ = false;  // the last frame is a seal: nothing behind the one before it is unproven
+  bool sealed_ =
+      false;  // the last frame is a seal, which proves that all frames before it were durable
   Instant last_write_ended_ = 0;
   std::unique_ptr<port::Timer> seal_timer_;
-  bool seal_armed_ = false;  // it is to fire, maybe too early
+  bool seal_armed_ =
+      false;  // the timer is armed; it may fire before the log has been idle long enough
 
-  std::map<uint32_t, uint64_t> pins_;   // how many groups need a segment
-  uint32_t gap_segment_ = 0;            // from here on nothing is released, 0: no gap
-  uint32_t written_first_segment_ = 0;  // what the last frame said
+  std::map<uint32_t, uint64_t> pins_;  // number of groups that pin a segment
+  uint32_t gap_segment_ = 0;  // this segment and later ones are kept because of a gap; 0: no gap
+  uint32_t written_first_segment_ = 0;  // first_segment of the last durable frame
 
   bool rewriting_ = false;
-  uint32_t gave_up_on_ = 0;  // the segment that cannot be freed by rewriting, for a while
-  Instant gave_up_until_ = 0;
+  uint32_t gave_up_on_ = 0;  // a segment that rewriting could not free, and is not tried again ...
+  Instant gave_up_until_ = 0;  // ... before this time
 
   std::optional<Error> latched_;
 };

@@ -13,7 +13,7 @@ const char* name_of(Verdict verdict) {
   return "?";
 }
 
-// The rows are numbered as in docs/formats/log.md.
+// The numbers are those of the rows in docs/formats/log.md.
 Verdict judge(const Stretch& stretch) {
   if (stretch.frame_follows && stretch.numbers_follow) return Verdict::nothing;  // 1
   if (stretch.frame_follows) return Verdict::damage;                             // 2

@@ -166,7 +166,7 @@ listen.peer = "127.0.0.1:{self.port + 3}"
         segment = self.path("data", "shard0", "0000000000000001.seg")
         os.truncate(segment, 1 << 40)
         _, error = self.bopd("start", "--config", config, code=1)
-        self.assertIn(f"{segment}: is larger than a segment can be (BOP_E_DAMAGED)", error)
+        self.assertIn(f"{segment}: the file is larger than a segment can be (BOP_E_DAMAGED)", error)
         os.mkdir(self.path("data", "shard1"))
         out, _ = self.run_program("bop", "log", "inspect", self.path("data"), code=1)
         self.assertRegex(out.decode(), r"problem +shard0 .*is larger than a segment can be\n")

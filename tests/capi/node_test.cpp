@@ -219,10 +219,10 @@ TEST_F(ANode, refuses_what_its_machine_does_not_take_in_words_and_its_log_stays_
   const Done before = propose(request("kv", put_k_v));
   const Done refused = propose(request("kv", "garbage"));
   EXPECT_EQ(refused.status, BOP_E_PROTOCOL);
-  EXPECT_EQ(refused.detail, "the machine kv does not take this command");
+  EXPECT_EQ(refused.detail, "the machine kv refused this command");
   const Done unanswered = query(request("kv", "garbage"));
   EXPECT_EQ(unanswered.status, BOP_E_PROTOCOL);
-  EXPECT_EQ(unanswered.detail, "the machine kv does not take this question");
+  EXPECT_EQ(unanswered.detail, "the machine kv refused this query");
   EXPECT_EQ(propose(request("kv", put_k_v)).index, before.index + 1);
 }
 

@@ -70,7 +70,7 @@ class Log final : public log::Log {
     ASSERT_EQ(index, 1u);
     reads.push_back([this, done = std::move(done)] { done(std::vector<Entry>{first}); });
   }
-  void release(GroupId, raft::EntryId) override {}
+  void compact(GroupId, raft::EntryId) override {}
   bool healthy(Instant, Duration) const override { return true; }
   bool idle() const override { return true; }
   uint64_t used_bytes() const override { return 0; }

@@ -151,7 +151,7 @@ class History {
     group.released = {group.entries.at(through).term, through};
     group.entries.erase(group.entries.begin(), group.entries.upper_bound(through));
     released_[id] = group.released;
-    rig_.log->release(id, group.released);
+    rig_.log->compact(id, group.released);
   }
 
   void read_one() {

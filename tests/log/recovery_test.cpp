@@ -337,7 +337,7 @@ TEST(LogRecovery, a_torn_last_frame_over_a_recycled_segment_is_cut_and_reported)
     while (segment_number_of_last(rig) < 8) {
       rig.write(1, 1, next, 7, 1000);
       next += 7;
-      rig.log->release(1, {1, next - 2});
+      rig.log->compact(1, {1, next - 2});
     }
     const TearCase tear = prepare(rig, next, entries);
     const BlockFacts beneath =
@@ -437,7 +437,7 @@ TEST(LogRecovery, segments_from_a_hole_on_are_kept_while_a_group_is_suspect) {
   rig.open();
   for (Index next = 1; next < 1000; next += 10) {
     rig.write(50, 1, next, 10, 2000);
-    rig.log->release(50, {1, next + 5});
+    rig.log->compact(50, {1, next + 5});
   }
   rig.settle();
   EXPECT_TRUE(rig.disk.exists(first_file));
@@ -465,7 +465,7 @@ TEST(LogRecovery, damage_that_touched_no_group_is_reported_and_lets_its_segment_
   EXPECT_EQ(rig.found(1)->health, Health::ok) << rig.found(1)->reason;
   for (Index next = 3; next < 1000; next += 10) {
     rig.write(1, 1, next, 10, 2000);
-    rig.log->release(1, {1, next + 5});
+    rig.log->compact(1, {1, next + 5});
   }
   rig.settle();
   rig.close();

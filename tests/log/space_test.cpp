@@ -99,7 +99,7 @@ TEST(LogSpace, keeps_segments_that_were_released_in_a_burst) {
   fill_segments();
   const uint64_t most = rig.log->used_bytes();
   ASSERT_GE(most, 3 * rig.options.segment_bytes);
-  rig.log->release(1, {1, next - 1});
+  rig.log->compact(1, {1, next - 1});
   rig.run();
   const uint64_t before = rig.log->used_bytes();
   EXPECT_LE(before, most);
@@ -133,7 +133,7 @@ TEST(LogSpace, uses_released_segments_again) {
   for (int i = 0; i < 400; ++i) {
     rig.write(1, 1, next, 10, 2000);
     next += 10;
-    if (i % 5 == 0 && next > 30) rig.log->release(1, {1, next - 30});
+    if (i % 5 == 0 && next > 30) rig.log->compact(1, {1, next - 30});
   }
   EXPECT_LE(segments_in(rig), 5u);
   EXPECT_LE(rig.log->used_bytes(), 5 * rig.options.segment_bytes);
@@ -222,7 +222,7 @@ TEST(LogSpace, a_failed_write_names_the_segment_by_its_present_name) {
     };
     write(20);  // into the second segment
     if (used_again) {
-      rig.log->release(1, {1, next - 1});
+      rig.log->compact(1, {1, next - 1});
       write(100);
     }
     rig.disk.fail(sim::DiskOperation::write, BOP_E_IO);
@@ -250,7 +250,7 @@ TEST(LogSpace, a_read_under_way_keeps_its_segment_from_being_used_again) {
   rig.disk.set_faults({.reads_last = true});
   for (Index next = 11; next < 1500; next += 10) {
     rig.write(1, 1, next, 10, 2000);
-    rig.log->release(1, {1, next});
+    rig.log->compact(1, {1, next});
   }
   EXPECT_FALSE(read.has_value());
   rig.run();
@@ -263,10 +263,10 @@ TEST(LogSpace, released_entries_are_not_found) {
   Rig rig;
   rig.open(true);
   rig.write(1, 1, 1, 10);
-  rig.log->release(1, {1, 4});
+  rig.log->compact(1, {1, 4});
   EXPECT_EQ(rig.read(1, 4).error().code, BOP_E_NOT_FOUND);
   EXPECT_EQ(rig.read(1, 5)->size(), 6u);
-  rig.log->release(1, {1, 10});
+  rig.log->compact(1, {1, 10});
   EXPECT_EQ(rig.read(1, 10).error().code, BOP_E_NOT_FOUND);
   rig.write(1, 1, 11, 1);
   EXPECT_EQ(rig.read(1, 11)->size(), 1u);
@@ -285,7 +285,7 @@ TEST(LogSpace, a_full_log_refuses_entries_by_name_takes_votes_and_recovers_when_
   rig.write(1, 5, next, 0);  // a vote
   EXPECT_TRUE(rig.log->healthy(rig.clock.now(), 1 * seconds));
   EXPECT_EQ(rig.read(1, 1)->front().index, 1u);
-  rig.log->release(1, {1, next - 2});
+  rig.log->compact(1, {1, next - 2});
   rig.settle();
   EXPECT_TRUE(rig.log->reserve(3000));
   rig.write(1, 5, next, 1, 3000);
@@ -355,7 +355,7 @@ TEST(LogSpace, votes_are_refused_too_when_the_reserve_is_used_up) {
   }
   EXPECT_GE(votes, 4);
   EXPECT_LT(votes, 1000);
-  rig.log->release(1, {1, next - 2});
+  rig.log->compact(1, {1, next - 2});
   rig.settle();
   rig.write(1, 2000, next, 1, 3000);
 }
@@ -388,7 +388,7 @@ TEST(LogSpace, a_disk_without_much_space_gets_back_what_was_released_before_entr
       ++next;
       rig.log->flush();
       rig.run();
-      rig.log->release(1, {1, next - 1});
+      rig.log->compact(1, {1, next - 1});
     }
     return BOP_OK;
   };
@@ -474,7 +474,7 @@ TEST(LogSpace, cold_groups_do_not_pin_old_segments) {
   for (int i = 0; i < 600; ++i) {
     rig.write(1, 1, next, 10, 2000);
     next += 10;
-    rig.log->release(1, {1, next - 5});
+    rig.log->compact(1, {1, next - 5});
     rig.run();
   }
   EXPECT_GT(rig.log->counters().rewritten, 10u);
@@ -511,7 +511,7 @@ TEST(LogSpace, a_kill_between_the_frames_of_a_rewritten_group_loses_nothing) {
     while (rig.log->counters().rewritten <= seed / 8) {
       rig.write(1, 1, next, 10, 2000);
       next += 10;
-      rig.log->release(1, {1, next - 5});
+      rig.log->compact(1, {1, next - 5});
       const uint64_t rewritten = rig.log->counters().rewritten;
       while (rig.log->counters().rewritten == rewritten && rig.step()) {
       }
@@ -543,7 +543,7 @@ TEST(LogSpace, a_power_loss_while_cold_groups_are_rewritten_loses_nothing) {
     for (int i = 0; i < rounds; ++i) {
       rig.write(1, 1, next, 10, 2000);
       next += 10;
-      rig.log->release(1, {1, next - 5});
+      rig.log->compact(1, {1, next - 5});
       for (uint64_t s = 0; s < seed % 4; ++s) rig.step();
     }
     seed % 2 == 0 ? rig.kill() : rig.cut_power();
@@ -564,7 +564,7 @@ TEST(LogSpace, a_group_may_begin_anew_behind_a_gap_after_a_release) {
   Rig rig;
   rig.open(true);
   rig.write(1, 1, 1, 10);
-  rig.log->release(1, {4, 50});
+  rig.log->compact(1, {4, 50});
   rig.write(1, 5, 51, 3);
   EXPECT_EQ(rig.read(1, 51)->size(), 3u);
   rig.close();

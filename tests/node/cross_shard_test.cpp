@@ -104,7 +104,7 @@ TEST(CrossShard, what_the_other_shard_refuses_is_refused_with_its_reason) {
   EXPECT_GT(refused.index, 0u);
   const Asker::Heard too_large = ask(member, 0, second, std::string((2 << 20) + 1, 'x'));
   EXPECT_EQ(too_large.status, BOP_E_TOO_LARGE);
-  EXPECT_EQ(too_large.detail, "a request has at most 2097152 bytes");
+  EXPECT_EQ(too_large.detail, "a request of 2097153 bytes; the limit is 2097152");
   EXPECT_EQ(ask(member, 0, 77, "x").status, BOP_E_NO_GROUP);
   EXPECT_EQ(ask(member, 1, 77, "x").status, BOP_E_NO_GROUP);
 }

@@ -32,7 +32,7 @@ int main(int argc, char** argv) {
     bop::sim::SimulationOptions options;
     options.seed = seed;
     // Seen when a clean stop has the machine fold what its stalled log has not written yet.
-    if (bop::group::chosen_bug == bop::group::Bug::settle_committed) {
+    if (bop::group::chosen_bug == bop::group::Bug::stable_beyond_committed) {
       options.faults = {bop::sim::Fault::restart, bop::sim::Fault::stall};
       options.pick_faults = false;
     }
