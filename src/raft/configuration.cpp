@@ -12,7 +12,7 @@ constexpr uint8_t format_version = 1;
 
 Status check_ids(const char* what, const std::vector<NodeId>& ids) {
   for (size_t i = 0; i < ids.size(); ++i) {
-    if (ids[i] == 0) return fail(BOP_E_BAD_CONFIG, std::string(what) + ": node 0 is no node");
+    if (ids[i] == 0) return fail(BOP_E_BAD_CONFIG, std::string(what) + ": 0 is not a node id");
     if (i > 0 && ids[i] <= ids[i - 1])
       return fail(BOP_E_BAD_CONFIG, std::string(what) + ": node " + std::to_string(ids[i]) +
                                         " is not in ascending order");
@@ -68,7 +68,7 @@ Result<Configuration> decode_configuration(Bytes bytes) {
     return fail(BOP_E_NEWER_FORMAT, "a configuration of version " + std::to_string(version));
   // Checked before memory is allocated for the claimed counts.
   if (reader.remaining() != (voters + learners) * sizeof(NodeId))
-    return fail(BOP_E_PROTOCOL, "a configuration whose counts are not those of its bytes");
+    return fail(BOP_E_PROTOCOL, "a configuration whose counts do not match its size");
   Configuration configuration;
   configuration.voters = read_ids(reader, voters);
   configuration.learners = read_ids(reader, learners);

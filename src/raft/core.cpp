@@ -223,7 +223,7 @@ State::State(const Config& config, const Restored& restored, Instant now)
   BOP_ASSERT_LE(config.max_append_bytes, config.max_inflight_bytes);
   BOP_ASSERT_LE(commit, log.last());
   hard = at_least(hard, log.last_term());
-  reads.question = random.next() >> 3;
+  reads.request = random.next() >> 3;
   persists.written = persists.durable_hard = hard;
   persists.written_index = persists.durable = log.last();
   recorded_commit = commit;

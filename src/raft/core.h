@@ -59,8 +59,8 @@ struct Propose {
 };
 struct Receive {
   Message message;
-  LogCapacity log_capacity = LogCapacity::
-      available;  // otherwise the host removed the entries: the log has no capacity for them
+  // Not available: the log has no capacity for the message's entries, and the host removed them.
+  LogCapacity log_capacity = LogCapacity::available;
 };
 struct Persisted {
   PersistMark mark;
@@ -75,8 +75,8 @@ struct Loaded {
   Index first = 0;
   std::vector<Entry> entries;
 };
-// Liveness does not hear a node any more, the node restarted, or a log of it became unhealthy: whatever
-// this replica believed to be led from there is not any more.
+// Liveness does not hear a node any more, the node restarted, or one of its logs became unhealthy. A replica
+// that followed a leader on that node has no leader any more.
 struct NodeLost {
   NodeId node = 0;
 };
@@ -90,7 +90,7 @@ struct NodeAlive {
 struct ForwardFailed {
   NodeId leader = 0;
 };
-// The node refused a forwarded request because it does not lead in that term; it never will again.
+// The node refused a forwarded request because it does not lead in that term, and never will again.
 struct ForwardDenied {
   NodeId leader = 0;
   Term term = 0;
@@ -190,7 +190,7 @@ class Core {
   std::span<const Entry> entries(Index first, Index last) const;
   // The term of an entry of the log; 0 when the log does not hold it.
   Term term_at(Index index) const;
-  // The machine has applied all entries up to `index`: they may leave the memory.
+  // The machine has applied all entries up to `index`: they may be evicted from memory.
   void applied(Index index);
 
   // Asserts every invariant of raft/invariants.h. Debug builds do so after each step.

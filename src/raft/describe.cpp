@@ -1,4 +1,4 @@
-// What records and messages look like to people.
+// Records and messages as text for people.
 #include <string>
 #include <tuple>
 
@@ -16,7 +16,7 @@ std::string node(NodeId id) { return numbered("node ", id); }
 
 std::string because(Cause cause) { return std::string(": ") + text_of(cause); }
 
-// The cause names no node, and some have one to name.
+// With the record's node, if there is one.
 std::string because(const Record& record) {
   std::string text = because(record.cause);
   if (record.node != 0) text += " (" + node(record.node) + ")";
@@ -126,7 +126,7 @@ std::string describe(const Record& record) {
       return numbered("committed entry ", index) + ", the first of the term";
     case RecordKind::quiesced: return "quiesced";
     case RecordKind::woke:
-      return "woke" + (record.cause == Cause::none ? ": a message came" : because(record));
+      return "woke" + (record.cause == Cause::none ? ": a message arrived" : because(record));
   }
   return "?";
 }

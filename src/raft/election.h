@@ -8,7 +8,7 @@ namespace bop::raft {
 
 // Draws a timeout from [election_timeout, 2 * election_timeout).
 void arm_election(State& s);
-// Draws a short timeout, because the leader is known to be gone; random, so that not all campaign at once.
+// Draws a short timeout, because the leader is known to be lost; random, so that not all campaign at once.
 void arm_election_soon(State& s);
 void election_timed_out(State& s);
 // Starts with pre-votes. `why`: an election timeout, or a transfer.

@@ -49,10 +49,10 @@ struct Progress {
   Instant progress_at = 0;  // when it last lacked no entry, or `received` rose, or bytes reached it
   uint64_t delivered_bytes = 0;  // that reached it since it lacked no entry, or `received` rose
 
-  Index told_commit = 0;  // commit index last sent to it
-  uint64_t round = 0;     // highest round it answered in this term
-  uint64_t question = 0;  // number of its read request that waits for a round; 0: none
-  bool quiesced = false;  // it replied that it is quiesced
+  Index told_commit = 0;      // commit index last sent to it
+  uint64_t round = 0;         // highest round it answered in this term
+  uint64_t read_request = 0;  // number of its read request that waits for a round; 0: none
+  bool quiesced = false;      // it replied that it is quiesced
   LogCapacity log_capacity = LogCapacity::available;
 
   bool loading = false;       // entries from `next` on are being read from the log's files

@@ -16,7 +16,7 @@ bool changes_configuration(const State& s, const Propose& event) {
 
 // An entry that no quorum has capacity for would end with an unknown outcome. Once a voter has reported
 // that its log is full, voters that do not reply count as full, too.
-bop_status room_of_quorum(const State& s) {
+bop_status capacity_of_quorum(const State& s) {
   LogCapacity missing = LogCapacity::available;
   size_t with_capacity = s.voter ? 1 : 0;
   for (const Progress& peer : s.peers) {
@@ -35,7 +35,7 @@ bop_status validate(const State& s, const Propose& event) {
   if (changes_configuration(s, event)) return BOP_E_UNSUPPORTED;
   const size_t cost = Entry::cost_of(event.payload.size());
   if (s.log.open_bytes() + cost > s.config.max_uncommitted_bytes) return BOP_E_OVERLOADED;
-  return room_of_quorum(s);
+  return capacity_of_quorum(s);
 }
 
 }  // namespace
@@ -64,7 +64,7 @@ void propose(State& s, const Propose& event) {
     return;
   }
   s.update->refused.push_back({event.token, verdict, false});
-  // The group has work: find out whether its leader is alive.
+  // The group has work: a quiesced follower has to find out whether its leader is alive.
   wake_follower(s, Cause::proposal);
 }
 

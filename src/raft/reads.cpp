@@ -17,7 +17,7 @@ void answer(State& s, const PendingReads::Waiting& waiting, Index index) {
     s.update->reads.push_back({waiting.token, index});
     return;
   }
-  s.find_peer(waiting.from)->question = 0;
+  s.find_peer(waiting.from)->read_request = 0;
   Message& reply = send(s, waiting.from, MessageKind::read_reply);
   reply.round = waiting.token;
   reply.index = index;
@@ -26,7 +26,7 @@ void answer(State& s, const PendingReads::Waiting& waiting, Index index) {
 
 void deny(State& s, const PendingReads::Waiting& waiting) {
   if (waiting.from == s.config.self) return refuse(s, waiting.token, BOP_E_UNAVAILABLE);
-  s.find_peer(waiting.from)->question = 0;
+  s.find_peer(waiting.from)->read_request = 0;
   send(s, waiting.from, MessageKind::read_reply).round = waiting.token;
 }
 
@@ -43,7 +43,7 @@ bool knows_commit(const State& s) {
 // The request or its reply may be lost. A repetition keeps the number, so that the reply to any of them
 // counts: to the first one, where a round trip takes longer than the interval.
 void ask(State& s) {
-  send(s, s.leader, MessageKind::read_request).round = s.reads.question;
+  send(s, s.leader, MessageKind::read_request).round = s.reads.request;
   s.reads.ask_again_at = s.now + s.reads.ask_again_after;
   s.reads.ask_again_after = std::min(2 * s.reads.ask_again_after, s.config.election_timeout);
 }
@@ -88,7 +88,7 @@ void ask_leader(State& s) {
   if (s.leads() || s.leader == 0) return;
   if (r.asked.empty() && !r.to_ask.empty()) {
     r.asked.swap(r.to_ask);
-    ++r.question;
+    ++r.request;
     r.ask_again_after = s.config.heartbeat_interval;
     ask(s);
   } else if (!r.asked.empty() && s.now >= r.ask_again_at) {

@@ -94,7 +94,7 @@ void dispatch(State& s, Progress& from, const Message& m) {
     case MessageKind::append_reply: return receive_append_reply(s, from, m);
     case MessageKind::read_request: return receive_read_request(s, from, m);
     case MessageKind::read_reply: return receive_read_reply(s, m);
-    case MessageKind::step_down_notice: return receive_stopped_leading(s, m);
+    case MessageKind::step_down_notice: return receive_step_down_notice(s, m);
   }
 }
 

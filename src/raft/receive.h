@@ -18,7 +18,7 @@ void receive_append_request(State& s, const Message& message);
 void receive_append_reply(State& s, Progress& from, const Message& message);
 void receive_read_request(State& s, Progress& from, const Message& message);
 void receive_read_reply(State& s, const Message& message);
-void receive_stopped_leading(State& s, const Message& message);
+void receive_step_down_notice(State& s, const Message& message);
 
 // Records that an append, or some of its entries, was not taken.
 void record_rejection(State& s, const Message& append, Cause cause);

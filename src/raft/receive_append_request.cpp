@@ -11,9 +11,9 @@ namespace bop::raft {
 namespace {
 
 enum class Fit {
-  agrees,                   // the entry before is here, and it is the leader's
-  lacks,                    // it is not here, or another one is
-  conflicts_with_committed  // it contradicts an entry that cannot change any more
+  agrees,                   // the log has the entry before the append's first one
+  lacks,                    // the log lacks that entry, or has another one at its index
+  conflicts_with_committed  // that entry contradicts one that cannot change any more
 };
 
 // Up to here entries cannot change: committed ones, and those that match this term's leader (paper, figure
@@ -44,8 +44,10 @@ std::optional<size_t> count_known(const State& s, std::span<const Entry> entries
   return known;
 }
 
-// Backpressure of a machine that cannot keep up: the leader sends again what is not taken.
-bool has_room(const State& s) { return s.log.open_bytes() < 2 * s.config.max_uncommitted_bytes; }
+// Backpressure of a machine that cannot keep up: the leader sends entries that were not taken again.
+bool accepts_entries(const State& s) {
+  return s.log.open_bytes() < 2 * s.config.max_uncommitted_bytes;
+}
 
 // Paper, figure 2: "If an existing entry conflicts with a new one (same index but different terms),
 // delete the existing entry and all that follow it [...] Append any new entries not already in the
@@ -53,7 +55,7 @@ bool has_room(const State& s) { return s.log.open_bytes() < 2 * s.config.max_unc
 size_t take(State& s, std::span<const Entry> entries) {
   size_t taken = 0;
   for (const Entry& entry : entries) {
-    if (!has_room(s)) break;
+    if (!accepts_entries(s)) break;
     if (entry.index <= s.last()) truncate_log(s, entry.index);
     s.log.append(entry);
     ++taken;
@@ -79,9 +81,9 @@ void learn_commit(State& s, const Message& m) {
   s.compact = std::max(s.compact, std::min(m.compact, s.commit));
 }
 
-void go_quiet(State& s, const Message& m) {
+void quiesce_if_told(State& s, const Message& m) {
   const Index last = s.last();
-  // NodeLost would not come for this leader: its node is lost already, or was never heard.
+  // NodeLost would not be delivered for this leader: its node is lost already, or was never heard.
   if (!s.find_peer(m.from)->alive && !seeded(Bug::quiesce_for_the_lost)) return;
   if (!m.quiesce || m.commit != last || s.commit != last || s.persists.durable != last) return;
   s.quiesced = true;
@@ -116,7 +118,7 @@ void receive_append_request(State& s, const Message& m) {
   s.match = std::max(s.match, m.index + *known + taken);
   if (s.match == s.last()) s.leader_term = s.hard.term;
   learn_commit(s, m);
-  go_quiet(s, m);
+  quiesce_if_told(s, m);
   // New entries are acknowledged once they are durable; a round does not wait for the disk.
   if (taken == 0 || m.round > s.reply.answered_round) s.reply.accepted = true;
 }

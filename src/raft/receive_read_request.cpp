@@ -8,10 +8,10 @@ void receive_read_request(State& s, Progress& from, const Message& m) {
     send(s, m.from, MessageKind::read_reply).round = m.round;
     return;
   }
-  if (from.question == m.round) return;  // a repetition of one that waits for its round
+  if (from.read_request == m.round) return;  // a repetition of one that waits for its round
   // Dropped rather than denied: the follower repeats it.
   if (reads_waiting(s) >= s.config.max_pending_reads) return;
-  from.question = m.round;
+  from.read_request = m.round;
   s.reads.gathering.push_back({m.from, m.round});
   s.wake_cause = Cause::read;
 }

@@ -4,7 +4,7 @@
 
 namespace bop::raft {
 
-void receive_stopped_leading(State& s, const Message& m) {
+void receive_step_down_notice(State& s, const Message& m) {
   if (s.leads() || (s.leader != 0 && s.leader != m.from)) return;
   if (s.leader == m.from) forget_leader(s, Cause::step_down_notice);
   const bool idle = s.role == Role::follower;

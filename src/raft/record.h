@@ -1,5 +1,5 @@
-// Records of what happened in a step and why, for log lines, metrics and tests. Pure data: the core decides
-// nothing by them, and a host may ignore them.
+// Records of what happened in a step and why, for log lines, metrics and tests. No decision of the core
+// depends on them, and a host may ignore them.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace bop::raft {
 
-// Why something happened. A record's kind says which of them it can have.
+// Why something happened. The comments state which kinds of records have which causes.
 // clang-format off
 #define BOP_RAFT_CAUSES(cause) \
   cause(none, "") \
@@ -71,15 +71,15 @@ struct Standing {
 };
 
 enum class RecordKind : uint8_t {
-  configuration,    // Core::configuration() is in force, from the start
-  role,             // `before` became `now` by `cause`; also a campaign that is begun again
-  vote,             // `node` asked for a (pre-)vote in `entry.term` and got it, or not for `cause`
-  vote_received,    // `node` answered that it votes for us, or does not
-  append_rejected,  // an append of `node` after `entry`, or its entries, were not taken, for `cause`
-  append_refused,   // a leader's: `node` rejected an append, the next one begins at `entry.index`
-  first_commit,     // `entry`, the first of the term, is committed
-  quiesced,         // no heartbeats any more
-  woke,             // they are sent, or waited for, again; cause none: by a message
+  configuration,  // Core::configuration() is in force; the first record after a start
+  role,           // `before` became `now` because of `cause`; also for each repeated campaign
+  vote,           // `node` requested a (pre-)vote in `entry.term`: granted, or refused for `cause`
+  vote_received,  // `node` granted or refused its (pre-)vote to this replica
+  append_rejected,  // an append of `node` after `entry`, or some of its entries, was rejected for `cause`
+  append_refused,  // on a leader: `node` rejected an append; the next one begins at `entry.index`
+  first_commit,    // `entry`, the first one of the term, is committed
+  quiesced,        // heartbeats are no longer sent or expected
+  woke,            // heartbeats are sent or expected again; cause none: because of a message
 };
 
 // A field that a kind does not name is zero.
@@ -91,15 +91,15 @@ struct Record {
   NodeId node = 0;
   EntryId entry;
   Standing before;
-  Standing now;  // of every record, when it was made
+  Standing now;  // when the record was made; set for every kind
 };
 
 // Voters and learners, for people.
 std::string describe(const Configuration& configuration);
 // One line for people, without node, group and term.
 std::string describe(const Record& record);
-// One line for people: sender, receiver, kind and the fields that are not zero; content: without the first
-// two.
+// One line for people: sender, receiver, kind and the fields that are not zero. describe_content omits sender
+// and receiver.
 std::string describe(const Message& message);
 std::string describe_content(const Message& message);
 

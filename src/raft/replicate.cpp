@@ -227,7 +227,7 @@ void accepted(State& s, Progress& peer, const Message& reply) {
 void refused(State& s, Progress& peer, const Message& reply) {
   const bool probing = peer.stage == Progress::Stage::probing;
   const Index asked = probing ? peer.probe : peer.next - 1;
-  // Outdated: it has the entries meanwhile.
+  // Outdated: the peer has received the entries since.
   if (reply.log_term == 0 && (reply.index <= peer.match || reply.index > asked)) return;
   if (asked <= peer.match) {
     // It lacks entries that it acknowledged. Probing again at once might never end; heartbeats do it.

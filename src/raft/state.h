@@ -33,7 +33,7 @@ struct Reply {
   Index acknowledged = 0;
 };
 
-// PendingReads that wait for confirmation that the leader still leads (reads.cpp).
+// Linearizable reads that wait for confirmation that the leader still leads (reads.cpp).
 struct PendingReads {
   struct Waiting {
     NodeId from = 0;  // this node, or the follower that sent the request
@@ -47,7 +47,7 @@ struct PendingReads {
   // Follower: one request is in progress while the next reads gather.
   std::vector<uint64_t> to_ask;
   std::vector<uint64_t> asked;
-  uint64_t question = 0;  // number of the latest request; the first is random, see Config::seed
+  uint64_t request = 0;  // number of the latest request; the first is random, see Config::seed
   Instant ask_again_at = never;
   Duration ask_again_after = 0;  // doubles with each repetition
 };
@@ -57,7 +57,7 @@ struct State {
 
   const Config config;
   const Configuration configuration;
-  const bool voter;             // whether this node is one
+  const bool voter;             // whether this node is a voter
   std::vector<Progress> peers;  // the other members of the configuration, by id
   Random random;
 
@@ -73,9 +73,9 @@ struct State {
   bool healthy = true;
 
   // Elections.
-  Instant heard_at = 0;  // when the leader's last append came
-  Instant election_at = never;
-  Instant campaign_after = 0;     // no campaign before, having resigned or made no progress
+  Instant heard_at = 0;           // when the leader's last append arrived
+  Instant election_at = never;    // when the election timeout ends
+  Instant campaign_after = 0;     // no campaign before this time: it resigned or made no progress
   bool granted_by_self = false;   // this node's own vote counts: it is durable
   NodeId pending_vote_reply = 0;  // the candidate whose granted vote is not durable yet; 0: none
 
@@ -93,7 +93,7 @@ struct State {
   Instant quorum_check_at = never;
   uint64_t quorum_check_round = 0;  // replies to it or a later one count for the check
   uint64_t quiesce_round = 0;       // first round that told the followers to quiesce; 0: none
-  bool all_quiesced = false;        // all followers replied that they are: so is the leader
+  bool all_quiesced = false;  // all followers replied that they are quiesced; so is the leader
   PendingReads reads;
 
   // This step.
@@ -109,7 +109,7 @@ struct State {
   bool started = false;  // the first step has begun
   bool recorded_quiesced = false;
   Term recorded_commit_term = 0;  // last term whose first commit was recorded
-  Index recorded_commit = 0;      // `commit` when it was last looked at
+  Index recorded_commit = 0;      // `commit` at the end of the last step
   Cause wake_cause = Cause::none;
 
   // For the invariants: the values after the last step.

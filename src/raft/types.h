@@ -14,16 +14,16 @@ namespace bop::raft {
 enum class EntryKind : uint8_t {
   noop = 0,           // the first entry of a new leader (§5.4.2, dissertation §6.4)
   configuration = 1,  // payload: raft/configuration.h; takes effect when appended (§4.1)
-  command = 2,        // payload: the machine's
+  command = 2,        // payload: a command in the machine's encoding
 };
 
 struct Entry {
   Term term = 0;
   Index index = 0;
-  int64_t time_ns = 0;  // set by the leader, never decreasing along the log
-  uint64_t session = 0;
-  uint64_t sequence = 0;
-  uint32_t machine_version = 0;
+  int64_t time_ns = 0;  // wall clock of the leader, in ns since 1970; never decreases along the log
+  uint64_t session = 0;          // of the client; 0: none
+  uint64_t sequence = 0;         // of the command within its session
+  uint32_t machine_version = 0;  // version of the machine's rules with which the command is applied
   EntryKind kind = EntryKind::noop;
   uint8_t flags = 0;  // none defined; carried unchanged
   mem::Buffer payload;

@@ -46,7 +46,7 @@ TEST(ConfigurationCodec, another_version_is_refused_by_name) {
 TEST(ConfigurationCheck, names_what_is_wrong) {
   EXPECT_TRUE(check_configuration(example).has_value());
   EXPECT_EQ(check_configuration({{}, {1}}).error().detail, "a group needs a voter");
-  EXPECT_EQ(check_configuration({{0, 1}, {}}).error().detail, "voters: node 0 is no node");
+  EXPECT_EQ(check_configuration({{0, 1}, {}}).error().detail, "voters: 0 is not a node id");
   EXPECT_EQ(check_configuration({{2, 2}, {}}).error().detail,
             "voters: node 2 is not in ascending order");
   EXPECT_EQ(check_configuration({{1, 2}, {2}}).error().detail, "node 2 is both voter and learner");
