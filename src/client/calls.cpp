@@ -25,7 +25,7 @@ uint64_t Calls::add(Call call) {
   BOP_ASSERT(call.state != Call::State::free);
   call.generation = slots_[slot].generation;
   slots_[slot] = std::move(call);
-  hang(slot);
+  link(slot);
   ++count_;
   return correlation_of(slots_[slot]);
 }
@@ -42,7 +42,7 @@ void Calls::remove(uint64_t correlation) {
   Call* call = find(correlation);
   BOP_ASSERT(call != nullptr);
   const auto slot = static_cast<uint32_t>(correlation & UINT32_MAX);
-  unhang(slot);
+  unlink(slot);
   const uint32_t generation = call->generation + 1;
   *call = Call{};
   call->generation = generation;
@@ -51,9 +51,9 @@ void Calls::remove(uint64_t correlation) {
   --count_;
 }
 
-void Calls::hang(uint32_t slot) {
+void Calls::link(uint32_t slot) {
   Call& call = slots_[slot];
-  // A deadline that passed already is met at the next tick.
+  // A deadline that has passed already expires at the next tick.
   const int64_t due = std::max(call.deadline / tick + 1, ticked_ + 1);
   call.bucket = static_cast<uint32_t>(due % static_cast<int64_t>(buckets));
   call.previous = none;
@@ -62,7 +62,7 @@ void Calls::hang(uint32_t slot) {
   heads_[call.bucket] = slot;
 }
 
-void Calls::unhang(uint32_t slot) {
+void Calls::unlink(uint32_t slot) {
   const Call& call = slots_[slot];
   if (call.next != none) slots_[call.next].previous = call.previous;
   if (call.previous != none) {
@@ -74,7 +74,7 @@ void Calls::unhang(uint32_t slot) {
 
 void Calls::expired(Instant now, std::vector<uint64_t>& out) {
   const int64_t target = now / tick;
-  // After a long sleep every bucket is looked at once.
+  // After a long pause every bucket is checked once.
   const int64_t first = std::max(ticked_ + 1, target - static_cast<int64_t>(buckets) + 1);
   for (int64_t t = first; t <= target; ++t) {
     for (uint32_t slot = heads_[static_cast<size_t>(t) % buckets]; slot != none;

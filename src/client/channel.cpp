@@ -8,11 +8,11 @@
 namespace bop::client {
 namespace {
 
-// The size of the frame that begins here; 0 when there are too few bytes to know.
+// The size of the frame that begins here; 0: more bytes are needed.
 Result<size_t> frame_size(Bytes bytes) {
   if (bytes.size() < sizeof(uint32_t)) return 0u;
   if (load_le<uint32_t>(bytes.data()) != proto::client_magic) {
-    return fail(BOP_E_PROTOCOL, "what listens there is not a native listener of bop");
+    return fail(BOP_E_PROTOCOL, "the listener at this address is not a native listener of bop");
   }
   if (bytes.size() < 2 * sizeof(uint32_t)) return 0u;
   const uint32_t size = load_le<uint32_t>(bytes.data() + sizeof(uint32_t));
@@ -69,7 +69,7 @@ void Channel::write() {
 
 void Channel::check_silence(Instant now) {
   if (state_ == State::greeting && now - heard_ >= patience()) {
-    link_->close({BOP_E_CONNECTION_LOST, "accepted the connection and said nothing"});
+    link_->close({BOP_E_CONNECTION_LOST, "accepted the connection but did not answer"});
   }
   if (state_ != State::ready || sent_ == 0) return;
   const Duration silent = now - std::max(heard_, waiting_since_);
@@ -107,7 +107,7 @@ net::Consumed Channel::on_bytes(const mem::Buffer& bytes) {
 Status Channel::take_frame(const mem::Buffer& frame) {
   BOP_TRY_ASSIGN(const proto::ClientFrame decoded, proto::decode_client_frame(frame));
   if (const auto* reply = std::get_if<proto::ClientReply>(&decoded)) {
-    if (state_ != State::ready) return fail(BOP_E_PROTOCOL, "a reply before the greeting");
+    if (state_ != State::ready) return fail(BOP_E_PROTOCOL, "sent a reply before the greeting");
     context_.owner.on_reply(*this, *reply);
     return {};
   }
@@ -116,11 +116,11 @@ Status Channel::take_frame(const mem::Buffer& frame) {
     goodbye_ = {static_cast<bop_status>(goodbye->status), std::string(goodbye->detail)};
     return {};
   }
-  return fail(BOP_E_PROTOCOL, "a frame that only clients send");
+  return fail(BOP_E_PROTOCOL, "sent a frame that only clients may send");
 }
 
 Status Channel::take_hello_ack(const proto::ClientHelloAck& ack) {
-  if (state_ != State::greeting) return fail(BOP_E_PROTOCOL, "a second greeting");
+  if (state_ != State::greeting) return fail(BOP_E_PROTOCOL, "sent a second greeting");
   if (ack.version != proto::client_version) {
     return fail(BOP_E_VERSION_MISMATCH,
                 "the server chose protocol version " + std::to_string(ack.version));

@@ -4,7 +4,7 @@
 //     ▲               │            │                     │
 //     └───────────────┴────────────┴──── closed ◄────────┘
 //
-// It sends what it is told to and says what came; what that means for a call is the Core's affair.
+// It sends requests and reports replies; the Core decides what they mean for a call.
 #pragma once
 
 #include <memory>
@@ -23,19 +23,19 @@ class ChannelOwner {
   virtual ~ChannelOwner() = default;
   virtual void on_ready(Channel& channel) = 0;
   virtual void on_reply(Channel& channel, const proto::ClientReply& reply) = 0;
-  // The connection is gone or was never made; the channel is idle again. Never from within a call of
-  // the channel.
+  // The connection was lost or could not be made; the channel is idle again. Never called from within a
+  // call of the channel.
   virtual void on_lost(Channel& channel, const Error& reason) = 0;
 };
 
-// What all channels of a client share.
+// Shared by all channels of a client.
 struct ChannelContext {
   Transport& transport;
   ChannelOwner& owner;
   proto::PartWriter& writer;
-  proto::ClusterId cluster;
-  std::string name;
-  Duration patience;  // for a connection, a greeting, a sign of life; of a first attempt
+  proto::ClusterId cluster;  // that servers must belong to; all zero: any
+  std::string name;          // of the program, sent to servers
+  Duration patience;  // of a first attempt: limit for connecting, for the greeting, and for the reply to a ping
 };
 
 class Channel final : public net::StreamHandler {
@@ -48,17 +48,18 @@ class Channel final : public net::StreamHandler {
   bool idle() const { return state_ == State::idle; }
   bool ready() const { return state_ == State::ready; }
   size_t endpoint() const { return endpoint_; }
-  // The server stopped in order: what it had not answered when it closed, it did not execute.
+  // The server stopped cleanly: it did not execute requests that it had not answered when it closed.
   bool stopped_in_order() const { return goodbye_.code == BOP_E_STOPPED; }
 
   void call();                                     // when idle
   void send(const proto::ClientRequest& request);  // when ready
-  // Gives up a server that says nothing although something is waited for, not even when it is asked.
+  // Closes the connection when replies are expected, nothing was received for `patience`, and then not even
+  // a ping is answered for as long again.
   void check_silence(Instant now);
 
-  // Correlations of calls that wait until it is ready.
+  // Correlations of calls that wait until the channel is ready.
   std::vector<uint64_t> queued;
-  // Calls under way on it are the owner's to count.
+  // The owner calls these when a call is sent, and when it has ended.
   void began() {
     if (sent_++ == 0) waiting_since_ = now();
   }
@@ -84,18 +85,18 @@ class Channel final : public net::StreamHandler {
   const size_t endpoint_;
   const net::Address address_;
   State state_ = State::idle;
-  size_t sent_ = 0;
-  // Attempts in a row that ended because nothing was heard in time: each waits twice as long as the one before,
-  // because the round trip may be longer than the first one's patience.
+  size_t sent_ = 0;  // calls without a reply
+  // Consecutive attempts that ended because nothing was received in time: each waits twice as long as the one
+  // before, because the round trip may be longer than the patience of a first attempt.
   unsigned impatient_ = 0;
-  Instant called_at_ = 0;
-  Instant heard_ = 0;          // when something last came
-  Instant waiting_since_ = 0;  // when `sent` last rose from 0
-  bool asked_ = false;         // whether it lives, since it was last heard
+  Instant called_at_ = 0;      // when the current attempt began
+  Instant heard_ = 0;          // when bytes last arrived
+  Instant waiting_since_ = 0;  // when sent_ last rose from 0
+  bool asked_ = false;         // a ping was sent since bytes last arrived
   std::unique_ptr<net::Dial> dial_;
   std::unique_ptr<Link> link_;
-  std::unique_ptr<Link> dead_;  // until it is safe to destroy
-  Error goodbye_{BOP_OK, {}};   // what the server said before it closed
+  std::unique_ptr<Link> dead_;  // a closed link, until it is safe to destroy it
+  Error goodbye_{BOP_OK, {}};   // the server's reason for closing; BOP_OK: it gave none
 };
 
 }  // namespace bop::client

@@ -10,7 +10,7 @@
 namespace bop::client {
 namespace {
 
-// Counts what completes; everything else is the user's listener.
+// Counts completed requests, and passes them to the user's listener.
 class CountingListener final : public Listener {
  public:
   CountingListener(Listener& listener, std::atomic<uint32_t>& in_flight)
@@ -45,10 +45,10 @@ Client::Client(const Options& options, Listener& listener)
 
 Result<std::unique_ptr<Client>> Client::open(Options options, Listener& listener) {
   if (options.endpoints.empty() || options.endpoints.size() > 64) {
-    return fail(BOP_E_INVALID_ARGUMENT, "a client needs 1 to 64 endpoints");
+    return fail(BOP_E_INVALID_ARGUMENT, "the number of endpoints must be 1 to 64");
   }
   if (options.connections < 1 || options.connections > 4096) {
-    return fail(BOP_E_INVALID_ARGUMENT, "a client has 1 to 4096 connections");
+    return fail(BOP_E_INVALID_ARGUMENT, "connections must be 1 to 4096");
   }
   std::unique_ptr<Client> client(new Client(options, listener));
   client->thread_ =
@@ -76,16 +76,16 @@ std::unexpected<Error> Client::refuse(bop_status status, const char* why) {
 }
 
 Status Client::submit(const Request& request) {
-  if (request.timeout <= 0) return fail(BOP_E_INVALID_ARGUMENT, "a timeout is more than 0");
+  if (request.timeout <= 0) return fail(BOP_E_INVALID_ARGUMENT, "the timeout must be more than 0");
   if (request.payload.size() > proto::max_client_frame_bytes - 1024) {
-    return fail(BOP_E_TOO_LARGE, "a request has at most 8 MiB");
+    return fail(BOP_E_TOO_LARGE, "the payload of a request must be smaller than 8 MiB");
   }
   if (request.kind == proto::RequestKind::status && request.connection >= endpoint_count_) {
-    return fail(BOP_E_INVALID_ARGUMENT, "there is no endpoint of that number");
+    return fail(BOP_E_INVALID_ARGUMENT, "there is no endpoint with that number");
   }
   if (request.kind != proto::RequestKind::status && request.group == 0 &&
       request.group_name.empty()) {
-    return fail(BOP_E_INVALID_ARGUMENT, "a request names its group");
+    return fail(BOP_E_INVALID_ARGUMENT, "a request must name its group");
   }
   if (in_flight_.fetch_add(1, std::memory_order_relaxed) >= max_in_flight_) {
     return refuse(BOP_E_OVERLOADED, "too many requests in flight");
@@ -127,9 +127,9 @@ void Client::take_mail() {
 
 std::string Client::causes() {
   if (on_own_thread()) return runtime_->core.causes();
-  std::promise<std::string> said;
-  runtime_->loop.post([&] { said.set_value(runtime_->core.causes()); });
-  return said.get_future().get();
+  std::promise<std::string> causes;
+  runtime_->loop.post([&] { causes.set_value(runtime_->core.causes()); });
+  return causes.get_future().get();
 }
 
 }  // namespace bop::client

@@ -1,8 +1,8 @@
-// Client: requests from any thread, answers on its own. bop/client.h in C++.
+// Client: bop/client.h in C++. Requests come from any thread, and complete on the client's own thread.
 //
 //   submit ──► mailbox ──► Core on the client's thread ──► Channel ──► socket
-//   (any thread)           which endpoint, how often,      (one a connection)
-//                          until when
+//   (any thread)           chooses endpoints, retries,     (one for each connection)
+//                          enforces deadlines
 #pragma once
 
 #include <atomic>
@@ -26,28 +26,28 @@ namespace bop::client {
 struct Options {
   std::vector<net::Address> endpoints;  // at least one
   uint32_t connections = 1;             // to the endpoint in use
-  uint32_t max_in_flight = 65536;
+  uint32_t max_in_flight = 65536;       // requests; one more is OVERLOADED
   Duration connect_timeout = 1 * seconds;
-  proto::ClusterId cluster{};  // all zero: any
-  std::string name = "bop";    // sent to servers, for people
+  proto::ClusterId cluster{};  // that the endpoints must belong to; all zero: any
+  std::string name = "bop";    // of the program, sent to servers
 };
 
 struct Request {
   proto::RequestKind kind = proto::RequestKind::query;
-  GroupId group = 0;            // 0: the one that group_name names
+  GroupId group = 0;            // 0: the group with the name group_name
   std::string_view group_name;  // copied
   Bytes payload;                // copied
   Duration timeout = 5 * seconds;
-  uint64_t tag = 0;
-  uint32_t connection = 0;  // status: which endpoint
+  uint64_t tag = 0;         // returned in the outcome
+  uint32_t connection = 0;  // requests with equal numbers share a connection; status: the endpoint
 };
 
 struct Outcome {
-  uint64_t tag = 0;
-  int32_t status = 0;
-  uint32_t attempts = 0;
-  Index index = 0;
-  NodeId leader = 0;
+  uint64_t tag = 0;         // of the request
+  int32_t status = 0;       // a bop_status
+  uint32_t attempts = 0;    // how often the request was sent
+  Index index = 0;          // of a command's entry; 0: unknown
+  NodeId leader = 0;        // of the group; 0: unknown
   Bytes body;               // valid during the call
   std::string_view detail;  // valid during the call
 };
@@ -55,7 +55,7 @@ struct Outcome {
 class Listener {
  public:
   virtual ~Listener() = default;
-  // On the client's thread, once a request. May submit.
+  // Called on the client's thread, once for each request. May submit further ones.
   virtual void complete(const Outcome& outcome) = 0;
 };
 
@@ -66,19 +66,19 @@ class Client {
  public:
   // The listener must outlive the client.
   static Result<std::unique_ptr<Client>> open(Options options, Listener& listener);
-  // Completes what is under way and joins the thread. Not on the client's own thread.
+  // Completes the requests in flight and joins the thread. Not on the client's own thread.
   ~Client();
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
-  // INVALID_ARGUMENT, TOO_LARGE, OVERLOADED, STOPPED; then it is not completed. Any thread.
+  // On an error (INVALID_ARGUMENT, TOO_LARGE, OVERLOADED, STOPPED) the request does not complete. Any thread.
   Status submit(const Request& request);
 
   // "127.0.0.1:7100: connection refused; 127.0.0.1:7110: ok". Any thread.
   std::string causes();
 
  private:
-  struct Runtime;  // the loop and what lives on it
+  struct Runtime;  // the loop, and the objects that are used on it
 
   Client(const Options& options, Listener& listener);
   bool on_own_thread() const { return std::this_thread::get_id() == thread_.get_id(); }
@@ -91,10 +91,10 @@ class Client {
   std::atomic<uint32_t> in_flight_ = 0;
 
   std::atomic<bool> closed_ = false;  // set under the mutex
-  std::mutex mutex_;                  // of the mailbox
+  std::mutex mutex_;                  // guards mailbox_
   std::vector<Submission> mailbox_;
 
-  std::vector<Submission> taken_;  // the client's thread's
+  std::vector<Submission> taken_;  // used on the client's thread
   std::thread thread_;
 };
 

@@ -9,7 +9,7 @@ namespace {
 
 constexpr size_t max_group_names = 4096;
 
-// Refused before it was proposed, and likely to go well elsewhere or later.
+// The call was refused before it was proposed, and may succeed on another endpoint or later.
 bool is_worth_another_try(int32_t status) {
   switch (status) {
     case BOP_E_NOT_LEADER:
@@ -22,21 +22,21 @@ bool is_worth_another_try(int32_t status) {
   }
 }
 
-// An answer that the whole cluster is to blame for, not what was asked.
+// The error is due to the state of the cluster, not to the request.
 bool is_about_the_cluster(int32_t status) {
   return status == BOP_E_UNAVAILABLE || status == BOP_E_TIMEOUT || status == BOP_E_OUTCOME_UNKNOWN;
 }
 
 constexpr Duration check_interval = 100 * milliseconds;
 
-// For a list in which the endpoint's name stands before it.
+// A cause for a list in which each one is preceded by its endpoint's name.
 std::string cause_of(int32_t status, std::string_view detail, const std::string& endpoint) {
   if (detail.starts_with(endpoint + ": ")) detail.remove_prefix(endpoint.size() + 2);
   return detail.empty() ? bop_error_text(status) : std::string(detail);
 }
 
-// What a call that was refused until its deadline is told: the reason where there is one that says
-// more than that nobody took it.
+// The status of a call that was refused until its deadline: that of the last refusal if it is more specific
+// than UNAVAILABLE.
 int32_t status_of_unsent(const Call& call) {
   switch (call.refused_as) {
     case BOP_E_OVERLOADED:
@@ -59,7 +59,7 @@ Core::Core(const Options& options, Listener& listener, Transport& transport)
 
 Core::~Core() { BOP_ASSERT_EQ(calls_.count(), 0u); }
 
-// ---- on the way out ----
+// ---- sending ----
 
 void Core::begin(Call call) {
   call.state = Call::State::parked;
@@ -97,7 +97,7 @@ void Core::send(Channel& to, uint64_t correlation, Call& call) {
   proto::ClientRequest request;
   request.correlation = correlation;
   const Duration left = std::max<Duration>(call.deadline - transport_.now(), 0);
-  // The server's deadline comes first, so that its answer, which knows more, is still waited for.
+  // The server's deadline is earlier than ours, so that its reply, which is more specific, still arrives.
   const Duration servers = left - std::min(left / 10, 100 * milliseconds);
   request.deadline_us =
       static_cast<uint32_t>(std::clamp<Duration>(servers / microseconds, 1, UINT32_MAX));
@@ -132,7 +132,7 @@ GroupId Core::known_group(const std::string& name) const {
   return found == groups_.end() ? 0 : found->second;
 }
 
-// ---- on the way back ----
+// ---- replies and lost connections ----
 
 void Core::leave_channel(Call& call) {
   if (call.state == Call::State::sent) call.channel->ended();
@@ -145,14 +145,14 @@ void Core::on_ready(Channel& channel) {
   waiting.swap(channel.queued);
   for (const uint64_t correlation : waiting) {
     Call* call = calls_.find(correlation);
-    if (call == nullptr || call->channel != &channel) continue;  // it timed out meanwhile
+    if (call == nullptr || call->channel != &channel) continue;  // it has timed out
     send(channel, correlation, *call);
   }
 }
 
 void Core::on_reply(Channel& channel, const proto::ClientReply& reply) {
   Call* call = calls_.find(reply.correlation);
-  if (call == nullptr || call->channel != &channel) return;  // given up, as its caller was told
+  if (call == nullptr || call->channel != &channel) return;  // it is completed already
   const size_t endpoint = channel.endpoint();
   leave_channel(*call);
   call->leader = reply.leader;
@@ -180,19 +180,19 @@ void Core::take_group_id(uint64_t correlation, Call& call, const proto::ClientRe
   Reader reader(reply.body.bytes());
   const GroupId group = reader.u64();
   if (!reader.complete() || group == 0) {
-    return complete(correlation, call, BOP_E_PROTOCOL, "the answer to find_group is no group");
+    return complete(correlation, call, BOP_E_PROTOCOL, "the reply to find_group is not a group id");
   }
   if (groups_.size() < max_group_names) groups_.emplace(call.group_name, group);
   call.group = group;
   dispatch(correlation, call);
 }
 
-// True when the call goes on: it waits to be sent again.
+// True: the call is parked and will be sent again.
 bool Core::try_again(uint64_t correlation, Call& call, const proto::ClientReply& reply,
                      size_t endpoint) {
   const bool unexecuted = is_worth_another_try(reply.status);
   const bool harmless = reply.status == BOP_E_OUTCOME_UNKNOWN && !call.may_have_run();
-  // Another node may host the group; when all were asked, none does.
+  // Another node may host the group, unless all endpoints were tried.
   const bool elsewhere = reply.status == BOP_E_NO_GROUP && call.refusals + 1 < endpoints_.size();
   if (call.pinned() || !(unexecuted || harmless || elsewhere)) return false;
   endpoints_.refused(endpoint, cause_of(reply.status, reply.detail, endpoints_.at(endpoint).text));
@@ -210,7 +210,7 @@ void Core::on_lost(Channel& channel, const Error& reason) {
   const size_t endpoint = channel.endpoint();
   endpoints_.failed(endpoint, cause_of(reason.code, reason.detail, endpoints_.at(endpoint).text),
                     transport_.now());
-  // Copied: what completes may begin new calls, on this channel too.
+  // Copied, because a completion may begin new calls, also on this channel.
   std::vector<uint64_t> affected;
   affected.swap(channel.queued);
   if (channel.sent() > 0) {
@@ -230,7 +230,7 @@ void Core::on_lost(Channel& channel, const Error& reason) {
   }
 }
 
-// `unexecuted`: what the server did not answer it did not execute.
+// `unexecuted`: the server did not execute calls that it did not answer.
 void Core::lost_call(uint64_t correlation, Call& call, size_t endpoint, bool unexecuted) {
   leave_channel(call);
   if (call.may_have_run() && !unexecuted) {
@@ -244,7 +244,7 @@ void Core::lost_call(uint64_t correlation, Call& call, size_t endpoint, bool une
 
 // ---- completion ----
 
-// Why the call could not go well: what is known of the endpoints it might have gone to.
+// Why the call failed: the causes of all endpoints that it could be sent to.
 std::string Core::causes_of(const Call& call) const {
   return call.pinned() ? endpoints_.cause(call.connection) : endpoints_.causes();
 }

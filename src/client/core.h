@@ -1,8 +1,8 @@
-// Core: what happens to a request between submission and completion. All of it on the client's thread.
+// Core: the life of a request from submission to completion. Used on the client's thread.
 //
-// The rule of what is sent again: a call is sent once more only when it was provably not executed
-// (never sent; refused before it was proposed) or may be executed twice without harm (questions). What
-// was sent and not answered is OUTCOME_UNKNOWN, for a command.
+// The rule for retries: a call is sent again only if it was provably not executed (never sent, or refused
+// before it was proposed) or can be executed twice without harm (queries). A command that was sent and has
+// no reply ends with OUTCOME_UNKNOWN.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@
 
 namespace bop::client {
 
-// A request on its way from the thread that submitted it.
+// A request in the mailbox.
 struct Submission {
   Call call;
 };
@@ -31,7 +31,7 @@ class Core final : public ChannelOwner {
   ~Core() override;
 
   void begin(Call call);
-  // Completes everything: STOPPED, or OUTCOME_UNKNOWN for commands that were sent.
+  // Completes all calls: with OUTCOME_UNKNOWN if they may have run, else with STOPPED.
   void stop();
   std::string causes() const { return endpoints_.causes(); }
 
@@ -76,7 +76,7 @@ class Core final : public ChannelOwner {
   std::vector<uint64_t> scratch_;
   std::unique_ptr<port::Timer> timer_;
   bool armed_ = false;
-  Instant checked_ = 0;  // the channels
+  Instant checked_ = 0;  // when the channels were last checked for silence
 };
 
 }  // namespace bop::client

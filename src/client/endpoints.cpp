@@ -74,7 +74,7 @@ Instant Endpoints::next_up(Instant now) const {
 void Endpoints::failed(size_t i, std::string cause, Instant now) {
   Endpoint& endpoint = endpoints_[i];
   endpoint.cause = std::move(cause);
-  // Several connections that fail together are one failure.
+  // Connections that fail together count as one failure.
   if (endpoint.down_until > now) return;
   const Duration pause = first_pause << std::min(endpoint.failures, 5u);
   endpoint.down_until = now + std::min(pause, longest_pause);
@@ -96,14 +96,14 @@ void Endpoints::answered(size_t i) {
 std::string Endpoints::cause(size_t i) const {
   const Endpoint& endpoint = endpoints_[i];
   if (!endpoint.cause.empty()) return endpoint.text + ": " + endpoint.cause;
-  return endpoint.text + (endpoint.reached ? ": ok" : ": not called yet");
+  return endpoint.text + (endpoint.reached ? ": ok" : ": not contacted yet");
 }
 
 std::string Endpoints::causes() const {
   std::string out;
   for (size_t i = 0; i < endpoints_.size(); ++i) {
     const Endpoint& endpoint = endpoints_[i];
-    // One that was learned is worth a word only once something happened there.
+    // A learned endpoint is omitted until it was contacted.
     if (!endpoint.given && !endpoint.reached && endpoint.cause.empty()) continue;
     if (!out.empty()) out += "; ";
     out += cause(i);

@@ -1,4 +1,4 @@
-// Endpoints: where the cluster may be reached, what kept requests from each last, and who leads.
+// Endpoints: the addresses of the cluster, why the last attempt at each failed, and which one leads a group.
 #pragma once
 
 #include <cstdint>
@@ -14,12 +14,12 @@ namespace bop::client {
 
 struct Endpoint {
   net::Address address;
-  std::string text;       // the address, for people and to be found by
-  bool given = false;     // by the user; the others were learned from servers
-  std::string cause;      // why the last attempt failed; empty: none did yet, or the last went well
-  bool reached = false;   // a connection was made once
-  uint32_t failures = 0;  // in a row
-  Instant down_until = 0;  // not to be called before
+  std::string text;        // the address as text: for messages, and the key for lookups
+  bool given = false;      // by the user; the others were learned from servers
+  std::string cause;       // why the last attempt failed; empty: there was none, or it succeeded
+  bool reached = false;    // a connection succeeded once
+  uint32_t failures = 0;   // consecutive
+  Instant down_until = 0;  // no connection is attempted before this time
 };
 
 class Endpoints {
@@ -34,15 +34,15 @@ class Endpoints {
   Endpoint& at(size_t i) { return endpoints_[i]; }
   const Endpoint& at(size_t i) const { return endpoints_[i]; }
 
-  // The endpoint that requests of that group go to now.
+  // The endpoint to which requests of that group are sent at present.
   size_t route(GroupId group) const;
-  // A server reported that the leader of the group listens there. False: it is not an address, or there
-  // are too many already.
+  // A server reported that the leader of the group listens at `address`. False: it is not an address, or
+  // there are too many endpoints.
   bool learn_leader(GroupId group, std::string_view address);
-  // Requests of the group go to the next one from now on; nothing when they go elsewhere already.
+  // Sends requests of the group to the endpoint after `from`, if they are still sent to `from`.
   void turn_away(GroupId group, size_t from);
 
-  // The endpoint to call now for a route: itself, or the next that is not down; npos: all are.
+  // `wanted`, or the next endpoint that is not down; npos: all are down.
   size_t usable(size_t wanted, Instant now) const;
   Instant next_up(Instant now) const;
 

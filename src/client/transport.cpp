@@ -11,8 +11,7 @@ namespace {
 net::StreamLimits limits() {
   net::StreamLimits limits;
   limits.max_message_bytes = proto::max_client_frame_bytes;
-  // The number of calls in flight bounds what waits to be sent: the server reads it, or their deadlines
-  // pass.
+  // No limit here: the unsent bytes are bounded by the number of calls in flight and their deadlines.
   limits.max_output_bytes = SIZE_MAX;
   limits.pause_reading_at = net::never_pause;
   limits.first_block_bytes = 16u << 10;

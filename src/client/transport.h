@@ -1,7 +1,7 @@
-// Transport: all that the client needs of the outside, a clock, timers and byte streams.
+// Transport: the client's interface to clock, timers and byte streams.
 //
-// NetTransport is the real one. A test brings its own and so runs the core without sockets and without
-// waiting: the same calls and bytes always take the same course.
+// NetTransport implements it on sockets. A test brings its own, and so runs the core deterministically,
+// without sockets and without waiting.
 #pragma once
 
 #include <functional>
@@ -17,19 +17,19 @@
 
 namespace bop::client {
 
-// One open connection. Destroying it closes it at once, and its handler is not called any more.
+// One open connection. Destroying it closes it at once; its handler is not called any more.
 class Link {
  public:
   virtual ~Link() = default;
-  // Once: begins to read. The handler outlives the link or its on_closed().
+  // Begins to read; call it once. The handler must live until on_closed() or the link's destruction.
   virtual void start(net::StreamHandler& handler) = 0;
-  // Sent at the end of the turn. Nothing happens on a closed link.
+  // Queues bytes, which are sent at the end of the turn. Does nothing on a closed link.
   virtual void append(const mem::Buffer& bytes) = 0;
-  // The handler's on_closed() follows later, never from within this call.
+  // The handler's on_closed() is called later, never from within this call.
   virtual void close(Error reason) = 0;
 };
 
-// Everything here belongs to one thread.
+// Used on one thread.
 class Transport {
  public:
   using Dialed = std::function<void(Result<std::unique_ptr<Link>>)>;
@@ -38,12 +38,12 @@ class Transport {
   // Constant within a turn.
   virtual Instant now() const = 0;
   virtual std::unique_ptr<port::Timer> make_timer(std::function<void()> on_deadline) = 0;
-  // Connects within `limit`; `done` is called once, later, and may destroy the Dial. See net::dial.
+  // As net::dial.
   virtual std::unique_ptr<net::Dial> dial(const net::Address& address, Duration limit,
                                           Dialed done) = 0;
 };
 
-// Over the sockets of one loop.
+// On the sockets of one loop.
 class NetTransport final : public Transport {
  public:
   explicit NetTransport(io::Loop& loop) : loop_(loop), streams_(loop) {}

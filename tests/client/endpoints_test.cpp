@@ -92,7 +92,7 @@ TEST(Endpoints, name_the_last_cause_of_each) {
   endpoints.failed(1, "connection refused", 0);
   endpoints.learn_leader(7, "127.0.0.1:9");
   EXPECT_EQ(endpoints.causes(),
-            "127.0.0.1:1: ok; 127.0.0.1:2: connection refused; 127.0.0.1:3: not called yet");
+            "127.0.0.1:1: ok; 127.0.0.1:2: connection refused; 127.0.0.1:3: not contacted yet");
   endpoints.failed(3, "connection refused", 0);
   EXPECT_NE(endpoints.causes().find("127.0.0.1:9: connection refused"), std::string::npos);
 }
