@@ -13,7 +13,7 @@ namespace bop::machine {
 
 namespace {
 
-// A token names the call that it belongs to, so that a completion can be checked.
+// A token contains the kind of its call, so that a completion can be checked.
 enum class Call : uint64_t { apply = 1, query = 2, sync = 3 };
 constexpr unsigned call_shift = 60;
 constexpr unsigned generation_shift = 32;
@@ -41,7 +41,7 @@ bool is_reply(const bop_reply& reply) {
 
 void clear(bop_reply& reply) { reply = {sizeof reply, BOP_OK, {nullptr, 0}}; }
 
-// The table, with the fields past its size set to zero: they are absent.
+// A copy of the table, with the fields beyond its size set to zero.
 bop_machine_table copy_of(const bop_machine_table& table) {
   bop_machine_table copy{};
   std::memcpy(static_cast<void*>(&copy), &table, std::min<size_t>(table.size, sizeof copy));
@@ -51,7 +51,7 @@ bop_machine_table copy_of(const bop_machine_table& table) {
 Status check_table(const bop_machine_table& table) {
   if (table.abi != BOP_MACHINE_ABI)
     return fail(BOP_E_VERSION_MISMATCH, "machine table: interface version " +
-                                            std::to_string(table.abi) + ", this bop has " +
+                                            std::to_string(table.abi) + "; this bop supports " +
                                             std::to_string(BOP_MACHINE_ABI));
   if (table.kind == nullptr || *table.kind == '\0')
     return fail(BOP_E_INVALID_ARGUMENT, "machine table: kind is missing");
@@ -98,7 +98,7 @@ struct Driver::State {
 
   bool in_machine = false;  // a function of the table is on the stack
   bool failed = false;
-  std::string violation;  // of a rule of bop/machine.h, by the call on the stack
+  std::string violation;  // the rule of bop/machine.h that the call on the stack broke; empty: none
 
   bool applying = false;
   uint64_t apply_number = 0;
@@ -151,7 +151,7 @@ struct Driver::State {
     events.failed(error);
   }
 
-  // A call of the table returned an error that is not a reply: the machine is broken.
+  // A function of the table returned an error that is not a reply: the machine has failed.
   void fail_with_status(const char* function, int32_t status) {
     if (is_status(status))
       fail_with(BOP_E_MACHINE, std::string(function) + ": " +
@@ -309,7 +309,7 @@ struct Driver::State {
                   std::to_string(given.size()) + ")");
   }
 
-  // ---- what the machine calls ----
+  // ---- bop_machine_host ----
 
   static State& of(void* context) { return *static_cast<State*>(context); }
 
@@ -321,7 +321,7 @@ struct Driver::State {
                             size_t count) {
     of(context).complete(token, status, {replies, count});
   }
-  // Any thread: reads only what never changes.
+  // Any thread: it only reads members that never change.
   static void host_log(void* context, int32_t level, const char* text) {
     logging::line(level_of(level), "{}: {}", of(context).name(), text);
   }

@@ -7,7 +7,7 @@
 //                       │                                   │
 //       a function of the table returned an error or broke a rule of bop/machine.h
 //                       │                                   │
-//                       └──────────► failed ◄───────────────┘   only a new open() leaves it
+//                       └──────────► failed ◄───────────────┘   final; the group needs a new driver
 //
 // The driver checks everything that a machine can get wrong: the table's version and size, the statuses
 // it returns, how often it completes a token and with how many replies. A violation fails the machine,
@@ -34,13 +34,13 @@ class Offload {
   enum class WorkQueue : uint8_t { reads = BOP_WORK_READS, writes = BOP_WORK_WRITES };
   virtual ~Offload() = default;
   // Runs work() on the queue's worker and then done() on the shard's thread, never from within this
-  // call. Jobs of a queue run in order, the queues at the same time.
+  // call. Jobs of one queue run in order; the two queues run concurrently.
   virtual void submit(WorkQueue queue, std::function<void()> work, std::function<void()> done) = 0;
 };
 
 struct DriverOptions {
-  std::string group;      // its name, for messages
-  std::string directory;  // exists; empty: memory only
+  std::string group;      // name of the group, for messages
+  std::string directory;  // must exist; empty: memory only
   Options machine;
 };
 
@@ -48,38 +48,39 @@ struct DriverOptions {
 class DriverEvents {
  public:
   virtual ~DriverEvents() = default;
-  // The batch given to apply: one reply an entry, in order. Also called from within apply.
+  // The batch passed to apply() is applied: one reply for each entry, in order. May be called from within
+  // apply().
   virtual void applied(std::span<const bop_reply> replies) = 0;
-  // Also called from within query. Every query is answered once, also when the machine fails.
+  // May be called from within query(). Every query is answered once, also when the machine fails.
   virtual void answered(uint64_t token, const bop_reply& reply) = 0;
-  // Once; nothing is applied any more, and every query is answered with BOP_E_MACHINE.
+  // Called once. Nothing is applied any more, and every query is answered with BOP_E_MACHINE.
   virtual void failed(const Error& error) = 0;
 };
 
 class Driver {
  public:
-  // Blocking. The table may be destroyed after the driver, not before.
+  // Blocks. The table must outlive the driver.
   static Result<std::unique_ptr<Driver>> open(const bop_machine_table& table,
                                               const DriverOptions& options, Offload& offload,
                                               DriverEvents& events);
-  // Waits for a job under way; no other runs.
+  // Waits for the job that is running; no other job runs.
   ~Driver();
   Driver(const Driver&) = delete;
   Driver& operator=(const Driver&) = delete;
 
-  // Entries in rising order of index. The array, and the commands it points at, stay as they are
-  // until applied(). The next batch only after that; may be given from within applied().
+  // Applies entries, in increasing order of index. The array and its commands must stay unchanged until
+  // applied(). The next batch may be passed then, also from within applied().
   void apply(std::span<const bop_entry> entries);
   bool applying() const;
 
-  // BOP_OK when the command is well formed and may be proposed, else the reason why not.
+  // BOP_OK when the command is well-formed and may be proposed, else the reason why not.
   bop_status check(Bytes command);
 
-  // `question` must not change until answered().
-  void query(Bytes question, uint64_t token);
+  // The bytes of `query` must stay unchanged until answered().
+  void query(Bytes query, uint64_t token);
 
-  // Makes durable what is applied: durable() rises. Calls during a sync are joined into one more sync.
-  // Needs stable() to pass what is applied.
+  // Requests to make durable what is applied, so that durable() rises. It waits until stable() has reached
+  // the last entry applied. All calls during a sync are served by one further sync.
   void sync();
   bool syncing() const;
 
@@ -89,7 +90,7 @@ class Driver {
   bop_position applied() const;
   bop_position durable() const;
   std::optional<bop_state_hash> state_hash();
-  uint32_t version() const;  // to stamp into entries
+  uint32_t version() const;  // stamped into entries
   const char* kind() const;
   bool has_failed() const;
 

@@ -37,7 +37,7 @@ void WorkQueues::submit(bop_work_queue queue, void (*work)(void*), void (*done)(
         gate->leave();
       },
       [gate = gate_, done, argument] {
-        // Closing happens on this thread: what is open here stays open for the call.
+        // close() is called on this thread, so the gate does not close during done().
         if (!gate->closed) done(argument);
       });
 }

@@ -1,5 +1,5 @@
-// A machine's jobs on its workers, until it closes: then the one under way is waited for and nothing
-// of the rest runs, wherever it stands in the workers' queues.
+// A machine's jobs on its workers. When the machine closes, close() waits for the job that is running, and
+// no other job runs, although some may still be in the workers' queues.
 #pragma once
 
 #include <memory>
@@ -16,11 +16,12 @@ class WorkQueues {
   WorkQueues& operator=(const WorkQueues&) = delete;
 
   void submit(bop_work_queue queue, void (*work)(void*), void (*done)(void*), void* argument);
-  // Shard's thread. Afterwards no work and no done runs.
+  // Shard's thread. After it returns, no work and no done runs.
   void close();
 
  private:
-  struct Gate;  // shared with the jobs, which may outlive the machine in a worker's queue
+  struct
+      Gate;  // shared with jobs, which may be in a worker's queue for longer than the machine lives
   Offload& offload_;
   std::shared_ptr<Gate> gate_;
 };

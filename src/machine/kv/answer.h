@@ -1,5 +1,5 @@
-// Answers (bop/kv.h) written piece by piece, appended to bytes that the caller owns and reuses. Their
-// layout is proto/kv_format.h's.
+// Encodes replies (bop/kv.h) piece by piece, appending to bytes that the caller owns and reuses. The layout
+// is that of proto/kv_format.h.
 #pragma once
 
 #include <vector>
@@ -21,7 +21,7 @@ inline void append(std::vector<uint8_t>& out, Bytes bytes) {
   out.insert(out.end(), bytes.begin(), bytes.end());
 }
 
-// Clears bytes that are reused; their memory is kept up to a usual size.
+// Clears bytes for reuse. Memory beyond a usual size is freed.
 inline void empty(std::vector<uint8_t>& bytes) {
   constexpr size_t usual_bytes = 1 << 20;
   if (bytes.capacity() > usual_bytes)
@@ -30,7 +30,7 @@ inline void empty(std::vector<uint8_t>& bytes) {
     bytes.clear();
 }
 
-// The value is head + tail.
+// Appends an item whose value is head + tail.
 inline void put_item(std::vector<uint8_t>& out, bool present, uint64_t revision, Bytes head = {},
                      Bytes tail = {}) {
   format::Cursor cursor(extend(out, format::item_head_bytes));
@@ -40,13 +40,13 @@ inline void put_item(std::vector<uint8_t>& out, bool present, uint64_t revision,
   append(out, tail);
 }
 
-// Of the answer to a command, whose index is its revision, or to GET.
+// Begins the reply to a command (`index` is its revision) or to a GET (`index` is the applied one).
 inline void put_items_head(std::vector<uint8_t>& out, uint64_t index, size_t count) {
   format::Cursor cursor(extend(out, format::items_head_bytes));
   format::put_items_head(cursor, index, count);
 }
 
-// The whole answer to a single PUT without flags, the most frequent command.
+// Appends the whole reply to a single PUT without flags, the most frequent command.
 inline void put_plain_answer(std::vector<uint8_t>& out, uint64_t revision) {
   format::Cursor cursor(extend(out, format::items_head_bytes + format::item_head_bytes));
   format::put_items_head(cursor, revision, 1);

@@ -9,11 +9,11 @@ namespace bop::machine::kv {
 namespace {
 
 constexpr uint32_t not_fetched = UINT32_MAX;
-// Records that a batch reads at a time.
+// How many records a batch reads from the store at a time.
 constexpr size_t max_missing = 4096;
-// How many operations ahead the records are brought near: less than it takes to fetch one is too late.
+// How many operations ahead records are prefetched: with fewer, the prefetch comes too late.
 constexpr size_t operations_ahead = 8;
-// About what an entry takes in the log besides its command.
+// Approximate size of an entry in the log, without its command.
 constexpr size_t entry_overhead_bytes = 64;
 
 }  // namespace
@@ -62,8 +62,8 @@ void Kv::decode_batch() {
   batch_.fetched.assign(batch_.operations.size(), not_fetched);
 }
 
-// Executes what can be executed; true when that was all. Else something that is under way (a read, a
-// flush, a range) will resume it.
+// Executes entries of the batch. True: all are executed. False: it waits for a read, a flush or a range
+// query, which resumes it when done.
 bool Kv::advance_batch() {
   while (batch_.next < batch_.entries.size()) {
     if (batch_.reading || holds_ > 0 || memory_is_full()) return false;
@@ -97,13 +97,13 @@ void Kv::point_at_bodies() {
   }
 }
 
-// In a conditional command the answer may have to show every record.
+// The reply to a conditional command may have to contain all its records.
 bool Kv::must_know(const Command& command, const Operation& operation) const {
   return command.conditional || operation.needs_before();
 }
 
-// Starts reading the records that the next commands must know and nothing in memory tells. Returns
-// the end of the commands that need no read, or whose reads are done.
+// Starts to read the records that the next commands need and no memtable has. Returns the end of the
+// commands that can be executed now.
 size_t Kv::read_missing() {
   std::vector<uint32_t> missing;
   size_t end = batch_.next;
@@ -124,7 +124,7 @@ size_t Kv::read_missing() {
   });
   RecordReads& records = batch_reads_->records;
   const auto first = static_cast<ptrdiff_t>(batch_.commands[batch_.next].first);
-  // What was read for commands that are executed is not needed any more.
+  // Records that were read for executed commands are not needed any more.
   if (std::all_of(batch_.fetched.begin() + first, batch_.fetched.end(),
                   [](uint32_t place) { return place == not_fetched; }))
     records.clear();
@@ -134,8 +134,8 @@ size_t Kv::read_missing() {
   return batch_.next;
 }
 
-// What a batch read of the store, its own commands may have changed since, and what a memtable held it did
-// not read. Until now the memtable answered for both; when it goes, only the store knows.
+// The batch did not read keys that the memtable had, and its own commands may have changed keys that it did
+// read. Until now the memtable covered both. When it is dropped, those keys have to be read from the store.
 void Kv::forget_fetched(const Memtable& dropped) {
   if (batch_.next == batch_.commands.size()) return;
   for (size_t i = batch_.commands[batch_.next].first; i < batch_.fetched.size(); ++i) {
@@ -145,7 +145,7 @@ void Kv::forget_fetched(const Memtable& dropped) {
   }
 }
 
-// Executes one entry, and passes a hash interval at its index.
+// Executes one entry. If its index ends a hash interval, the hash is recorded.
 void Kv::run(size_t which) {
   const bop_entry& entry = batch_.entries[which];
   const Command& command = batch_.commands[which];
@@ -167,7 +167,7 @@ void Kv::run(size_t which) {
   applied_ = {entry.index, entry.term};
   log_bytes_ += entry.command.size + entry_overhead_bytes;
   if (entry.index % settings_.hash_interval == 0) pass_hash_index(entry.index);
-  // One run between hash intervals may hold more than the memory allows.
+  // The entries of one hash interval may need more memory than is allowed.
   if (immutable_ == nullptr && active_->bytes() >= settings_.memory_bytes / 2) freeze();
 }
 

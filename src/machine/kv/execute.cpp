@@ -1,4 +1,4 @@
-// One command on the state: all of its operations or none.
+// Executes one command on the state: all of its operations or none.
 #include <algorithm>
 #include <charconv>
 
@@ -14,7 +14,7 @@ Known known_of(const Record& record) {
   return {record.present, record.revision, record.value(), record.hash};
 }
 
-// A number as Redis keeps it: no sign but '-', no zeros before it, nothing around it.
+// Parses a decimal number as Redis stores it: no '+', no leading zeros, no spaces.
 bool read_number(Bytes text, int64_t& number) {
   const auto* begin = reinterpret_cast<const char*>(text.data());
   const char* end = begin + text.size();
@@ -33,7 +33,7 @@ bool Kv::held(Bytes key, uint64_t hash) const {
          (flushed_ != nullptr && flushed_->find(key, hash) != nullptr);
 }
 
-// The record of an operation's key, before its command.
+// The record of an operation's key before the command.
 Known Kv::before(size_t operation) const {
   const Bytes key = batch_.operations[operation].key;
   const uint64_t hash = batch_.hashes[operation];
@@ -167,7 +167,7 @@ bop_status Kv::execute_operation(const Operation& operation, Working& working, u
   return BOP_OK;
 }
 
-// Every record as it is.
+// The reply to a command whose condition failed: every operation's record, unchanged.
 bop_status Kv::answer_failed_condition(const Command& command, size_t begin) {
   batch_.bodies.resize(begin);
   put_items_head(batch_.bodies, 0, command.count);

@@ -18,10 +18,10 @@ namespace bop::machine::kv {
 
 namespace {
 
-// How many records ahead a flush brings them near: in their order each is a cache miss or several.
+// How many records ahead a flush prefetches: in key order, each record is one or several cache misses.
 constexpr size_t records_ahead = 8;
 
-// Before a flush that found no space is tried again.
+// The pause before a flush that found no space is tried again.
 constexpr std::chrono::milliseconds pause_without_space(200);
 
 }  // namespace
@@ -114,7 +114,7 @@ void Kv::job_done(MemtableJob& job) {
                                [&](const auto& each) { return each.get() == &job; });
   const std::unique_ptr<MemtableJob> mine = std::move(*at);
   memtable_jobs_.erase(at);
-  // Whoever lets go of a memtable last frees it: let that not be this thread.
+  // Drops this reference first, because freeing a memtable takes long and must not happen on this thread.
   mine->memtable.reset();
   if (broken_) return;
   if (!mine->status) {
@@ -132,7 +132,7 @@ bool Kv::freeze_is_due() const {
          log_bytes_ >= settings_.freeze_log_bytes;
 }
 
-// The active memtable may not grow further while another is being flushed.
+// The active memtable must not grow further while the immutable one is being flushed.
 bool Kv::memory_is_full() const {
   return immutable_ != nullptr && active_->bytes() >= settings_.memory_bytes / 2;
 }
@@ -187,7 +187,7 @@ void Kv::start_flush() {
   submit(std::move(job));
 }
 
-// The store is as it was before, and the memtable answers in its place until there is space.
+// The store is unchanged, and the immutable memtable still covers it, so the flush can wait for space.
 void Kv::flush_again(const Error& error) {
   if (!std::exchange(held_up_, true)) log(2, "flushing waits for space: " + error.to_string());
   flush_stage_ = FlushStage::waiting;
@@ -209,7 +209,7 @@ void Kv::flushed(MemtableJob& job) {
   if (seeded(Bug::durable_before_sync)) durable_ = flushed_position_;
   start_sync();
   shed_memory();
-  // Somebody waits for entries that came after the freeze.
+  // A sync waits for entries that were applied after the freeze.
   if (std::any_of(syncs_.begin(), syncs_.end(),
                   [this](const Sync& sync) { return sync.index > flushed_position_.index; }))
     freeze();
@@ -237,8 +237,7 @@ void Kv::stable(uint64_t index) {
 void Kv::start_sync() {
   auto job = std::make_unique<MemtableJob>();
   job->work = [this](MemtableJob&) { return store_->sync(); };
-  // The queue runs in order: no later flush can have come before this sync, and one that came
-  // before it is in it.
+  // Jobs of the queue run in order, so this sync covers all flushes up to the current one and none after it.
   job->done = [this, through = flushed_position_](MemtableJob&) {
     durable_ = through;
     complete_syncs();
@@ -264,7 +263,7 @@ void Kv::shed_memory() {
   if (active_->bytes() + immutable + flushed_->bytes() > settings_.memory_bytes) drop_flushed();
 }
 
-// Freeing a memtable takes long: a worker does it.
+// Freeing a memtable takes long, so a worker does it.
 void Kv::drop_flushed() {
   if (flushed_ == nullptr) return;
   forget_fetched(*flushed_);

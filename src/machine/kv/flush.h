@@ -1,4 +1,4 @@
-// What a worker does with an immutable memtable.
+// A worker's jobs with an immutable memtable.
 #pragma once
 
 #include <functional>
@@ -9,10 +9,11 @@
 
 namespace bop::machine::kv {
 
-// A memtable as its flush hands it to the store, in order; finds the stored versions that nobody looked for yet.
+// The records of a memtable as changes for the store, in order. During the flush it also finds the stored
+// versions that are still unknown.
 class MemtableChanges final : public Changes {
  public:
-  // On the shard's thread, after which the memtable does not change until the flush is done.
+  // On the shard's thread. The memtable must not change until the flush is done.
   MemtableChanges(const Memtable& memtable, const bop_position& position);
 
   bool next(Change& change) override;
@@ -20,8 +21,8 @@ class MemtableChanges final : public Changes {
   void restart() override;
   Progress progress() override;
 
-  // Of all touched keys, and of those that were touched before each of the memtable's points that has
-  // no stored versions yet.
+  // The totals of the stored versions of all touched keys; and, for each of the memtable's points, of the
+  // keys that were touched before it.
   Totals stored_versions() const;
   std::vector<Totals> stored_versions_at_points() const;
 
@@ -32,13 +33,14 @@ class MemtableChanges final : public Changes {
   const bop_position position_;
   const Totals start_;
   const size_t resolved_;
-  std::vector<size_t> marks_;    // touched keys at each point, ascending
-  std::vector<Totals> buckets_;  // stored versions of keys between two marks, and after the last
+  std::vector<size_t> marks_;  // number of touched keys at each point, ascending
+  std::vector<Totals>
+      buckets_;  // stored versions of the keys between two marks, and after the last
   size_t next_ = 0;
   const Record* current_ = nullptr;
 };
 
-// A job on the queue of long writes.
+// A job on the queue for long writes.
 struct Kv::MemtableJob {
   Kv* kv = nullptr;
   std::shared_ptr<Memtable> memtable;

@@ -1,6 +1,6 @@
-// Finds a memtable's record by its key: a hash table of 256 parts that grow one at a time, so that no
-// insertion holds up the shard for long. (Searching a B-tree of 100,000 16-byte keys cost four times as
-// much, in cache misses.)
+// The index of a memtable's records by key: a hash table of 256 parts that grow one at a time, so that no
+// insertion blocks the shard for long. (A B-tree of 100,000 16-byte keys cost four times as much, because
+// of cache misses.)
 #pragma once
 
 #include <array>
@@ -21,7 +21,7 @@ class KeyIndex {
 
   explicit KeyIndex(mem::Region& region) : region_(region) {}
 
-  // The slot that holds the key, or nullptr.
+  // The slot of the key; nullptr: there is none.
   Slot* find(Bytes key, uint64_t hash) const {
     const Part& part = parts_[hash >> 56];
     if (part.slots == nullptr) return nullptr;
@@ -31,9 +31,9 @@ class KeyIndex {
       if (slot.hash == hash && equal_keys(slot.record->key(), key)) return &slot;
     }
   }
-  // Prefetch what find(), and then the user of the record, will read, for a caller that knows some keys
-  // ahead: a slot and a record are a cache miss each, which was most of the cost of a put. Always inlined:
-  // g++ takes a function that only prefetches for one without effect and drops the calls.
+  // Prefetch what find() and then the user of the record will read, for a caller that knows its next keys.
+  // Slot and record are a cache miss each, which was most of the cost of a put. Always inlined, because g++
+  // treats a function that only prefetches as one without effect and removes the calls.
   [[gnu::always_inline]] void prefetch_slot(uint64_t hash) const {
     const Part& part = parts_[hash >> 56];
     if (part.slots != nullptr) __builtin_prefetch(&part.slots[hash & part.mask]);
@@ -45,7 +45,7 @@ class KeyIndex {
     if (slot.record == nullptr) return;
     prefetch(*slot.record);
   }
-  // The key must not be there.
+  // The key must not be in the index.
   void insert(uint64_t hash, Record* record) {
     Part& part = parts_[hash >> 56];
     if (part.slots == nullptr || part.used * 4 >= (part.mask + 1) * 3) grow(part);
@@ -55,9 +55,9 @@ class KeyIndex {
 
  private:
   struct Part {
-    Slot* slots = nullptr;  // mask + 1 of them; nullptr: none yet
-    uint32_t mask = 0;      // the number of slots, a power of two, minus 1
-    uint32_t used = 0;      // at most three quarters of them
+    Slot* slots = nullptr;  // mask + 1 slots; nullptr: none yet
+    uint32_t mask = 0;      // number of slots, a power of two, minus 1
+    uint32_t used = 0;      // slots in use, at most three quarters
   };
 
   static void place(Part& part, const Slot& slot) {
@@ -65,7 +65,7 @@ class KeyIndex {
     while (part.slots[at].record != nullptr) at = (at + 1) & part.mask;
     part.slots[at] = slot;
   }
-  // The old slots' memory is not reused; all of them together are no more than the new ones.
+  // The memory of the old slots is not reused; all old slots together are no larger than the new ones.
   void grow(Part& part) {
     Part larger;
     larger.mask = part.slots == nullptr ? 7 : part.mask * 2 + 1;

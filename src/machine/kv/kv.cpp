@@ -43,13 +43,13 @@ void Kv::log(int32_t level, const std::string& text) const {
   host_.log(host_.context, level, text.c_str());
 }
 
-// The store is in doubt: nothing more is asked of it, and whoever asks is told.
+// The store is in doubt: it is not used any more, and every later call fails.
 void Kv::break_with(const Error& error) {
   if (broken_) return;
   broken_ = error;
-  log(3, "the store is in doubt and is left as it is; reopening goes back to its last sync: " +
+  log(3, "the store is in doubt and is not used any more; reopening it returns to its last sync: " +
              error.to_string());
-  // One failed call halts the replica; without an open one the next call fails.
+  // A single failed call halts the replica. If no call is open, the next one fails.
   if (const auto token = any_open_token())
     host_.complete(host_.context, *token, broken_->code, nullptr, 0);
 }
@@ -67,7 +67,7 @@ std::optional<uint64_t> Kv::any_open_token() const {
   return {};
 }
 
-// After each read: whoever waited for one goes on. Completions come last, they may call back.
+// After each read: continues what waited for it. Completions come last, because they may call back.
 void Kv::task_done() {
   if (broken_) return;
   start_flush_when_due();

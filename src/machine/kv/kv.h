@@ -1,23 +1,23 @@
 // The machine kv: an ordered map in memtables, over a store on disk.
 //
-//                            at most   who reads it
-//     apply ──► active         1       the shard's thread: apply writes here
-//               immutable      1       the shard's thread and a worker, which flushes it to the store
-//               flushed        1       the shard's thread; a cache of what was flushed last, may be dropped
+//                            at most   used by
+//     apply ──► active         1       the shard's thread: apply changes it
+//               immutable      1       the shard's thread, and a worker that flushes it to the store
+//               flushed        1       the shard's thread: a cache of the last flush, may be dropped
 //               store          1       workers only
 //
-// A record is looked up in that order; the first that has it has its newest state. When no memtable has it,
-// a worker reads the store, and the batch or query that asked waits. Which entry is the last of a memtable
-// depends on the log alone, unless a flush is still running. After open, the shard's thread never calls the
-// store.
+// A key is looked up in that order; the first one that has it has its newest state. When no memtable has it,
+// a worker reads the store, and the batch or query that needs it waits. Which entry is the last one of
+// a memtable depends on the log alone, unless a flush is still running. After open, the shard's thread never
+// calls the store.
 //
-// Why the order is right whatever the workers' timing:
+// Why lookups are correct, whatever the workers' timing:
 //  1. A flush changes only keys of its memtable. A key that is read from the store because the immutable
 //     memtable does not have it is the same before and after that memtable's flush.
-//  2. A flush begins only when every read that was submitted before its memtable became immutable is done:
-//     while it was active it hid nothing from them.
-//  3. A flush begins only when this node's log is durable up to the memtable's last entry. So the store is
-//     never ahead of the log.
+//  2. A flush begins only when all reads are done that were submitted before its memtable became immutable:
+//     those reads expect the store without the memtable's changes.
+//  3. A flush begins only when this node's log is durable, and committed, up to the memtable's last entry.
+//     So the store is never ahead of the log.
 #pragma once
 
 #include <deque>
@@ -36,13 +36,13 @@
 namespace bop::machine::kv {
 
 struct Settings {
-  // Limit of all memtables together. With random keys a flush rewrites nearly every page of the store,
-  // however few records it has: half the memory doubles what flushing costs each put.
+  // Limit of all memtables together. With random keys a flush rewrites nearly every page of the store, even
+  // if it has few records: half the memory doubles the cost of flushing for each put.
   uint64_t memory_bytes = 512 << 20;
-  // The state hash is recorded at every index that is a multiple of this, so that replicas can be compared.
+  // In entries: the state hash is recorded at every multiple of this index, so that replicas can be compared.
   uint64_t hash_interval = 4096;
-  // The active memtable becomes immutable after this many bytes of log entries, however little memory
-  // they take: the log can be compacted only up to what was flushed and synced.
+  // The active memtable becomes immutable after this many bytes of log entries, even if it needs little
+  // memory, because the log can only be compacted up to the last entry that was flushed and synced.
   uint64_t freeze_log_bytes = 256 << 20;
   uint64_t map_bytes = 0;  // see StoreOptions
 };
@@ -53,7 +53,7 @@ class Kv final : public ReadsOwner {
                                           const StoreFactory& make_store);
   ~Kv() override;
 
-  // The functions of bop_machine_table by the same names (bop/machine.h), on the shard's thread.
+  // As the functions of the same names in bop_machine_table (bop/machine.h). On the shard's thread.
   int32_t apply(std::span<const bop_entry> entries, bop_reply* replies, uint64_t token);
   int32_t query(Bytes question, bop_reply& reply, uint64_t token);
   int32_t sync(uint64_t token);
@@ -63,8 +63,8 @@ class Kv final : public ReadsOwner {
   bop_position durable() const { return durable_; }
   int32_t state_hash(bop_state_hash& hash);
 
-  // The newest state hashes that are final, by index: one each hash interval, and those that somebody
-  // asked for.
+  // The newest state hashes that are final, by index: one for each hash interval, and those that were
+  // requested.
   const std::deque<bop_state_hash>& recent_hashes() const { return recent_hashes_; }
 
   // ReadsOwner
@@ -81,31 +81,31 @@ class Kv final : public ReadsOwner {
 
   // ---- apply (apply.cpp) ----
 
-  // One command of the batch: operations [first, first + count) of Batch::operations, or, when it could
-  // not be decoded, the status that answers it.
+  // One command of the batch: operations [first, first + count) of Batch::operations; or the status of its
+  // reply, if it could not be decoded.
   struct Command {
     bop_status status = BOP_OK;
     size_t first = 0;
     size_t count = 0;
-    bool conditional = false;  // an operation of it has a condition: all or nothing is executed
+    bool conditional = false;  // an operation has a condition, so the reply may need all records
     bool plain = false;        // it is a single PUT without flags, the most frequent command
   };
   struct Batch {
-    bool open = false;  // apply() returned without an answer: it completes by `token`
+    bool open = false;  // apply() returned PENDING: the batch completes by `token`
     uint64_t token = 0;
-    std::span<const bop_entry> entries;  // the host's, valid until the batch completes
-    size_t next = 0;                     // index into `entries` of the first that is not executed
+    std::span<const bop_entry> entries;  // owned by the host, valid until the batch completes
+    size_t next = 0;                     // the first entry that is not executed
     std::vector<Command> commands;       // by entry
     std::vector<Operation> operations;   // of all commands, in order; they point into `entries`
     std::vector<uint64_t> hashes;        // by operation: hash_of(its key)
-    std::vector<uint32_t> fetched;  // by operation: its record's place in batch_reads_, or none
-    bool reading = false;           // batch_reads_ is with the worker
-    bool forgot =
-        false;  // a memtable was dropped: records that it had may have to be read after all
-    std::vector<bop_reply>
-        replies;                    // by entry; their bodies are set when all replies are there ...
-    std::vector<size_t> body_ends;  // ... by entry: the end of its body in `bodies` ...
-    std::vector<uint8_t> bodies;    // ... which may move until then
+    std::vector<uint32_t> fetched;  // by operation: index of its record in batch_reads_, or none
+    bool reading = false;           // a worker reads batch_reads_
+    bool forgot = false;  // a memtable was dropped, so records that it had may have to be read now
+    // By entry. Their bodies are only set when all replies are complete, because `bodies` may move until
+    // then; body_ends has the end of each entry's body in it.
+    std::vector<bop_reply> replies;
+    std::vector<size_t> body_ends;
+    std::vector<uint8_t> bodies;
   };
 
   void decode_batch();
@@ -120,17 +120,17 @@ class Kv final : public ReadsOwner {
 
   // ---- one command (execute.cpp) ----
 
-  // The state of one key in the course of a command: each operation sees what the ones before it did,
-  // and the memtable is changed only when the whole command succeeded.
+  // The state of one key during a command: each operation sees the effects of those before it, but the
+  // memtable is only changed when the whole command has succeeded.
   struct Working {
     Bytes key;
     uint64_t hash = 0;          // hash_of(key)
-    bool stored_known = false;  // stored_version is set: the record as it was before the command
-    Known stored_version;
-    bool changed = false;   // by the command so far
-    bool present = false;   // the key exists now; revision, head and tail are valid
-    uint64_t revision = 0;  // index of the entry that wrote it last
-    Bytes head;             // the value is head + tail: an append need not copy what was there
+    bool stored_known = false;  // stored_version is set
+    Known stored_version;       // the record before the command
+    bool changed = false;       // by the operations so far
+    bool present = false;       // the key exists now; revision, head and tail are valid
+    uint64_t revision = 0;      // index of the entry that last wrote it
+    Bytes head;  // the value is head + tail, so that an append need not copy the old value
     std::vector<uint8_t> tail;
 
     size_t size() const { return head.size() + tail.size(); }
@@ -193,63 +193,63 @@ class Kv final : public ReadsOwner {
 
   const bop_machine_host host_;
   const Settings settings_;
-  const uint64_t
-      seed_;  // of the memtables' hash tables, random: no reply or state hash depends on it
+  // Random seed of the memtables' hash tables. No reply and no state hash depends on it.
+  const uint64_t seed_;
   std::unique_ptr<Store> store_;
-  std::unique_ptr<Reads> reads_;  // from the store, by a worker
-  std::optional<Error> broken_;   // set once, when the store failed: every later call fails with it
-  bool held_up_ = false;          // the last flush found no space, and a line was logged
+  std::unique_ptr<Reads> reads_;  // reads of the store by a worker
+  std::optional<Error> broken_;   // set when the store failed: every later call fails with it
+  bool held_up_ = false;          // the last flush found no space, and that was logged
 
-  // Shared with the jobs of workers. Never null: active_; the others may be.
+  // Shared with jobs of workers. active_ is never null; the others may be.
   std::shared_ptr<Memtable> active_;
   std::shared_ptr<Memtable> immutable_;
   std::shared_ptr<Memtable> flushed_;
 
   // durable_ <= flushed_position_ <= applied_, by index.
   bop_position applied_{0, 0};  // the last entry executed
-  bop_position durable_{0, 0};  // the last entry whose effect the synced store has
-  uint64_t stable_ = 0;         // index up to which the log is committed and durable on this node
+  bop_position durable_{0, 0};  // the last entry that is contained in the synced store
+  uint64_t stable_ = 0;         // the log is committed, and durable on this node, up to this index
 
   Batch batch_;
   std::unique_ptr<BatchReads> batch_reads_;
   unsigned holds_ =
-      0;  // range queries in several rounds; while there are any, no entry is executed
-  std::vector<Working> working_;  // of the command that runs; the first working_count_ are in use
+      0;  // range queries that may need several rounds; while there are any, no entry is executed
+  std::vector<Working> working_;  // of the current command; the first working_count_ are in use
   size_t working_count_ = 0;
 
-  Question question_;            // the one that query() decodes; reused
-  std::vector<uint8_t> answer_;  // to a query that completes within the call; reused
+  Question question_;            // decoded by query(); reused
+  std::vector<uint8_t> answer_;  // reply to a query that completes within the call; reused
   std::vector<std::unique_ptr<Query>>
       queries_;                       // that wait for the store, by slot; a free slot is null
   std::vector<size_t> free_queries_;  // the free slots
-  std::vector<RangeQuery*> waiting_ranges_;  // until the immutable memtable is sorted
+  std::vector<RangeQuery*> waiting_ranges_;  // wait until the immutable memtable is sorted
   struct Count {
     uint64_t token;    // of the query
     uint64_t index;    // of the state that was counted
-    uint64_t records;  // in it
+    uint64_t records;  // in that state
   };
-  std::vector<Count> counted_;  // answers to count queries that are ready to be sent
+  std::vector<Count> counted_;  // count queries that can be completed
 
   uint64_t last_hash_index_ = 0;  // the last multiple of hash_interval that was executed
   uint64_t log_bytes_ = 0;        // of the entries in the active memtable
-  FlushStage flush_stage_ = FlushStage::none;  // of immutable_, which is null exactly in stage none
+  FlushStage flush_stage_ = FlushStage::none;  // of immutable_, which is null only in stage none
   bop_position immutable_last_{0, 0};          // the last entry of the immutable memtable
-  uint64_t reads_before_immutable_ = 0;  // reads_->submitted() when it became immutable: see rule 2
-  bop_position flushed_position_{0, 0};  // the last entry whose effect the store has, synced or not
+  uint64_t reads_before_immutable_ = 0;  // reads_->submitted() when it became immutable: rule 2
+  bop_position flushed_position_{0, 0};  // the last entry contained in the store, synced or not
   std::vector<std::unique_ptr<MemtableJob>> memtable_jobs_;
   struct Sync {
     uint64_t token;
-    uint64_t index;  // applied_ when it was asked: complete once durable_ reaches it
+    uint64_t index;  // applied_ at the call: complete when durable_ reaches it
   };
   std::vector<Sync> syncs_;
-  std::vector<Operation> checked_;  // the operations that check() decodes; reused
+  std::vector<Operation> checked_;  // decoded by check(); reused
 
   std::unique_ptr<StoredVersionReads> stored_version_reads_;
   bool reading_stored_versions_ = false;
-  // So many of the active memtable's keys, in the order in which they were first touched, need their
-  // stored versions looked up: somebody waits for a hash or a count that includes them.
+  // The stored versions of this many keys of the active memtable, in the order in which they were first
+  // touched, have to be looked up, because a hash or a count that includes them was requested.
   size_t stored_versions_wanted_ = 0;
-  uint64_t hash_asked_at_ = 0;                // index for which state_hash() was called last
+  uint64_t hash_asked_at_ = 0;                // applied_.index at the last call of state_hash()
   std::deque<bop_state_hash> recent_hashes_;  // see recent_hashes()
 };
 

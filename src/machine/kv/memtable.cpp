@@ -11,7 +11,7 @@ namespace bop::machine::kv {
 
 namespace {
 
-// What the index and the list of touched keys take a record.
+// Memory for each record in the index and the list of touched keys.
 constexpr size_t overhead_bytes = 32;
 
 size_t capacity_for(size_t size) { return (size + 15) / 16 * 16; }
@@ -31,7 +31,7 @@ Record* allocate(mem::Region& region, Bytes key, size_t capacity) {
   return record;
 }
 
-// How many first bytes all keys share.
+// The length of the prefix that all keys share.
 size_t shared_prefix(const std::vector<Record*>& records) {
   if (records.empty()) return 0;
   const Bytes first = records.front()->key();
@@ -59,7 +59,7 @@ struct Memtable::Order {
     Bytes key;
   };
 
-  // Orders places by their records' keys, wherever the records lie by now.
+  // Compares positions by the keys of their records, which may have moved.
   struct InOrder {
     using is_transparent = void;
     const std::vector<Record*>* touched;

@@ -8,7 +8,7 @@ namespace bop::machine::kv {
 
 namespace {
 
-// What one turn of the shard may spend on a range.
+// Limits of the work for a range query in one turn of the shard.
 constexpr size_t max_ordered_a_turn = 1024;
 constexpr size_t max_parts = 4096;
 
@@ -182,7 +182,7 @@ bool Kv::RangeQuery::in_range(Bytes key) const {
   return end_.empty() || compare_keys(key, end_) < 0;
 }
 
-// Whether the active memtable may hold records before `key` that this round does not know.
+// Whether the active memtable may have records before `key` that this round did not collect.
 bool Kv::RangeQuery::cut_before(Bytes key) const {
   return cut_ && compare_keys(key_of(parts_.back()), key) < 0;
 }
@@ -196,17 +196,17 @@ void Kv::RangeQuery::collect() {
   live_ = 0;
   cut_ = false;
   kv_.active_->walk(from_, after_, [this](const Record& record) { return copy(record); });
-  // Unless live records alone fill the answer another round may follow, which has to find this state.
+  // If the present records do not fill the reply, another round may follow, which must see the same state.
   if (cut_ && live_ <= limit_ - count_ && !holding_) {
     holding_ = true;
     ++kv_.holds_;
   }
 }
 
-// Copies one of the active memtable's records; false: that was enough.
+// Copies one record of the active memtable. False: the round has enough records.
 bool Kv::RangeQuery::copy(const Record& record) {
   if (!in_range(record.key())) return false;
-  // One live record more than is wanted tells whether there are more.
+  // One record beyond the limit shows whether there are more.
   if (parts_.size() == max_parts || live_ > limit_ - count_ || bytes_.size() > BOP_KV_ANSWER_MAX) {
     cut_ = true;
     return false;
@@ -227,7 +227,7 @@ bool Kv::RangeQuery::copy(const Record& record) {
   return true;
 }
 
-// Merges the three sources, the newest first where they hold the same key.
+// Merges the three sources. For a key in several of them, the newest is used.
 Status Kv::RangeQuery::work(Snapshot& snapshot) {
   if (ordering_) return {};
   size_t part = 0;
@@ -242,7 +242,7 @@ Status Kv::RangeQuery::work(Snapshot& snapshot) {
   if (stored && after_ && equal_keys(stored->key, from)) {
     BOP_TRY_ASSIGN(stored, snapshot.next());
   }
-  // The immutable memtable may be flushed by now: then the store says the same again.
+  // If the immutable memtable is flushed by now, the store has the same records, which does no harm.
   while (true) {
     std::optional<Candidate> next;
     const auto consider = [&next](const Candidate& candidate) {
@@ -260,7 +260,7 @@ Status Kv::RangeQuery::work(Snapshot& snapshot) {
     if (!next || !in_range(next->key) || cut_before(next->key)) break;
     if (next->present && !emit(*next)) break;
 
-    // The chosen key may lie in what the store's next move ends.
+    // Moving the store's cursor invalidates the bytes of its record, which may be the chosen one.
     const bool store_too = stored && equal_keys(stored->key, next->key);
     if (part < parts_.size() && equal_keys(key_of(parts_[part]), next->key)) ++part;
     if (immutable != sorted.end() && equal_keys((*immutable)->key(), next->key)) ++immutable;
@@ -268,11 +268,11 @@ Status Kv::RangeQuery::work(Snapshot& snapshot) {
       BOP_TRY_ASSIGN(stored, snapshot.next());
     }
   }
-  immutable_.reset();  // here, where freeing a whole memtable holds nobody up
+  immutable_.reset();  // on the worker, since freeing a memtable takes long
   return {};
 }
 
-// False: the record does not fit any more.
+// False: the record does not fit in the reply.
 bool Kv::RangeQuery::emit(const Candidate& candidate) {
   const Bytes value = keys_only_ ? Bytes{} : candidate.value;
   const size_t size =
@@ -293,7 +293,7 @@ void Kv::RangeQuery::done() {
   if (ordering_) return kv_.collect_and_read(*this);
   if (full_ || !cut_) return finish();
   if (count_ == limit_) {
-    more_ = true;  // or not: the round ended before it could tell
+    more_ = true;  // perhaps: the round ended before that was known
     return finish();
   }
   BOP_ASSERT(holding_);

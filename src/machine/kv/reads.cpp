@@ -26,7 +26,7 @@ void Reads::work() {
 
 void Reads::finish() {
   if (error_) return owner_.reads_failed(*error_);
-  // The next job starts first: what follows may ask for more, which then gathers.
+  // The next job starts first; tasks that are submitted from here on belong to the job after it.
   finished_.swap(running_);
   running_.clear();
   under_way_ = false;

@@ -1,5 +1,5 @@
-// Reads of the store by a worker. Tasks that are submitted while a job runs gather and become the next job,
-// which runs them in order on one snapshot.
+// Reads of the store by a worker. Tasks that are submitted while a job runs form the next job, which runs
+// them in order on one snapshot.
 #pragma once
 
 #include <optional>
@@ -10,19 +10,19 @@
 
 namespace bop::machine::kv {
 
-// One thing to read. From submit until done it belongs to the worker.
+// One read. Between submit() and done() it belongs to the worker.
 class Task {
  public:
   virtual ~Task() = default;
-  virtual Status work(Snapshot& snapshot) = 0;  // worker
-  virtual void done() = 0;                      // shard's thread; not after an error
+  virtual Status work(Snapshot& snapshot) = 0;  // called on the worker
+  virtual void done() = 0;  // called on the shard's thread, unless a work() failed
 };
 
-// Notified on the shard's thread.
+// Called on the shard's thread.
 class ReadsOwner {
  public:
   virtual ~ReadsOwner() = default;
-  // A task's done was called; in the order of tasks.
+  // A task's done() was called; in the order of tasks.
   virtual void task_done() = 0;
   virtual void reads_failed(const Error& error) = 0;
 };
@@ -34,12 +34,12 @@ class Reads {
   Reads(const Reads&) = delete;
   Reads& operator=(const Reads&) = delete;
 
-  // The task must live until its done is called. The caller bounds their number: one for each query, and a
-  // few of the machine's own.
+  // The task must live until its done() is called. The caller bounds their number: one for each query, and
+  // a few of the machine's own.
   void submit(Task& task);
 
-  // How many tasks were ever submitted, and how many of them are done. Everything submitted before a moment
-  // is done once done() has reached the value that submitted() had at that moment.
+  // How many tasks were submitted so far, and how many of them are done. Tasks complete in order: those
+  // submitted before a moment are done when done() has reached the submitted() of that moment.
   uint64_t submitted() const { return submitted_; }
   uint64_t done() const { return done_; }
 
@@ -51,11 +51,11 @@ class Reads {
   const bop_machine_host& host_;
   Store& store_;
   ReadsOwner& owner_;
-  std::vector<Task*> gathering_;  // for the next job
-  std::vector<Task*> running_;    // of the job that runs: the worker's
-  std::vector<Task*> finished_;   // of the job that ended, while their done is called
-  std::optional<Error> error_;    // of the job that runs
-  bool under_way_ = false;        // a job runs
+  std::vector<Task*> gathering_;  // tasks of the next job
+  std::vector<Task*> running_;    // tasks of the running job; used by the worker
+  std::vector<Task*> finished_;   // tasks of the last job, while their done() is called
+  std::optional<Error> error_;    // of the running job
+  bool under_way_ = false;        // a job is running
   uint64_t submitted_ = 0;
   uint64_t done_ = 0;
 };

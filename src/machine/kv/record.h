@@ -1,4 +1,4 @@
-// One record of a memtable: the newest state of a key there and, once known, its stored version.
+// A record of a memtable: the newest state of a key and, when known, its stored version.
 #pragma once
 
 #include <algorithm>
@@ -11,7 +11,8 @@
 
 namespace bop::machine::kv {
 
-// Orders keys as unsigned bytes; a prefix comes before what it is a prefix of. Negative, 0 or positive.
+// Compares keys as sequences of unsigned bytes; a proper prefix is less. Returns a negative number, 0 or
+// a positive number.
 inline int compare_keys(Bytes a, Bytes b) {
   const size_t shared = std::min(a.size(), b.size());
   const int order = shared == 0 ? 0 : std::memcmp(a.data(), b.data(), shared);
@@ -22,7 +23,7 @@ inline bool equal_keys(Bytes a, Bytes b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
-// The first 8 bytes from `skip` on, so that most keys compare as one number.
+// The 8 bytes from `skip` on as a number, by which most keys can be compared.
 inline uint64_t key_prefix(Bytes key, size_t skip = 0) {
   uint8_t bytes[8] = {};
   if (key.size() > skip)
@@ -30,16 +31,15 @@ inline uint64_t key_prefix(Bytes key, size_t skip = 0) {
   return __builtin_bswap64(load_le<uint64_t>(bytes));
 }
 
-// What the state beneath a memtable has for a key: unknown until a lookup was needed.
+// What the state beneath a memtable has for a key; unknown until it is looked up.
 enum class StoredVersion : uint8_t { unknown, absent, present };
 
-// The head of an allocation. The key follows it, then the value, with room for `capacity` bytes.
+// The header of an allocation. The key follows it, then `capacity` bytes for the value.
 struct Record {
   uint64_t revision;    // index of the entry that wrote or deleted it
-  Hash128 hash;         // record_hash(); zero when deleted
+  Hash128 hash;         // record_hash(); zero if deleted
   Hash128 stored_hash;  // of its stored version; zero unless that is present
-  uint32_t
-      ordinal;  // position in the order in which the memtable's keys were first touched, from 0
+  uint32_t ordinal;     // number of keys that the memtable touched before this one
   uint32_t value_size;  // bytes; at most capacity
   uint32_t capacity;    // bytes
   uint16_t key_size;    // bytes
@@ -57,7 +57,7 @@ struct Record {
   }
 };
 
-// Prefetches its head, its key and a value of the usual size. Always inlined: see key_index.h.
+// Prefetches the header, the key and a value of usual size. Always inlined: see key_index.h.
 [[gnu::always_inline]] inline void prefetch(const Record& record) {
   constexpr size_t usual_bytes = 384;
   const auto* bytes = reinterpret_cast<const uint8_t*>(&record);

@@ -1,4 +1,4 @@
-// The records that a batch needs and no memtable has, read from the store together, each key once.
+// The records that a batch needs and no memtable has. They are read from the store together, each key once.
 #pragma once
 
 #include <vector>
@@ -17,13 +17,13 @@ class RecordReads {
     empty(values_);
     read_ = 0;
   }
-  // Keys in any order; equal ones next to each other become one.
+  // Adds a key and returns the index of its record. Adjacent equal keys share one.
   uint32_t add(Bytes key) {
     if (items_.size() > read_ && equal_keys(items_.back().key, key)) return last();
     items_.push_back({key, false, 0, 0, 0, {}});
     return last();
   }
-  // On the worker: reads the keys that were added since the last call.
+  // Reads the keys that were added since the last call. Called on the worker.
   Status read(Snapshot& snapshot) {
     for (; read_ < items_.size(); ++read_) {
       Item& item = items_[read_];
@@ -38,9 +38,9 @@ class RecordReads {
     }
     return {};
   }
-  Known known(uint32_t place) const {
-    BOP_ASSERT_LT(place, read_);
-    const Item& item = items_[place];
+  Known known(uint32_t index) const {
+    BOP_ASSERT_LT(index, read_);
+    const Item& item = items_[index];
     return {item.present, item.revision, Bytes(values_).subspan(item.at, item.size), item.hash};
   }
 
@@ -56,7 +56,7 @@ class RecordReads {
 
   std::vector<Item> items_;
   std::vector<uint8_t> values_;
-  size_t read_ = 0;  // the first so many items were looked up
+  size_t read_ = 0;  // number of items that were looked up
 };
 
 }  // namespace bop::machine::kv

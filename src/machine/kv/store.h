@@ -1,16 +1,15 @@
-// The ordered store beneath the memtables, as libmdbx is one: many readers of a snapshot, one writer.
+// The ordered store beneath the memtables, such as libmdbx: any number of readers on snapshots, one writer.
 //
-// What a crash leaves. A flush is one transaction, so the store only ever holds a state as it was at
-// one index, and says at which. (Flushing in several transactions would leave, after a crash between
-// two, some records from later than the rest: replaying the log onto them would evaluate conditions
-// against the future and answer differently from the other replicas.) open() goes back to the last
-// sync that succeeded, whether the process or the machine crashed. The commits since would often be
-// intact after a mere process crash, but not always: after a failed write the kernel may have dropped
-// pages that it still says it has. They are worth little: every flush is followed by a sync, and the
-// log keeps what is not durable. So no store in doubt is ever reopened as it was, and none has to be
-// marked as condemned: a mark that a failing disk might refuse.
+// Crashes. A flush is one transaction, so the store always has the state at one index, which it records.
+// (If a flush were several transactions, a crash between two would leave some records newer than others.
+// Replaying the log onto them would evaluate conditions against later values, and reply differently from the
+// other replicas.) open() returns to the last successful sync, whether the process or the operating system
+// crashed. Later commits are often intact after a crash of the process alone, but not always: after a failed
+// write the kernel may have dropped pages that it still reports as written. Little is lost by that, since
+// every flush is followed by a sync, and the log keeps what is not durable. So a store in doubt is never
+// reopened in that state, and needs no mark to prevent it, which a failing disk might refuse to write.
 //
-// Threads: read() is called from one worker at a time, flush() and sync() from another.
+// Threads: read() is called on one worker at a time, flush() and sync() on another.
 #pragma once
 
 #include <functional>
@@ -25,7 +24,7 @@
 
 namespace bop::machine::kv {
 
-// What a store holds: the state after the entry at `position`.
+// The state of a store: that after the entry at `position`.
 struct Progress {
   bop_position position{0, 0};
   Totals totals;
@@ -41,14 +40,14 @@ struct StoredRecord {
   Stored stored;
 };
 
-// The state as of the last commit before it was opened.
+// The state after the last commit before it was made.
 class Snapshot {
  public:
   virtual ~Snapshot() = default;
   virtual Result<std::optional<Stored>> get(Bytes key) = 0;
-  // The first record at or after `key`; empty: the first of all.
+  // The first record at or after `key`; with an empty key the first of all.
   virtual Result<std::optional<StoredRecord>> seek(Bytes key) = 0;
-  // The one after what seek or next gave last.
+  // The record after the one that seek() or next() returned last.
   virtual Result<std::optional<StoredRecord>> next() = 0;
 };
 
@@ -58,42 +57,42 @@ struct Change {
   bool present = false;  // false: deleted
   uint64_t revision = 0;
   Bytes value;
-  bool want_replaced = false;  // whether Changes::replaced is to be told the record before
+  bool want_replaced = false;  // Changes::replaced() has to be called with the previous record
 };
 
-// What a store asks during a flush.
+// The changes of a flush, as the store consumes them.
 class Changes {
  public:
   virtual ~Changes() = default;
-  // The next change, in order of keys; false: that was all.
+  // The next change, in the order of keys; false: there are no more.
   virtual bool next(Change& change) = 0;
-  // The record that the last change replaced or deleted, if it wants to know.
+  // Called for a change with want_replaced: the record that it replaced or deleted.
   virtual void replaced(const std::optional<Stored>& record) = 0;
-  // From the first change on again: the store found no space in its map and repeats the flush in a larger
-  // one. What `replaced` told before is void.
+  // The store found no space in its map and repeats the flush in a larger one: next() begins with the first
+  // change again, and earlier calls of replaced() are void.
   virtual void restart() = 0;
-  // What the store holds after all of them.
+  // The state of the store after all changes.
   virtual Progress progress() = 0;
 };
 
 class Store {
  public:
-  virtual ~Store() = default;  // without a sync
+  virtual ~Store() = default;  // does not sync
 
-  // As it was opened: all of it durable.
+  // The state when it was opened, which is durable.
   virtual const Progress& opened() const = 0;
 
   virtual Status read(const std::function<Status(Snapshot&)>& work) = 0;
-  // All or nothing.
+  // All changes or none. After DISK_FULL it may be tried again. After any other error of flush() or sync()
+  // the store has to be reopened.
   virtual Status flush(Changes& changes) = 0;
-  // What was flushed before is durable when it succeeded. After an error of flush or sync nothing but
-  // reopening makes sense.
+  // Makes all earlier flushes durable.
   virtual Status sync() = 0;
 };
 
 struct StoreOptions {
   std::string directory;   // empty: none
-  uint64_t map_bytes = 0;  // the largest the store may become; 0: its default
+  uint64_t map_bytes = 0;  // limit of the store's size; 0: the store's default
   std::function<void(int32_t level, const char* text)> log;  // as host->log; any thread
 };
 

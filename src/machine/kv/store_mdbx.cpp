@@ -18,17 +18,16 @@ namespace bop::machine::kv {
 namespace {
 
 constexpr uint64_t default_largest_bytes = uint64_t{256} << 30;  // of the file
-constexpr intptr_t growth_bytes = 16 << 20;                      // of the file, at a time
-constexpr intptr_t shrink_bytes = 256 << 20;  // so much unused at its end is cut off
-// Address space beyond the file's end that is mapped at least: how often the file can grow before
-// it is mapped again.
+constexpr intptr_t growth_bytes = 16 << 20;                      // step by which the file grows
+constexpr intptr_t shrink_bytes = 256 << 20;  // the file shrinks when its unused end is this large
+// The least address space that is mapped beyond the file's end, for it to grow before it is mapped again.
 constexpr uint64_t least_headroom_bytes = 64 << 20;
-// Blocks that are allocated beyond what a flush uses so far. More than the changes between two looks can use,
-// and the free list that its commit writes.
+// Blocks that are allocated beyond the space that a flush has used so far: more than the changes between two
+// checks can use, and the free list that its commit writes.
 constexpr uint64_t allocated_ahead_bytes = 8 << 20;
 constexpr size_t look_after_changes = 256;
 constexpr size_t look_after_bytes = 1 << 20;
-// Pages that a flush keeps in memory before it writes some early.
+// Dirty pages that a flush keeps in memory before it writes some early.
 constexpr uint64_t dirty_pages = 16384;
 constexpr unsigned meta_pages = 3;
 
@@ -53,23 +52,25 @@ bop_status code_of(int rc) {
   }
 }
 
-// libmdbx's functions return 0, MDBX_RESULT_TRUE (-1, no error) or an error.
+// Functions of libmdbx return 0, MDBX_RESULT_TRUE (-1, which is no error) or an error.
 Status check(int rc, const std::string& path, const char* what) {
   if (rc == MDBX_SUCCESS || rc == MDBX_RESULT_TRUE) return {};
   return fail(code_of(rc), path + ": " + what + ": " + mdbx_strerror(rc));
 }
 
-// ---- what libmdbx says ----
+// ---- messages of libmdbx ----
 
-// Its logger is one function for the whole process: it speaks for the store that is calling.
-thread_local const StoreOptions* speaker = nullptr;
+// libmdbx has one log function for the whole process, which logs for the store that is calling it.
+thread_local const StoreOptions* logging_for = nullptr;
 
-class Speaking {
+class LoggingScope {
  public:
-  explicit Speaking(const StoreOptions& options) : before_(speaker) { speaker = &options; }
-  ~Speaking() { speaker = before_; }
-  Speaking(const Speaking&) = delete;
-  Speaking& operator=(const Speaking&) = delete;
+  explicit LoggingScope(const StoreOptions& options) : before_(logging_for) {
+    logging_for = &options;
+  }
+  ~LoggingScope() { logging_for = before_; }
+  LoggingScope(const LoggingScope&) = delete;
+  LoggingScope& operator=(const LoggingScope&) = delete;
 
  private:
   const StoreOptions* before_;
@@ -77,12 +78,13 @@ class Speaking {
 
 int32_t level_of(MDBX_log_level_t level) {
   if (level <= MDBX_LOG_ERROR) return 3;
-  return level == MDBX_LOG_WARN ? 2 : 0;  // its notices tell what every opening is like
+  return level == MDBX_LOG_WARN ? 2
+                                : 0;  // notices are logged at every open, so they count as debug
 }
 
 void log(MDBX_log_level_t level, const char* function, int line, const char* format,
          va_list arguments) noexcept {
-  if (speaker == nullptr || !speaker->log) return;
+  if (logging_for == nullptr || !logging_for->log) return;
   std::array<char, 512> text;
   const int head = std::snprintf(text.data(), text.size(),
                                  "libmdbx: %s:%d: ", function == nullptr ? "" : function, line);
@@ -90,13 +92,13 @@ void log(MDBX_log_level_t level, const char* function, int line, const char* for
   std::vsnprintf(text.data() + head, text.size() - static_cast<size_t>(head), format, arguments);
   std::string_view whole(text.data());
   while (!whole.empty() && whole.back() == '\n') whole.remove_suffix(1);
-  speaker->log(level_of(level), std::string(whole).c_str());
+  logging_for->log(level_of(level), std::string(whole).c_str());
 }
 
 // ---- going back to the last sync ----
 
 struct CloseEnvironment {
-  // Without a sync: what is not durable stays in doubt, and is left behind at the next open.
+  // Without a sync: commits that are not durable are in doubt, and the next open drops them.
   void operator()(MDBX_env* env) const { mdbx_env_close_ex(env, true); }
 };
 using Environment = std::unique_ptr<MDBX_env, CloseEnvironment>;
@@ -107,10 +109,10 @@ Result<Environment> make_environment(const std::string& path) {
   return Environment(env);
 }
 
-// A meta page's signature: 0 none, 1 of a commit that was not synced, else a checksum.
+// The signature of a meta page: 0: none; 1: of a commit that was not synced; else a checksum.
 bool is_synced(uint64_t signature) { return signature > 1; }
 
-// Which of the three meta pages is the newest, and which the newest synced.
+// Which of the three meta pages is the newest, and which is the newest synced one.
 struct Metas {
   unsigned newest = 0;
   std::optional<unsigned> synced;
@@ -127,8 +129,8 @@ Metas metas_of(const MDBX_envinfo& info) {
   return metas;
 }
 
-// Opens as if the given meta page were the newest, looks at all three, and turns to the given one when
-// it is the newest synced but not the newest.
+// Opens the file as if the given meta page were the newest, and inspects all three. If the given one is the
+// newest synced page, but not the newest, makes it the newest.
 Result<Metas> look_from(const std::string& path, unsigned meta) {
   BOP_TRY_ASSIGN(const Environment env, make_environment(path));
   BOP_TRY(check(mdbx_env_open_for_recovery(env.get(), path.c_str(), meta, true), path,
@@ -141,8 +143,8 @@ Result<Metas> look_from(const std::string& path, unsigned meta) {
   return metas;
 }
 
-// A process that ended without a sync left commits that libmdbx would take up again as long as the
-// operating system was not restarted. See store.h for why they are not.
+// libmdbx would continue with commits that a process left without a sync, unless the operating system was
+// restarted since. store.h explains why they are dropped.
 Status go_back_to_sync(const std::string& path, const StoreOptions& options) {
   std::error_code ignored;
   if (std::filesystem::file_size(path, ignored) == 0 || ignored) return {};
@@ -150,13 +152,13 @@ Status go_back_to_sync(const std::string& path, const StoreOptions& options) {
   for (unsigned meta = 0; meta < meta_pages; ++meta) {
     Result<Metas> metas = look_from(path, meta);
     if (!metas) {
-      error = metas.error();  // that meta page may be the broken one
+      error = metas.error();  // perhaps only this meta page is damaged
       continue;
     }
-    if (!metas->synced) return fail(BOP_E_DAMAGED, path + ": none of its states was ever synced");
+    if (!metas->synced) return fail(BOP_E_DAMAGED, path + ": there is no synced state");
     if (*metas->synced == metas->newest) return {};
     if (*metas->synced != meta) BOP_TRY(look_from(path, *metas->synced));
-    if (options.log) options.log(1, "went back to the last synced state of the store");
+    if (options.log) options.log(1, "the store returned to its last synced state");
     return {};
   }
   return std::unexpected(error);
@@ -188,15 +190,15 @@ void encode(const Progress& progress, std::array<uint8_t, progress_bytes>& out) 
 }
 
 Result<Progress> decode_progress(Bytes bytes, const std::string& path) {
-  if (bytes.size() < 4) return fail(BOP_E_DAMAGED, path + ": its progress is too short");
+  if (bytes.size() < 4) return fail(BOP_E_DAMAGED, path + ": the progress record is too short");
   const auto version = load_le<uint32_t>(bytes.data());
   if (version > progress_version)
     return fail(BOP_E_NEWER_FORMAT, path + ": format " + std::to_string(version) +
-                                        ", this bop reads up to " +
+                                        "; this bop reads formats up to " +
                                         std::to_string(progress_version));
   if (version != progress_version || bytes.size() != progress_bytes ||
       load_le<uint32_t>(bytes.data() + 4) != crc32c(bytes.subspan(8)))
-    return fail(BOP_E_DAMAGED, path + ": its progress does not match its checksum");
+    return fail(BOP_E_DAMAGED, path + ": the progress record does not match its checksum");
   Progress progress;
   progress.position = {load_le<uint64_t>(bytes.data() + 8), load_le<uint64_t>(bytes.data() + 16)};
   progress.totals = {load_le<uint64_t>(bytes.data() + 24), load_le<uint64_t>(bytes.data() + 32),
@@ -268,14 +270,14 @@ class MdbxStore final : public Store {
   explicit MdbxStore(const StoreOptions& options)
       : options_(options), path_(options.directory + "/kv.mdbx") {}
   ~MdbxStore() override {
-    const Speaking speaking(options_);
+    const LoggingScope logging(options_);
     if (reader_ != nullptr) mdbx_txn_abort(reader_);
     env_.reset();
   }
 
   Status open() {
     mdbx_setup_debug(MDBX_LOG_NOTICE, MDBX_DBG_DONTCHANGE, log);
-    const Speaking speaking(options_);
+    const LoggingScope logging(options_);
     BOP_TRY(go_back_to_sync(path_, options_));
     return open_mapped(map_for(file_bytes()));
   }
@@ -283,7 +285,7 @@ class MdbxStore final : public Store {
   const Progress& opened() const override { return opened_; }
 
   Status read(const std::function<Status(Snapshot&)>& work) override {
-    const Speaking speaking(options_);
+    const LoggingScope logging(options_);
     const std::lock_guard no_remapping(mapped_);
     BOP_TRY(begin_read());
     Status status;
@@ -296,8 +298,9 @@ class MdbxStore final : public Store {
   }
 
   Status flush(Changes& changes) override {
-    const Speaking speaking(options_);
-    // It grew as far as it could: with no more space it would fail as before, and say so as loudly.
+    const LoggingScope logging(options_);
+    // The last flush found no space. If there still is none, it would fail again, and libmdbx would log that
+    // as an error each time.
     std::error_code ignored;
     if (full_ && std::filesystem::space(options_.directory, ignored).available <
                      static_cast<uintmax_t>(growth_bytes))
@@ -308,7 +311,7 @@ class MdbxStore final : public Store {
   }
 
   Status sync() override {
-    const Speaking speaking(options_);
+    const LoggingScope logging(options_);
     BOP_TRY(write_back());
     BOP_TRY(check(mdbx_env_sync_ex(env_.get(), true, false), path_, "sync"));
     synced_ = true;
@@ -318,9 +321,10 @@ class MdbxStore final : public Store {
  private:
   // ---- the map ----
   //
-  // libmdbx maps the file up to the largest size it is told, and cannot move the map while a reader may
-  // use it. So it is told a size with some headroom, and when a flush fills the map, the file is closed and
-  // opened again with more: never more address space than a half beyond the file.
+  // libmdbx maps the file up to its configured maximal size, and cannot move the map while a reader may use
+  // it. So the maximal size is the file's size and some headroom. When a flush fills the map, the file is
+  // closed and opened again with a larger one. The headroom is at most half of the file's size, or
+  // least_headroom_bytes.
 
   uint64_t file_bytes() const {
     std::error_code missing;
@@ -330,7 +334,7 @@ class MdbxStore final : public Store {
   uint64_t largest_bytes() const {
     return options_.map_bytes != 0 ? options_.map_bytes : default_largest_bytes;
   }
-  // The map for a file of that size; always holds it.
+  // The size of the map for a file of that size; never smaller than the file.
   uint64_t map_for(uint64_t file) const {
     const uint64_t wanted = file + std::max(file / 2, least_headroom_bytes);
     return std::max(file, std::min(wanted, largest_bytes()));
@@ -349,17 +353,17 @@ class MdbxStore final : public Store {
     BOP_TRY(set(MDBX_opt_sync_period, 0));
     BOP_TRY(open_tables());
     map_bytes_ = map_bytes;
-    // What it opened with is durable: a new file's first commit, or the sizes that libmdbx keeps in it.
+    // Makes the open durable: the first commit of a new file, or the sizes that libmdbx keeps in the file.
     return sync();
   }
 
-  // DISK_FULL: it stays as large as it is, and goes on.
+  // DISK_FULL: the map keeps its size, and the store can still be used.
   Status grow_map() {
-    if (!synced_) BOP_TRY(sync());  // it opens with what is synced
+    if (!synced_) BOP_TRY(sync());  // reopening returns to the last sync
     const uint64_t before = map_bytes_;
     const uint64_t wanted = map_for(before);
     if (wanted <= before)
-      return fail(BOP_E_DISK_FULL, path_ + ": has the largest size that it may have");
+      return fail(BOP_E_DISK_FULL, path_ + ": the file has reached its maximal size");
     const std::lock_guard no_reads(mapped_);
     const Status grown = reopen(wanted);
     if (grown) return {};
@@ -386,8 +390,8 @@ class MdbxStore final : public Store {
     }
   }
 
-  // As check(); and takes note when there is no space in the map. Memory that cannot be had is no space
-  // either: the transaction is aborted, so that the flush can be tried again.
+  // As check(), and records whether the map is full. A lack of memory counts as a lack of space too: the
+  // transaction is aborted, and the flush can be tried again.
   Status checked(int rc, const char* what) {
     map_is_full_ |= rc == MDBX_MAP_FULL;
     Status status = check(rc, path_, what);
@@ -410,9 +414,9 @@ class MdbxStore final : public Store {
     return {};
   }
 
-  // libmdbx extends its file without blocks. When the disk has none for what it then writes, it fails in the
-  // middle of a commit and its environment cannot be used any more. So the blocks are allocated beforehand,
-  // where their lack only postpones the flush.
+  // libmdbx extends its file without allocating blocks. If the disk has none for what it then writes, it fails
+  // in the middle of a commit, and its environment cannot be used any more. So the blocks are allocated before,
+  // where a lack of space only postpones the flush.
   Status allocate_ahead(MDBX_txn* txn) {
     MDBX_txn_info info;
     BOP_TRY(check(mdbx_txn_info(txn, &info, false), path_, "look at a flush"));
@@ -431,12 +435,12 @@ class MdbxStore final : public Store {
     return check(mem::write_back(file), path_, "sync");
   }
 
-  // The file keeps its present size: opening needs no space.
+  // The file keeps its present size, so that opening it needs no space.
   Status configure(uint64_t map_bytes) {
     BOP_TRY(check(mdbx_env_set_maxdbs(env_.get(), 2), path_, "set tables"));
     BOP_TRY(set(MDBX_opt_max_readers, 16));
     BOP_TRY(set(MDBX_opt_txn_dp_limit, dirty_pages));
-    // While shrinking is off, libmdbx does not round the file's size up to a multiple of its step.
+    // With shrinking disabled, libmdbx does not round the file's size up to a multiple of its step.
     const auto now = static_cast<intptr_t>(file_bytes());
     return check(mdbx_env_set_geometry(env_.get(), -1, now > 0 ? now : -1,
                                        static_cast<intptr_t>(map_bytes), growth_bytes, 0, -1),
@@ -458,7 +462,7 @@ class MdbxStore final : public Store {
   Status open_tables(MDBX_txn* txn) {
     BOP_TRY(check(mdbx_dbi_open(txn, "records", MDBX_CREATE, &records_), path_, "open records"));
     BOP_TRY(check(mdbx_dbi_open(txn, "meta", MDBX_CREATE, &meta_), path_, "open meta"));
-    // Within the transaction, whose sizes are the ones that it changes.
+    // Shrinking is enabled within the transaction, because geometry changes apply to its sizes.
     BOP_TRY(check(mdbx_env_set_geometry(env_.get(), -1, -1, -1, -1, shrink_bytes, -1), path_,
                   "set the size"));
     const MDBX_val key = value_of(as_bytes(progress_key));
@@ -501,7 +505,7 @@ class MdbxStore final : public Store {
       return found ? checked(mdbx_cursor_del(cursor, MDBX_CURRENT), "delete") : Status{};
     const MDBX_val key = value_of(change.key);
     MDBX_val value{nullptr, revision_bytes + change.value.size()};
-    // In the page itself: the value is copied once.
+    // Reserves the value in the page, so that it is copied only once.
     BOP_TRY(checked(mdbx_cursor_put(cursor, &key, &value, MDBX_UPSERT | MDBX_RESERVE), "put"));
     auto* to = static_cast<uint8_t*>(value.iov_base);
     store_le(to, change.revision);
@@ -536,11 +540,11 @@ class MdbxStore final : public Store {
   const StoreOptions options_;
   const std::string path_;
   Environment env_;
-  std::mutex mapped_;             // held by a read, and while the map is replaced
-  uint64_t map_bytes_ = 0;        // mapped: what the file may grow to before it is mapped again
-  bool map_is_full_ = false;      // the flush under way found no space in it
-  bool synced_ = true;            // every commit is
-  uint64_t allocated_bytes_ = 0;  // the file's bytes below it have blocks on the device
+  std::mutex mapped_;             // locked during a read, and while the map is replaced
+  uint64_t map_bytes_ = 0;        // size of the map: the file can grow to it before it is mapped again
+  bool map_is_full_ = false;      // the current flush found no space in the map
+  bool synced_ = true;            // every commit is synced
+  uint64_t allocated_bytes_ = 0;  // the file has blocks on the device up to this offset
   MDBX_dbi records_ = 0;
   MDBX_dbi meta_ = 0;
   MDBX_txn* reader_ = nullptr;

@@ -1,5 +1,5 @@
-// A store in memory that behaves as the one on libmdbx: for machines without a directory, and for tests and
-// the simulator, where its image survives a crash.
+// A store in memory with the behaviour of the one on libmdbx: for machines without a directory, and for tests
+// and the simulator, where its image survives a crash.
 #pragma once
 
 #include <functional>
@@ -13,9 +13,8 @@
 
 namespace bop::machine::kv {
 
-// What the disk and the page cache hold of a store. A crash of the process leaves all that was
-// committed, a loss of power the last sync; open() takes the last sync in both cases, as
-// store_mdbx.h does.
+// The contents of disk and page cache. After a crash of the process it has all commits, after a power loss
+// only those of the last sync. open() returns to the last sync in both cases, as store_mdbx.h does.
 class StoreImage {
  public:
   struct Copy {
@@ -26,8 +25,8 @@ class StoreImage {
   using Records = std::map<std::string, Copy, std::less<>>;
 
   enum class Step { begin_flush, change, commit, begin_sync, end_sync };
-  // Called on the worker before each step of a flush or sync; an error fails the step as a failing
-  // disk would. Tests and the simulator throw, stop or fail here.
+  // Called on the worker before each step of a flush or sync. An error fails the step like a failing disk.
+  // Tests and the simulator throw, stop or fail here.
   std::function<Status(Step)> on_step;
 
   void lose_power();
@@ -43,7 +42,7 @@ class StoreImage {
   Records records_;  // as committed
   Progress committed_;
   Progress synced_;
-  // What the last sync holds where it differs from records_; nullopt: no record of that key.
+  // The records of the last sync that differ from records_; nullopt: there was no record with that key.
   std::map<std::string, std::optional<Copy>, std::less<>> undo_;
 
   void go_back_to_sync();
@@ -52,7 +51,7 @@ class StoreImage {
 // At most one store may be open on an image.
 std::unique_ptr<Store> open_memory_store(std::shared_ptr<StoreImage> image);
 
-// Stores that forget everything when they close.
+// Makes stores whose contents are lost when they are closed.
 StoreFactory make_volatile_stores();
 
 }  // namespace bop::machine::kv

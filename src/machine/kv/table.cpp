@@ -17,7 +17,7 @@ bop_machine* as_c(Kv* kv) { return reinterpret_cast<bop_machine*>(kv); }
 Status check_configuration(const char* text) {
   const std::string_view configuration = text == nullptr ? "" : text;
   if (configuration.empty() || configuration == "{}") return {};
-  return fail(BOP_E_BAD_CONFIG, "kv has no configuration of its own, give {} or nothing");
+  return fail(BOP_E_BAD_CONFIG, "kv has no configuration: leave it empty or write {}");
 }
 
 }  // namespace
@@ -70,7 +70,7 @@ Status KvTable::open(const bop_machine_host& host, const bop_machine_options& op
   if (options.memory_bytes != 0) settings.memory_bytes = options.memory_bytes;
   if (settings.memory_bytes < min_memory_bytes)
     return fail(BOP_E_INVALID_ARGUMENT,
-                "memory_bytes is less than " + std::to_string(min_memory_bytes));
+                "memory_bytes must be at least " + std::to_string(min_memory_bytes));
   BOP_TRY_ASSIGN(auto kv, Kv::open(host, settings, make_store_));
   *machine = as_c(kv.release());
   return {};

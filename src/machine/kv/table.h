@@ -1,5 +1,4 @@
-// The table of kv, for a store of the caller's choice: what bop_kv_machine gives on libmdbx, the
-// simulator gives on its own.
+// The table of kv for a store of the caller's choice: bop_kv_machine uses libmdbx, the simulator its own.
 #pragma once
 
 #include "bop/kv.h"
@@ -8,7 +7,7 @@
 
 namespace bop::machine::kv {
 
-// Its table must outlive the machines opened with it.
+// Must outlive the machines that its table opened.
 class KvTable {
  public:
   explicit KvTable(StoreFactory make_store, const Settings& settings = {});
@@ -18,7 +17,7 @@ class KvTable {
   const bop_machine_table* table() const { return &table_.table; }
 
  private:
-  // The table is its first member: what open gets as `self` leads back to the rest.
+  // The table is the first member, so that open() finds `owner` by its argument `self`.
   struct Table {
     bop_machine_table table;
     KvTable* owner;
@@ -34,7 +33,7 @@ class KvTable {
   const Settings settings_;
 };
 
-// The machine behind a handle that such a table opened.
+// The Kv of a handle that such a table opened.
 Kv& kv_of(bop_machine* machine);
 
 }  // namespace bop::machine::kv

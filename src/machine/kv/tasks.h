@@ -1,4 +1,4 @@
-// The reads that kv has a worker do in the store, a class for each kind.
+// The reads of the store that kv submits to a worker, one class for each kind.
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@
 
 namespace bop::machine::kv {
 
-// The records that the batch must know.
+// The records that a batch needs.
 class Kv::BatchReads final : public Task {
  public:
   explicit BatchReads(Kv& kv) : kv_(kv) {}
@@ -22,7 +22,7 @@ class Kv::BatchReads final : public Task {
   Kv& kv_;
 };
 
-// The records beneath keys that a memtable changed without knowing them.
+// The stored versions of keys that a memtable changed without looking them up.
 class Kv::StoredVersionReads final : public Task {
  public:
   explicit StoredVersionReads(Kv& kv) : kv_(kv) {}
@@ -36,16 +36,16 @@ class Kv::StoredVersionReads final : public Task {
     uint32_t ordinal;   // of the key in `target`
     uint16_t key_size;  // bytes
     size_t key_at;      // offset of the key in keys_
-    bool present;       // what the worker found; `hash` is valid then
-    Hash128 hash;
+    bool present;       // result: whether there is a stored version ...
+    Hash128 hash;       // ... and its hash
   };
   std::vector<Ask> asks;
-  std::shared_ptr<Memtable> target;  // whose records lack their stored versions
-  std::shared_ptr<Memtable> below;  // the immutable memtable at that time, or null: looked up first
+  std::shared_ptr<Memtable> target;  // the memtable whose records lack stored versions
+  std::shared_ptr<Memtable> below;   // the immutable memtable, which is looked up first; or null
 
  private:
   Kv& kv_;
-  std::vector<uint8_t> keys_;  // copies: a record may move while the worker reads
+  std::vector<uint8_t> keys_;  // copies, because a record may move while the worker reads
 };
 
 // A query that waits for the store.
@@ -58,7 +58,7 @@ class Kv::Query : public Task {
  protected:
   Kv& kv_;
   const uint64_t token_;
-  uint64_t index_;  // of the last entry in the state that answers it
+  uint64_t index_;  // of the last entry in the state that the reply shows
 };
 
 class Kv::GetQuery final : public Query {
@@ -69,10 +69,10 @@ class Kv::GetQuery final : public Query {
 
   struct Missing {
     Bytes key;
-    size_t at;  // offset in `known` where its item belongs
+    size_t at;  // offset in `known` where its item has to be inserted
   };
-  std::vector<uint8_t> known;    // the encoded answer without the keys that no memtable has
-  std::vector<Missing> missing;  // those keys, by rising `at`
+  std::vector<uint8_t> known;    // the encoded reply without the keys that no memtable has
+  std::vector<Missing> missing;  // those keys, by increasing `at`
   bool keys_only = false;
 
  private:
@@ -80,9 +80,9 @@ class Kv::GetQuery final : public Query {
   bop_status status_ = BOP_OK;
 };
 
-// Works in rounds. Each collects records of the active memtable on the shard's thread, a bounded number,
-// and then merges them with the immutable memtable and the store on the worker. When one round may not be
-// enough, no entry is executed from the first to the last, so that the answer shows one state.
+// Works in rounds. Each round collects a bounded number of records of the active memtable on the shard's
+// thread, and then merges them with the immutable memtable and the store on the worker. If more than one
+// round may be needed, no entry is executed until the last one, so that the reply shows a single state.
 class Kv::RangeQuery final : public Query {
  public:
   RangeQuery(Kv& kv, uint64_t token, const Question& question);
@@ -98,10 +98,10 @@ class Kv::RangeQuery final : public Query {
     size_t key_at, value_at;  // offsets in bytes_
     uint32_t value_size;
     uint16_t key_size;
-    bool present;  // false: deleted, it hides what is beneath
+    bool present;  // false: deleted, which hides a record beneath
     uint64_t revision;
   };
-  // The record that comes next of those three, as it would be in the answer.
+  // The next record of the three sources, for the reply.
   struct Candidate {
     Bytes key;
     bool present;
@@ -123,20 +123,20 @@ class Kv::RangeQuery final : public Query {
   const Bytes end_;
 
   std::vector<uint8_t> from_;  // the key at which this round begins ...
-  bool after_;                 // ... or behind which
+  bool after_;                 // ... or after which, if this is true
 
-  bool ordering_ = false;  // waits for the active memtable's order, reads nothing
+  bool ordering_ = false;  // waits for the active memtable's ordered index, and reads nothing
   std::shared_ptr<Memtable> immutable_;
   std::vector<Part> parts_;
   std::vector<uint8_t> bytes_;  // keys and values of parts_
-  size_t live_ = 0;             // parts that are present
-  bool cut_ = false;  // the active memtable has more records in the range, behind the last part
+  size_t live_ = 0;             // number of parts that are present
+  bool cut_ = false;  // the active memtable has more records in the range after the last part
 
-  std::vector<uint8_t> body_;  // the answer so far ...
-  uint32_t count_ = 0;         // ... and how many records it has
-  bool more_ = false;          // the range has records behind the answer's last
-  bool full_ = false;          // the limit of records, or of bytes, is reached
-  bool holding_ = false;       // counted in Kv::holds_
+  std::vector<uint8_t> body_;  // the reply so far ...
+  uint32_t count_ = 0;         // ... and its number of records
+  bool more_ = false;          // the range has records after the reply's last one
+  bool full_ = false;          // the limit of records or of bytes is reached
+  bool holding_ = false;       // is counted in Kv::holds_
 };
 
 }  // namespace bop::machine::kv

@@ -1,7 +1,7 @@
-// Totals: the state hash and the number of records, and the stored versions they wait for.
+// Totals: the state hash, the number of records, and the stored versions that they need.
 //
-// Bases are looked for when somebody asks for a hash or a count. A flush finds those that are left almost
-// for free, because it visits their pages anyway: whoever asks for a hash under load gets a hash interval's.
+// Stored versions are looked up when a hash or a count is requested. A flush finds the remaining ones at
+// little cost, because it visits their pages anyway. So a request under load gets the hash of a hash interval.
 #include <algorithm>
 #include <numeric>
 #include <utility>
@@ -16,8 +16,8 @@ namespace {
 
 constexpr size_t max_stored_versions_a_read = 512;
 constexpr size_t max_hashes = 16;
-// What a question for a hash is worth while entries keep coming.
-constexpr size_t stored_versions_a_question = 8192;
+// How many stored versions a request for the hash may look up while entries are still applied.
+constexpr size_t stored_versions_under_load = 8192;
 
 }  // namespace
 
@@ -27,9 +27,9 @@ int32_t Kv::state_hash(bop_state_hash& hash) {
     note_hash(applied_.index, *totals);
   } else if (!broken_) {
     active_->add_point(applied_.index);
-    const bool quiet = std::exchange(hash_asked_at_, applied_.index) == applied_.index;
-    want_stored_versions(quiet ? active_->touched()
-                               : active_->resolved() + stored_versions_a_question);
+    const bool idle = std::exchange(hash_asked_at_, applied_.index) == applied_.index;
+    want_stored_versions(idle ? active_->touched()
+                              : active_->resolved() + stored_versions_under_load);
   }
   if (recent_hashes_.empty()) return BOP_E_NOT_FOUND;
   hash = recent_hashes_.back();
@@ -58,7 +58,7 @@ void Kv::note_points(Memtable& memtable) {
       counted_.push_back({token, point.index, totals->records});
     point.waiting.clear();
   }
-  // An immutable memtable's flush counts by its points: they stay.
+  // The flush of an immutable memtable counts by its points, so they are kept.
   if (&memtable != active_.get()) return;
   while (!points.empty() && memtable.totals_at(points.front())) points.pop_front();
   while (points.size() > max_hashes) {
@@ -151,7 +151,7 @@ Status Kv::StoredVersionReads::work(Snapshot& snapshot) {
     ask.present = found.has_value();
     if (found) ask.hash = record_hash(key, found->revision, found->value);
   }
-  below.reset();  // here, where freeing a whole memtable holds nobody up
+  below.reset();  // on the worker, since freeing a memtable takes long
   return {};
 }
 

@@ -1,8 +1,8 @@
-// Totals of the state, updated with each change, by which replicas are compared at equal indexes: the number
-// of records and the sum of their hashes.
+// Totals of the state: the number of records and the sum of their hashes. They are updated with each change,
+// and replicas are compared by them at equal indexes.
 //
-// A sum depends neither on the order of changes nor on which records are in memory. Each half of the 128-bit
-// hashes is summed modulo 2^64.
+// A sum depends neither on the order of changes nor on which records are in memory. The two halves of the
+// 128-bit hashes are summed separately, modulo 2^64.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@ namespace bop::machine::kv {
 struct Totals {
   uint64_t low = 0;      // sum of the hashes' lower halves
   uint64_t high = 0;     // sum of their upper halves
-  uint64_t records = 0;  // that are present; a difference may wrap below 0
+  uint64_t records = 0;  // number of records; a difference may wrap below 0
 
   Totals& operator+=(const Totals& other) {
     low += other.low;
@@ -34,7 +34,7 @@ struct Totals {
   friend bool operator==(const Totals&, const Totals&) = default;
 };
 
-// Of one record; equal on every node and in every version.
+// The hash of one record; equal on every node and in every version.
 inline Hash128 record_hash(Bytes key, uint64_t revision, Bytes value) {
   const Hash128 content = hash128(value);
   uint8_t parts[32];
@@ -45,7 +45,7 @@ inline Hash128 record_hash(Bytes key, uint64_t revision, Bytes value) {
   return hash128(Bytes(parts));
 }
 
-// What a record adds.
+// What a record adds to the totals.
 inline Totals totals_of(bool present, const Hash128& hash) {
   if (!present) return {};
   return {hash.low, hash.high, 1};
