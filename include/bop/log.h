@@ -19,7 +19,7 @@ extern "C" {
 typedef struct bop_log_reader bop_log_reader;
 
 typedef enum bop_log_item_kind {
-  BOP_LOG_SEGMENT = 1, /* a file begins */
+  BOP_LOG_SEGMENT = 1, /* the beginning of a file */
   BOP_LOG_FRAME = 2,   /* one write: its records follow */
   BOP_LOG_RECORD = 3,  /* one group's hard state and entries */
   BOP_LOG_SEAL = 4,    /* a frame without entries that proves how far the log was durable */
@@ -38,9 +38,10 @@ typedef struct bop_log_item {
   const char* file;      /* relative to the directory; valid until the next call */
   uint64_t offset_bytes; /* in the file */
   uint64_t length_bytes;
-  uint64_t epoch;           /* of the open that wrote it */
-  uint64_t frame;           /* its number */
-  uint64_t durable_through; /* how far its writer knew the log to be durable */
+  uint64_t epoch;           /* of the log when it was written */
+  uint64_t frame;           /* number of the frame */
+  uint64_t durable_through; /* position up to which the log was durable when the frame was written:
+                             * segment << 32 | offset */
   uint64_t group;
   uint64_t term; /* the group's term and vote, as recorded */
   uint64_t vote;
@@ -57,8 +58,8 @@ BOP_API int32_t bop_log_open(const char* directory, bop_log_reader** reader, cha
                              size_t error_capacity);
 
 /* The next finding, in the order of the files. Blocks while it reads. NOT_FOUND at the end. An error that
- * keeps a log from being read is reported as a BOP_LOG_PROBLEM, after which the next log follows. A reader is used by one
- * thread at a time. Since 0.1. */
+ * prevents a log from being read is reported as a BOP_LOG_PROBLEM, after which the next log follows.
+ * A reader is used by one thread at a time. Since 0.1. */
 BOP_API int32_t bop_log_next(bop_log_reader* reader, bop_log_item* item);
 
 BOP_API void bop_log_close(bop_log_reader* reader);

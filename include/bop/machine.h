@@ -14,7 +14,7 @@
  *  4. Bytes passed in are valid during the call, or until the completion of a pending call.
  *     Bytes passed out are valid until the machine is called again, or, passed to host->complete,
  *     until that returns.
- *  5. Structs carry their size in bytes as first field; a field past the size is absent. A function
+ *  5. Structs carry their size in bytes as first field; a field past that size is absent. A function
  *     pointer of the table that is NULL means that the machine lacks the capability.
  *  6. No exception crosses this interface. An error from apply that is not a reply (a failed store)
  *     is returned as a negative status, logged with its text, and halts the replica.
@@ -38,11 +38,11 @@ typedef struct bop_bytes {
   size_t size;
 } bop_bytes;
 
-/* A committed command. Index and term are Raft's; indexes given to apply rise but may have gaps
- * (entries that are bop's own: no-ops, configurations). */
+/* A committed command. Index and term are those of its log entry. The indexes passed to apply increase but
+ * may have gaps (for bop's own entries: no-ops, configurations). */
 typedef struct bop_entry {
   uint32_t size;
-  uint32_t machine_version; /* of the machine that proposed it */
+  uint32_t machine_version; /* version of the machine on the node that proposed it */
   uint64_t index;
   uint64_t term;
   int64_t time_ns;   /* leader's clock, nanoseconds since 1970, never decreasing along the log */
@@ -138,9 +138,9 @@ struct bop_machine_table {
   /* Makes everything applied so far durable. */
   int32_t (*sync)(bop_machine* machine, uint64_t token);
 
-  /* The last entry applied, and the last that the machine's own storage would retain after a power
-   * loss. The log is compacted only up to the durable one. What a machine makes durable by
-   * itself never passes what bop told it in `stable`. */
+  /* The last entry applied, and the last one that the machine's own storage would retain after a power
+   * loss. The log is compacted only up to the durable one. A machine must not make entries permanent
+   * beyond the index that bop passed to `stable`. */
   bop_position (*applied)(bop_machine* machine);
   bop_position (*durable)(bop_machine* machine);
 
