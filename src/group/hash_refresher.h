@@ -38,7 +38,8 @@ class HashRefresher {
   machine::Driver* driver_ = nullptr;
   bool armed_ = false;
   Index applied_ = 0;
-  Index seen_ = 0;  // applied_ when the timer fired last; if it has not changed, the replica is idle
+  Index seen_ =
+      0;  // applied_ when the timer fired last; if it has not changed, the replica is idle
   unsigned questions_ = 0;  // how often the machine was asked since then
   std::optional<bop_state_hash> latest_;
 };

@@ -7,7 +7,7 @@ namespace bop::group {
 
 struct Limits {
   size_t max_open_proposals = 1 << 16;  // a power of two
-  size_t max_waiting = 1 << 16;         // of requests that wait for a leader; of sent ones; of reads
+  size_t max_waiting = 1 << 16;  // of requests that wait for a leader; of sent ones; of reads
   size_t max_request_bytes = 2 << 20;
 };
 

@@ -1,4 +1,4 @@
-// What the configuration says of a machine, whatever its kind.
+// The options of a machine of any kind, from the node's configuration.
 #pragma once
 
 #include <cstddef>
@@ -8,9 +8,9 @@
 namespace bop::machine {
 
 struct Options {
-  std::string configuration;     // the machine's own, JSON or empty
-  uint64_t memory_bytes = 0;     // 0: the machine's default
-  size_t max_queries = 1 << 16;  // asked and not answered; beyond: OVERLOADED
+  std::string configuration;     // of the machine: JSON or empty
+  uint64_t memory_bytes = 0;     // limit; 0: the machine's default
+  size_t max_queries = 1 << 16;  // limit of open queries; beyond: OVERLOADED
   friend bool operator==(const Options&, const Options&) = default;
 };
 
