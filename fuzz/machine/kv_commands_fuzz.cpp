@@ -52,7 +52,7 @@ void check_question(Bytes bytes) {
 
 // ---- the C codec ----
 
-// `encode` takes where to write, the room there, and where to put the length.
+// `encode` takes the buffer, its capacity, and where to put the length.
 template <class Encode>
 void check_same_in_c(const Encode& encode, Bytes bytes) {
   size_t size = 0;

@@ -11,7 +11,7 @@ namespace {
 using namespace bop;
 using namespace bop::proto;
 
-// `encode` takes where to write, the room there, and where to put the length.
+// `encode` takes the buffer, its capacity, and where to put the length.
 template <class Encode>
 void check_same(const Encode& encode, Bytes bytes) {
   std::vector<uint8_t> again(bytes.size());

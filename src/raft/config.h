@@ -1,4 +1,4 @@
-// What the configuration says of the core.
+// The options of the core, from the configuration of the node.
 #pragma once
 
 #include <cstddef>

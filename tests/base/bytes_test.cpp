@@ -47,7 +47,7 @@ TEST(Reader, reads_back_what_a_writer_wrote) {
   EXPECT_TRUE(reader.complete());
 }
 
-TEST(Reader, turns_bad_at_its_end_and_stays_bad) {
+TEST(Reader, fails_at_its_end_and_stays_failed) {
   const std::vector<uint8_t> three = {1, 2, 3};
   Reader reader(three);
   EXPECT_EQ(reader.u32(), 0u);

@@ -31,7 +31,7 @@ class Logging : public testing::Test {
   }
 
   Options options(bool json) const { return {Level::info, json, path_.c_str()}; }
-  std::string said() const {
+  std::string logged() const {
     std::stringstream text;
     text << std::ifstream(path_).rdbuf();
     return text.str();
@@ -47,13 +47,13 @@ TEST_F(Logging, writes_every_line_at_or_above_its_level) {
   info("listening on {}", 7100);
   error("disk {}", "gone");
   stop();
-  const std::string text = said();
+  const std::string text = logged();
   EXPECT_EQ(text.find("too fine"), std::string::npos);
   EXPECT_NE(text.find("Z info    listening on 7100\n"), std::string::npos) << text;
   EXPECT_NE(text.find("Z error   disk gone\n"), std::string::npos) << text;
 }
 
-TEST_F(Logging, goes_on_in_a_new_file_after_the_old_one_was_renamed) {
+TEST_F(Logging, continues_in_a_new_file_after_the_old_one_was_renamed) {
   ASSERT_TRUE(start(options(false)));
   const std::string rotated = path_ + ".1";
   for (int line = 0; line < 100; ++line) {
@@ -69,16 +69,16 @@ TEST_F(Logging, goes_on_in_a_new_file_after_the_old_one_was_renamed) {
   stop();
   std::stringstream old;
   old << std::ifstream(rotated).rdbuf();
-  const std::string all = old.str() + said();
+  const std::string all = old.str() + logged();
   for (int line = 0; line < 100; ++line) {
     EXPECT_NE(all.find("line " + std::to_string(line) + "."), std::string::npos) << line;
   }
-  EXPECT_NE(said().find("line 99."), std::string::npos);
-  EXPECT_NE(said().find("last"), std::string::npos);
+  EXPECT_NE(logged().find("line 99."), std::string::npos);
+  EXPECT_NE(logged().find("last"), std::string::npos);
   EXPECT_EQ(reopen(path_.c_str()).error().code, BOP_E_INVALID_ARGUMENT);  // stopped
 }
 
-TEST_F(Logging, takes_another_level_while_it_runs) {
+TEST_F(Logging, changes_its_level_while_it_runs) {
   ASSERT_TRUE(start(options(false)));
   debug("before");
   set_level(Level::debug);
@@ -86,16 +86,16 @@ TEST_F(Logging, takes_another_level_while_it_runs) {
   set_level(Level::error);
   warning("beneath");
   stop();
-  EXPECT_EQ(said().find("before"), std::string::npos);
-  EXPECT_NE(said().find("after"), std::string::npos);
-  EXPECT_EQ(said().find("beneath"), std::string::npos);
+  EXPECT_EQ(logged().find("before"), std::string::npos);
+  EXPECT_NE(logged().find("after"), std::string::npos);
+  EXPECT_EQ(logged().find("beneath"), std::string::npos);
 }
 
 TEST_F(Logging, in_json_gives_one_object_a_line_whatever_the_text) {
   ASSERT_TRUE(start(options(true)));
   warning("a \"quoted\" \\ line\nwith a break and a % sign");
   stop();
-  const std::string text = said();
+  const std::string text = logged();
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1);
   EXPECT_NE(
       text.find(
@@ -112,7 +112,7 @@ TEST_F(Logging, writes_one_line_whatever_bytes_are_quoted_in_it) {
       "\xf0\x9f\x98\x80");
   warning("cut \xe2\x82");
   stop();
-  const std::string text = said();
+  const std::string text = logged();
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 3) << text;
   EXPECT_NE(text.find(R"(got '\r\n2026 error forged\x1b[2J\t\x7f')"), std::string::npos) << text;
   EXPECT_NE(text.find(R"(not UTF-8: \xff \xc3( \xed\xa0\x80 \xc2\x9b, and UTF-8: )"
@@ -126,7 +126,7 @@ TEST_F(Logging, in_json_is_utf_8_whatever_bytes_are_quoted) {
   ASSERT_TRUE(start(options(true)));
   warning("\xff\n\xc3\xa4");
   stop();
-  EXPECT_NE(said().find("\"text\":\"\\\\xff\\u000a\xc3\xa4\"}"), std::string::npos) << said();
+  EXPECT_NE(logged().find("\"text\":\"\\\\xff\\u000a\xc3\xa4\"}"), std::string::npos) << logged();
 }
 
 TEST_F(Logging, twice_is_refused) {
@@ -152,31 +152,31 @@ TEST_F(Logging, without_a_start_shows_warnings_on_standard_error) {
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "bop: warning: careful\n");
 }
 
-TEST_F(Logging, off_says_nothing) {
+TEST_F(Logging, off_logs_nothing) {
   Options silent = options(false);
   silent.level = Level::off;
   ASSERT_TRUE(start(silent));
   error("unheard");
   stop();
-  EXPECT_EQ(said(), "");
+  EXPECT_EQ(logged(), "");
 }
 
-// Lines go into a pipe that nobody reads until all are said: with a queue that waited for its writer, the
+// Lines go into a pipe that nobody reads until all are logged: with a queue that waited for its writer, the
 // first line too many would wait for ever.
-TEST_F(Logging, a_flood_never_waits_and_lets_the_oldest_lines_go) {
+TEST_F(Logging, a_full_queue_drops_the_oldest_lines_and_never_blocks) {
   constexpr int flood = 100'000;
   ASSERT_EQ(mkfifo(path_.c_str(), 0600), 0);
   // Both ends, so that opening the other one waits for nobody.
   const int reader = open(path_.c_str(), O_RDWR);
   ASSERT_GE(reader, 0);
   ASSERT_TRUE(start(options(false)));
-  std::promise<void> said_all;
-  std::thread sayer([&] {
+  std::promise<void> logged_all;
+  std::thread writer([&] {
     for (int i = 0; i < flood; ++i) info("line {}", i);
     info("the end");
-    said_all.set_value();
+    logged_all.set_value();
   });
-  EXPECT_EQ(said_all.get_future().wait_for(std::chrono::seconds(60)), std::future_status::ready);
+  EXPECT_EQ(logged_all.get_future().wait_for(std::chrono::seconds(60)), std::future_status::ready);
   std::string text;
   while (text.find("the end\n") == std::string::npos) {
     char piece[65536];
@@ -184,7 +184,7 @@ TEST_F(Logging, a_flood_never_waits_and_lets_the_oldest_lines_go) {
     ASSERT_GT(size, 0);
     text.append(piece, static_cast<size_t>(size));
   }
-  sayer.join();
+  writer.join();
   stop();
   close(reader);
   const auto lines = std::count(text.begin(), text.end(), '\n');

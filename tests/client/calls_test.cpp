@@ -46,7 +46,7 @@ TEST(Calls, that_ended_are_not_found_when_their_slot_is_used_again) {
   EXPECT_NE(calls.find(second), nullptr);
 }
 
-TEST(Calls, are_nobody_under_zero_and_beyond_the_last_slot) {
+TEST(Calls, do_not_exist_under_zero_and_beyond_the_last_slot) {
   Calls calls(0);
   add(calls, 1);
   EXPECT_EQ(calls.find(0), nullptr);
@@ -77,7 +77,7 @@ TEST(Calls, expire_within_two_ticks_after_their_deadline_and_never_before) {
   ASSERT_EQ(calls.count(), open.size());
 }
 
-TEST(Calls, all_expire_after_a_sleep_that_was_longer_than_the_wheel) {
+TEST(Calls, all_expire_after_a_pause_longer_than_the_wheel) {
   Calls calls(0);
   for (int i = 0; i < 1000; ++i) add(calls, i * 10 * milliseconds);
   EXPECT_EQ(expired(calls, 3600 * seconds).size(), 1000u);

@@ -91,7 +91,7 @@ Reaction reply(int32_t status, const std::string& body = {}, const std::string& 
   return {Kind::reply, status, body, detail};
 }
 
-TEST(AClient, gets_the_answer_to_what_it_asked) {
+TEST(AClient, gets_the_reply_to_its_request) {
   FakeServer server(echo);
   Collector collector;
   const auto client = open({server.address()}, collector);
@@ -121,7 +121,7 @@ TEST(AClient, sends_large_payloads_whole) {
   EXPECT_EQ(collector.wait(1).body, payload);
 }
 
-TEST(AClient, passes_on_what_the_machine_answered) {
+TEST(AClient, passes_on_the_reply_of_the_machine) {
   FakeServer server(always(reply(BOP_E_CONDITION_FAILED, "b", "d")));
   Collector collector;
   const auto client = open({server.address()}, collector);
@@ -133,7 +133,7 @@ TEST(AClient, passes_on_what_the_machine_answered) {
   EXPECT_EQ(server.requests, 1);
 }
 
-TEST(AClient, tries_again_what_was_refused_before_it_was_proposed) {
+TEST(AClient, retries_requests_that_were_refused_before_they_were_proposed) {
   std::atomic<int> asked = 0;
   FakeServer server([&](const auto&) { return reply(++asked < 3 ? BOP_E_UNAVAILABLE : BOP_OK); });
   Collector collector;
@@ -176,7 +176,7 @@ TEST(AClient, sends_a_command_elsewhere_that_a_server_which_stops_did_not_answer
   EXPECT_EQ(other.requests, 1);
 }
 
-TEST(AClient, repeats_a_question_whose_connection_broke) {
+TEST(AClient, repeats_a_query_whose_connection_broke) {
   std::atomic<int> asked = 0;
   FakeServer server([&](const auto&) { return ++asked < 3 ? Reaction{Kind::close} : reply(0); });
   Collector collector;
@@ -234,7 +234,7 @@ TEST(AClient, resolves_a_groups_name_once) {
   EXPECT_EQ(names, 1);
 }
 
-TEST(AClient, says_that_no_endpoint_has_the_group) {
+TEST(AClient, reports_that_no_endpoint_has_the_group) {
   FakeServer one(always(reply(BOP_E_NO_GROUP))), two(always(reply(BOP_E_NO_GROUP)));
   Collector collector;
   const auto client = open({one.address(), two.address()}, collector);
@@ -244,7 +244,7 @@ TEST(AClient, says_that_no_endpoint_has_the_group) {
   EXPECT_EQ(two.requests, 1);
 }
 
-TEST(AClient, names_every_endpoints_cause_when_nobody_takes_a_request_in_time) {
+TEST(AClient, names_every_endpoints_cause_when_none_accepts_a_request_in_time) {
   const net::Address dead = dead_address();
   FakeServer refusing(always(reply(BOP_E_UNAVAILABLE, "", "no leader is known")));
   Collector collector;
@@ -278,7 +278,7 @@ TEST(AClient, names_every_endpoints_cause_when_a_server_gave_up_too) {
   EXPECT_NE(seen.detail.find(late.text() + ": the leader fell"), std::string::npos) << seen.detail;
 }
 
-TEST(AClient, says_overloaded_when_that_is_why_nobody_took_it) {
+TEST(AClient, reports_overloaded_when_that_is_the_reason) {
   FakeServer server(always(reply(BOP_E_OVERLOADED)));
   Collector collector;
   const auto client = open({server.address()}, collector);
@@ -286,7 +286,7 @@ TEST(AClient, says_overloaded_when_that_is_why_nobody_took_it) {
   EXPECT_EQ(collector.wait(1).status, BOP_E_OVERLOADED);
 }
 
-TEST(AClient, gives_up_at_the_deadline_and_does_not_know_what_became_of_a_command) {
+TEST(AClient, reports_an_unknown_outcome_for_a_sent_command_at_the_deadline) {
   FakeServer server(always({Kind::silence}));
   Collector collector;
   const auto client = open({server.address()}, collector);
@@ -301,7 +301,7 @@ TEST(AClient, gives_up_at_the_deadline_and_does_not_know_what_became_of_a_comman
   }
 }
 
-TEST(AClient, says_so_when_it_was_not_even_greeted_before_the_deadline) {
+TEST(AClient, reports_when_no_server_greeted_it_before_the_deadline) {
   FakeServer mute(echo, 0, false);
   Collector collector;
   const auto client = open({mute.address()}, collector);
@@ -311,7 +311,7 @@ TEST(AClient, says_so_when_it_was_not_even_greeted_before_the_deadline) {
   EXPECT_EQ(seen.detail, mute.text() + ": no connection within the timeout");
 }
 
-TEST(AClient, tells_the_server_a_deadline_that_comes_before_its_own) {
+TEST(AClient, sends_the_server_a_deadline_before_its_own) {
   std::atomic<uint32_t> told = 0;
   FakeServer server([&](const proto::ClientRequest& request) {
     told = request.deadline_us;
@@ -325,7 +325,7 @@ TEST(AClient, tells_the_server_a_deadline_that_comes_before_its_own) {
   EXPECT_LE(told, 19'900'000u);
 }
 
-TEST(AClient, leaves_a_server_that_accepts_and_says_nothing) {
+TEST(AClient, leaves_a_server_that_accepts_and_does_not_answer) {
   FakeServer mute(echo, 0, false);
   FakeServer server(echo);
   Collector collector;

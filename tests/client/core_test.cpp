@@ -137,7 +137,7 @@ TEST(AClientCore, is_answered_over_any_round_trip_below_the_deadline) {
   }
 }
 
-TEST(AClientCore, does_not_call_the_outcome_of_a_command_that_it_never_sent_unknown) {
+TEST(AClientCore, never_reports_an_unknown_outcome_for_a_command_that_was_not_sent) {
   Rig rig([](const auto& request) {
     EXPECT_EQ(request.kind, RequestKind::find_group);
     return reply(BOP_E_OUTCOME_UNKNOWN);
@@ -149,14 +149,14 @@ TEST(AClientCore, does_not_call_the_outcome_of_a_command_that_it_never_sent_unkn
   EXPECT_GT(rig.heard[RequestKind::find_group], 1);  // it asked again
 }
 
-TEST(AClientCore, calls_the_outcome_of_a_question_for_a_nodes_status_never_unknown) {
+TEST(AClientCore, never_reports_an_unknown_outcome_for_a_status_request) {
   Rig rig([](const auto&) { return reply(BOP_E_OUTCOME_UNKNOWN); });
   rig.begin(RequestKind::status, 1);
   rig.run(1);
   EXPECT_EQ(rig.outcomes.seen[1].status, BOP_E_UNAVAILABLE);
 }
 
-TEST(AClientCore, sends_its_command_once_the_question_for_its_group_is_answered_after_all) {
+TEST(AClientCore, sends_its_command_when_find_group_is_answered_late) {
   int asked = 0;
   Rig rig([&](const auto& request) {
     if (request.kind == RequestKind::propose) return reply(BOP_OK);
@@ -168,7 +168,7 @@ TEST(AClientCore, sends_its_command_once_the_question_for_its_group_is_answered_
   EXPECT_EQ(rig.outcomes.seen[1].attempts, 1u);
 }
 
-TEST(AClientCore, does_not_know_the_outcome_of_a_command_whose_server_does_not) {
+TEST(AClientCore, passes_on_an_unknown_outcome_of_a_server) {
   Rig rig([](const auto&) { return reply(BOP_E_OUTCOME_UNKNOWN); }, false);
   rig.begin(RequestKind::propose, 1);
   rig.run(1);
@@ -179,7 +179,7 @@ TEST(AClientCore, does_not_know_the_outcome_of_a_command_whose_server_does_not) 
 
 // The connection breaks, or the client is closed, while the question for the group is under way: the
 // command itself was not sent.
-TEST(AClientCore, tells_a_question_for_a_group_from_the_command_that_waits_for_it) {
+TEST(AClientCore, distinguishes_find_group_from_the_command_that_waits_for_it) {
   Rig rig([](const auto&) { return std::nullopt; });
   rig.begin(RequestKind::propose, 1, 300 * milliseconds);
   rig.run(1);
@@ -191,7 +191,7 @@ TEST(AClientCore, tells_a_question_for_a_group_from_the_command_that_waits_for_i
   for (const uint64_t tag : {1, 2}) EXPECT_EQ(rig.outcomes.seen[tag].attempts, 0u);
 }
 
-TEST(AClientCore, refuses_a_call_at_its_deadline_when_nobody_listens) {
+TEST(AClientCore, refuses_a_call_at_its_deadline_when_no_endpoint_listens) {
   Rig rig([](const auto&) { return reply(BOP_OK); });
   rig.transport.listens = [](const net::Address&) { return false; };
   const Instant begun = rig.transport.now();

@@ -15,7 +15,7 @@ TEST(Endpoints, are_used_from_the_first_on) {
   EXPECT_EQ(endpoints.usable(0, 0), 0u);
 }
 
-TEST(Endpoints, learn_a_groups_leader_without_touching_other_groups) {
+TEST(Endpoints, learn_a_groups_leader_without_affecting_other_groups) {
   Endpoints endpoints = three();
   EXPECT_TRUE(endpoints.learn_leader(7, "127.0.0.1:3"));
   EXPECT_EQ(endpoints.route(7), 2u);
@@ -40,7 +40,7 @@ TEST(Endpoints, learn_only_so_many) {
   EXPECT_EQ(endpoints.size(), Endpoints::max_endpoints);
 }
 
-TEST(Endpoints, that_failed_are_left_out_until_their_pause_is_over) {
+TEST(Endpoints, that_failed_are_skipped_until_their_pause_is_over) {
   Endpoints endpoints = three();
   endpoints.failed(0, "gone", 100);
   EXPECT_EQ(endpoints.usable(0, 100), 1u);

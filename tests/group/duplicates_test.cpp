@@ -20,20 +20,20 @@ TEST(Duplicates, sequences_may_come_in_any_order) {
   EXPECT_FALSE(seen.first_time(1, 7, 101));
 }
 
-TEST(Duplicates, origins_count_for_themselves) {
+TEST(Duplicates, origins_are_independent) {
   Duplicates seen;
   EXPECT_TRUE(seen.first_time(1, 7, 5));
   EXPECT_TRUE(seen.first_time(2, 7, 5));
 }
 
-TEST(Duplicates, a_restarted_origin_begins_anew_and_its_old_life_is_refused) {
+TEST(Duplicates, a_restarted_origin_has_a_new_window_and_its_old_requests_are_refused) {
   Duplicates seen;
   EXPECT_TRUE(seen.first_time(1, 7, 5));
   EXPECT_TRUE(seen.first_time(1, 8, 5));
   EXPECT_FALSE(seen.first_time(1, 7, 6));
 }
 
-TEST(Duplicates, what_is_too_old_to_tell_is_taken_as_seen) {
+TEST(Duplicates, a_sequence_below_the_window_counts_as_received) {
   Duplicates seen;
   EXPECT_TRUE(seen.first_time(1, 7, 1));
   EXPECT_TRUE(seen.first_time(1, 7, 1 + (1 << 16)));
@@ -42,7 +42,7 @@ TEST(Duplicates, what_is_too_old_to_tell_is_taken_as_seen) {
   EXPECT_FALSE(seen.first_time(1, 7, 2));
 }
 
-TEST(Duplicates, a_leap_ahead_forgets_no_more_than_it_must) {
+TEST(Duplicates, a_jump_ahead_forgets_only_what_leaves_the_window) {
   Duplicates seen;
   EXPECT_TRUE(seen.first_time(1, 7, 10));
   EXPECT_TRUE(seen.first_time(1, 7, 1'000'000));

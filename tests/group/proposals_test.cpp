@@ -13,7 +13,7 @@ Pending pending(Term term, uint64_t token, Instant deadline = never) {
   return {.term = term, .deadline = deadline, .origin = {.completion = nullptr, .token = token}};
 }
 
-TEST(Proposals, what_is_put_at_an_index_is_taken_at_it_once) {
+TEST(Proposals, a_proposal_is_taken_at_its_index_once) {
   Proposals proposals(8);
   (void)proposals.put(5, pending(2, 50));
   (void)proposals.put(6, pending(2, 60));
@@ -24,7 +24,7 @@ TEST(Proposals, what_is_put_at_an_index_is_taken_at_it_once) {
   EXPECT_EQ(proposals.size(), 0u);
 }
 
-TEST(Proposals, an_index_that_nobody_waits_for_gives_nothing) {
+TEST(Proposals, an_index_without_a_proposal_gives_none) {
   Proposals proposals(8);
   EXPECT_EQ(proposals.take(1).term, 0u);
   (void)proposals.put(3, pending(1, 30));
@@ -32,7 +32,7 @@ TEST(Proposals, an_index_that_nobody_waits_for_gives_nothing) {
   EXPECT_EQ(proposals.take(3).origin.token, 30u);
 }
 
-TEST(Proposals, an_entry_that_replaces_another_hands_back_who_waited_for_that) {
+TEST(Proposals, replacing_an_entry_returns_the_proposal_that_was_at_its_index) {
   Proposals proposals(8);
   (void)proposals.put(4, pending(1, 40));
   const Pending before = proposals.put(4, pending(3, 41));
@@ -52,7 +52,7 @@ TEST(Proposals, the_ring_refuses_an_index_that_would_overwrite_another) {
   EXPECT_TRUE(proposals.fits(14));
 }
 
-TEST(Proposals, those_of_an_older_term_leave_and_the_rest_stay) {
+TEST(Proposals, proposals_of_older_terms_are_taken_and_the_others_stay) {
   Proposals proposals(8);
   (void)proposals.put(3, pending(1, 30));
   (void)proposals.put(4, pending(2, 40));
@@ -64,7 +64,7 @@ TEST(Proposals, those_of_an_older_term_leave_and_the_rest_stay) {
   EXPECT_EQ(proposals.take(6).origin.token, 60u);
 }
 
-TEST(Proposals, those_past_their_deadline_leave_and_the_rest_stay) {
+TEST(Proposals, expired_proposals_are_taken_and_the_others_stay) {
   Proposals proposals(8);
   (void)proposals.put(1, pending(1, 10, 100));
   (void)proposals.put(2, pending(1, 20, 300));

@@ -58,7 +58,7 @@ TEST_F(RaftObserverTest, logs_roles_at_info_and_everything_else_at_debug) {
              "not keep up with writes"));
 }
 
-TEST_F(RaftObserverTest, logs_roles_alone_at_level_info) {
+TEST_F(RaftObserverTest, logs_only_roles_at_level_info) {
   log_at(logging::Level::info);
   RaftObserver observer(1, "kv", nullptr);
   run(observer);

@@ -81,7 +81,7 @@ class Log final : public log::Log {
   void check() const override {}
 
   log::Appender* appender = nullptr;
-  bool full = false;  // whatever room() said before
+  bool full = false;  // refuses appends, whatever reserve() returned before
   std::vector<uint64_t> numbers;
   std::vector<Term> terms;  // of the entries given, by index - 1
   raft::HardState hard;
@@ -283,7 +283,7 @@ class ReplicaTest : public testing::Test {
   std::unique_ptr<Replica> replica_;
 };
 
-TEST_F(ReplicaTest, a_machine_may_make_permanent_what_is_committed_and_durable) {
+TEST_F(ReplicaTest, a_machine_may_make_committed_and_durable_entries_permanent) {
   ASSERT_TRUE(open(nullptr));
   hear(2, 2, 3);
   EXPECT_EQ(opened->applied.index, 3u);
@@ -292,7 +292,7 @@ TEST_F(ReplicaTest, a_machine_may_make_permanent_what_is_committed_and_durable) 
   EXPECT_EQ(opened->stable, 3u);
 }
 
-TEST_F(ReplicaTest, a_machine_may_not_make_permanent_what_replaced_durable_entries) {
+TEST_F(ReplicaTest, a_machine_may_not_make_entries_permanent_that_replaced_durable_ones) {
   ASSERT_TRUE(open(nullptr));
   hear(2, 2, 1);
   log_is_durable();  // a leader that was deposed before they were committed
@@ -355,7 +355,8 @@ TEST_F(ReplicaTest, a_machine_ahead_of_its_log_is_suspect) {
             "entries");
 }
 
-TEST_F(ReplicaTest, a_replica_that_could_not_be_opened_answers_why_and_takes_no_part) {
+TEST_F(ReplicaTest,
+       a_replica_that_could_not_be_opened_is_halted_and_completes_requests_with_the_reason) {
   replica_ = Replica::halted(options_, {clock_, timers_, log_, peers_, offload_},
                              {BOP_E_DAMAGED, "kv.mdbx: a page is damaged"},
                              {.file = "shard0/group-1", .offset = 0});
@@ -375,7 +376,7 @@ TEST_F(ReplicaTest, a_replica_that_could_not_be_opened_answers_why_and_takes_no_
   EXPECT_EQ(replica_->status().halted->code, BOP_E_DAMAGED);
 }
 
-TEST_F(ReplicaTest, what_a_turn_took_up_before_the_log_failed_is_answered) {
+TEST_F(ReplicaTest, requests_of_a_turn_in_which_the_log_fails_are_completed) {
   ASSERT_TRUE(open(nullptr));
   win();
   propose();
@@ -390,7 +391,7 @@ TEST_F(ReplicaTest, what_a_turn_took_up_before_the_log_failed_is_answered) {
   EXPECT_EQ(peers_.replies, std::vector{BOP_E_NOT_LEADER});
 }
 
-TEST_F(ReplicaTest, what_was_proposed_before_the_log_failed_is_unknown) {
+TEST_F(ReplicaTest, the_outcome_of_proposals_is_unknown_when_the_log_fails) {
   ASSERT_TRUE(open(nullptr));
   win();
   propose();
@@ -403,7 +404,7 @@ TEST_F(ReplicaTest, what_was_proposed_before_the_log_failed_is_unknown) {
   EXPECT_NE(client_.details[0].find("the disk failed"), std::string::npos) << client_.details[0];
 }
 
-TEST_F(ReplicaTest, what_was_forwarded_before_the_log_failed_is_answered_by_its_leader) {
+TEST_F(ReplicaTest, forwarded_requests_are_still_answered_by_the_leader_after_the_log_failed) {
   ASSERT_TRUE(open(nullptr));
   hear(2, 2, 3);
   log_is_durable();
@@ -423,7 +424,7 @@ TEST_F(ReplicaTest, what_was_forwarded_before_the_log_failed_is_answered_by_its_
   EXPECT_TRUE(replica_->idle());
 }
 
-TEST_F(ReplicaTest, what_was_forwarded_before_the_log_failed_has_its_deadline_still) {
+TEST_F(ReplicaTest, forwarded_requests_still_expire_after_the_log_failed) {
   ASSERT_TRUE(open(nullptr));
   hear(2, 2, 3);
   log_is_durable();
@@ -440,7 +441,7 @@ TEST_F(ReplicaTest, what_was_forwarded_before_the_log_failed_has_its_deadline_st
   EXPECT_EQ(client_.details[0], "the leader did not answer before the deadline");
 }
 
-TEST_F(ReplicaTest, everything_that_is_open_is_answered_when_the_node_stops) {
+TEST_F(ReplicaTest, all_open_requests_are_completed_when_the_node_stops) {
   ASSERT_TRUE(open(nullptr));
   win();
   propose();
@@ -478,7 +479,7 @@ TEST_F(ReplicaTest, a_successful_write_names_the_leader) {
   EXPECT_EQ(client_.leaders, std::vector<NodeId>{1});
 }
 
-TEST_F(ReplicaTest, a_proposal_behind_what_a_newer_leader_committed_was_not_executed) {
+TEST_F(ReplicaTest, a_proposal_superseded_by_a_newer_leaders_entries_was_not_executed) {
   ASSERT_TRUE(open(nullptr));
   win();  // entry 2 is its no-op
   propose();
@@ -493,7 +494,7 @@ TEST_F(ReplicaTest, a_proposal_behind_what_a_newer_leader_committed_was_not_exec
   EXPECT_TRUE(replica_->idle());
 }
 
-TEST_F(ReplicaTest, a_leader_that_refuses_what_was_forwarded_to_it_is_believed_no_more) {
+TEST_F(ReplicaTest, a_leader_that_refuses_a_forwarded_request_is_not_followed_any_more) {
   ASSERT_TRUE(open(nullptr));
   hear(2, 2, 3);
   log_is_durable();
@@ -507,7 +508,7 @@ TEST_F(ReplicaTest, a_leader_that_refuses_what_was_forwarded_to_it_is_believed_n
   EXPECT_TRUE(client_.answers.empty()) << "it waits for the next leader";
 }
 
-TEST_F(ReplicaTest, nothing_is_open_after_a_read_that_waited_for_an_entry_when_the_log_failed) {
+TEST_F(ReplicaTest, a_read_that_waits_for_an_entry_is_completed_when_the_log_fails) {
   ASSERT_TRUE(open(nullptr));
   hear(2, 2, 1);
   log_is_durable();
@@ -570,7 +571,7 @@ TEST_F(ReplicaTest, a_leader_answers_a_read_however_long_its_followers_take_to_c
   EXPECT_EQ(client_.answers, std::vector{BOP_OK});
 }
 
-TEST_F(ReplicaTest, a_read_that_found_no_leader_is_asked_again_when_there_is_one) {
+TEST_F(ReplicaTest, a_read_without_a_leader_is_passed_to_the_core_again_when_there_is_one) {
   ASSERT_TRUE(open(nullptr));
   query();
   turn();
@@ -603,7 +604,7 @@ TEST_F(ReplicaTest,
   EXPECT_EQ(peers_.replies.size(), 1u);
 }
 
-TEST_F(ReplicaTest, what_a_full_log_held_back_is_written_as_it_is_when_there_is_room) {
+TEST_F(ReplicaTest, a_write_that_a_full_log_held_back_is_written_unchanged_when_there_is_space) {
   ASSERT_TRUE(open(nullptr));
   log_.full = true;
   hear(2, 2, 1);

@@ -15,7 +15,7 @@
 namespace bop::io {
 namespace {
 
-TEST(DirectoryLock, a_second_holder_is_refused_and_told_who_holds_it) {
+TEST(DirectoryLock, a_second_process_is_refused_with_the_id_of_the_holder) {
   tests::TemporaryDirectory directory;
   auto first = DirectoryLock::take(directory.path());
   ASSERT_TRUE(first.has_value()) << first.error().to_string();
@@ -26,7 +26,7 @@ TEST(DirectoryLock, a_second_holder_is_refused_and_told_who_holds_it) {
   EXPECT_NE(second.error().detail.find(directory.path()), std::string::npos);
 }
 
-TEST(DirectoryLock, it_ends_with_its_holder) {
+TEST(DirectoryLock, is_released_when_its_holder_ends) {
   tests::TemporaryDirectory directory;
   {
     auto first = DirectoryLock::take(directory.path());
@@ -72,7 +72,7 @@ class Holder {
   int kept_ = 0;
 };
 
-TEST(DirectoryLock, a_process_that_is_about_to_end_is_waited_for) {
+TEST(DirectoryLock, waits_for_a_process_that_is_about_to_end) {
   tests::TemporaryDirectory directory;
   Holder holder(directory.path());
   bool ended = false;
@@ -84,7 +84,7 @@ TEST(DirectoryLock, a_process_that_is_about_to_end_is_waited_for) {
   EXPECT_TRUE(ended) << "it was not tried while the other held it";
 }
 
-TEST(DirectoryLock, one_that_another_process_keeps_is_refused_when_patience_ends) {
+TEST(DirectoryLock, is_refused_when_patience_ends) {
   tests::TemporaryDirectory directory;
   Holder holder(directory.path());
   int tries = 0;
@@ -96,7 +96,7 @@ TEST(DirectoryLock, one_that_another_process_keeps_is_refused_when_patience_ends
 }
 
 // Its first thread has ended, as all of a killed process's do but those that wait for the disk.
-TEST(DirectoryLock, a_process_that_was_killed_is_waited_for_until_its_last_thread_has_ended) {
+TEST(DirectoryLock, waits_until_the_last_thread_of_a_killed_process_has_ended) {
   tests::TemporaryDirectory directory;
   int taken[2];
   ASSERT_EQ(pipe(taken), 0);
@@ -130,7 +130,7 @@ TEST(DirectoryLock, a_process_that_was_killed_is_waited_for_until_its_last_threa
   close(taken[1]);
 }
 
-TEST(DirectoryLock, a_directory_that_is_not_there_is_an_error) {
+TEST(DirectoryLock, of_a_missing_directory_is_an_error) {
   EXPECT_EQ(DirectoryLock::take("/nonexistent/directory").error().code, BOP_E_NOT_FOUND);
 }
 

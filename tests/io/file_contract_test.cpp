@@ -96,7 +96,7 @@ TEST_P(HostFiles, a_write_over_the_size_limit_is_a_full_disk_and_names_the_file)
   EXPECT_EQ(file->write_now(4096, as_bytes("x")).error().code, BOP_E_DISK_FULL);
 }
 
-TEST_P(HostFiles, space_that_is_reserved_is_there_or_no_file_is_made) {
+TEST_P(HostFiles, reserved_space_is_allocated_or_no_file_is_created) {
   auto rig = GetParam().make();
   auto file = rig->files().open_now("a", {.create = true, .reserve_bytes = 8192}).value();
   EXPECT_EQ(file->size(), 0u);
@@ -107,7 +107,7 @@ TEST_P(HostFiles, space_that_is_reserved_is_there_or_no_file_is_made) {
   EXPECT_EQ(rig->files().list_now("."), std::vector<std::string>{"a"});
 }
 
-TEST_P(HostFiles, a_device_without_room_is_a_full_disk) {
+TEST_P(HostFiles, a_device_without_space_is_a_full_disk) {
   if (access("/dev/full", W_OK) != 0) GTEST_SKIP() << "no /dev/full here";
   auto backend =
       std::string(GetParam().name) == "pool" ? io::FileBackend::pool : io::FileBackend::uring;
@@ -120,7 +120,7 @@ TEST_P(HostFiles, a_device_without_room_is_a_full_disk) {
   EXPECT_EQ(heard.result->error().code, BOP_E_DISK_FULL);
 }
 
-TEST_P(HostFiles, a_pipe_in_the_place_of_a_file_is_refused_by_name) {
+TEST_P(HostFiles, a_pipe_is_refused_by_name) {
   auto rig = GetParam().make();
   auto& host = static_cast<HostRig&>(*rig);
   ASSERT_EQ(mkfifo((host.directory.path() + "/pipe").c_str(), 0600), 0);
@@ -145,7 +145,7 @@ TEST_P(HostFiles, a_file_system_without_direct_io_falls_back_to_cached) {
   EXPECT_EQ(text_of(std::span(into).first(5)), "Name:");
 }
 
-TEST_P(HostFiles, operations_under_way_when_it_closes_are_waited_for_and_not_told) {
+TEST_P(HostFiles, closing_waits_for_operations_and_does_not_complete_them) {
   Heard heard;
   int told_before = 0;  // a thread may have been quick
   const std::vector<uint8_t> content(1 << 20, 'x');
@@ -253,7 +253,7 @@ TEST_P(HostFiles, a_file_is_open_for_writing_once) {
   EXPECT_TRUE(files->open_now("a", {}).has_value());
 }
 
-TEST(FileSystem, a_root_that_is_not_there_is_an_error) {
+TEST(FileSystem, a_missing_root_is_an_error) {
   io::Loop loop;
   auto files = io::open_file_system(loop, "/nonexistent/directory");
   ASSERT_FALSE(files.has_value());

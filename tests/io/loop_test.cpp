@@ -81,7 +81,7 @@ TEST(Loop, what_the_end_of_a_turn_adds_runs_in_the_same_phase) {
   EXPECT_EQ(turns, (std::vector<uint64_t>{1, 1}));
 }
 
-TEST(Loop, phases_run_in_order_whoever_adds_them) {
+TEST(Loop, phases_run_in_order_whatever_adds_their_tasks) {
   Loop loop;
   std::string order;
   loop.at_end_of_turn(port::Phase::reply, [&] { order += 'r'; });
@@ -108,7 +108,7 @@ TEST(Loop, a_turn_ends_although_more_events_are_ready) {
   EXPECT_TRUE(loop.run_until([&] { return handled == 1000; }, long_enough));
 }
 
-TEST(Loop, time_stands_still_within_a_turn) {
+TEST(Loop, now_is_constant_within_a_turn) {
   Loop loop;
   std::optional<Instant> first, second;
   loop.post([&] {
@@ -245,7 +245,7 @@ TEST(Timer, a_timer_may_destroy_itself) {
   EXPECT_TRUE(fired);
 }
 
-TEST(Timer, one_that_always_arms_itself_for_now_leaves_room_for_the_rest) {
+TEST(Timer, one_that_always_arms_itself_for_now_does_not_starve_the_others) {
   Loop loop;
   bool posted = false;
   std::unique_ptr<port::Timer> timer;
@@ -318,7 +318,7 @@ TEST(Worker, jobs_run_in_order_on_another_thread_and_end_on_the_loop) {
   EXPECT_TRUE(std::is_sorted(done.begin(), done.end()));
 }
 
-TEST(Worker, its_end_waits_for_the_job_under_way_and_runs_no_further_one) {
+TEST(Worker, its_destructor_waits_for_the_running_job_and_runs_no_further_one) {
   // The job may be released just before the worker ends; then the second one runs, rightly.
   bool second = true;
   for (int attempt = 0; second && attempt < 1000; ++attempt) {

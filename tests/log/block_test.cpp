@@ -40,7 +40,7 @@ BlockState state_of(const Block& block) {
   return inspect_block(block, log_id, segment, offset).state;
 }
 
-TEST(Block, says_again_what_was_written) {
+TEST(Block, gives_back_the_header_and_stream_that_were_written) {
   const Block block = make_block(3, 99);
   const BlockFacts facts = inspect_block(block, log_id, segment, offset);
   EXPECT_EQ(facts.state, BlockState::written);
@@ -90,7 +90,7 @@ TEST(Block, of_an_earlier_segment_is_stale_and_of_a_later_one_unsound) {
   EXPECT_EQ(state_of(make_block(3, 99, segment, offset + block_bytes)), BlockState::unsound);
 }
 
-TEST(Block, of_another_log_or_a_newer_format_is_said_to_be_so) {
+TEST(Block, of_another_log_or_a_newer_format_is_recognised) {
   EXPECT_EQ(state_of(make_block(3, 99, segment, offset, log_id + 1)), BlockState::foreign);
   Block block = make_block(3, 99);
   BlockHeader header;
@@ -157,7 +157,7 @@ TEST(Frame, gives_back_the_stream_that_was_put_into_it) {
   }
 }
 
-TEST(Frame, patches_what_was_put_across_sectors_and_blocks) {
+TEST(Frame, patches_bytes_across_sectors_and_blocks) {
   Frame frame(4);
   frame.begin(FrameKind::data, make_position(1, 0), 1, 4, 0);
   std::vector<uint8_t> stream(9000, 1);

@@ -22,7 +22,7 @@ TEST(Log, an_append_is_reported_durable_after_its_write_and_not_before) {
   EXPECT_TRUE(rig.log->idle());
 }
 
-TEST(Log, gathers_while_a_write_is_under_way_and_writes_the_gathering_at_its_end) {
+TEST(Log, gathers_appends_during_a_write_and_submits_them_at_its_end) {
   Rig rig;
   rig.open(true);
   rig.run();
@@ -79,7 +79,7 @@ TEST(Log, finds_entries_and_hard_states_again) {
   EXPECT_FALSE(rig.log->recovery().others_suspect);
 }
 
-TEST(Log, an_append_replaces_what_stands_at_its_index_and_after) {
+TEST(Log, an_append_replaces_the_entries_from_its_first_index_on) {
   Rig rig;
   rig.open(true);
   rig.write(1, 1, 1, 10);
@@ -112,7 +112,8 @@ TEST(Log, reads_entries_from_memory_and_from_files_alike) {
   }
 }
 
-TEST(Log, a_read_whose_entries_are_replaced_meanwhile_says_so_and_the_next_finds_the_new_ones) {
+TEST(Log,
+     a_read_whose_entries_are_replaced_meanwhile_fails_and_the_next_one_finds_the_new_entries) {
   Rig rig;
   rig.open(true);
   rig.write(1, 1, 1, 10, 3000);
@@ -152,7 +153,7 @@ TEST(Log, splits_a_large_append_into_frames_and_reports_it_once) {
   EXPECT_EQ(rig.found(1)->health, Health::ok);
 }
 
-TEST(Log, refuses_by_name_what_it_cannot_take) {
+TEST(Log, refuses_appends_by_name_that_it_cannot_accept) {
   Rig rig;
   rig.options.max_gathered_bytes = 10000;
   rig.open(true);
@@ -193,7 +194,7 @@ TEST(Log, seals_once_when_it_was_idle_for_a_while) {
   EXPECT_EQ(rig.log->counters().seals, 2u);
 }
 
-TEST(Log, a_failed_write_latches_it_for_good) {
+TEST(Log, a_failed_write_latches_it_permanently) {
   Rig rig;
   rig.open(true);
   rig.run();

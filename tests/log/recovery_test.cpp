@@ -173,7 +173,7 @@ void expect_only_reported(const Recovery& recovery, uint64_t offset) {
 }
 
 // With the block in front of it as it was before, no frame there was ever whole, and none behind it.
-TEST(LogRecovery, a_bad_block_further_behind_the_last_frame_is_reported_and_touches_no_group) {
+TEST(LogRecovery, a_bad_block_further_behind_the_last_frame_is_reported_and_affects_no_group) {
   Rig rig;
   write_small_log(rig);
   const auto frames = frames_of(rig.disk);
@@ -192,7 +192,7 @@ TEST(LogRecovery, a_bad_block_further_behind_the_last_frame_is_reported_and_touc
   EXPECT_EQ(all.back().location.offset, next);
 }
 
-TEST(LogRecovery, a_log_goes_on_over_a_block_behind_its_end_that_cannot_be_read) {
+TEST(LogRecovery, a_log_overwrites_an_unreadable_block_behind_its_end) {
   Rig rig;
   write_small_log(rig);
   rig.disk.lose_sector(first_file, 40 * block_bytes);
@@ -348,7 +348,7 @@ TEST(LogRecovery, a_torn_last_frame_over_a_recycled_segment_is_cut_and_reported)
   }
 }
 
-TEST(LogRecovery, a_torn_last_frame_over_what_an_earlier_tear_left_is_cut_and_reported) {
+TEST(LogRecovery, a_torn_last_frame_over_the_rest_of_an_earlier_tear_is_cut_and_reported) {
   for (const size_t entries : {5, 17}) {
     SCOPED_TRACE(entries);
     Rig rig;
@@ -430,7 +430,7 @@ TEST(LogRecovery, a_suspect_log_opens_serves_new_groups_and_stays_suspect) {
   }
 }
 
-TEST(LogRecovery, segments_from_a_hole_on_are_kept_while_a_group_is_suspect) {
+TEST(LogRecovery, segments_from_a_gap_on_are_kept_while_a_group_is_suspect) {
   Rig rig;
   write_small_log(rig);
   rig.disk.flip_bit(first_file, 5000, 1);
@@ -439,7 +439,7 @@ TEST(LogRecovery, segments_from_a_hole_on_are_kept_while_a_group_is_suspect) {
     rig.write(50, 1, next, 10, 2000);
     rig.log->compact(50, {1, next + 5});
   }
-  rig.settle();
+  rig.run_until_sealed();
   EXPECT_TRUE(rig.disk.exists(first_file));
   rig.close();
   rig.open();
@@ -447,11 +447,11 @@ TEST(LogRecovery, segments_from_a_hole_on_are_kept_while_a_group_is_suspect) {
   EXPECT_EQ(rig.found(50)->health, Health::ok) << rig.found(50)->reason;
 }
 
-TEST(LogRecovery, damage_that_touched_no_group_is_reported_and_lets_its_segment_go) {
+TEST(LogRecovery, damage_that_affects_no_group_is_reported_and_does_not_pin_its_segment) {
   Rig rig;
   rig.open(true);
   rig.write(1, 1, 1, 1);
-  rig.settle();  // a sealing frame
+  rig.run_until_sealed();  // a sealing frame
   const auto frames = frames_of(rig.disk);
   rig.write(1, 1, 2, 1);
   rig.close();
@@ -467,7 +467,7 @@ TEST(LogRecovery, damage_that_touched_no_group_is_reported_and_lets_its_segment_
     rig.write(1, 1, next, 10, 2000);
     rig.log->compact(1, {1, next + 5});
   }
-  rig.settle();
+  rig.run_until_sealed();
   rig.close();
   rig.open();
   EXPECT_FALSE(rig.log->recovery().damaged) << "its segment was used again";
@@ -484,7 +484,7 @@ TEST(LogRecovery, a_sealed_log_proves_its_end) {
     const auto before = rig.disk.image();
     rig.write(1, 1, 4, 1);
     const auto frames = frames_of(rig.disk);
-    if (sealed) rig.settle();
+    if (sealed) rig.run_until_sealed();
     rig.kill();
     auto& bytes = rig.disk.bytes(first_file);
     const auto at = static_cast<long>(frames.back().offset);
@@ -556,7 +556,7 @@ TEST(LogRecovery, a_file_without_a_byte_is_suspect) {
   }
 }
 
-TEST(LogRecovery, reading_a_damaged_entry_says_where) {
+TEST(LogRecovery, reading_a_damaged_entry_reports_file_and_offset) {
   Rig rig;
   rig.open(true);
   rig.write(1, 1, 1, 10, 1000);

@@ -138,7 +138,7 @@ class Rig {
     drop();
   }
   void close() {
-    settle();
+    run_until_sealed();
     drop();
   }
 
@@ -190,7 +190,7 @@ class Rig {
     run();
   }
   // Until the log is idle and sealed.
-  void settle() {
+  void run_until_sealed() {
     run();
     for (int i = 0; i < 4; ++i) pass(options.seal_after);
   }

@@ -1,5 +1,5 @@
-// What a log does with its room: segments made ahead, released, used again; full disks and full logs;
-// cold groups that would pin old segments.
+// How a log uses its space: segments made ahead, released and reused; full disks and full logs; cold groups
+// that would pin old segments.
 #include "rig.h"
 
 namespace bop::log::testing {
@@ -19,7 +19,7 @@ Error fill(Rig& rig, GroupId group, Index& next) {
 
 size_t segments_in(Rig& rig) { return rig.disk.list_now("wal")->size(); }
 
-TEST(LogSpace, makes_the_next_segment_ahead) {
+TEST(LogSpace, makes_the_next_segment_in_advance) {
   Rig rig;
   rig.open(true);
   EXPECT_EQ(segments_in(rig), 1u);
@@ -28,7 +28,7 @@ TEST(LogSpace, makes_the_next_segment_ahead) {
   EXPECT_TRUE(rig.log->idle());
 }
 
-TEST(LogSpace, goes_on_in_the_next_segment_while_it_is_still_being_made) {
+TEST(LogSpace, appends_to_the_next_segment_while_it_is_still_being_made) {
   Rig rig;
   rig.open(true);
   TestAppender& told = rig.appender(1);
@@ -43,7 +43,7 @@ TEST(LogSpace, goes_on_in_the_next_segment_while_it_is_still_being_made) {
   EXPECT_EQ(rig.read(1, 1, 10 << 20)->size(), 300u);
 }
 
-TEST(LogSpace, leaves_the_device_to_the_log_between_the_pieces_of_a_segment) {
+TEST(LogSpace, pauses_between_the_pieces_of_a_segment_that_it_fills) {
   Rig rig;
   rig.options.segment_bytes = 1 << 20;
   rig.open(true);
@@ -71,7 +71,7 @@ TEST(LogSpace, fills_a_segment_without_pause_when_the_log_waits_for_it) {
   EXPECT_EQ(told.last_durable, 1u);
 }
 
-TEST(LogSpace, fills_a_segment_without_pause_while_the_log_comes_to_need_it_soon) {
+TEST(LogSpace, fills_a_segment_without_pause_when_the_log_needs_it_soon) {
   Rig rig;
   rig.options.segment_bytes = 1 << 20;
   rig.open(true);
@@ -108,7 +108,7 @@ TEST(LogSpace, keeps_segments_that_were_released_in_a_burst) {
   EXPECT_LE(rig.log->used_bytes(), most + rig.options.segment_bytes);
 }
 
-TEST(LogSpace, goes_past_segments_that_were_made_when_they_were_smaller) {
+TEST(LogSpace, skips_segments_that_are_too_small_for_a_frame) {
   Rig rig;
   rig.open(true);
   rig.write(1, 1, 1, 1);
@@ -160,7 +160,8 @@ Index fill_to_the_brim(Rig& rig) {
   return 0;
 }
 
-TEST(LogSpace, a_full_log_opens_on_a_full_disk_serves_reads_and_goes_on_when_there_is_space) {
+TEST(LogSpace,
+     a_full_log_opens_on_a_full_disk_serves_reads_and_accepts_entries_when_there_is_space) {
   for (const bool power_cut : {false, true}) {
     Rig rig;
     rig.open(true);
@@ -212,7 +213,7 @@ TEST(LogSpace, a_new_log_needs_space) {
   rig.open(true);
 }
 
-TEST(LogSpace, a_failed_write_names_the_segment_by_its_present_name) {
+TEST(LogSpace, a_failed_write_names_the_segment_by_its_current_name) {
   for (const bool used_again : {false, true}) {
     Rig rig;
     rig.open(true);
@@ -240,7 +241,7 @@ TEST(LogSpace, a_failed_write_names_the_segment_by_its_present_name) {
   }
 }
 
-TEST(LogSpace, a_read_under_way_keeps_its_segment_from_being_used_again) {
+TEST(LogSpace, a_segment_is_not_reused_during_a_read) {
   Rig rig;
   rig.open(true);
   rig.write(1, 1, 1, 10, 2000);
@@ -259,7 +260,7 @@ TEST(LogSpace, a_read_under_way_keeps_its_segment_from_being_used_again) {
   EXPECT_TRUE(same(read->value().front(), make_entry(1, 1, 2000)));
 }
 
-TEST(LogSpace, released_entries_are_not_found) {
+TEST(LogSpace, compacted_entries_are_not_found) {
   Rig rig;
   rig.open(true);
   rig.write(1, 1, 1, 10);
@@ -272,7 +273,7 @@ TEST(LogSpace, released_entries_are_not_found) {
   EXPECT_EQ(rig.read(1, 11)->size(), 1u);
 }
 
-TEST(LogSpace, a_full_log_refuses_entries_by_name_takes_votes_and_recovers_when_released) {
+TEST(LogSpace, a_full_log_refuses_entries_by_name_accepts_votes_and_recovers_when_compacted) {
   Rig rig;
   rig.options.max_bytes = 4 * rig.options.segment_bytes;
   rig.open(true);
@@ -281,12 +282,12 @@ TEST(LogSpace, a_full_log_refuses_entries_by_name_takes_votes_and_recovers_when_
   EXPECT_GT(next * 4096, 3 * rig.options.segment_bytes) << "a block each";
   EXPECT_LE(rig.log->used_bytes(), rig.options.max_bytes);
   EXPECT_EQ(rig.log->reserve(1).error().code, BOP_E_LOG_FULL);
-  rig.settle();
+  rig.run_until_sealed();
   rig.write(1, 5, next, 0);  // a vote
   EXPECT_TRUE(rig.log->healthy(rig.clock.now(), 1 * seconds));
   EXPECT_EQ(rig.read(1, 1)->front().index, 1u);
   rig.log->compact(1, {1, next - 2});
-  rig.settle();
+  rig.run_until_sealed();
   EXPECT_TRUE(rig.log->reserve(3000));
   rig.write(1, 5, next, 1, 3000);
   rig.close();
@@ -295,7 +296,7 @@ TEST(LogSpace, a_full_log_refuses_entries_by_name_takes_votes_and_recovers_when_
   EXPECT_EQ(rig.found(1)->health, Health::ok);
 }
 
-TEST(LogSpace, a_turn_can_append_all_that_it_was_told_there_is_room_for) {
+TEST(LogSpace, a_turn_can_append_everything_that_it_reserved_space_for) {
   Rig rig;
   rig.options.max_bytes = 4 * rig.options.segment_bytes;
   rig.open(true);
@@ -315,13 +316,13 @@ TEST(LogSpace, a_turn_can_append_all_that_it_was_told_there_is_room_for) {
   rig.write(1, 5, next, 0);  // a vote
 }
 
-TEST(LogSpace, a_full_log_takes_what_a_new_leader_appends) {
+TEST(LogSpace, a_full_log_accepts_the_noop_of_a_new_leader) {
   Rig rig;
   rig.options.max_bytes = 4 * rig.options.segment_bytes;
   rig.open(true);
   Index next = 1;
   EXPECT_EQ(fill(rig, 1, next).code, BOP_E_LOG_FULL);
-  rig.settle();
+  rig.run_until_sealed();
   EXPECT_EQ(rig.log->reserve(1).error().code, BOP_E_LOG_FULL);
   EXPECT_TRUE(rig.log->reserve(60, false));
   raft::Entry noop = make_entry(5, next, 0);
@@ -356,7 +357,7 @@ TEST(LogSpace, votes_are_refused_too_when_the_reserve_is_used_up) {
   EXPECT_GE(votes, 4);
   EXPECT_LT(votes, 1000);
   rig.log->compact(1, {1, next - 2});
-  rig.settle();
+  rig.run_until_sealed();
   rig.write(1, 2000, next, 1, 3000);
 }
 
@@ -376,7 +377,7 @@ TEST(LogSpace, a_full_disk_refuses_entries_by_name_and_recovers_by_itself) {
   rig.write(1, 5, next, 1, 3000);
 }
 
-TEST(LogSpace, a_disk_without_much_space_gets_back_what_was_released_before_entries_are_refused) {
+TEST(LogSpace, released_segments_are_removed_on_a_nearly_full_disk_before_entries_are_refused) {
   Rig rig;
   rig.open(true);
   rig.run();
@@ -406,7 +407,7 @@ TEST(LogSpace, a_disk_without_much_space_gets_back_what_was_released_before_entr
   EXPECT_EQ(go_on(), BOP_OK);
 }
 
-TEST(LogSpace, a_segment_that_ran_out_of_disk_in_the_making_is_given_back) {
+TEST(LogSpace, a_segment_for_which_the_disk_has_no_space_is_removed) {
   Rig rig;
   rig.options.segment_bytes = 4u << 20;
   rig.open(true);
@@ -430,7 +431,7 @@ TEST(LogSpace, a_failure_of_the_device_while_a_segment_is_made_latches) {
   EXPECT_TRUE(rig.log->idle());
 }
 
-TEST(LogSpace, too_many_open_files_hold_the_log_up_and_no_more) {
+TEST(LogSpace, too_many_open_files_only_delay_the_log) {
   for (const auto kind : {sim::DiskOperation::open, sim::DiskOperation::sync_directory}) {
     Rig rig;
     rig.open(true);
@@ -449,7 +450,7 @@ TEST(LogSpace, too_many_open_files_hold_the_log_up_and_no_more) {
   }
 }
 
-TEST(LogSpace, what_a_crash_left_of_a_segment_in_the_making_is_removed) {
+TEST(LogSpace, an_unfinished_segment_is_removed_after_a_crash) {
   Rig rig;
   rig.options.segment_bytes = 4u << 20;
   rig.open(true);
@@ -560,7 +561,7 @@ TEST(LogSpace, a_power_loss_while_cold_groups_are_rewritten_loses_nothing) {
   }
 }
 
-TEST(LogSpace, a_group_may_begin_anew_behind_a_gap_after_a_release) {
+TEST(LogSpace, a_group_may_restart_behind_a_gap_after_a_compaction) {
   Rig rig;
   rig.open(true);
   rig.write(1, 1, 1, 10);

@@ -231,7 +231,7 @@ TEST_F(DriverTest, a_reply_with_a_status_that_is_not_in_the_list_fails_the_machi
   EXPECT_TRUE(events_.replies.empty());
 }
 
-TEST_F(DriverTest, a_reply_of_pending_is_no_reply) {
+TEST_F(DriverTest, pending_is_not_a_valid_reply) {
   must_open();
   script_.reply_status = BOP_PENDING;
   driver_->query(as_bytes("q"), 1);
@@ -305,14 +305,14 @@ TEST_F(DriverTest, syncs_asked_for_during_a_sync_are_joined_into_one_more) {
   EXPECT_FALSE(driver_->syncing());
 }
 
-TEST_F(DriverTest, settled_only_rises) {
+TEST_F(DriverTest, stable_only_rises) {
   must_open();
   driver_->stable(5);
   driver_->stable(3);
   EXPECT_EQ(script_.stable, 5u);
 }
 
-TEST_F(DriverTest, open_says_what_the_machine_says_is_wrong) {
+TEST_F(DriverTest, open_reports_the_machines_error) {
   script_.open_status = BOP_E_IO;
   const auto driver = open();
   ASSERT_FALSE(driver);
@@ -333,7 +333,7 @@ TEST_F(DriverTest, a_table_that_ends_before_a_needed_function_is_refused) {
   EXPECT_NE(driver.error().detail.find("has no function sync"), std::string::npos);
 }
 
-TEST_F(DriverTest, jobs_run_on_their_lane_and_none_after_the_machine_closed) {
+TEST_F(DriverTest, jobs_run_on_their_queue_and_none_after_the_machine_closed) {
   must_open();
   struct Job {
     int worked = 0, done = 0;

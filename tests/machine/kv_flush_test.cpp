@@ -43,7 +43,7 @@ class KvFlush : public testing::Test {
   int next_ = 0;
 };
 
-TEST_F(KvFlush, a_full_layer_is_flushed_at_a_boundary_of_the_log) {
+TEST_F(KvFlush, a_full_memtable_is_flushed_at_the_end_of_a_hash_interval) {
   replica_.driver().stable(1000);
   fill(31);
   EXPECT_EQ(stored(), 0u);
@@ -52,7 +52,7 @@ TEST_F(KvFlush, a_full_layer_is_flushed_at_a_boundary_of_the_log) {
   EXPECT_EQ(replica_.driver().durable().index, stored());
 }
 
-TEST_F(KvFlush, nothing_is_flushed_before_the_log_is_durable_up_to_it) {
+TEST_F(KvFlush, no_memtable_is_flushed_before_the_log_is_durable_up_to_it) {
   fill(40);
   EXPECT_EQ(stored(), 0u);
   replica_.driver().stable(31);
@@ -65,7 +65,7 @@ TEST_F(KvFlush, nothing_is_flushed_before_the_log_is_durable_up_to_it) {
 
 TEST_F(KvFlush, durable_rises_only_after_the_sync) {
   replica_.run({put("k", "v")});
-  replica_.settle();
+  replica_.make_stable();
   replica_.driver().sync();
   while (stored() == 0) ASSERT_TRUE(replica_.offload->step(WorkQueue::writes));
   EXPECT_EQ(replica_.driver().durable().index, 0u);
@@ -75,7 +75,7 @@ TEST_F(KvFlush, durable_rises_only_after_the_sync) {
   EXPECT_FALSE(replica_.driver().syncing());
 }
 
-TEST_F(KvFlush, a_sync_of_what_is_durable_does_nothing) {
+TEST_F(KvFlush, a_sync_without_changes_does_nothing) {
   replica_.run({put("k", "v")});
   replica_.flush();
   replica_.driver().sync();
@@ -91,20 +91,20 @@ TEST_F(KvFlush, commands_that_change_nothing_become_durable_too) {
   EXPECT_EQ(replica_.driver().durable().term, 1u);
 }
 
-TEST_F(KvFlush, a_sync_asked_for_during_a_flush_covers_what_came_after) {
+TEST_F(KvFlush, a_sync_requested_during_a_flush_covers_later_entries) {
   replica_.run({put("a", "1")});
-  replica_.settle();
+  replica_.make_stable();
   replica_.driver().sync();
   replica_.offload->step(WorkQueue::writes);
   replica_.run({put("b", "2")});
-  replica_.settle();
+  replica_.make_stable();
   replica_.driver().sync();
   replica_.finish();
   EXPECT_EQ(replica_.driver().durable().index, 2u);
 }
 
-TEST_F(KvFlush, memory_stays_bounded_while_a_flush_does_not_end) {
-  // Nothing is stable: the frozen memtable waits, and so does who would fill another one.
+TEST_F(KvFlush, memory_is_bounded_while_a_flush_does_not_end) {
+  // Nothing is stable: the immutable memtable waits, and so does a batch that would fill another one.
   uint64_t given = 0;
   while (!replica_.driver().applying() && given < 1000) {
     ++given;
@@ -133,7 +133,7 @@ TEST_F(KvFlush, plain_puts_never_wait_for_the_store) {
   }
 }
 
-TEST_F(KvFlush, a_batch_reads_what_it_must_know_at_once) {
+TEST_F(KvFlush, a_batch_reads_all_records_that_it_needs_together) {
   fill(10);
   replica_.flush();
   replica_.crash();
@@ -151,7 +151,7 @@ TEST_F(KvFlush, a_batch_reads_what_it_must_know_at_once) {
     EXPECT_TRUE(read_answer(replica_.replies.at(11 + i).body).items.at(0).present);
 }
 
-TEST_F(KvFlush, questions_that_miss_gather_while_one_read_is_under_way) {
+TEST_F(KvFlush, queries_that_need_the_store_gather_during_a_read) {
   fill(10);
   replica_.flush();
   replica_.crash();
@@ -164,15 +164,15 @@ TEST_F(KvFlush, questions_that_miss_gather_while_one_read_is_under_way) {
   EXPECT_EQ(replica_.answers.size(), 10u);
 }
 
-TEST_F(KvFlush, a_read_that_was_asked_before_a_freeze_sees_the_state_of_then) {
+TEST_F(KvFlush, a_read_submitted_before_a_freeze_sees_the_state_of_that_time) {
   replica_.run({put("k", "old")});
   replica_.flush();
   replica_.crash();
   ASSERT_TRUE(replica_.open());
-  // Asked at index 1, answered after the record was changed, frozen and all but flushed.
+  // Requested at index 1, answered after the record was changed and its memtable became immutable.
   const uint64_t token = replica_.ask_later(get({"k", "l"}));
   replica_.apply({{2, 1, command({put("k", "new"), put("l", "new")})}});
-  replica_.settle();
+  replica_.make_stable();
   replica_.driver().sync();
   while (replica_.offload->step(WorkQueue::writes)) {
   }
@@ -185,7 +185,7 @@ TEST_F(KvFlush, a_read_that_was_asked_before_a_freeze_sees_the_state_of_then) {
 }
 
 // Found by the simulator, seed 255 of a log that is often full.
-TEST_F(KvFlush, a_batch_forgets_what_it_read_of_a_record_that_it_changed_since) {
+TEST_F(KvFlush, a_batch_rereads_a_record_that_it_changed_when_its_memtable_is_dropped) {
   replica_.run({add("number", 10)});
   replica_.flush();
   replica_.crash();
@@ -198,7 +198,7 @@ TEST_F(KvFlush, a_batch_forgets_what_it_read_of_a_record_that_it_changed_since) 
         {index, 1, command({put("k" + std::to_string(index), std::string(900, 'v'))})});
   entries.push_back({300, 1, command({add("number", 1)})});
   replica_.apply(entries);
-  replica_.settle();
+  replica_.make_stable();
   replica_.finish();
   EXPECT_GT(stored(), 100u) << "the first addition's memtable was flushed";
   EXPECT_EQ(read_answer(replica_.replies.at(2).body).items.at(0).value, "11");
@@ -206,18 +206,17 @@ TEST_F(KvFlush, a_batch_forgets_what_it_read_of_a_record_that_it_changed_since) 
 }
 
 // Found by the simulator, seed 2774 with slow disks.
-TEST_F(KvFlush, a_batch_reads_what_a_layer_knew_that_is_dropped_meanwhile) {
+TEST_F(KvFlush, a_batch_reads_records_of_a_memtable_that_is_dropped_meanwhile) {
   replica_.run({add("number", 10), put("large", std::string(40'000, 'v'))});
   replica_.flush();
-  // The flushed memtable knows the number when the batch begins, and makes room for the next one before the
-  // number's turn.
+  // The flushed memtable has the number when the batch begins, and is dropped before the number is changed.
   std::vector<LogEntry> entries;
   for (uint64_t index = 2; index < 60; ++index)
     entries.push_back(
         {index, 1, command({put("k" + std::to_string(index), std::string(900, 'v'))})});
   entries.push_back({60, 1, command({add("number", 1)})});
   replica_.apply(entries);
-  replica_.settle();
+  replica_.make_stable();
   replica_.finish();
   EXPECT_EQ(read_answer(replica_.replies.at(60).body).items.at(0).value, "11");
 }
@@ -276,7 +275,7 @@ TEST_F(KvFlush, an_error_or_crash_at_any_step_leaves_a_state_of_one_index) {
     EXPECT_EQ(held[key], (StoreImage::Copy{record.revision, record.value}));
 }
 
-TEST_F(KvFlush, an_error_of_the_store_fails_the_machine_and_nothing_more_is_asked_of_it) {
+TEST_F(KvFlush, an_error_of_the_store_fails_the_machine_which_does_not_use_it_again) {
   replica_.run({put("k", "v")});
   int asked = 0;
   image_->on_step = [&](StoreImage::Step) -> Status {
@@ -292,14 +291,14 @@ TEST_F(KvFlush, an_error_of_the_store_fails_the_machine_and_nothing_more_is_aske
   EXPECT_EQ(asked, before);
 }
 
-TEST_F(KvFlush, a_store_without_space_is_asked_again_until_it_has_some) {
+TEST_F(KvFlush, a_flush_is_repeated_until_the_store_has_space) {
   replica_.run({put("k", "v")});
   int left = 2;
   image_->on_step = [&](StoreImage::Step step) -> Status {
     if (step != StoreImage::Step::commit || left-- <= 0) return {};
     return fail(BOP_E_DISK_FULL, "no space");
   };
-  replica_.settle();
+  replica_.make_stable();
   replica_.driver().sync();
   while (left > 0) replica_.offload->step(WorkQueue::writes);
   EXPECT_EQ(replica_.answers.at(replica_.ask_later(get({"k"}))).status, BOP_OK);
@@ -311,7 +310,7 @@ TEST_F(KvFlush, a_store_without_space_is_asked_again_until_it_has_some) {
   EXPECT_EQ(image_->committed_records().at("k").value, "v");
 }
 
-TEST_F(KvFlush, a_failing_store_halts_a_machine_that_nobody_waits_for_with_the_next_call) {
+TEST_F(KvFlush, a_failed_store_fails_the_next_call_if_none_is_open) {
   replica_.run({put("k", "v")});
   image_->on_step = [&](StoreImage::Step) -> Status { return fail(BOP_E_IO, "the disk failed"); };
   replica_.driver().stable(1000);
@@ -325,7 +324,7 @@ TEST_F(KvFlush, a_failing_store_halts_a_machine_that_nobody_waits_for_with_the_n
 
 // ---- hashes and counts ----
 
-TEST_F(KvFlush, the_hash_of_the_last_entry_is_ready_soon_after_somebody_asked) {
+TEST_F(KvFlush, the_hash_of_the_last_entry_is_ready_soon_after_a_request) {
   Model model;
   for (uint64_t index = 1; index <= 40; ++index) {
     const std::vector<Op> operations = {put("k" + std::to_string(index % 7), "v")};
@@ -340,14 +339,14 @@ TEST_F(KvFlush, the_hash_of_the_last_entry_is_ready_soon_after_somebody_asked) {
   EXPECT_EQ(hash->high, model.totals().high);
 }
 
-TEST_F(KvFlush, a_load_that_nobody_asks_about_reads_nothing_from_the_store) {
+TEST_F(KvFlush, a_load_without_requests_for_hashes_reads_nothing_from_the_store) {
   for (uint64_t index = 1; index <= 100; ++index)
     replica_.apply({{index, 1, command({put("k" + std::to_string(index), "v")})}});
   EXPECT_FALSE(replica_.offload->step(WorkQueue::reads));
 }
 
-TEST_F(KvFlush, a_hash_under_load_costs_a_bounded_number_of_reads_and_a_quiet_one_all_it_takes) {
-  Replica replica(stores());  // with room for all of it
+TEST_F(KvFlush, a_hash_costs_a_bounded_number_of_reads_under_load_and_all_it_needs_when_idle) {
+  Replica replica(stores());  // with enough memory for all of it
   replica_.crash();
   ASSERT_TRUE(replica.open());
   constexpr uint64_t entries = 20000;
@@ -363,22 +362,22 @@ TEST_F(KvFlush, a_hash_under_load_costs_a_bounded_number_of_reads_and_a_quiet_on
   ASSERT_TRUE(under_load);
   EXPECT_EQ(under_load->index, 2 * 4096u);
 
-  const auto quiet = replica.driver().state_hash();
-  ASSERT_TRUE(quiet);
-  EXPECT_EQ(quiet->index, entries);
+  const auto idle = replica.driver().state_hash();
+  ASSERT_TRUE(idle);
+  EXPECT_EQ(idle->index, entries);
 }
 
-TEST_F(KvFlush, hashes_of_boundaries_stay_to_be_asked_for) {
+TEST_F(KvFlush, hashes_of_hash_intervals_are_kept) {
   for (uint64_t index = 1; index <= 100; ++index)
     replica_.apply({{index, 1, command({put("k" + std::to_string(index), "v")})}});
   replica_.driver().state_hash();
   replica_.finish();
-  for (const uint64_t boundary : {16, 32, 48, 64, 80, 96})
-    EXPECT_TRUE(replica_.hash_at(boundary)) << boundary;
+  for (const uint64_t index : {16, 32, 48, 64, 80, 96})
+    EXPECT_TRUE(replica_.hash_at(index)) << index;
 }
 
-TEST_F(KvFlush, a_count_under_load_waits_for_nothing_but_its_own_keys) {
-  Replica replica(stores());  // with room for all of it
+TEST_F(KvFlush, a_count_under_load_waits_only_for_its_own_keys) {
+  Replica replica(stores());  // with enough memory for all of it
   replica_.crash();
   ASSERT_TRUE(replica.open());
   const auto apply = [&](uint64_t index) {
@@ -417,7 +416,7 @@ TEST(KvDoor, a_configuration_that_kv_does_not_know_is_refused) {
             BOP_E_INVALID_ARGUMENT);
 }
 
-TEST(KvDoor, a_machine_closed_in_the_midst_of_everything_frees_what_it_started) {
+TEST(KvDoor, a_machine_closed_with_open_work_frees_it) {
   const auto image = std::make_shared<StoreImage>();
   for (int steps = 0; steps < 12; ++steps) {
     Replica replica(
@@ -441,7 +440,7 @@ TEST(KvDoor, a_machine_closed_in_the_midst_of_everything_frees_what_it_started) 
 }
 
 // With real threads: for the sanitizers, and as it is in a node.
-TEST(KvThreads, workers_and_shard_share_layers_without_a_race) {
+TEST(KvThreads, workers_and_shard_share_memtables_without_a_race) {
   const TemporaryDirectory directory;
   ThreadedOffload offload;
   struct Counting final : DriverEvents {

@@ -70,7 +70,7 @@ std::map<uint64_t, std::pair<uint64_t, uint64_t>> hashes_of_another(
     if (batch.size() < 7 && entry.index != log.back().index) continue;
     other.replica.apply(std::move(batch));
     batch.clear();
-    other.replica.settle();
+    other.replica.make_stable();
     other.replica.finish();
     other.replica.driver().state_hash();
     other.replica.finish();

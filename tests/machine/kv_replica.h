@@ -131,10 +131,10 @@ class Replica final : public DriverEvents {
 
   // Runs the workers until they have nothing left.
   void finish() { offload->run(); }
-  void settle() { driver_->stable(given_); }
+  void make_stable() { driver_->stable(given_); }
   // Freezes, flushes and syncs all there is.
   void flush() {
-    settle();
+    make_stable();
     driver_->sync();
     finish();
   }

@@ -94,13 +94,13 @@ class KvStore : public testing::TestWithParam<Kind> {
     options.directory = directory_.path();
     options.map_bytes = 64 << 20;
     options.log = [this](int32_t level, const char* text) {
-      if (level >= 2) said_ += std::string(text) + "\n";
+      if (level >= 2) logged_ += std::string(text) + "\n";
     };
     return options;
   }
   const TemporaryDirectory directory_;
   std::shared_ptr<StoreImage> image_ = std::make_shared<StoreImage>();
-  std::string said_;
+  std::string logged_;
 };
 
 std::string name_of(const testing::TestParamInfo<Kind>& info) {
@@ -114,7 +114,7 @@ TEST_P(KvStore, a_new_store_is_empty_and_at_the_beginning) {
   EXPECT_TRUE(all(*store).empty());
 }
 
-TEST_P(KvStore, a_synced_flush_is_there_after_reopening) {
+TEST_P(KvStore, a_synced_flush_survives_reopening) {
   {
     const auto store = open();
     auto changes = flush_of({{"a", 1, "1"}, {"b", 2, ""}, {"c", 3, std::string(100000, 'c')}}, 3);
@@ -130,7 +130,7 @@ TEST_P(KvStore, a_synced_flush_is_there_after_reopening) {
             (Records{{"a", {1, "1"}}, {"b", {2, ""}}, {"c", {3, std::string(100000, 'c')}}}));
 }
 
-TEST_P(KvStore, a_flush_tells_what_it_replaces) {
+TEST_P(KvStore, a_flush_reports_the_records_that_it_replaces) {
   const auto store = open();
   auto first = flush_of({{"a", 1, "1"}, {"b", 1, "2"}}, 1);
   ASSERT_TRUE(store->flush(first));
@@ -159,10 +159,10 @@ TEST_P(KvStore, reopening_goes_back_to_the_last_sync_although_more_was_committed
     EXPECT_EQ(store->opened().position.index, 1u);
     EXPECT_EQ(all(*store), (Records{{"a", {1, "1"}}, {"b", {1, "2"}}}));
   }
-  EXPECT_EQ(said_, "");
+  EXPECT_EQ(logged_, "");
 }
 
-TEST_P(KvStore, a_store_that_went_back_takes_flushes_and_syncs_again) {
+TEST_P(KvStore, a_store_that_went_back_accepts_flushes_and_syncs_again) {
   Records expected;
   uint64_t index = 0;
   for (int round = 0; round < 8; ++round) {
@@ -400,7 +400,7 @@ TEST_P(KvMdbx, a_map_is_replaced_between_the_reads_of_another_thread) {
 }
 
 // What a flush needs and the process may not map is no space: the store goes on with what it has.
-TEST_P(KvMdbx, a_map_that_the_address_space_does_not_allow_fails_the_flush_and_no_more) {
+TEST_P(KvMdbx, a_map_that_exceeds_the_address_space_fails_only_the_flush) {
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
   GTEST_SKIP() << "sanitizers need the address space that this test takes away";
@@ -442,8 +442,8 @@ TEST_P(KvMdbx, a_map_that_the_address_space_does_not_allow_fails_the_flush_and_n
   EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
-// A power cut may leave holes where pages were never written, a copy in a backup too.
-TEST_P(KvMdbx, opening_a_file_with_holes_allocates_nothing) {
+// A power cut may leave a sparse file, with holes where pages were never written; so may a copy of a backup.
+TEST_P(KvMdbx, opening_a_sparse_file_allocates_nothing) {
   const std::string path = directory_.path() + "/kv.mdbx";
   Records expected;
   {
@@ -460,7 +460,7 @@ TEST_P(KvMdbx, opening_a_file_with_holes_allocates_nothing) {
       ASSERT_TRUE(store->sync());
     }
   }
-  // As large as it is, with what is unused at its end a hole.
+  // The file has its full size, with a hole at its unused end.
   std::vector<char> content(std::filesystem::file_size(path));
   std::ifstream(path, std::ios::binary).read(content.data(), static_cast<long>(content.size()));
   std::filesystem::remove(path);
@@ -497,7 +497,7 @@ TEST_P(KvMdbx, a_second_store_on_the_same_file_is_refused_by_name) {
   EXPECT_EQ(second.error().code, BOP_E_DIRECTORY_IN_USE) << second.error().to_string();
 }
 
-TEST_P(KvMdbx, a_file_of_something_else_is_refused_and_named) {
+TEST_P(KvMdbx, a_file_of_another_kind_is_refused_and_named) {
   const std::string path = directory_.path() + "/kv.mdbx";
   std::ofstream(path) << std::string(100000, 'x');
   const auto store = open_mdbx_store(options());
@@ -506,7 +506,7 @@ TEST_P(KvMdbx, a_file_of_something_else_is_refused_and_named) {
   EXPECT_EQ(store.error().code, BOP_E_DAMAGED) << store.error().to_string();
 }
 
-TEST_P(KvMdbx, a_cut_file_is_refused) {
+TEST_P(KvMdbx, a_truncated_file_is_refused) {
   {
     const auto store = open();
     ListedChanges changes;

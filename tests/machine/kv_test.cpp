@@ -8,7 +8,7 @@ namespace bop::machine::kv::test {
 namespace {
 
 // The records a test begins with may lie in any of the memtables.
-enum class Where { active, frozen, clean, store };
+enum class Where { active, immutable, flushed, store };
 
 class Kv : public testing::TestWithParam<Where> {
  protected:
@@ -27,11 +27,11 @@ class Kv : public testing::TestWithParam<Where> {
     ASSERT_EQ(replica_.run(operations).status, BOP_OK);
     switch (GetParam()) {
       case Where::active: return;
-      case Where::frozen:  // sorted, not flushed: nothing is stable
+      case Where::immutable:  // sorted, not flushed: nothing is stable
         replica_.driver().sync();
         replica_.finish();
         return;
-      case Where::clean: return replica_.flush();
+      case Where::flushed: return replica_.flush();
       case Where::store:
         replica_.flush();
         replica_.crash();
@@ -53,9 +53,9 @@ class Kv : public testing::TestWithParam<Where> {
   uint64_t records() {
     const uint64_t token = replica_.ask_later(count());
     replica_.finish();
-    // What lies beneath a frozen memtable its flush finds.
+    // The flush of an immutable memtable finds the stored versions.
     if (!replica_.answers.contains(token)) {
-      replica_.settle();
+      replica_.make_stable();
       replica_.finish();
     }
     return read_count(replica_.answers.at(token).body).records;
@@ -74,11 +74,12 @@ class Kv : public testing::TestWithParam<Where> {
 };
 
 std::string name_of(const testing::TestParamInfo<Where>& info) {
-  constexpr const char* names[] = {"active", "frozen", "clean", "store"};
+  constexpr const char* names[] = {"active", "immutable", "flushed", "store"};
   return names[static_cast<size_t>(info.param)];
 }
 INSTANTIATE_TEST_SUITE_P(From, Kv,
-                         testing::Values(Where::active, Where::frozen, Where::clean, Where::store),
+                         testing::Values(Where::active, Where::immutable, Where::flushed,
+                                         Where::store),
                          name_of);
 
 using Keys = std::vector<std::string>;
@@ -89,25 +90,25 @@ TEST_P(Kv, a_put_record_is_read_with_its_index_as_revision) {
   EXPECT_EQ(record("other"), Item{});
 }
 
-TEST_P(Kv, a_plain_put_does_not_tell_what_was_there) {
+TEST_P(Kv, a_plain_put_does_not_report_the_previous_record) {
   given({put("k", "v")});
   EXPECT_EQ(only_item({put("k", "w")}), Item{});
   EXPECT_EQ(record("k"), (Item{true, 2, "w"}));
 }
 
-TEST_P(Kv, a_put_that_wants_to_know_tells_whether_the_record_existed) {
+TEST_P(Kv, a_put_with_want_existed_reports_whether_the_record_existed) {
   given({put("k", "v")});
   EXPECT_EQ(only_item({put("k", "w", BOP_KV_WANT_EXISTED)}), (Item{true, 1, ""}));
   EXPECT_EQ(only_item({put("new", "w", BOP_KV_WANT_EXISTED)}), Item{});
 }
 
-TEST_P(Kv, a_put_returns_the_record_before_when_asked) {
+TEST_P(Kv, a_put_with_return_previous_returns_the_previous_record) {
   given({put("k", "v")});
   EXPECT_EQ(only_item({put("k", "w", BOP_KV_RETURN_PREVIOUS)}), (Item{true, 1, "v"}));
   EXPECT_EQ(only_item({put("k", "x", BOP_KV_RETURN_PREVIOUS)}), (Item{true, 2, "w"}));
 }
 
-TEST_P(Kv, a_deleted_record_is_gone_and_was_there) {
+TEST_P(Kv, a_deleted_record_is_absent_and_its_delete_reports_that_it_existed) {
   given({put("k", "v"), put("l", "w")});
   EXPECT_EQ(only_item({erase("k")}), (Item{true, 1, ""}));
   EXPECT_EQ(record("k"), Item{});
@@ -115,7 +116,7 @@ TEST_P(Kv, a_deleted_record_is_gone_and_was_there) {
   EXPECT_EQ(records(), 1u);
 }
 
-TEST_P(Kv, if_absent_keeps_what_is_there_and_shows_it) {
+TEST_P(Kv, if_absent_keeps_an_existing_record_and_returns_it) {
   given({put("k", "v")});
   const Reply reply = run({put("k", "w", BOP_KV_IF_ABSENT)});
   EXPECT_EQ(reply.status, BOP_E_CONDITION_FAILED);
@@ -165,7 +166,7 @@ TEST_P(Kv, add_counts_from_zero_and_answers_the_new_number) {
   EXPECT_EQ(record("n").value, "42");
 }
 
-TEST_P(Kv, add_refuses_what_is_no_number_as_redis_keeps_it) {
+TEST_P(Kv, add_refuses_values_that_are_not_numbers_as_redis_stores_them) {
   given({put("a", "4x"), put("b", " 4"), put("c", "+4"), put("d", "04"), put("e", "-0"),
          put("f", ""), put("g", "9223372036854775808"), put("h", "-"),
          put("i", "000000000000000000000000000001")});
@@ -203,7 +204,7 @@ TEST_P(Kv, append_refuses_to_pass_the_largest_value) {
   EXPECT_EQ(record("k").value.size(), BOP_KV_VALUE_MAX);
 }
 
-TEST_P(Kv, when_one_condition_fails_none_of_the_operations_happens_and_all_records_are_shown) {
+TEST_P(Kv, when_one_condition_fails_no_operation_is_executed_and_all_records_are_returned) {
   given({put("a", "1"), put("b", "2")});
   const Reply reply =
       run({put("a", "9"), erase("b"), put("c", "3"), put("b", "4", BOP_KV_IF_PRESENT)});
@@ -215,13 +216,13 @@ TEST_P(Kv, when_one_condition_fails_none_of_the_operations_happens_and_all_recor
   EXPECT_EQ(record("c"), Item{});
 }
 
-TEST_P(Kv, when_one_operation_fails_none_of_them_happens) {
+TEST_P(Kv, when_one_operation_fails_none_is_executed) {
   given({put("a", "1"), put("b", "x")});
   EXPECT_EQ(run({put("a", "9"), add("b", 1)}).status, BOP_E_WRONG_TYPE);
   EXPECT_EQ(record("a"), (Item{true, 1, "1"}));
 }
 
-TEST_P(Kv, operations_of_a_command_see_what_those_before_them_did) {
+TEST_P(Kv, operations_of_a_command_see_the_effects_of_those_before_them) {
   given({put("k", "5")});
   const Answer answer = read_answer(
       run({add("k", 1, 0), erase("k", BOP_KV_IF_PRESENT), put("k", "a", BOP_KV_IF_ABSENT),
@@ -233,14 +234,14 @@ TEST_P(Kv, operations_of_a_command_see_what_those_before_them_did) {
   EXPECT_EQ(record("k"), (Item{true, 2, "abc"}));
 }
 
-TEST_P(Kv, a_record_that_a_command_makes_and_deletes_was_never_there) {
+TEST_P(Kv, a_record_that_a_command_creates_and_deletes_never_existed) {
   given({put("k", "v")});
   EXPECT_EQ(run({put("tmp", "x"), erase("tmp")}).status, BOP_OK);
   EXPECT_EQ(record("tmp"), Item{});
   EXPECT_EQ(records(), 1u);
 }
 
-TEST_P(Kv, one_get_reads_many_keys_of_one_state) {
+TEST_P(Kv, a_get_of_many_keys_reads_one_state) {
   given({put("a", "1"), put("c", "3")});
   run({put("b", "2")});
   const Answer answer = read_answer(replica_.ask(get({"c", "nothing", "a", "b", "a"})).body);
@@ -262,7 +263,7 @@ TEST_P(Kv, a_range_is_in_order_of_unsigned_bytes_and_leaves_out_its_end) {
   EXPECT_EQ(keys("c", "a", 100), Keys{});
 }
 
-TEST_P(Kv, a_range_s_limit_counts_records_that_are_there) {
+TEST_P(Kv, the_limit_of_a_range_counts_existing_records) {
   given({put("a", "1"), put("b", "2"), put("c", "3"), put("d", "4")});
   run({erase("b"), put("bb", "5")});
   const RangeAnswer two = read_range(replica_.ask(range("", "", 2)).body);
@@ -275,7 +276,7 @@ TEST_P(Kv, a_range_s_limit_counts_records_that_are_there) {
   EXPECT_EQ(keys("bb", "", 1, BOP_KV_AFTER), Keys{"c"});
 }
 
-TEST_P(Kv, a_range_of_large_values_ends_at_its_size_and_says_more) {
+TEST_P(Kv, a_range_of_large_values_ends_at_its_size_limit_and_sets_more) {
   const std::string large(BOP_KV_VALUE_MAX, 'x');
   given({put("a", large), put("b", large)});
   for (const char* key : {"c", "d", "e"}) run({put(key, large)});
@@ -287,7 +288,7 @@ TEST_P(Kv, a_range_of_large_values_ends_at_its_size_and_says_more) {
   EXPECT_FALSE(names.more);
 }
 
-TEST_P(Kv, a_range_passes_any_number_of_deleted_records) {
+TEST_P(Kv, a_range_skips_any_number_of_deleted_records) {
   std::vector<Op> many;
   const auto key = [](int i) { return "key" + std::to_string(100000 + i); };
   for (int i = 0; i < 1000; ++i) many.push_back(put(key(i), "v"));
@@ -329,7 +330,7 @@ TEST_P(Kv, applying_waits_while_a_range_needs_several_rounds) {
   }
 }
 
-TEST_P(Kv, count_is_exact_although_plain_puts_did_not_look) {
+TEST_P(Kv, count_is_exact_although_plain_puts_look_nothing_up) {
   given({put("a", "1"), put("b", "2")});
   run({put("b", "3")});
   run({put("c", "4")});
@@ -350,7 +351,7 @@ TEST_P(Kv, refused_bytes_change_nothing_but_the_index) {
   EXPECT_EQ(replica_.driver().applied().index, 5u);
 }
 
-TEST_P(Kv, answers_that_would_be_too_large_are_refused_and_change_nothing) {
+TEST_P(Kv, commands_with_too_large_replies_are_refused_and_change_nothing) {
   const std::string large(BOP_KV_VALUE_MAX, 'x');
   given({put("k00", large)});
   Keys names;

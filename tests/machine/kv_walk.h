@@ -66,7 +66,7 @@ class BasicWalk {
       case 3: return apply();
       case 4:
       case 5: return ask();
-      case 6: return settle();
+      case 6: return make_stable();
       case 7: return replica_.driver().sync();
       case 8: return note_hash();
       case 9:
@@ -184,7 +184,7 @@ class BasicWalk {
 
   // ---- the harness ----
 
-  void settle() {
+  void make_stable() {
     const uint64_t last = replica_.driver().applied().index;
     if (last == 0) return;
     const uint64_t most = stable_ + random_.below(last - std::min(last, stable_) + 1);

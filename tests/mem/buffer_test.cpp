@@ -30,7 +30,7 @@ TEST(BufferDeathTest, a_slice_past_the_end_is_our_bug) {
   EXPECT_DEATH((void)whole.slice(2, 2), "offset");
 }
 
-TEST(Buffer, nothing_copied_is_an_empty_buffer_without_a_block) {
+TEST(Buffer, a_copy_of_no_bytes_has_no_block) {
   const Buffer empty = Buffer::copy({});
   EXPECT_TRUE(empty.empty());
   EXPECT_EQ(empty.data(), nullptr);
@@ -45,7 +45,7 @@ TEST(Arena, buffers_of_one_block_follow_each_other) {
   EXPECT_EQ(as_text(second.bytes()), "two");
 }
 
-TEST(Arena, a_block_is_reused_only_when_nobody_holds_it) {
+TEST(Arena, a_block_is_reused_only_without_other_references) {
   Arena arena(64);
   Buffer held = arena.copy(as_bytes("held"));
   (void)arena.copy(Bytes(std::vector<uint8_t>(60, 'x')));
@@ -68,7 +68,7 @@ TEST(Allocate, aligned_memory_is_aligned) {
   release(memory);
 }
 
-TEST(Allocate, releasing_nothing_is_allowed) { release(nullptr); }
+TEST(Allocate, releasing_nullptr_is_allowed) { release(nullptr); }
 
 }  // namespace
 }  // namespace bop::mem

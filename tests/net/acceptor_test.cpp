@@ -19,7 +19,7 @@
 namespace bop::tests {
 namespace {
 
-TEST(Address, host_and_port_are_read_and_written) {
+TEST(Address, host_and_port_are_parsed_and_written) {
   for (const char* text : {"127.0.0.1:7100", "[::1]:7100", "localhost:1", "db1.example:65535",
                            "unix:/run/bop.sock", "127.0.0.1:0"}) {
     const auto address = net::parse_address(text);
@@ -28,7 +28,7 @@ TEST(Address, host_and_port_are_read_and_written) {
   }
 }
 
-TEST(Address, what_is_none_is_refused_with_the_reason) {
+TEST(Address, invalid_text_is_refused_with_the_reason) {
   for (const std::string text : {"", "7100", "host", "host:", ":7100", "host:x", "host:65536",
                                  "host:-1", "::1:7100", "host:71 00", "unix:", "host:7100x"}) {
     const auto address = net::parse_address(text);
@@ -39,7 +39,7 @@ TEST(Address, what_is_none_is_refused_with_the_reason) {
   EXPECT_FALSE(net::parse_address("unix:/" + std::string(107, 'x')).has_value());
 }
 
-TEST(Address, local_ones_are_known) {
+TEST(Address, local_addresses_are_recognised) {
   for (const char* text : {"127.0.0.1:1", "127.8.9.1:1", "localhost:1", "[::1]:1", "unix:/x"}) {
     EXPECT_TRUE(net::parse_address(text)->is_local()) << text;
   }
@@ -70,7 +70,7 @@ class AcceptorTest : public testing::Test {
   std::list<Side> sides;
 };
 
-TEST_F(AcceptorTest, a_free_port_is_found_and_told) {
+TEST_F(AcceptorTest, a_free_port_is_chosen_and_reported) {
   auto acceptor = listen(on_free_port());
   ASSERT_TRUE(acceptor.has_value());
   EXPECT_NE((*acceptor)->address().port, 0);
@@ -86,7 +86,7 @@ TEST_F(AcceptorTest, a_port_in_use_is_named) {
   EXPECT_EQ(second.error().detail, first->address().to_string() + " is in use by another process");
 }
 
-TEST_F(AcceptorTest, a_port_is_free_again_when_its_acceptor_is_gone) {
+TEST_F(AcceptorTest, a_port_is_free_again_when_its_acceptor_is_destroyed) {
   auto first = listen(on_free_port()).value();
   net::ListenOptions options;
   options.address = first->address();
@@ -98,7 +98,7 @@ TEST_F(AcceptorTest, a_port_is_free_again_when_its_acceptor_is_gone) {
   EXPECT_TRUE(listen(options).has_value());
 }
 
-TEST_F(AcceptorTest, an_address_of_another_machine_is_an_error_that_names_it) {
+TEST_F(AcceptorTest, an_address_of_another_host_is_an_error_that_names_it) {
   net::ListenOptions options;
   options.address = {.host = "192.0.2.1", .port = 7100, .path = {}};
   auto acceptor = listen(options);
@@ -107,7 +107,7 @@ TEST_F(AcceptorTest, an_address_of_another_machine_is_an_error_that_names_it) {
   EXPECT_NE(acceptor.error().detail.find("192.0.2.1:7100"), std::string::npos);
 }
 
-TEST_F(AcceptorTest, connections_over_the_limit_are_refused_with_a_word) {
+TEST_F(AcceptorTest, connections_over_the_limit_are_sent_the_refusal) {
   net::ListenOptions options = on_free_port();
   options.max_connections = 2;
   options.refusal = "-ERR max number of clients reached\r\n";
@@ -121,7 +121,7 @@ TEST_F(AcceptorTest, connections_over_the_limit_are_refused_with_a_word) {
   EXPECT_EQ(got, options.refusal);
   EXPECT_EQ(acceptor->connections(), 2u);
   EXPECT_EQ(sides.size(), 2u);
-  // Room again when one leaves.
+  // Another one is accepted when one has left.
   first.close();
   EXPECT_TRUE(run_until([&] { return acceptor->connections() == 1; }));
   PlainClient fourth(acceptor->address());
@@ -154,7 +154,7 @@ TEST_F(AcceptorTest, connections_leave_descriptors_for_the_rest_of_the_process) 
   setrlimit(RLIMIT_NOFILE, &before);
 }
 
-TEST_F(AcceptorTest, one_listener_may_have_descriptors_that_another_leaves) {
+TEST_F(AcceptorTest, a_listener_may_use_descriptors_that_another_one_spares) {
   net::ListenOptions options = on_free_port();
   options.spare_descriptors = 32;
   options.refusal = "refused";
@@ -258,7 +258,7 @@ class DialTest : public AcceptorTest {
   }
 };
 
-TEST_F(DialTest, names_are_looked_up) {
+TEST_F(DialTest, names_are_resolved) {
   auto acceptor = listen(on_free_port()).value();
   net::Address address = acceptor->address();
   address.host = "LocalHost";  // not the one that is known without looking
@@ -267,7 +267,7 @@ TEST_F(DialTest, names_are_looked_up) {
   EXPECT_EQ((*connection)->peer(), acceptor->address().to_string());
 }
 
-TEST_F(DialTest, nobody_there_is_refused_by_name) {
+TEST_F(DialTest, a_port_without_a_listener_is_refused_by_name) {
   net::Address address = listen(on_free_port()).value()->address();
   loop.run_turn(loop.now());
   auto connection = call(address);
@@ -280,9 +280,9 @@ TEST_F(DialTest, a_listener_that_never_accepts_and_is_full_times_out) {
   net::ListenOptions options = on_free_port();
   options.backlog = 1;
   // Of a loop that does not turn.
-  io::Loop asleep;
-  net::Streams none(asleep);
-  auto acceptor = net::Acceptor::listen(asleep, options, {{&none, [](auto) {}}}).value();
+  io::Loop stopped;
+  net::Streams none(stopped);
+  auto acceptor = net::Acceptor::listen(stopped, options, {{&none, [](auto) {}}}).value();
   std::list<PlainClient> waiting;
   for (int i = 0; i < 2; ++i) waiting.emplace_back(acceptor->address());
   auto connection = call(acceptor->address(), 50 * milliseconds);
@@ -290,7 +290,7 @@ TEST_F(DialTest, a_listener_that_never_accepts_and_is_full_times_out) {
   EXPECT_EQ(connection.error().code, BOP_E_TIMEOUT);
 }
 
-TEST_F(DialTest, a_call_given_up_tells_nobody) {
+TEST_F(DialTest, a_cancelled_attempt_does_not_complete) {
   auto acceptor = listen(on_free_port()).value();
   bool told = false;
   auto dial = net::dial(streams, acceptor->address(), {}, long_enough, [&](auto) { told = true; });

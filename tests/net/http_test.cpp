@@ -235,7 +235,7 @@ TEST_F(Http, many_pipelined_requests_answered_at_once_do_not_deepen_the_stack) {
   EXPECT_GT(got, 0u);
 }
 
-TEST_F(Http, fields_are_found_in_whatever_case) {
+TEST_F(Http, field_names_are_case_insensitive) {
   when_request = [&](const HttpRequest& request, HttpResponder responder) {
     EXPECT_EQ(request.header("content-TYPE"), "application/json");
     EXPECT_TRUE(request.has_header("X-Empty"));
@@ -268,7 +268,7 @@ TEST_F(Http, head_has_a_length_but_no_body_and_no_content_has_neither) {
   EXPECT_EQ(none.find("Content-Type"), none.npos);
 }
 
-TEST_F(Http, version_1_0_closes_unless_it_asks_to_be_kept_and_the_response_says_which) {
+TEST_F(Http, version_1_0_closes_unless_keep_alive_is_requested_and_the_response_states_it) {
   const std::string answer = ask("GET / HTTP/1.0\r\n\r\n");
   EXPECT_NE(answer.find("Connection: close"), answer.npos);
   for (const char* field : {"Connection: Keep-Alive\r\n", "Connection: x, keep-alive\r\n",
@@ -291,7 +291,7 @@ TEST_F(Http, version_1_0_closes_unless_it_asks_to_be_kept_and_the_response_says_
   }
 }
 
-TEST_F(Http, version_1_1_is_kept_without_a_word_until_one_side_says_close) {
+TEST_F(Http, version_1_1_stays_open_until_one_side_sends_close) {
   PlainClient kept(acceptor->address());
   std::string buffered;
   send(kept, "GET / HTTP/1.1\r\nHost: x\r\nConnection: keep-alive\r\n\r\n");
@@ -345,7 +345,7 @@ TEST_F(Http, the_host_is_that_of_the_absolute_target_or_of_the_field) {
                                             "OPTIONS * ", "CONNECT c.example:443 ", "GET / "}));
 }
 
-TEST_F(Http, a_trailer_field_is_never_taken_for_a_header_field) {
+TEST_F(Http, a_trailer_field_is_never_a_header_field) {
   when_request = [&](const HttpRequest& request, HttpResponder responder) {
     EXPECT_FALSE(request.has_header("If-Match"));
     EXPECT_EQ(request.list("Origin"), "");
@@ -372,7 +372,7 @@ TEST_F(Http, a_list_may_be_spread_over_several_fields) {
 }
 
 // What two servers in a row could take for different requests (RFC 9112 section 11.2).
-TEST_F(Http, what_could_be_read_as_two_different_requests_is_refused_and_closes) {
+TEST_F(Http, ambiguous_requests_are_refused_and_close) {
   const std::string smuggled = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n";
   const std::string put = "PUT / HTTP/1.1\r\nHost: x\r\n";
   const std::string chunked = "Transfer-Encoding: chunked\r\n\r\n";
@@ -427,7 +427,7 @@ TEST_F(Http, what_could_be_read_as_two_different_requests_is_refused_and_closes)
   EXPECT_TRUE(seen.empty()) << seen.front();
 }
 
-TEST_F(Http, forms_that_are_rare_but_right_mean_one_request) {
+TEST_F(Http, rare_but_valid_forms_are_one_request) {
   const std::string end = "GET /end HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
   const std::string put = "PUT /1 HTTP/1.1\r\nHost: x\r\n";
   const std::pair<std::string, std::string> requests[] = {
@@ -470,7 +470,7 @@ TEST_F(Http, a_client_that_sends_everything_before_it_reads_still_gets_the_413) 
   }
 }
 
-TEST_F(Http, what_is_dropped_after_the_last_response_is_bounded_in_bytes_and_time) {
+TEST_F(Http, input_discarded_after_the_last_response_is_bounded_in_bytes_and_time) {
   net::HttpLimits limits;
   limits.linger_bytes = 1u << 20;
   limits.linger_limit = long_enough;
@@ -497,7 +497,7 @@ TEST_F(Http, what_is_dropped_after_the_last_response_is_bounded_in_bytes_and_tim
   }));
 }
 
-TEST_F(Http, a_client_that_waits_to_be_told_to_continue_is_told) {
+TEST_F(Http, a_client_that_expects_100_continue_gets_it) {
   PlainClient client(acceptor->address());
   send(client, "PUT / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
   std::string buffered;
@@ -506,7 +506,7 @@ TEST_F(Http, a_client_that_waits_to_be_told_to_continue_is_told) {
   EXPECT_EQ(body_of(receive(client, buffered)), "answer to PUT / value");
 }
 
-TEST_F(Http, what_is_no_request_gets_its_status_and_the_connection_is_closed) {
+TEST_F(Http, invalid_requests_get_their_status_and_the_connection_is_closed) {
   const std::string long_path(20'000, 'x');
   const std::string long_field = "X: " + long_path;
   const std::pair<std::string, std::string> cases[] = {
@@ -557,7 +557,7 @@ TEST_F(Http, what_is_no_request_gets_its_status_and_the_connection_is_closed) {
   EXPECT_TRUE(seen.empty());
 }
 
-TEST_F(Http, a_chunked_body_over_the_limit_is_refused_though_it_never_said_its_length) {
+TEST_F(Http, a_chunked_body_over_the_limit_is_refused) {
   PlainClient client(acceptor->address());
   send(client, "PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
   const std::string chunk = "10000\r\n" + std::string(0x10000, 'x') + "\r\n";
@@ -578,7 +578,7 @@ TEST_F(Http, a_request_cut_short_by_its_client_is_a_bad_request) {
   EXPECT_EQ(status_line(receive(client, buffered)), "HTTP/1.1 400 Bad Request");
 }
 
-TEST_F(Http, a_client_that_ends_its_side_still_gets_its_answer) {
+TEST_F(Http, a_client_that_shuts_down_sending_still_gets_its_response) {
   when_request = [&](const HttpRequest&, HttpResponder responder) {
     waiting.push_back(std::move(responder));
   };
@@ -620,7 +620,7 @@ TEST_F(Http, a_server_that_stops_answers_what_it_has_and_closes_every_connection
   EXPECT_TRUE(server->all_sent());
 }
 
-TEST_F(Http, a_dropped_request_is_an_internal_error_and_the_connection_goes_on) {
+TEST_F(Http, a_request_without_an_answer_is_an_internal_error_and_the_connection_stays_open) {
   when_request = [&](const HttpRequest& request, HttpResponder responder) {
     if (request.target == "/drop") return;
     responder.answer(HttpResponse::text(200, "fine"));
@@ -632,7 +632,7 @@ TEST_F(Http, a_dropped_request_is_an_internal_error_and_the_connection_goes_on) 
   EXPECT_EQ(body_of(receive(client, buffered)), "fine");
 }
 
-TEST_F(Http, an_answer_to_a_client_that_left_does_nothing) {
+TEST_F(Http, an_answer_to_a_closed_connection_has_no_effect) {
   when_request = [&](const HttpRequest&, HttpResponder responder) {
     waiting.push_back(std::move(responder));
   };
@@ -645,7 +645,7 @@ TEST_F(Http, an_answer_to_a_client_that_left_does_nothing) {
   EXPECT_TRUE(run_until([&] { return server->connections() == 0; }));
 }
 
-TEST_F(Http, answers_after_the_server_is_gone_do_nothing) {
+TEST_F(Http, answers_after_the_server_is_destroyed_have_no_effect) {
   when_request = [&](const HttpRequest&, HttpResponder responder) {
     waiting.push_back(std::move(responder));
   };
@@ -657,7 +657,7 @@ TEST_F(Http, answers_after_the_server_is_gone_do_nothing) {
   EXPECT_EQ(streams.open_connections(), 0u);
 }
 
-TEST_F(Http, its_handler_is_told_of_connections_that_come_and_go) {
+TEST_F(Http, its_handler_is_notified_when_connections_open_and_close) {
   {
     PlainClient first(acceptor->address()), second(acceptor->address());
     EXPECT_TRUE(run_until([&] { return connected == 2; }));
@@ -668,7 +668,7 @@ TEST_F(Http, its_handler_is_told_of_connections_that_come_and_go) {
   EXPECT_EQ(connected, 0);
 }
 
-// At most three connections, where one that can be spared makes place for a further one.
+// At most three connections: one that can be spared is closed to accept a further one.
 class CrowdedHttp : public Http {
  protected:
   void SetUp() override { listen_for_three(0); }
@@ -776,17 +776,17 @@ TEST_F(CrowdedHttp, incomplete_requests_do_not_keep_others_out) {
   }
 }
 
-TEST_F(Http, slow_clients_are_told_or_cut) {
+TEST_F(Http, slow_clients_get_408_or_are_disconnected) {
   net::HttpLimits limits;
   limits.idle_limit = limits.header_limit = limits.body_limit = 10 * milliseconds;
   listen(limits);
-  EXPECT_EQ(ask(""), "");  // said nothing: nothing to answer
+  EXPECT_EQ(ask(""), "");  // sent nothing: there is nothing to answer
   EXPECT_EQ(status_line(ask("GET / HT")), "HTTP/1.1 408 Request Timeout");
   EXPECT_EQ(status_line(ask("PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nva")),
             "HTTP/1.1 408 Request Timeout");
 }
 
-TEST_F(Http, a_client_that_never_reads_its_answers_costs_bounded_memory_and_is_cut) {
+TEST_F(Http, a_client_that_never_reads_responses_costs_bounded_memory_and_is_disconnected) {
   net::HttpLimits limits;
   limits.idle_limit = 50 * milliseconds;
   listen(limits);
@@ -823,7 +823,7 @@ TEST_F(Http, many_large_answers_to_pipelined_requests_all_arrive) {
   EXPECT_EQ(seen.size(), 100u);
 }
 
-TEST_F(Http, noise_never_becomes_a_request_and_never_harms) {
+TEST_F(Http, random_bytes_never_become_a_request_and_do_no_harm) {
   Random random(17);
   for (int i = 0; i < 200; ++i) {
     PlainClient client(acceptor->address());

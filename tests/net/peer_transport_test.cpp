@@ -217,7 +217,7 @@ class PeerTransport : public testing::Test {
   std::vector<std::unique_ptr<Node>> nodes;
 };
 
-TEST_F(PeerTransport, three_nodes_connect_on_both_lanes_and_say_so) {
+TEST_F(PeerTransport, three_nodes_connect_on_both_channels_and_report_it) {
   for (NodeId id : {1, 2, 3}) add(id);
   start_all();
   for (auto& node : nodes) {
@@ -269,7 +269,7 @@ TEST_F(PeerTransport, a_frame_is_the_concatenation_of_its_parts) {
   EXPECT_TRUE(b.got[0].body == body);
 }
 
-TEST_F(PeerTransport, frames_for_a_lane_that_is_down_are_dropped_and_told) {
+TEST_F(PeerTransport, frames_for_a_channel_that_is_down_are_dropped_and_reported) {
   Node& a = add(1);
   add(2);
   introduce();
@@ -279,17 +279,17 @@ TEST_F(PeerTransport, frames_for_a_lane_that_is_down_are_dropped_and_told) {
   EXPECT_EQ(a.transport->queued_bytes(2, Channel::control), 0u);
 }
 
-TEST_F(PeerTransport, a_full_queue_drops_frames_and_leaves_the_other_lane_alone) {
-  io::Loop asleep;
+TEST_F(PeerTransport, a_full_queue_drops_frames_and_does_not_affect_the_other_channel) {
+  io::Loop paused;
   Node& a = add(1);
-  Node& b = add_on(asleep, 2);
+  Node& b = add_on(paused, 2);
   a.options.max_queued_bulk_bytes = 1'000'000;
   a.options.silence_limit = never;
   introduce();
   a.start();
   b.start();
   ASSERT_TRUE(run_until([&] {
-    asleep.run_turn(asleep.now());
+    paused.run_turn(paused.now());
     return a.up(2);
   }));
   // Now b does not read.
@@ -303,14 +303,14 @@ TEST_F(PeerTransport, a_full_queue_drops_frames_and_leaves_the_other_lane_alone)
   EXPECT_TRUE(a.send(2, Channel::control, "heartbeat"));
   // What was accepted arrives.
   ASSERT_TRUE(run_until([&] {
-    asleep.run_turn(asleep.now());
+    paused.run_turn(paused.now());
     return b.got.size() == accepted + 1;
   }));
   EXPECT_TRUE(a.send(2, Channel::bulk, body));
   nodes.clear();
 }
 
-TEST_F(PeerTransport, lanes_that_break_come_again) {
+TEST_F(PeerTransport, broken_channels_are_connected_again) {
   Node &a = add(1), &b = add(2);
   start_all();
   for (int round = 0; round < 5; ++round) {
@@ -348,26 +348,26 @@ TEST_F(PeerTransport, a_peer_that_starts_later_or_again_is_found) {
 }
 
 TEST_F(PeerTransport, a_silent_peer_is_cut_off_and_found_again_when_it_wakes) {
-  io::Loop asleep;
+  io::Loop paused;
   Node& a = add(1);
-  Node& b = add_on(asleep, 2);
+  Node& b = add_on(paused, 2);
   a.options.silence_limit = 20 * milliseconds;
   b.options.silence_limit = never;
   introduce();
   a.start();
   b.start();
-  auto beat = [&] {
-    a.send(2, Channel::control, "beat");
-    b.send(1, Channel::control, "beat");
-    asleep.run_turn(asleep.now());
+  auto exchange = [&] {
+    a.send(2, Channel::control, "heartbeat");
+    b.send(1, Channel::control, "heartbeat");
+    paused.run_turn(paused.now());
   };
   ASSERT_TRUE(run_until([&] {
-    beat();
+    exchange();
     return a.up(2);
   }));
   const Instant start = loop.now();
   ASSERT_TRUE(run_until([&] {
-    beat();
+    exchange();
     return loop.now() > start + 100 * milliseconds;
   }));
   EXPECT_TRUE(a.up(2));
@@ -375,7 +375,7 @@ TEST_F(PeerTransport, a_silent_peer_is_cut_off_and_found_again_when_it_wakes) {
   ASSERT_TRUE(run_until([&] { return !a.up(2); }));
   a.got.clear();
   ASSERT_TRUE(run_until([&] {
-    beat();
+    exchange();
     return a.up(2) && !a.got.empty();
   }));
   nodes.clear();
@@ -383,7 +383,7 @@ TEST_F(PeerTransport, a_silent_peer_is_cut_off_and_found_again_when_it_wakes) {
 
 // Who it calls hangs up at once. A wait is at least half of first_retry, doubled each time up to
 // longest_retry: enough calls take a while, and, since there is a longest, not for ever.
-TEST_F(PeerTransport, a_peer_that_hangs_up_is_called_less_and_less_often_but_not_given_up) {
+TEST_F(PeerTransport, attempts_to_a_peer_that_closes_connections_become_rarer_but_do_not_end) {
   constexpr unsigned waits = 16;  // without a longest one, the last would take minutes
   Node& a = add(1);
   a.options.first_retry = 4 * milliseconds;
@@ -406,7 +406,7 @@ TEST_F(PeerTransport, a_peer_that_hangs_up_is_called_less_and_less_often_but_not
   EXPECT_GE(loop.now() - start, least);
 }
 
-TEST_F(PeerTransport, a_node_of_another_cluster_is_refused_and_the_others_go_on) {
+TEST_F(PeerTransport, a_node_of_another_cluster_is_refused_and_the_others_stay_connected) {
   Node &a = add(1), &b = add(2), &foreign = add(3, 99);
   Node& first_foreign = add(0xf00, 99);
   (void)first_foreign;
@@ -429,7 +429,7 @@ TEST_F(PeerTransport, a_peer_with_another_incarnation_is_refused) {
 }
 
 // A caller that is accepted and does not accept who it called tells it so.
-TEST_F(PeerTransport, a_peer_that_is_refused_is_told_why_whoever_calls) {
+TEST_F(PeerTransport, a_refused_peer_is_told_why_whichever_side_connects) {
   for (const auto& [refusing, refused] : {std::pair(1, 2), std::pair(2, 1)}) {
     nodes.clear();
     add(1, 1, 7);
@@ -448,7 +448,7 @@ TEST_F(PeerTransport, a_peer_that_is_refused_is_told_why_whoever_calls) {
   }
 }
 
-TEST_F(PeerTransport, a_refused_peer_logs_once_that_its_lane_went_down) {
+TEST_F(PeerTransport, a_refused_peer_logs_once_that_its_channel_went_down) {
   const std::string path = testing::TempDir() + "refused-peer.log";
   ASSERT_TRUE(logging::start({.path = path.c_str()}));
   Node &a = add(1, 1, 7), &b = add(2, 1, 8);
@@ -467,7 +467,7 @@ TEST_F(PeerTransport, a_refused_peer_logs_once_that_its_lane_went_down) {
   EXPECT_EQ(count, 2u) << logged.str();  // channels
 }
 
-TEST_F(PeerTransport, a_node_that_is_found_nowhere_finds_the_others_whatever_its_id) {
+TEST_F(PeerTransport, a_node_whose_address_is_unknown_connects_to_the_others_whatever_its_id) {
   for (const NodeId moved : {1, 2}) {
     nodes.clear();
     Node &a = add(1), &b = add(2);
@@ -507,15 +507,15 @@ TEST_F(PeerTransport,
 }
 
 TEST_F(PeerTransport,
-       a_peer_that_introduced_itself_is_found_there_when_its_configured_address_is_gone) {
+       a_peer_is_found_at_the_address_of_its_introduction_when_its_configured_one_fails) {
   Node &a = add(1), &b = add(2);
   introduce();
   a.handshake.told_addresses[2] = b.options.listen.to_string();
   a.options.peers[0].address = net::Address{"127.0.0.1", 1, {}};
   a.start();
-  b.start();  // calls a, and introduces itself
+  b.start();  // connects to a, and introduces itself
   ASSERT_TRUE(run_until([&] { return a.up(2) && b.up(1); }));
-  // From now on it cannot call, only be called.
+  // From now on b cannot connect to a, only accept its connections.
   b.stop();
   b.options.peers[0].address = net::Address{"127.0.0.1", 1, {}};
   ASSERT_TRUE(run_until([&] { return !a.up(2); }));
@@ -523,7 +523,7 @@ TEST_F(PeerTransport,
   EXPECT_TRUE(run_until([&] { return a.up(2) && b.up(1); }));
 }
 
-// Counts calls and hangs up.
+// Counts connections and closes them.
 struct Hangs {
   Hangs(io::Loop& loop, net::Streams& streams)
       : acceptor(net::Acceptor::listen(
@@ -546,7 +546,7 @@ TEST_F(PeerTransport, a_learned_address_that_fails_is_forgotten_and_the_configur
   EXPECT_EQ(learned.calls, 2u);  // channels
 }
 
-TEST_F(PeerTransport, a_learned_address_is_not_called_while_the_configured_one_answers) {
+TEST_F(PeerTransport, a_learned_address_is_not_used_while_the_configured_one_answers) {
   Node &a = add(1), &b = add(2);
   introduce();
   net::Streams streams(loop);
@@ -563,7 +563,7 @@ TEST_F(PeerTransport, a_learned_address_is_not_called_while_the_configured_one_a
   EXPECT_EQ(learned.calls, 0u);
 }
 
-TEST_F(PeerTransport, a_learned_address_is_not_called_when_it_is_none_or_beyond_loopback) {
+TEST_F(PeerTransport, a_learned_address_that_is_invalid_or_beyond_loopback_is_not_used) {
   Node& a = add(1);
   introduce();
   net::Streams streams(loop);
@@ -584,17 +584,17 @@ TEST_F(PeerTransport, a_learned_address_is_not_called_when_it_is_none_or_beyond_
   EXPECT_EQ(logged.str().find("nor is it at"), std::string::npos) << logged.str();
 }
 
-TEST_F(PeerTransport, what_is_delivered_follows_what_the_peer_reads) {
-  io::Loop asleep;
+TEST_F(PeerTransport, delivered_bytes_follow_what_the_peer_reads) {
+  io::Loop paused;
   Node& a = add(1);
-  Node& b = add_on(asleep, 2);
+  Node& b = add_on(paused, 2);
   a.options.silence_limit = b.options.silence_limit = never;
   introduce();
   a.start();
   b.start();
   EXPECT_EQ(a.transport->delivered_bytes(2, Channel::bulk), 0u);
   ASSERT_TRUE(run_until([&] {
-    asleep.run_turn(asleep.now());
+    paused.run_turn(paused.now());
     return a.up(2);
   }));
   const uint64_t before = a.transport->delivered_bytes(2, Channel::bulk);
@@ -607,7 +607,7 @@ TEST_F(PeerTransport, what_is_delivered_follows_what_the_peer_reads) {
   EXPECT_GT(stuck, before);
   EXPECT_LT(stuck, before + 32 * body.size());
   ASSERT_TRUE(run_until([&] {
-    asleep.run_turn(asleep.now());
+    paused.run_turn(paused.now());
     return b.got.size() == 32;
   }));
   EXPECT_TRUE(run_until([&] {
@@ -616,7 +616,7 @@ TEST_F(PeerTransport, what_is_delivered_follows_what_the_peer_reads) {
   nodes.clear();
 }
 
-TEST_F(PeerTransport, a_peer_that_calls_before_this_node_starts_to_call_keeps_its_connections) {
+TEST_F(PeerTransport, a_peer_that_connects_before_start_keeps_its_connections) {
   for (const NodeId late : {1, 2}) {
     nodes.clear();
     Node &a = add(1), &b = add(2);
@@ -633,7 +633,7 @@ TEST_F(PeerTransport, a_peer_that_calls_before_this_node_starts_to_call_keeps_it
   }
 }
 
-TEST_F(PeerTransport, calls_that_cross_leave_one_connection_a_lane) {
+TEST_F(PeerTransport, simultaneous_attempts_leave_one_connection_for_each_channel) {
   // Node 2 waits no longer than node 1 before it calls.
   Node &a = add(1), &b = add(2);
   b.options.longest_retry = 1 * milliseconds;
@@ -680,10 +680,10 @@ TEST_F(PeerTransport, a_second_process_with_a_peers_identity_is_refused_by_name_
   EXPECT_TRUE(run_until([&] { return a.up(2) && copy.up(1); }));
 }
 
-TEST_F(PeerTransport, the_next_process_of_a_peer_whose_connections_hang_is_accepted_soon) {
-  io::Loop asleep;
+TEST_F(PeerTransport, a_restarted_peer_is_accepted_soon_although_its_old_connections_hang) {
+  io::Loop paused;
   Node& a = add(1, 1, 1, 10);
-  Node& b = add_on(asleep, 2, 1, 1, 20);
+  Node& b = add_on(paused, 2, 1, 1, 20);
   Node& next = add(2, 1, 1, 21);
   a.options.identity_patience = 50 * milliseconds;
   a.options.silence_limit = never;
@@ -694,7 +694,7 @@ TEST_F(PeerTransport, the_next_process_of_a_peer_whose_connections_hang_is_accep
   a.start();
   b.start();
   ASSERT_TRUE(run_until([&] {
-    asleep.run_turn(asleep.now());
+    paused.run_turn(paused.now());
     return a.up(2) && b.up(1);
   }));
   next.start();  // b's host died without a word
@@ -708,7 +708,8 @@ TEST_F(PeerTransport, the_next_process_of_a_peer_whose_connections_hang_is_accep
 // ---- connections that do not carry ----
 
 // As when large packets are dropped on the way: heartbeats pass and entries do not.
-TEST_F(PeerTransport, a_lane_whose_bytes_do_not_leave_is_closed_while_the_other_one_is_heard) {
+TEST_F(PeerTransport,
+       a_channel_whose_bytes_are_not_sent_is_closed_although_the_other_one_is_heard) {
   Node& a = add(1);
   a.options.silence_limit = 200 * milliseconds;
   introduce();
@@ -735,7 +736,7 @@ TEST_F(PeerTransport, a_lane_whose_bytes_do_not_leave_is_closed_while_the_other_
   }));
 }
 
-TEST_F(PeerTransport, a_frame_that_its_receiver_refuses_closes_its_connection_alone) {
+TEST_F(PeerTransport, a_frame_that_its_receiver_refuses_closes_only_its_connection) {
   Node &a = add(1), &b = add(2);
   start_all();
   ASSERT_TRUE(run_until([&] { return a.up(2) && b.up(1); }));
@@ -748,7 +749,7 @@ TEST_F(PeerTransport, a_frame_that_its_receiver_refuses_closes_its_connection_al
   EXPECT_TRUE(run_until([&] { return a.up(2) && b.up(1); }));
 }
 
-TEST_F(PeerTransport, one_that_is_no_peer_may_not_call) {
+TEST_F(PeerTransport, a_node_that_is_not_a_peer_is_refused) {
   Node& a = add(1);
   add(2);
   introduce();
@@ -765,7 +766,7 @@ TEST_F(PeerTransport, one_that_is_no_peer_may_not_call) {
   EXPECT_EQ(a.transport->counters().refusals.value(), 2u);
 }
 
-TEST_F(PeerTransport, a_new_hello_replaces_the_connection_of_its_lane) {
+TEST_F(PeerTransport, a_new_hello_replaces_the_connection_of_its_channel) {
   Node& a = add(1);
   Node& b = add(2);
   introduce();
@@ -786,7 +787,7 @@ TEST_F(PeerTransport, a_new_hello_replaces_the_connection_of_its_lane) {
   EXPECT_EQ(b.channels.size(), 3u);  // up, down, up
 }
 
-TEST_F(PeerTransport, a_peer_that_sends_what_is_no_frame_loses_its_lane) {
+TEST_F(PeerTransport, a_peer_that_sends_a_malformed_frame_loses_its_channel) {
   Node& b = add(2);
   add(1);
   introduce();
@@ -808,7 +809,7 @@ TEST_F(PeerTransport, a_peer_that_sends_what_is_no_frame_loses_its_lane) {
   EXPECT_EQ(b.got.size(), 3u);
 }
 
-TEST_F(PeerTransport, strangers_cost_bounded_memory_and_no_peer_its_lane) {
+TEST_F(PeerTransport, strangers_cost_bounded_memory_and_do_not_affect_peers) {
   Node &a = add(1), &b = add(2);
   b.options.max_strangers = 8;
   b.options.connect_limit = 100 * milliseconds;
@@ -830,7 +831,7 @@ TEST_F(PeerTransport, strangers_cost_bounded_memory_and_no_peer_its_lane) {
     a.transport->cut(2);
     ASSERT_TRUE(run_until([&] { return a.up(2) && b.up(1); }));
   }
-  // Those that said nothing are sent away in time.
+  // Those that sent nothing are closed in time.
   EXPECT_TRUE(run_until([&] { return b.streams.open_connections() == 2; }));
 }
 

@@ -1,4 +1,4 @@
-// What the tests of this room share: a loop, a plain blocking client and a handler that records.
+// Shared by the tests of this module: a loop, a plain blocking client and a handler that records.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -18,7 +18,7 @@ namespace bop::tests {
 
 inline constexpr Duration long_enough = 60 * seconds;
 
-// Keeps what it is shown, does what the test says.
+// Records the bytes that it is shown, and does what the test tells it to.
 class Recorder : public net::StreamHandler {
  public:
   net::Consumed on_bytes(const mem::Buffer& bytes) override {

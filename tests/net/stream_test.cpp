@@ -79,7 +79,7 @@ class Stream : public testing::Test {
   Side server;
 };
 
-TEST_F(Stream, what_a_client_sends_arrives_in_order) {
+TEST_F(Stream, bytes_from_a_client_arrive_in_order) {
   listen();
   auto client = connect();
   const std::string text = pattern(3'000'000);
@@ -89,7 +89,7 @@ TEST_F(Stream, what_a_client_sends_arrives_in_order) {
   EXPECT_EQ(server.connection->received_bytes(), text.size());
 }
 
-TEST_F(Stream, what_is_appended_arrives_in_order_whatever_its_shape) {
+TEST_F(Stream, appended_pieces_of_any_kind_arrive_in_order) {
   net::StreamLimits limits;
   limits.max_output_bytes = 64 << 20;
   listen(limits);
@@ -170,7 +170,7 @@ TEST_P(StreamMessages, every_message_is_one_slice_whatever_its_size_and_however_
   }
 }
 
-TEST_F(Stream, a_handler_that_wants_more_is_not_called_before_it_is_there) {
+TEST_F(Stream, a_handler_is_not_called_before_the_bytes_that_it_wants_have_arrived) {
   listen();
   server.recorder.when_bytes = [&](const mem::Buffer& bytes) {
     return bytes.size() < 10 ? Consumed{0, 10} : Consumed{bytes.size()};
@@ -185,7 +185,7 @@ TEST_F(Stream, a_handler_that_wants_more_is_not_called_before_it_is_there) {
   EXPECT_EQ(server.recorder.shows, 2);
 }
 
-TEST_F(Stream, a_huge_length_costs_nothing_but_the_connection) {
+TEST_F(Stream, a_huge_length_allocates_nothing_and_closes_the_connection) {
   listen();
   server.recorder.when_bytes = [&](const mem::Buffer& bytes) {
     return Consumed{0, bytes.size() < 4 ? 4 : size_t(4) + load_le<uint32_t>(bytes.data())};
@@ -211,7 +211,7 @@ TEST_F(Stream, bytes_that_are_never_consumed_are_bounded) {
   EXPECT_LT(server.connection->received_bytes(), 300'000u);
 }
 
-TEST_F(Stream, a_client_that_never_reads_stops_being_read_and_costs_bounded_memory) {
+TEST_F(Stream, reading_from_a_client_that_never_reads_stops_and_its_memory_is_bounded) {
   net::StreamLimits limits;
   limits.pause_reading_at = 100'000;
   listen(limits);
@@ -225,12 +225,12 @@ TEST_F(Stream, a_client_that_never_reads_stops_being_read_and_costs_bounded_memo
   auto client = connect();
   wait_for_server();
   // 20 KB of requests would be 20 MB of answers.
-  size_t sent = 0, quiet = 0;
+  size_t sent = 0, unchanged = 0;
   ASSERT_TRUE(run_until([&] {
     sent += sent < 20'000 ? client.send_some("xxxxxxxxxx") : 0;
     const bool throttled = server.connection->queued_bytes() > limits.pause_reading_at;
-    quiet = throttled ? quiet + 1 : 0;
-    return quiet > 100;
+    unchanged = throttled ? unchanged + 1 : 0;
+    return unchanged > 100;
   }));
   EXPECT_LT(server.connection->received_bytes(), 20'000u);
   EXPECT_LT(most_queued, 6'000'000u);
@@ -264,7 +264,7 @@ TEST_F(Stream, output_over_its_limit_closes_the_connection) {
   EXPECT_EQ(server.connection->queued_bytes(), 0u);
 }
 
-TEST_F(Stream, a_handler_that_pauses_by_itself_is_shown_bytes_while_much_waits_to_be_sent) {
+TEST_F(Stream, a_handler_that_pauses_by_itself_is_shown_bytes_while_output_is_queued) {
   net::StreamLimits limits;
   limits.pause_reading_at = 100'000;
   limits.handler_pauses = true;
@@ -282,7 +282,7 @@ TEST_F(Stream, a_handler_that_pauses_by_itself_is_shown_bytes_while_much_waits_t
   EXPECT_TRUE(run_until([&] { return server.recorder.drained == 1; }));
 }
 
-TEST_F(Stream, tells_when_the_other_side_takes_nothing_although_progress_is_expected) {
+TEST_F(Stream, reports_when_the_other_side_reads_nothing_although_progress_is_expected) {
   net::StreamLimits limits;
   limits.max_output_bytes = 64 << 20;
   listen(limits);
@@ -303,7 +303,7 @@ TEST_F(Stream, tells_when_the_other_side_takes_nothing_although_progress_is_expe
   EXPECT_FALSE(server.recorder.closed.has_value()) << "that is the handler's to decide";
 }
 
-TEST_F(Stream, a_client_that_is_still_writing_comes_to_read_what_was_sent_before_the_end) {
+TEST_F(Stream, a_client_that_is_still_writing_can_read_what_was_sent_before_the_end) {
   net::StreamLimits limits;
   limits.max_output_bytes = 64 << 20;
   listen(limits);
@@ -341,10 +341,10 @@ TEST_F(Stream, connections_that_hold_too_much_together_lose_the_largest) {
   EXPECT_EQ(budget.output_bytes(), 9'900'000u);
   testing::internal::CaptureStderr();
   sides[3]->connection->hold(0, 200'000);
-  const std::string said = testing::internal::GetCapturedStderr();
-  EXPECT_NE(said.find("disconnected: it holds 5000000 bytes of replies"), std::string::npos)
-      << said;
-  EXPECT_NE(said.find("limits.total_output_bytes"), std::string::npos) << said;
+  const std::string logged = testing::internal::GetCapturedStderr();
+  EXPECT_NE(logged.find("disconnected: it holds 5000000 bytes of replies"), std::string::npos)
+      << logged;
+  EXPECT_NE(logged.find("limits.total_output_bytes"), std::string::npos) << logged;
   EXPECT_FALSE(sides[1]->connection->open());
   EXPECT_EQ(budget.output_bytes(), 5'100'000u);
   EXPECT_EQ(budget.connections(), 3u);
@@ -383,7 +383,7 @@ TEST_F(Stream, a_paused_connection_shows_nothing_until_it_is_resumed) {
   EXPECT_TRUE(run_until([&] { return server.recorder.received == "hello"; }));
 }
 
-TEST_F(Stream, what_a_handler_left_when_it_paused_is_shown_again_on_resume_though_nothing_follows) {
+TEST_F(Stream, unconsumed_bytes_are_shown_again_on_resume_without_further_input) {
   listen();
   server.recorder.when_bytes = [&](const mem::Buffer& bytes) {
     server.recorder.received += as_text(bytes.bytes().first(1));
@@ -403,7 +403,7 @@ TEST_F(Stream, what_a_handler_left_when_it_paused_is_shown_again_on_resume_thoug
   EXPECT_TRUE(run_until([&] { return server.recorder.ends == 1; }));
 }
 
-TEST_F(Stream, a_client_that_ends_its_side_still_gets_its_answers) {
+TEST_F(Stream, a_client_that_shuts_down_sending_still_gets_its_replies) {
   listen();
   server.recorder.keep_at_end = true;
   auto client = connect();
@@ -418,7 +418,7 @@ TEST_F(Stream, a_client_that_ends_its_side_still_gets_its_answers) {
   EXPECT_TRUE(run_until([&] { return server.recorder.closed.has_value(); }));
 }
 
-TEST_F(Stream, by_default_the_end_of_input_closes_once_the_queue_is_sent) {
+TEST_F(Stream, by_default_the_end_of_input_closes_when_the_queue_is_sent) {
   listen();
   server.recorder.when_bytes = [&](const mem::Buffer& bytes) {
     server.connection->append(bytes);
@@ -433,7 +433,7 @@ TEST_F(Stream, by_default_the_end_of_input_closes_once_the_queue_is_sent) {
   EXPECT_EQ(server.recorder.closed->code, BOP_E_CONNECTION_LOST);
 }
 
-TEST_F(Stream, the_last_words_reach_a_client_that_is_still_sending) {
+TEST_F(Stream, the_last_reply_reaches_a_client_that_is_still_sending) {
   listen();
   const std::string last_words = pattern(200'000);
   server.recorder.when_bytes = [&](const mem::Buffer&) {
@@ -468,7 +468,7 @@ TEST_F(Stream, a_handler_may_finish_and_consume_in_one_call) {
   EXPECT_TRUE(client.ended());
 }
 
-TEST_F(Stream, a_client_that_lingers_for_ever_is_cut) {
+TEST_F(Stream, a_client_that_never_closes_is_disconnected_after_the_linger_limit) {
   listen();
   auto client = connect();
   wait_for_server();
@@ -477,7 +477,7 @@ TEST_F(Stream, a_client_that_lingers_for_ever_is_cut) {
   EXPECT_EQ(server.recorder.closed->code, BOP_E_STOPPED);
 }
 
-TEST_F(Stream, a_client_that_sends_without_end_while_it_lingers_is_cut) {
+TEST_F(Stream, a_client_that_sends_without_end_is_disconnected_after_the_linger_bytes) {
   listen();
   server.recorder.when_bytes = [&](const mem::Buffer& bytes) {
     server.connection->append(as_bytes("no"));
@@ -531,7 +531,7 @@ TEST_F(Stream, a_connection_destroyed_with_bytes_queued_is_closed_at_once) {
   EXPECT_TRUE(client.ended());
 }
 
-TEST_F(Stream, a_close_before_start_is_told_after_it) {
+TEST_F(Stream, a_close_before_start_is_reported_after_it) {
   std::unique_ptr<net::Connection> held;
   auto opened = net::Acceptor::listen(
       loop, on_free_port(),
@@ -545,7 +545,7 @@ TEST_F(Stream, a_close_before_start_is_told_after_it) {
   EXPECT_EQ(server.recorder.closed->code, BOP_E_STOPPED);
 }
 
-TEST_F(Stream, everything_is_freed_when_the_loop_ends_with_operations_under_way) {
+TEST_F(Stream, everything_is_freed_when_the_loop_ends_during_operations) {
   // For the leak checker: reads, writes, posts and flushes that never come to their end.
   listen();
   auto client = connect();

@@ -96,7 +96,7 @@ TEST(ClientFrame, carries_replies_whether_their_body_is_shared_or_copied) {
   }
 }
 
-TEST(ClientFrame, carries_a_goodbye_and_cuts_words_that_are_too_long) {
+TEST(ClientFrame, carries_a_goodbye_and_truncates_a_long_detail) {
   const auto frame = encoded(ClientGoodbye{BOP_E_PROTOCOL, std::string(5000, 'w')});
   const auto decoded = decode_client_frame(frame);
   ASSERT_TRUE(decoded);
@@ -104,7 +104,7 @@ TEST(ClientFrame, carries_a_goodbye_and_cuts_words_that_are_too_long) {
   EXPECT_EQ(std::get<ClientGoodbye>(*decoded).detail, std::string(max_client_detail_bytes, 'w'));
 }
 
-TEST(ClientFrame, several_stand_in_one_stream) {
+TEST(ClientFrame, several_are_cut_from_one_stream) {
   PartWriter out;
   out.begin();
   for (uint64_t i = 0; i < 100; ++i) {
@@ -131,7 +131,7 @@ TEST(ClientFrame, of_another_version_is_refused_unless_it_is_a_hello) {
   EXPECT_TRUE(decode_client_frame(reseal(hello)));
 }
 
-TEST(ClientFrame, with_flags_that_nobody_defined_is_refused) {
+TEST(ClientFrame, with_undefined_flags_is_refused) {
   for (std::string frame : {text(encoded(ClientHello{})), text(encoded(ClientRequest{}))}) {
     frame[15] = 1;
     const auto decoded = decode_client_frame(reseal(frame));

@@ -33,7 +33,7 @@ TEST(ClusterIds, are_written_as_32_hexadecimal_digits_and_read_back) {
   EXPECT_EQ(cluster_from_hex("g0112233445566778899aabbccddeeff").error().code, BOP_E_PROTOCOL);
 }
 
-TEST(FrameSplitter, finds_the_same_frames_however_the_stream_is_cut) {
+TEST(FrameSplitter, finds_the_same_frames_however_the_stream_is_split) {
   std::vector<std::string> bodies{"", "a", std::string(100, 'b'), std::string(70'000, 'c'), "d"};
   std::string stream;
   for (const auto& body : bodies) stream += text(make_frame(body));
@@ -104,7 +104,7 @@ TEST(FrameSplitter, keeps_the_frames_before_an_error) {
   EXPECT_EQ(frames.size(), 1u);
 }
 
-TEST(Frame, every_flipped_bit_is_noticed) {
+TEST(Frame, every_flipped_bit_is_detected) {
   const mem::Buffer frame = make_frame("some body");
   ASSERT_TRUE(open_frame(format, frame.bytes()));
   for (size_t bit = 0; bit < frame.size() * 8; ++bit) {

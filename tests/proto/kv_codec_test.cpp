@@ -28,7 +28,7 @@ std::vector<uint8_t> encoded(const Encode& encode) {
   return bytes;
 }
 
-// What encoding ends with when there is room for anything; the length is then 0.
+// The result of encoding into a buffer that is large enough for anything; on an error the length is 0.
 int32_t refused(const Encode& encode) {
   std::vector<uint8_t> out(64);
   size_t size = 1;
@@ -78,7 +78,7 @@ bop_kv_query get_of(const std::vector<bop_bytes>& keys) {
   return query;
 }
 
-TEST(KvEncoder, tells_the_length_needed_and_writes_nothing_into_a_buffer_that_is_too_short) {
+TEST(KvEncoder, returns_the_needed_length_and_writes_nothing_into_a_buffer_that_is_too_short) {
   const Encode encode = command({put("key", "value")});
   const size_t needed = encoded(encode).size();
   for (size_t capacity = 0; capacity < needed; ++capacity) {
@@ -128,7 +128,7 @@ TEST(KvEncoder, refuses_lengths_and_counts_over_their_limits) {
   EXPECT_EQ(refused(records({{as_c(key), {}}})), BOP_E_TOO_LARGE);
 }
 
-TEST(KvEncoder, takes_what_is_just_within_the_limits) {
+TEST(KvEncoder, accepts_arguments_at_their_limits) {
   const std::string key(BOP_KV_KEY_MAX, 'k');
   const std::string value(BOP_KV_VALUE_MAX, 'v');
   EXPECT_EQ(encoded(command({put(key, value)})).size(), 4 + 8 + key.size() + value.size());
@@ -158,7 +158,7 @@ TEST(KvEncoder, refuses_queries_that_are_not_of_the_grammar) {
   EXPECT_EQ(refused(query(wrong)), BOP_E_INVALID_ARGUMENT);
 }
 
-TEST(KvEncoder, refuses_items_that_say_two_things) {
+TEST(KvEncoder, refuses_contradictory_items) {
   bop_kv_item item{};
   item.revision = 9;
   EXPECT_EQ(refused(items({item})), BOP_E_INVALID_ARGUMENT) << "absent, with a revision";

@@ -11,7 +11,7 @@ std::vector<uint8_t> bytes_of(const mem::Buffer& buffer) {
   return {buffer.bytes().begin(), buffer.bytes().end()};
 }
 
-TEST(KvCommand, is_encoded_as_the_header_of_kv_says) {
+TEST(KvCommand, is_encoded_as_documented_in_kv_h) {
   mem::Arena arena;
   KvOperation put;
   put.flags = BOP_KV_IF_REVISION | BOP_KV_IF_VALUE;
@@ -35,7 +35,7 @@ TEST(KvCommand, is_encoded_as_the_header_of_kv_says) {
   EXPECT_EQ(bytes_of(encode_kv_command(arena, std::vector{put, add})), expected);
 }
 
-TEST(KvQuestion, is_encoded_as_the_header_of_kv_says) {
+TEST(KvQuestion, is_encoded_as_documented_in_kv_h) {
   mem::Arena arena;
   const std::vector<Bytes> keys{as_bytes("a"), as_bytes("bc")};
   EXPECT_EQ(bytes_of(encode_kv_get(arena, keys, BOP_KV_KEYS_ONLY)),
@@ -60,7 +60,7 @@ std::vector<uint8_t> two_items() {
   return body;
 }
 
-TEST(KvItems, gives_each_item_of_an_answer) {
+TEST(KvItems, gives_each_item_of_a_reply) {
   const auto body = two_items();
   KvItems items(body);
   EXPECT_EQ(items.position(), 55u);
@@ -76,7 +76,7 @@ TEST(KvItems, gives_each_item_of_an_answer) {
   EXPECT_TRUE(items.ok());
 }
 
-TEST(KvItems, is_not_ok_for_an_answer_that_is_cut_or_too_long) {
+TEST(KvItems, is_not_ok_for_a_reply_that_is_cut_or_too_long) {
   auto body = two_items();
   for (size_t size = 0; size < body.size(); ++size) {
     KvItems items(Bytes(body).first(size));
@@ -134,7 +134,7 @@ TEST(KvCount, is_read_or_refused) {
   EXPECT_EQ(decode_kv_count(body).error().code, BOP_E_PROTOCOL);
 }
 
-TEST(KvLimits, are_named_when_they_are_crossed) {
+TEST(KvLimits, are_named_when_they_are_exceeded) {
   EXPECT_TRUE(check_kv_key(as_bytes("k")));
   EXPECT_TRUE(check_kv_key(as_bytes(std::string(BOP_KV_KEY_MAX, 'k'))));
   EXPECT_EQ(check_kv_key({}).error().code, BOP_E_INVALID_ARGUMENT);

@@ -161,13 +161,13 @@ TEST(PeerFrame, carries_every_kind_of_item_in_order) {
   EXPECT_EQ(ack.status, BOP_E_WRONG_CLUSTER);
   EXPECT_EQ(ack.bootstrap, 78u);
   EXPECT_EQ(ack.detail, "another cluster");
-  const auto& beat = std::get<HeartbeatItem>(decoded->items[2]);
-  EXPECT_EQ(beat.sequence, 5u);
-  EXPECT_EQ(beat.sent_at, 6);
-  EXPECT_EQ(beat.echo_sequence, 7u);
-  EXPECT_EQ(beat.echo_sent_at, 8);
-  EXPECT_EQ(beat.echo_held, 9);
-  EXPECT_EQ(beat.healthy_shards, 0b1010u);
+  const auto& heartbeat = std::get<HeartbeatItem>(decoded->items[2]);
+  EXPECT_EQ(heartbeat.sequence, 5u);
+  EXPECT_EQ(heartbeat.sent_at, 6);
+  EXPECT_EQ(heartbeat.echo_sequence, 7u);
+  EXPECT_EQ(heartbeat.echo_sent_at, 8);
+  EXPECT_EQ(heartbeat.echo_held, 9);
+  EXPECT_EQ(heartbeat.healthy_shards, 0b1010u);
   const auto& forward = std::get<ForwardItem>(decoded->items[3]);
   EXPECT_EQ(forward.sequence, 1000u);
   EXPECT_EQ(forward.leader_term, 4u);
@@ -222,7 +222,7 @@ TEST(EntriesCache, encodes_again_for_another_group_and_for_another_run) {
   EXPECT_EQ(encoded(1, one), first);
 }
 
-TEST(PeerFrameWriter, says_when_an_item_does_not_fit_and_keeps_the_frame_as_it_was) {
+TEST(PeerFrameWriter, refuses_an_item_that_does_not_fit_and_keeps_the_frame_unchanged) {
   PeerFrameWriter writer(1000);
   writer.begin(header());
   ASSERT_TRUE(writer.add(ForwardItem{1, 0, 1, 1, 0, 0, 0, buffer(std::string(500, 'a'))}));
@@ -293,7 +293,7 @@ TEST(PeerDecoder, refuses_entries_that_do_not_follow_the_index_of_their_append) 
   EXPECT_EQ(decoder.decode(join(writer.finish())).error().code, BOP_E_PROTOCOL);
 }
 
-TEST(PeerDecoder, refuses_entries_on_a_message_that_is_not_an_append) {
+TEST(PeerDecoder, refuses_entries_in_a_message_that_is_not_an_append) {
   const std::vector<raft::Entry> entries{entry(10, "x")};
   raft::Message message = append(entries);
   message.kind = raft::MessageKind::append_reply;

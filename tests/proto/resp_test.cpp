@@ -59,7 +59,7 @@ TEST(RespParser, finds_arrays_of_bulk_strings_and_inline_commands) {
             (std::vector<Command>{{"GET", "k"}, {"PING"}, {"set", "k", "v"}, {""}}));
 }
 
-TEST(RespParser, passes_over_empty_lines_and_empty_arrays) {
+TEST(RespParser, skips_empty_lines_and_empty_arrays) {
   const auto parsed = parse("\r\n\n*0\r\n*-1\r\n   \r\nPING\r\n");
   EXPECT_EQ(parsed.error, "");
   EXPECT_EQ(parsed.commands, (std::vector<Command>{{"PING"}}));
@@ -89,7 +89,7 @@ TEST(RespParser, finds_the_same_commands_however_the_stream_is_cut) {
   }
 }
 
-TEST(RespParser, takes_arguments_in_place_when_a_command_arrives_whole) {
+TEST(RespParser, parses_arguments_in_place_when_a_command_arrives_whole) {
   const mem::Buffer received = buffer(encode({"GET", "key"}) + encode({"GET", "other"}));
   RespParser parser;
   parser.push(received);
@@ -111,7 +111,7 @@ TEST(RespParser, understands_the_quotes_of_inline_commands) {
                 {"set", "a b", "c'd"}, {"set", "A\n\"", "plainquoted"}, {"set", "", ""}}));
 }
 
-TEST(RespParser, refuses_what_redis_refuses_in_its_words) {
+TEST(RespParser, refuses_what_redis_refuses_with_its_error_texts) {
   const std::string long_line(65'600, '1');
   const std::vector<std::pair<std::string, std::string>> cases{
       {"*x\r\n", "invalid multibulk length"},
@@ -166,7 +166,7 @@ TEST(RespParser, bounds_a_command_as_a_whole) {
   EXPECT_EQ(parsed.error, "Protocol error: command of more than 1000 bytes");
 }
 
-TEST(RespParser, lets_go_of_the_received_block_between_commands) {
+TEST(RespParser, releases_the_received_block_between_commands) {
   const mem::Buffer received = buffer(encode({"PING"}) + "*1\r\n$4");
   RespParser parser;
   mem::Block* block = mem::allocate_block(received.size());

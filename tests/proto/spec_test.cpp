@@ -189,7 +189,7 @@ std::optional<std::string> write_client(const json& vector) {
   return text(join(out.finish()));
 }
 
-TEST(ClientSpec, is_read_written_and_refused_as_its_examples_say) {
+TEST(ClientSpec, is_decoded_encoded_and_refused_as_in_its_examples) {
   check_spec("client.json", read_client, write_client);
 }
 
@@ -423,7 +423,7 @@ std::optional<std::string> write_peer(const json& vector) {
   return text(join(writer.finish()));
 }
 
-TEST(PeerSpec, is_read_written_and_refused_as_its_examples_say) {
+TEST(PeerSpec, is_decoded_encoded_and_refused_as_in_its_examples) {
   check_spec("peer.json", read_peer, write_peer);
 }
 
@@ -546,7 +546,7 @@ Result<json> read_kv(const json& vector, const std::string& text) {
   return read_query(kind, bytes);
 }
 
-// `encode` takes where to write, the room there, and where to put the length.
+// `encode` takes the buffer, its capacity, and where to put the length.
 template <class Encode>
 std::string encoded(const Encode& encode) {
   size_t size = 0;
@@ -645,7 +645,7 @@ std::optional<std::string> write_kv(const json& vector) {
   return write_query(kind, fields);
 }
 
-TEST(KvSpec, is_read_written_and_refused_as_its_examples_say) {
+TEST(KvSpec, is_decoded_encoded_and_refused_as_in_its_examples) {
   check_spec("kv.json", read_kv, write_kv);
 }
 

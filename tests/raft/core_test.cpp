@@ -69,7 +69,7 @@ TEST(Core, a_mark_names_the_hard_state_and_the_last_entry_of_its_record) {
   EXPECT_EQ(update.entries[0][0].kind, EntryKind::noop);
 }
 
-TEST(Core, a_step_without_change_asks_for_nothing) {
+TEST(Core, a_step_without_change_persists_and_sends_nothing) {
   Lone lone;
   lone.step({});
   EXPECT_EQ(lone.update.mark.number, 0u);
@@ -77,7 +77,7 @@ TEST(Core, a_step_without_change_asks_for_nothing) {
   EXPECT_FALSE(lone.update.role_changed);
 }
 
-TEST(Core, entries_alone_make_no_records) {
+TEST(Core, entries_alone_cause_no_records) {
   Lone lone;
   lone.step({command(1), command(2)});
   lone.persist();
@@ -107,7 +107,7 @@ TEST(Core, an_entry_carries_what_was_proposed) {
   EXPECT_EQ(as_text(entry->payload.bytes()), "payload");
 }
 
-TEST(Core, the_stamped_time_never_goes_back) {
+TEST(Core, the_time_of_entries_never_decreases) {
   Lone lone;
   lone.step({command(1)}, 5000);
   lone.step({command(2)}, 2000);
@@ -128,7 +128,7 @@ TEST(Core, the_stamped_time_never_goes_back) {
   EXPECT_EQ(core.entry(2)->time_ns, 9000);
 }
 
-TEST(Core, many_proposals_of_a_step_become_one_record) {
+TEST(Core, the_proposals_of_a_step_are_persisted_as_one_record) {
   Lone lone;
   std::vector<Event> events;
   for (uint64_t i = 0; i < 100; ++i) events.push_back(command(i));
@@ -140,7 +140,7 @@ TEST(Core, many_proposals_of_a_step_become_one_record) {
   EXPECT_LE(lone.update.entries.size(), 2u);  // the ring wraps at most once
 }
 
-TEST(Core, one_completion_stands_for_all_records_before_it) {
+TEST(Core, one_completion_covers_all_persists_before_it) {
   Lone lone;
   lone.step({command(1)});
   lone.step({command(2)});
@@ -170,7 +170,7 @@ TEST(Core, applied_entries_stay_until_the_next_step) {
   EXPECT_EQ(core.term_at(1), 1u);
 }
 
-TEST(Core, a_machine_that_is_behind_is_given_no_more_than_the_limit) {
+TEST(Core, unapplied_entries_are_limited_while_the_machine_is_behind) {
   Config small = config();
   small.max_uncommitted_bytes = 300;
   Core core(small, alone(), 0);
@@ -211,7 +211,7 @@ TEST(Core, a_replica_outside_the_configuration_is_passive) {
   EXPECT_EQ(update.deadline, never);
 }
 
-TEST(Core, a_machine_ahead_of_its_log_stands_for_a_snapshot) {
+TEST(Core, a_machine_ahead_of_its_log_acts_as_a_snapshot) {
   Restored ahead = alone();
   ahead.hard = {3, 0};
   ahead.before_first = {4, 17};
@@ -227,7 +227,7 @@ TEST(Core, a_machine_ahead_of_its_log_stands_for_a_snapshot) {
   EXPECT_EQ(update.mark.hard, (HardState{5, 1}));
 }
 
-TEST(CoreDeathTest, a_completion_of_what_was_never_handed_out_is_our_bug) {
+TEST(CoreDeathTest, a_completion_of_a_persist_that_was_never_emitted_is_our_bug) {
   Lone lone;
   EXPECT_DEATH(lone.step({Persisted{PersistMark{99, {}, 0, 0}}}), "outstanding");
 }

@@ -23,7 +23,7 @@ Entry entry(Term term, Index index, size_t bytes = 0) {
   return e;
 }
 
-TEST(TermRuns, tell_the_term_of_every_entry) {
+TEST(TermRuns, give_the_term_of_every_entry) {
   const TermRuns runs({2, 10}, {{11, 2}, {14, 5}, {15, 9}}, 20);
   EXPECT_EQ(runs.at(9), 0u);  // compacted
   EXPECT_EQ(runs.at(10), 2u);
@@ -46,7 +46,7 @@ TEST(TermRuns, find_the_last_entry_of_a_term_or_a_lower_one) {
   EXPECT_EQ(runs.last_at_most(1, 17), 10u);
 }
 
-TEST(TermRuns, are_cut_and_grow_again) {
+TEST(TermRuns, are_truncated_and_grow_again) {
   TermRuns runs({0, 0}, {{1, 1}, {3, 2}, {5, 4}}, 6);
   runs.truncate(4);
   EXPECT_EQ(runs.last(), 3u);
@@ -91,7 +91,7 @@ TEST(LogCache, grows_around_what_it_holds) {
   }
 }
 
-TEST(LogCache, evicts_the_oldest_settled_entries_beyond_the_limit) {
+TEST(LogCache, evicts_the_oldest_applied_entries_beyond_the_limit) {
   LogCache log(restored({}, 0));
   for (Index i = 1; i <= 10; ++i) log.append(entry(1, i, 36));  // 100 bytes each
   EXPECT_EQ(log.open_bytes(), 1000u);

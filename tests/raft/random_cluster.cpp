@@ -344,7 +344,7 @@ class RandomCluster {
       node.log_capacity = LogCapacity::available;
       tell(id, Health{true});
       // A restored connection counts as lost and alive again: a group that quiesced while it was
-      // partitioned notices nothing else.
+      // partitioned learns nothing else.
       for (auto& [other, unused] : cluster_.nodes())
         if (other != id) lose(id, other);
     }

@@ -158,7 +158,7 @@ class Scenario {
     for (auto& [id, disk] : disks_) cluster_->node(id).disk = disk;
     for (auto& [id, node] : cluster_->nodes()) {
       cluster_->start(id);
-      settle(id);
+      complete_writes(id);
     }
   }
 
@@ -182,11 +182,11 @@ class Scenario {
 
   void step(NodeId id) {
     cluster().step(id);
-    settle(id);
+    complete_writes(id);
   }
 
-  // What follows from a step by itself.
-  void settle(NodeId id) {
+  // Completes the writes and loads that the step requested, unless they are held.
+  void complete_writes(NodeId id) {
     Node& node = cluster().node(id);
     drop_cut();
     while (!held_.contains(id) && !node.writes.empty()) {
@@ -360,7 +360,7 @@ class Scenario {
   }
   void release(const Words& w) {
     held_.erase(id_of(w, 1));
-    settle(id_of(w, 1));
+    complete_writes(id_of(w, 1));
   }
   void capacity(const Words& w) { node_of(w, 1).log_capacity = capacity_named(word(w, 2)); }
   void hold_loads(const Words& w) { held_loads_.insert(number(word(w, 1))); }
@@ -412,7 +412,7 @@ class Scenario {
   void restart(const Words& w) {
     if (node_of(w, 1).up()) throw Violation("node " + w[1] + " is up");
     cluster().start(id_of(w, 1));
-    settle(id_of(w, 1));
+    complete_writes(id_of(w, 1));
   }
 
   // ---- expectations ----
