@@ -1,7 +1,7 @@
 // Reads entries that are no longer in the log cache of their replica: from the files, where every block is
 // checked again, or from frames that are not written yet.
 //
-// A job reads one record after the other and locates each anew in the group's index, which may change
+// A job reads one record after the other and locates each again in the group's index, which may change
 // between the reads. A few jobs run at a time, the others wait in order.
 #pragma once
 
