@@ -15,7 +15,7 @@ namespace {
 void replay(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
   const std::vector<char> input{std::istreambuf_iterator<char>(file), {}};
-  // Said before, not after: when it aborts, this is the input that did it.
+  // Printed before it runs: when it aborts, this names the input that did it.
   std::fprintf(stderr, "%s\n", path.c_str());
   LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(input.data()), input.size());
 }

@@ -23,7 +23,7 @@ class Disk {
   int descriptor() const { return ring_.ring_fd; }
   bool busy() const { return busy_; }
 
-  // Where the next write's bytes are put together; 4 KiB-aligned, room for max_write_bytes.
+  // Where the next write's bytes are put together; 4 KiB-aligned, of max_write_bytes.
   uint8_t* buffer() { return buffers_[which_]; }
   static constexpr size_t max_write_bytes = 4u << 20;
   static constexpr size_t block_bytes = 4096;

@@ -96,13 +96,13 @@ bool Channel::fill() {
   while (true) {
     if (begin_ == end_) begin_ = end_ = 0;
     if (end_ == input_.size()) want(available() + (size_t{1} << 16));
-    const size_t room = input_.size() - end_;
-    const ssize_t got = recv(socket_, input_.data() + end_, room, MSG_DONTWAIT);
+    const size_t space = input_.size() - end_;
+    const ssize_t got = recv(socket_, input_.data() + end_, space, MSG_DONTWAIT);
     if (got < 0 && errno == EAGAIN) return true;
     if (got <= 0) return false;
     end_ += static_cast<size_t>(got);
     // Edge-triggered, but a short read has emptied the socket: the next bytes are the next edge.
-    if (static_cast<size_t>(got) < room) return true;
+    if (static_cast<size_t>(got) < space) return true;
   }
 }
 

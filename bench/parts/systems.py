@@ -36,7 +36,7 @@ class System:
         raise NotImplementedError
 
     def measure(self, load):
-        """One round: what the loader said, and the servers' CPU time an operation."""
+        """One round: the output of the loader, and the servers' CPU time an operation."""
         before = cpu_us(self.pids())
         result = run_json(self.loader(load), load.seconds + 60)
         spent = cpu_us(self.pids()) - before
@@ -169,7 +169,7 @@ class Redis(Resp):
 
 
 class Etcd(System):
-    """Three etcd with their default settings, but for room: a round must not meet the 2 GB quota."""
+    """Three etcd with their default settings, except for their space: a round must not reach the quota of 2 GB."""
 
     name = "etcd"
     CONNECTIONS = 4  # that the clients share; more were slower, one was no faster

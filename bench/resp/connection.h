@@ -25,7 +25,7 @@ class Connection {
 
   // A command to send with the next flush().
   void add(std::string_view command);
-  // Writes what was added, as far as the socket takes it. True: some is left, wait for room.
+  // Writes the queued bytes, as many as the socket accepts. True: some are left, wait until it is writable.
   bool flush();
   // Reads what is there and calls `seen` with each reply's latency and error text ("" when it worked).
   void receive(const std::function<void(Clock::duration, std::string_view)>& seen);

@@ -159,7 +159,7 @@ class Load {
   Commands commands_;
   int epoll_ = -1;
   std::vector<std::unique_ptr<Connection>> connections_;
-  std::vector<bool> waits_;  // for room in the socket
+  std::vector<bool> waits_;  // until the socket is writable
   size_t under_way_ = 0;
   Tally tally_;
 };

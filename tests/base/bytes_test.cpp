@@ -52,7 +52,7 @@ TEST(Reader, fails_at_its_end_and_stays_failed) {
   Reader reader(three);
   EXPECT_EQ(reader.u32(), 0u);
   EXPECT_FALSE(reader.ok());
-  // Three bytes are there, but a field before them was not.
+  // Three bytes are left, but an earlier read failed.
   EXPECT_EQ(reader.u8(), 0);
   EXPECT_TRUE(reader.bytes(1).empty());
   EXPECT_FALSE(reader.complete());

@@ -63,7 +63,7 @@ TEST_F(Logging, continues_in_a_new_file_after_the_old_one_was_renamed) {
     }
     info("line {}.", line);
   }
-  // Not even for a moment is there no file: one that cannot be opened leaves things as they are.
+  // When the new file cannot be opened, lines still go to the old one.
   EXPECT_EQ(reopen((directory_ / "none" / "lines").c_str()).error().code, BOP_E_IO);
   info("last");
   stop();
@@ -161,12 +161,12 @@ TEST_F(Logging, off_logs_nothing) {
   EXPECT_EQ(logged(), "");
 }
 
-// Lines go into a pipe that nobody reads until all are logged: with a queue that waited for its writer, the
-// first line too many would wait for ever.
+// Lines go into a pipe that is not read until all are logged: if a full queue blocked its caller, the first
+// line beyond it would wait forever.
 TEST_F(Logging, a_full_queue_drops_the_oldest_lines_and_never_blocks) {
   constexpr int flood = 100'000;
   ASSERT_EQ(mkfifo(path_.c_str(), 0600), 0);
-  // Both ends, so that opening the other one waits for nobody.
+  // Opened for reading and writing, so that the logger's open() does not block.
   const int reader = open(path_.c_str(), O_RDWR);
   ASSERT_GE(reader, 0);
   ASSERT_TRUE(start(options(false)));

@@ -78,7 +78,7 @@ FakeServer::Script always(Reaction reaction) {
   return [reaction](const proto::ClientRequest&) { return reaction; };
 }
 
-// An address that nobody listens on: a listener had it and is gone.
+// An address without a listener: one had it and was closed.
 net::Address dead_address() { return FakeServer(always({})).address(); }
 
 Reaction echo(const proto::ClientRequest& request) {
@@ -194,7 +194,7 @@ TEST(AClient, goes_on_to_the_next_endpoint_when_one_is_dead) {
   ASSERT_TRUE(client->submit(request(RequestKind::propose, 1)));
   const auto seen = collector.wait(1);
   EXPECT_EQ(seen.status, BOP_OK);
-  EXPECT_EQ(seen.attempts, 1u);  // it was never sent to the dead one
+  EXPECT_EQ(seen.attempts, 1u);  // it was never sent to the dead endpoint
 }
 
 TEST(AClient, follows_the_leader_hint_and_remembers_it) {
@@ -345,11 +345,11 @@ TEST(AClient, leaves_a_server_that_stopped_answering_and_asks_elsewhere) {
   const auto client = open({stuck.address(), server.address()}, collector, options);
   ASSERT_TRUE(client->submit(request(RequestKind::query, 1)));
   EXPECT_EQ(collector.wait(1).status, BOP_OK);
-  EXPECT_EQ(stuck.requests, 2);  // the question, and whether it lives
+  EXPECT_EQ(stuck.requests, 2);  // the query and a ping
 }
 
 TEST(AClient, waits_for_a_slow_answer_as_long_as_the_server_lives) {
-  // Pings are answered; the question never is.
+  // Pings are answered; the query never is.
   FakeServer slow([](const proto::ClientRequest& request) {
     return Reaction{request.kind == RequestKind::ping ? Kind::reply : Kind::silence};
   });
@@ -402,7 +402,7 @@ TEST(AClient, asks_the_endpoint_that_was_meant_for_its_status) {
   EXPECT_EQ(collector.wait(0).body, "one");
   EXPECT_EQ(collector.wait(1).body, "two");
   EXPECT_EQ(collector.wait(2).status, BOP_E_UNAVAILABLE);  // at once, not at the deadline
-  // No word of the others, which answered.
+  // The other endpoints, which answered, are not mentioned.
   EXPECT_TRUE(collector.wait(2).detail.starts_with(dead.to_string() + ": "));
   EXPECT_EQ(collector.wait(2).detail.find(one.text()), std::string::npos);
   Request beyond = request(RequestKind::status, 9);

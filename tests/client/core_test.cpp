@@ -1,4 +1,4 @@
-// The core over a transport in memory: what happens to a call, without sockets and without waiting.
+// The core over a transport in memory: the life of a call, without sockets and without waiting.
 #include "client/core.h"
 
 #include <gtest/gtest.h>
@@ -53,7 +53,7 @@ class Rig {
   }
   void stop() { core_->stop(); }
 
-  // Until all that was begun is completed, or for so long.
+  // Runs until all calls are completed, or for that long.
   void run(size_t outcomes_wanted, Duration limit = 20 * seconds) {
     const Instant until = transport.now() + limit;
     while (outcomes.seen.size() < outcomes_wanted && transport.now() < until) turn();
@@ -177,8 +177,8 @@ TEST(AClientCore, passes_on_an_unknown_outcome_of_a_server) {
   EXPECT_EQ(rig.heard[RequestKind::propose], 1);
 }
 
-// The connection breaks, or the client is closed, while the question for the group is under way: the
-// command itself was not sent.
+// The connection breaks, or the client is closed, while find_group is in flight: the command itself was not
+// sent.
 TEST(AClientCore, distinguishes_find_group_from_the_command_that_waits_for_it) {
   Rig rig([](const auto&) { return std::nullopt; });
   rig.begin(RequestKind::propose, 1, 300 * milliseconds);

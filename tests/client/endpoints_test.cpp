@@ -79,7 +79,7 @@ TEST(Endpoints, turn_a_group_away_only_from_where_it_is) {
   Endpoints endpoints = three();
   endpoints.turn_away(7, 0);
   EXPECT_EQ(endpoints.route(7), 1u);
-  endpoints.turn_away(7, 0);  // somebody else was told already
+  endpoints.turn_away(7, 0);  // the group is not sent there any more
   EXPECT_EQ(endpoints.route(7), 1u);
   endpoints.turn_away(7, 1);
   endpoints.turn_away(7, 2);

@@ -1,5 +1,4 @@
-// A Transport in memory, on a clock that its user moves: what the client sends and hears has no sockets,
-// no threads and no waiting in it.
+// A Transport in memory, on a clock that the test advances: without sockets, threads and waiting.
 #pragma once
 
 #include <algorithm>
@@ -23,7 +22,7 @@ class Wire {
   void send(std::string_view bytes) {
     if (open()) to_client_ += bytes;
   }
-  // What the client sent since it was last taken.
+  // The bytes that the client sent since the last call.
   std::string take() { return std::exchange(to_server_, {}); }
   void hang_up() { hung_up_ = true; }
   bool open() const { return !hung_up_ && !closed_; }
@@ -37,9 +36,9 @@ class Wire {
   std::string to_client_, to_server_;
   bool hung_up_ = false;                   // by the server
   bool closed_ = false;                    // by the client
-  std::optional<Error> reason_;            // of closing, to be told to the handler
-  std::string unconsumed_;                 // what the handler left
-  net::StreamHandler* handler_ = nullptr;  // null: not started, or told of the end
+  std::optional<Error> reason_;            // of closing, for the handler
+  std::string unconsumed_;                 // by the handler
+  net::StreamHandler* handler_ = nullptr;  // null: not started, or already notified of the end
 };
 
 class MemoryLink final : public Link {
@@ -65,9 +64,9 @@ class MemoryLink final : public Link {
 
 class MemoryTransport final : public Transport {
  public:
-  // Whether somebody listens there; asked when a dial is answered, in the turn after it began.
+  // Whether there is a listener; called when a dial completes, in the turn after it began.
   std::function<bool(const net::Address&)> listens = [](const net::Address&) { return true; };
-  // Of each connection that was made, in order; the server's side to drop.
+  // Called for each connection that is made, in order.
   std::vector<std::shared_ptr<Wire>> wires;
 
   Instant now() const override { return now_; }
@@ -84,7 +83,7 @@ class MemoryTransport final : public Transport {
     return std::make_unique<MemoryDial>(std::move(call));
   }
 
-  // Dials are answered, bytes and ends of connections are heard, and what is due fires: each once.
+  // Completes dials, delivers bytes and ends of connections, and fires due timers, each once.
   void run_turn() {
     answer_dials();
     const std::vector<std::shared_ptr<Wire>> heard = open_;
@@ -100,7 +99,7 @@ class MemoryTransport final : public Transport {
     }
     std::erase_if(alarms_, [](const auto& alarm) { return alarm.use_count() == 1; });
   }
-  // The clock moves on, and a turn sees it.
+  // Advances the clock and runs a turn.
   void advance(Duration time) {
     now_ += time;
     run_turn();
@@ -126,7 +125,7 @@ class MemoryTransport final : public Transport {
 
   struct Call {
     net::Address address;
-    Dialed done;  // empty: given up
+    Dialed done;  // empty: cancelled
   };
   class MemoryDial final : public net::Dial {
    public:

@@ -1,4 +1,4 @@
-// One replica between a log, peers and a machine that do what a test says, step by step.
+// One replica with a log, peers and a machine that the test controls step by step.
 #include "group/replica.h"
 
 #include <gtest/gtest.h>
@@ -43,7 +43,7 @@ class Timers final : public port::Timers {
   std::vector<One*> all_;
 };
 
-// Remembers what it was given; becomes durable when the test says so.
+// Records its appends, which become durable when the test says so.
 class Log final : public log::Log {
  public:
   const log::Recovery& recovery() const override { return recovery_; }
@@ -64,7 +64,7 @@ class Log final : public log::Log {
   void flush() override {}
   Status reserve(size_t, bool) override { return {}; }
   size_t largest_payload() const override { return 1 << 20; }
-  // Of the first entry, with which a core begins; the others are in memory.
+  // The term of the first entry, which the core does not have in memory.
   void read(GroupId, Index index, size_t,
             std::function<void(Result<std::vector<Entry>>)> done) override {
     ASSERT_EQ(index, 1u);
@@ -137,7 +137,7 @@ struct bop_machine {
 namespace bop::group {
 namespace {
 
-// Holds what `opens_at` says, and remembers what it was told.
+// Opens at `opens_at`, and records its calls.
 bop_position opens_at;
 bop_machine* opened = nullptr;
 unsigned hash_questions = 0;
@@ -209,8 +209,7 @@ class ReplicaTest : public testing::Test {
     turn();
   }
 
-  // `leader` has, behind the first entry, its no-op and a command. More of its commands go from `first`
-  // on.
+  // The log of `leader` has its no-op and a command after the first entry. Further commands begin at `first`.
   void hear(NodeId leader, Term term, Index commit, Index first = 2, Term before = 1) {
     std::vector<Entry> entries(2);
     for (size_t i = 0; i < entries.size(); ++i) {
@@ -617,7 +616,7 @@ TEST_F(ReplicaTest, a_write_that_a_full_log_held_back_is_written_unchanged_when_
   EXPECT_EQ(log_.hard.term, 3u);
   log_is_durable();
   EXPECT_EQ(replica_->core()->durable(), 4u);
-  // And goes on.
+  // The replica still works.
   hear(3, 3, 1, 5, 3);
   EXPECT_EQ(log_.terms.size(), 6u);
 }

@@ -95,7 +95,7 @@ TEST(DirectoryLock, is_refused_when_patience_ends) {
   holder.end();
 }
 
-// Its first thread has ended, as all of a killed process's do but those that wait for the disk.
+// A process whose first thread has ended, like a killed process with another thread that waits for the disk.
 TEST(DirectoryLock, waits_until_the_last_thread_of_a_killed_process_has_ended) {
   tests::TemporaryDirectory directory;
   int taken[2];
@@ -113,7 +113,7 @@ TEST(DirectoryLock, waits_until_the_last_thread_of_a_killed_process_has_ended) {
   char held = 'n';
   ASSERT_EQ(read(taken[0], &held, 1), 1);
   ASSERT_EQ(held, 'y');
-  // Until its first thread is gone this one is patient itself.
+  // Waits by its own patience until the first thread has ended.
   int tries = 0;
   const auto state = "/proc/" + std::to_string(process) + "/stat";
   const auto first_thread_lives = [&] {

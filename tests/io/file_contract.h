@@ -1,5 +1,5 @@
-// The contract of port/file.h as tests, for every file system there is: a suite gives a FileRig and
-// instantiates them with
+// Tests of the contract in port/file.h, for every implementation. A suite provides a FileRig and instantiates
+// them with
 //   INSTANTIATE_TEST_SUITE_P(Uring, FileContract, testing::Values(FileRigMaker{"uring", make_rig}));
 #pragma once
 
@@ -25,14 +25,14 @@ class FileRig {
  public:
   virtual ~FileRig() = default;
   virtual port::FileSystem& files() = 0;
-  // Turns the loop until `done()`; false when that takes unreasonably long.
+  // Runs turns of the loop until `done()`; false when that takes too long.
   virtual bool run_until(const std::function<bool()>& done) = 0;
 };
 
 struct FileRigMaker {
   const char* name;
   std::function<std::unique_ptr<FileRig>()> make;
-  const char* missing = nullptr;  // what this machine lacks for it
+  const char* missing = nullptr;  // what this host lacks for it; nullptr: nothing
 };
 inline void PrintTo(const FileRigMaker& maker, std::ostream* out) { *out << maker.name; }
 
@@ -143,7 +143,7 @@ TEST_P(FileContract, a_write_is_the_concatenation_of_its_parts) {
       expected.insert(expected.end(), piece.begin(), piece.end());
     }
     file->write(10, parts, heard);
-  }  // the array of parts is gone before the write is submitted
+  }  // the array of parts is destroyed before the write is submitted
   EXPECT_EQ(wait(heard), expected.size());
   std::vector<uint8_t> into(expected.size());
   EXPECT_EQ(file->read_now(10, into), expected.size());

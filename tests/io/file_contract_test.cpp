@@ -1,4 +1,4 @@
-// The host's file system, with each backend, held to the contract; then what only a host can do.
+// The contract for the host's file system, with each backend; then behaviour that only a host has.
 #include "file_contract.h"
 
 #include <errno.h>
@@ -39,7 +39,7 @@ class HostRig final : public FileRig {
   std::unique_ptr<io::FileSystem> files_;
 };
 
-// Asked of the system, not of what is tested: it would make a ring, were the address one.
+// Asks the system directly. With a valid address this call would create a ring.
 bool ring_is_allowed() { return syscall(SYS_io_uring_setup, 1, nullptr) != 0 && errno == EFAULT; }
 
 std::vector<FileRigMaker> host_backends() {
@@ -51,7 +51,7 @@ std::vector<FileRigMaker> host_backends() {
            ring_is_allowed() ? nullptr : "io_uring is forbidden here"}};
 }
 
-// Lets no file of this process grow over `bytes`, until it goes out of scope.
+// Limits the size of files of this process to `bytes` while it is in scope.
 class FileSizeLimit {
  public:
   explicit FileSizeLimit(rlim_t bytes) {
@@ -147,7 +147,7 @@ TEST_P(HostFiles, a_file_system_without_direct_io_falls_back_to_cached) {
 
 TEST_P(HostFiles, closing_waits_for_operations_and_does_not_complete_them) {
   Heard heard;
-  int told_before = 0;  // a thread may have been quick
+  int completed_before = 0;  // operations that a fast thread has completed
   const std::vector<uint8_t> content(1 << 20, 'x');
   {
     io::Loop loop;
@@ -155,18 +155,18 @@ TEST_P(HostFiles, closing_waits_for_operations_and_does_not_complete_them) {
     auto backend =
         std::string(GetParam().name) == "pool" ? io::FileBackend::pool : io::FileBackend::uring;
     auto files = io::open_file_system(loop, directory.path(), {.backend = backend}).value();
-    // Of an end in a hurry, which cannot wait: the file is never closed.
-    static auto& never_closed = *new std::vector<port::File*>;  // seen by the leak checker
+    // As when a process ends without waiting: the file is never closed.
+    static auto& never_closed = *new std::vector<port::File*>;  // reachable for the leak checker
     port::File* file = files->open_now("a", {.create = true}).value().release();
     never_closed.push_back(file);
     const Bytes parts[] = {content};
     file->write(0, parts, heard);
     loop.run_turn(loop.now());
-    told_before = heard.times;
+    completed_before = heard.times;
     files.reset();
     loop.run_turn(loop.now());
   }
-  EXPECT_EQ(heard.times, told_before);
+  EXPECT_EQ(heard.times, completed_before);
 }
 
 // Stands for a process that was killed while one of its writes was in flight: the kernel keeps the

@@ -1,4 +1,4 @@
-// A directory of the test's own, removed with all that is in it.
+// A directory for one test, removed with its contents.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -74,7 +74,7 @@ TEST(Block, a_pattern_is_never_written_only_when_it_is_exact) {
     block[byte] ^= 1;
   }
   EXPECT_EQ(inspect_block(block, log_id, segment, offset + block_bytes).state, BlockState::unsound);
-  // Another content with sums that hold is not the pattern.
+  // Other content with valid checksums is not the pattern.
   block[100] ^= 1;
   BlockHeader header;
   header.kind = FrameKind::never_written;

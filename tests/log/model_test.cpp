@@ -1,6 +1,6 @@
-// Random histories against a model: groups append, vote, truncate, release and go cold, the process dies or
-// the power goes at any completion, and what is found again must be a prefix of all appends, in the
-// one order in which they were given, that holds everything reported durable.
+// Random histories against a model: groups append, vote, truncate, compact and go cold; the process is killed
+// or the power lost at any completion. Recovery must find a prefix of all appends, in the order in which they
+// were made, that contains everything that was reported durable.
 #include <map>
 
 #include "base/random.h"
@@ -71,7 +71,7 @@ class History {
   }
 
  private:
-  // Notes how far the one order of appends is durable.
+  // Records how many of the appends, in their order, are durable.
   struct Ear : Appender {
     explicit Ear(History& history) : history(history) {}
     void durable(uint64_t number) override {
@@ -146,7 +146,7 @@ class History {
     if (group.entries.empty() || (id > 2 && random_.chance(3, 4))) return;
     const Index first = group.entries.begin()->first;
     const Index through = first + random_.below(group.last - first + 1);
-    // Only what is durable is ever released.
+    // Only durable entries are ever compacted.
     if (durable_ < given_) return;
     group.released = {group.entries.at(through).term, through};
     group.entries.erase(group.entries.begin(), group.entries.upper_bound(through));
@@ -181,7 +181,7 @@ class History {
     return true;
   }
 
-  // An append that was split into frames may be found in part.
+  // Of an append that was split into frames, recovery may find a part.
   bool matches_in_part(Model& model, size_t next) {
     Change part = changes_[next];
     while (part.entries.size() > 1) {
@@ -195,7 +195,7 @@ class History {
     return false;
   }
 
-  // Some prefix of the changes, at least the durable ones, is what the log found.
+  // The log must have found a prefix of the changes that includes the durable ones.
   void verify() {
     const Recovery& recovery = rig_.log->recovery();
     ASSERT_FALSE(recovery.damaged);

@@ -1,4 +1,4 @@
-// Recovery against the table of verdicts: tears, flips, losses.
+// Recovery against the table of verdicts: torn writes, flipped bits, lost files.
 #include <set>
 
 #include "log/inspect.h"
@@ -7,7 +7,7 @@
 namespace bop::log::testing {
 namespace {
 
-// What a read-only scan makes of the directory.
+// The findings of a read-only scan of the directory.
 Recovery scan(sim::Disk& disk) {
   auto inspection = Inspection::open(disk, "wal");
   EXPECT_TRUE(inspection);
@@ -42,7 +42,7 @@ bool is_ok(const Recovery& recovery, GroupId group) {
   return found->health == Health::ok;
 }
 
-// A frame as the flips' oracle sees it.
+// A frame, for the oracle of flipped bits.
 struct Written {
   uint64_t offset;
   uint64_t bytes;
@@ -63,8 +63,8 @@ std::vector<Written> frames_of(sim::Disk& disk) {
   return frames;
 }
 
-// Whether a group is proven although frame `bad` is gone: it has nothing in it, and a later record or
-// a summary that says so.
+// Whether a group is proven complete although frame `bad` is lost: it has no record in that frame, and a later
+// record or a summary proves it.
 bool survives(const std::vector<Written>& frames, size_t bad, GroupId group) {
   if (frames[bad].groups.contains(group)) return false;
   for (size_t i = bad + 1; i < frames.size(); ++i) {
@@ -90,7 +90,7 @@ void write_small_log(Rig& rig) {
   rig.write(2, 5, 2, 0);
   rig.write(1, 3, 9, 1);
   rig.kill();
-  // What is prepared behind it only costs time.
+  // The segment made in advance would only cost time.
   ASSERT_TRUE(rig.disk.remove_now("wal/0000000000000002.seg"));
 }
 
@@ -112,8 +112,8 @@ void expect_flip_verdict(Rig& rig, const std::vector<Written>& frames, uint64_t 
   }
 }
 
-// Lets its segment end a block behind the last frame, as if segments were made so short: a scan costs
-// what the file holds, and every bit of it gets one.
+// Cuts the segment one block behind the last frame, as if segments were that short: a scan takes time in
+// proportion to the file, and there is one for every bit.
 void shorten(Rig& rig, uint64_t bytes) {
   auto image = rig.disk.image();
   auto& file = image.at(first_file);
@@ -150,7 +150,7 @@ TEST(LogRecovery, every_flipped_bit_gets_the_verdict_of_the_table) {
   }
 }
 
-// The first block behind the last frame is where the next one would stand: was it there and rotted?
+// The next frame would begin at the first block behind the last one, and may have been there.
 TEST(LogRecovery, a_bad_block_right_behind_the_last_frame_is_suspect) {
   Rig rig;
   write_small_log(rig);
@@ -172,7 +172,7 @@ void expect_only_reported(const Recovery& recovery, uint64_t offset) {
       << recovery.bad_behind_end;
 }
 
-// With the block in front of it as it was before, no frame there was ever whole, and none behind it.
+// The block before it has its old content, so no frame was ever complete there or behind it.
 TEST(LogRecovery, a_bad_block_further_behind_the_last_frame_is_reported_and_affects_no_group) {
   Rig rig;
   write_small_log(rig);
@@ -211,7 +211,7 @@ TEST(LogRecovery, a_log_overwrites_an_unreadable_block_behind_its_end) {
   EXPECT_EQ(rig.read(1, 1, 10 << 20)->size(), 9u + 3 * 40);
 }
 
-// The bad block may be that of a frame in the next segment, if the log went on there.
+// The bad block may belong to a frame in the next segment, if the log continued there.
 TEST(LogRecovery, a_bad_block_at_the_beginning_of_the_next_segment_is_suspect) {
   Rig rig;
   rig.open(true);
@@ -247,7 +247,7 @@ struct TearCase {
   Index last = 0;
 };
 
-// Takes the last frame, of `entries` entries of 1 KB, apart from what was there before it.
+// Separates the last frame, of `entries` entries of 1 KB, from the content before it was written.
 TearCase prepare(Rig& rig, Index next, size_t entries) {
   TearCase out;
   rig.run();
@@ -370,8 +370,8 @@ TEST(LogRecovery, a_torn_last_frame_over_the_rest_of_an_earlier_tear_is_cut_and_
   }
 }
 
-// A torn frame and a bad block behind it: one that the frame's blocks surround may be part of what was
-// acknowledged, one behind a block that the frame did not reach is not.
+// A torn frame and a bad block behind it: among the frame's blocks it may have been acknowledged, but not
+// behind a block that the frame's write did not reach.
 TEST(LogRecovery, a_bad_block_behind_a_torn_frame_is_suspect_only_if_the_frame_may_be_whole) {
   Rig rig;
   rig.open(true);
@@ -474,8 +474,8 @@ TEST(LogRecovery, damage_that_affects_no_group_is_reported_and_does_not_pin_its_
 }
 
 TEST(LogRecovery, a_sealed_log_proves_its_end) {
-  // The last frame is acknowledged. Unsealed, losing it whole looks as if it was never written;
-  // sealed, it is damage.
+  // The last frame is acknowledged. Without a seal, losing all of it looks as if it was never written; with
+  // a seal it is damage.
   for (const bool sealed : {false, true}) {
     Rig rig;
     rig.open(true);

@@ -1,4 +1,4 @@
-// A log on a simulated disk, with a clock, timers and posts that move when the test says so.
+// A log on a simulated disk, with a clock, timers and posts that the test advances.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -128,7 +128,7 @@ class Rig {
     const Status opened = try_open(create);
     ASSERT_TRUE(opened) << opened.error().to_string();
   }
-  // Ends the process at this moment; nothing that is under way completes.
+  // Kills the process: operations in progress do not complete.
   void kill() {
     disk.process_crash();
     drop();

@@ -5,7 +5,7 @@
 namespace bop::log::testing {
 namespace {
 
-// Appends until refused; gives the refusal.
+// Appends until the log refuses, and returns its error.
 Error fill(Rig& rig, GroupId group, Index& next) {
   for (int i = 0; i < 100000; ++i) {
     const Status appended = rig.append(group, 1, next, 1, 3000);
@@ -47,7 +47,7 @@ TEST(LogSpace, pauses_between_the_pieces_of_a_segment_that_it_fills) {
   Rig rig;
   rig.options.segment_bytes = 1 << 20;
   rig.open(true);
-  ASSERT_TRUE(rig.disk.step());  // the file is opened, its first piece is under way
+  ASSERT_TRUE(rig.disk.step());  // the file is opened, its first piece is being written
   ASSERT_EQ(rig.disk.under_way(), 1u);
   rig.clock.now_ += 3 * milliseconds;
   ASSERT_TRUE(rig.disk.step());
@@ -146,7 +146,7 @@ TEST(LogSpace, uses_released_segments_again) {
   EXPECT_EQ(rig.log->recovery().others_suspect, false);
 }
 
-// Fills the log until it refuses votes, too: the reserve is used up.
+// Fills the log until it refuses votes too, because the reserve is used up.
 Index fill_to_the_brim(Rig& rig) {
   Index next = 1;
   EXPECT_EQ(fill(rig, 1, next).code, BOP_E_DISK_FULL);
@@ -168,7 +168,7 @@ TEST(LogSpace,
     rig.disk.set_capacity(2 * rig.options.segment_bytes + 1000);
     const Index last = fill_to_the_brim(rig);
     power_cut ? rig.cut_power() : rig.kill();
-    // Each open writes a frame and raises the epoch, until there is no block left for one.
+    // Each open writes a frame and raises the epoch, until no block is left for one.
     uint64_t epoch = 0;
     for (int life = 0; life < 200; ++life) {
       rig.open();
@@ -235,7 +235,7 @@ TEST(LogSpace, a_failed_write_names_the_segment_by_its_current_name) {
     ASSERT_TRUE(latch.has_value());
     EXPECT_NE(latch->detail.find(".seg"), std::string::npos) << latch->detail;
     EXPECT_EQ(latch->detail.find("making"), std::string::npos) << latch->detail;
-    // The last one that holds a frame: the one prepared behind it has none.
+    // The last segment with a frame; the one made in advance has none.
     const auto names = *rig.disk.list_now("wal");
     EXPECT_NE(latch->detail.find(names[names.size() - 2]), std::string::npos) << latch->detail;
   }
@@ -247,7 +247,7 @@ TEST(LogSpace, a_segment_is_not_reused_during_a_read) {
   rig.write(1, 1, 1, 10, 2000);
   std::optional<Result<std::vector<raft::Entry>>> read;
   rig.log->read(1, 1, 1, [&](auto entries) { read = std::move(entries); });
-  // The read waits in the disk's queue while the log goes on through several segments.
+  // The read waits in the disk's queue while the log fills several segments.
   rig.disk.set_faults({.reads_last = true});
   for (Index next = 11; next < 1500; next += 10) {
     rig.write(1, 1, next, 10, 2000);
@@ -470,7 +470,7 @@ TEST(LogSpace, cold_groups_do_not_pin_old_segments) {
   rig.options.rewrite_above_bytes = 6 * rig.options.segment_bytes;
   rig.open(true);
   for (GroupId cold = 10; cold < 20; ++cold) rig.write(cold, 3, 1, 5, 500);
-  rig.write(20, 8, 1, 0);  // only voted, ever
+  rig.write(20, 8, 1, 0);  // has only voted
   Index next = 1;
   for (int i = 0; i < 600; ++i) {
     rig.write(1, 1, next, 10, 2000);
@@ -486,7 +486,7 @@ TEST(LogSpace, cold_groups_do_not_pin_old_segments) {
     ASSERT_EQ(entries->size(), 5u);
     EXPECT_TRUE(same(entries->back(), make_entry(3, 5, 500)));
   }
-  rig.write(12, 4, 4, 1);  // a cold group goes on, and replaces its end
+  rig.write(12, 4, 4, 1);  // a cold group appends, and replaces its end
   rig.close();
   rig.open();
   for (GroupId cold = 10; cold < 20; ++cold) {
@@ -498,7 +498,7 @@ TEST(LogSpace, cold_groups_do_not_pin_old_segments) {
   EXPECT_EQ(rig.found(20)->hard, (raft::HardState{8, 3}));
 }
 
-// Killed when the first of several frames with a group's entries is written, or one more.
+// Killed when the first one or two of several frames with a group's entries are written.
 TEST(LogSpace, a_kill_between_the_frames_of_a_rewritten_group_loses_nothing) {
   for (uint64_t seed = 1; seed <= 24; ++seed) {
     SCOPED_TRACE(seed);

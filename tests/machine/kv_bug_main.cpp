@@ -1,5 +1,5 @@
-// Linked with kv's variant that has bugs (machine/kv/seeded_bugs.h): passes when the walk sees the one
-// named. Arguments: the bug.
+// Linked with the variant of kv that can carry bugs (machine/kv/seeded_bugs.h): passes when the random walk
+// finds the given bug. Argument: the bug.
 #include <cstdio>
 #include <stdexcept>
 

@@ -1,4 +1,4 @@
-// Builds commands and questions of kv, and takes answers apart, as bop/kv.h has them.
+// Encodes commands and queries of kv, and decodes replies, as defined in bop/kv.h.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -112,7 +112,7 @@ inline Item read_item(Reader& reader) {
   return item;
 }
 
-// Of a command or a GET: the revision or index, and the items.
+// The reply to a command or a GET: its revision or index, and its items.
 struct Answer {
   uint64_t index = 0;
   std::vector<Item> items;

@@ -113,7 +113,7 @@ TEST_F(KvFlush, memory_is_bounded_while_a_flush_does_not_end) {
   }
   EXPECT_LT(given, 100u);
   EXPECT_TRUE(replica_.driver().applying());
-  // Questions are answered meanwhile.
+  // Queries are answered meanwhile.
   EXPECT_EQ(replica_.ask(get({"k1"})).status, BOP_OK);
   EXPECT_TRUE(replica_.driver().applying());
   replica_.driver().stable(given);
@@ -190,8 +190,8 @@ TEST_F(KvFlush, a_batch_rereads_a_record_that_it_changed_when_its_memtable_is_dr
   replica_.flush();
   replica_.crash();
   ASSERT_TRUE(replica_.open());
-  // Both additions read the store before the batch begins; the memtable with the first one's result is
-  // flushed and dropped before the second one's turn.
+  // Both additions read the store before the batch begins. The memtable with the result of the first is flushed
+  // and dropped before the second is executed.
   std::vector<LogEntry> entries = {{2, 1, command({add("number", 1)})}};
   for (uint64_t index = 3; index < 300; ++index)
     entries.push_back(
@@ -395,9 +395,9 @@ TEST_F(KvFlush, a_count_under_load_waits_only_for_its_own_keys) {
   EXPECT_EQ(answer.records, 700u);
 }
 
-// ---- the door ----
+// ---- the C interface ----
 
-TEST(KvDoor, a_configuration_that_kv_does_not_know_is_refused) {
+TEST(KvTable, a_configuration_that_kv_does_not_know_is_refused) {
   ManualOffload offload;
   struct Nobody final : DriverEvents {
     void applied(std::span<const bop_reply>) override {}
@@ -416,7 +416,7 @@ TEST(KvDoor, a_configuration_that_kv_does_not_know_is_refused) {
             BOP_E_INVALID_ARGUMENT);
 }
 
-TEST(KvDoor, a_machine_closed_with_open_work_frees_it) {
+TEST(KvTable, a_machine_closed_with_open_work_frees_it) {
   const auto image = std::make_shared<StoreImage>();
   for (int steps = 0; steps < 12; ++steps) {
     Replica replica(

@@ -1,4 +1,4 @@
-// What bop/kv.h says, on one map: the reference that replies are compared with bit for bit.
+// A model of bop/kv.h on one map, with which replies are compared bit for bit.
 #pragma once
 
 #include <map>

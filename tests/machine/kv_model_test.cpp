@@ -1,4 +1,4 @@
-// Whatever the workers' timing, flushes, crashes and restarts: the replies are those of one map.
+// The replies are those of one map, whatever the workers' timing, flushes, crashes and restarts.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -58,7 +58,7 @@ TEST(KvModel, many_keys_and_few_changes_of_each) {
   }
 }
 
-// A second replica of a log, which flushes, reads and answers at other moments than the first did.
+// A second replica of the same log, which flushes, reads and replies at other times.
 std::map<uint64_t, std::pair<uint64_t, uint64_t>> hashes_of_another(
     const std::vector<LogEntry>& log) {
   OnMemory other;

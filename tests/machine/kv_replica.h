@@ -1,5 +1,5 @@
-// One kv behind its driver, on workers that a test steps by hand, with the log it was given: closing
-// it is a crash, opening it again replays the log.
+// A kv behind its driver, on workers that a test steps by hand, with its log. Closing it is a crash; opening
+// it again replays the log.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -30,7 +30,7 @@ struct Reply {
   friend bool operator==(const Reply&, const Reply&) = default;
 };
 
-// Catches the machine behind the driver, for what only kv.h shows.
+// Gives access to the Kv behind the driver.
 class CatchingTable {
  public:
   CatchingTable(StoreFactory stores, const Settings& settings) : kv_(std::move(stores), settings) {
@@ -66,7 +66,7 @@ class Replica final : public DriverEvents {
       : table_(std::move(stores), settings), directory_(std::move(directory)) {}
   ~Replica() override { crash(); }
 
-  // True when it opened; else `open_error` says why not.
+  // False: it did not open, and open_error has the reason.
   bool open() {
     DriverOptions options;
     options.group = "test";
@@ -92,7 +92,7 @@ class Replica final : public DriverEvents {
   Kv& kv() { return *table_.machine; }
   bool is_open() const { return driver_ != nullptr; }
 
-  // Hands entries to the machine; not while it applies.
+  // Passes entries to the machine, which must not be applying.
   void apply(std::vector<LogEntry> entries) {
     pending_.assign(entries.begin(), entries.end());
     entries_.clear();
@@ -116,7 +116,7 @@ class Replica final : public DriverEvents {
   }
   Reply run(const std::vector<Op>& operations) { return run(command(operations)); }
 
-  // A question and its answer.
+  // A query and its reply.
   Reply ask(const std::vector<uint8_t>& question) {
     const uint64_t token = ask_later(question);
     finish();
@@ -129,10 +129,10 @@ class Replica final : public DriverEvents {
     return token;
   }
 
-  // Runs the workers until they have nothing left.
+  // Runs the workers until they have no jobs.
   void finish() { offload->run(); }
   void make_stable() { driver_->stable(given_); }
-  // Freezes, flushes and syncs all there is.
+  // Freezes, flushes and syncs everything.
   void flush() {
     make_stable();
     driver_->sync();

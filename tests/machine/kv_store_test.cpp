@@ -1,4 +1,4 @@
-// What a store holds after flushes, syncs, errors and crashes; libmdbx and its double alike.
+// The state of a store after flushes, syncs, errors and crashes; for libmdbx and for the store in memory.
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -22,7 +22,7 @@ namespace {
 
 using Records = std::map<std::string, std::pair<uint64_t, std::string>>;
 
-// A flush given as a list; a record without value is deleted.
+// A flush as a list of records; one without a value is deleted.
 struct ListedChanges final : Changes {
   struct One {
     std::string key;
@@ -209,14 +209,14 @@ TEST_P(KvStore, a_seek_finds_the_next_key) {
 class KvMdbx : public KvStore {};
 INSTANTIATE_TEST_SUITE_P(On, KvMdbx, testing::Values(Kind::mdbx), name_of);
 
-// Runs `work` in a process of its own, which kills itself.
+// Runs `work` in another process, which kills itself.
 template <class Work>
 void in_a_killed_process(Work work) {
   const pid_t child = fork();
   ASSERT_NE(child, -1);
   if (child == 0) {
     work();
-    _exit(0);  // not reached: it was to be killed
+    _exit(0);  // not reached: `work` kills the process
   }
   int status = 0;
   ASSERT_EQ(waitpid(child, &status, 0), child);
@@ -343,11 +343,11 @@ TEST_P(KvMdbx, a_map_is_not_much_larger_than_its_file_and_grows_with_it) {
       expected[key] = {round, std::string(100'000, 'x')};
     }
     changes.after.position = {round, 1};
-    // The sum of what is there, as MemtableChanges has it: each replaced record counts once.
+    // The sum of the records, as MemtableChanges computes it: each replaced record counts once.
     changes.ask = true;
     ASSERT_TRUE((*store)->flush(changes));
     EXPECT_EQ(changes.found.size(), changes.list.size());
-    // Also what no sync covers yet outlives the new map that the next flush may need.
+    // Commits without a sync also survive the larger map that the next flush may need.
     if (round % 3 == 0) {
       ASSERT_TRUE((*store)->sync());
     }
@@ -399,7 +399,8 @@ TEST_P(KvMdbx, a_map_is_replaced_between_the_reads_of_another_thread) {
   EXPECT_GT(mapped_bytes(directory_.path()), 220u << 20);
 }
 
-// What a flush needs and the process may not map is no space: the store goes on with what it has.
+// If the process may not map the address space that a flush needs, the flush fails with DISK_FULL and the
+// store can still be used.
 TEST_P(KvMdbx, a_map_that_exceeds_the_address_space_fails_only_the_flush) {
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
@@ -419,7 +420,7 @@ TEST_P(KvMdbx, a_map_that_exceeds_the_address_space_fails_only_the_flush) {
     for (int i = 0; i < 80; ++i)
       large.list.push_back({"key" + std::to_string(100 + i), 2, std::string(1 << 20, 'x')});
     large.after.position = {2, 1};
-    // What the process has mapped now and little more.
+    // The address space that the process has mapped, and a little more.
     std::ifstream statm("/proc/self/statm");
     uint64_t pages = 0;
     statm >> pages;

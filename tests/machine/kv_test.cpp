@@ -1,4 +1,4 @@
-// What each operation and question does, answered from every memtable.
+// Each operation and query, with its records in each memtable and in the store.
 #include <gtest/gtest.h>
 
 #include "kv_replica.h"
@@ -7,7 +7,7 @@
 namespace bop::machine::kv::test {
 namespace {
 
-// The records a test begins with may lie in any of the memtables.
+// Where the initial records of a test are.
 enum class Where { active, immutable, flushed, store };
 
 class Kv : public testing::TestWithParam<Where> {
@@ -22,7 +22,7 @@ class Kv : public testing::TestWithParam<Where> {
     };
   }
 
-  // Executes, then brings what is there to where the test wants it.
+  // Executes commands, then moves the records to where the test wants them.
   void given(const std::vector<Op>& operations) {
     ASSERT_EQ(replica_.run(operations).status, BOP_OK);
     switch (GetParam()) {
@@ -317,7 +317,7 @@ TEST_P(Kv, applying_waits_while_a_range_needs_several_rounds) {
     for (int i = 0; i < 1000; ++i) many.push_back(put(key(round * 1000 + i), "v"));
     run(many);
   }
-  // Both ends change at once, after so many steps of the range's reads.
+  // Both ends change at once, after that many steps of the range's reads.
   bool answered = false;
   for (int steps = 0; !answered; ++steps) {
     run({put(key(0), "v"), put(key(8999), "v")});

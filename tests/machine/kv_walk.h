@@ -1,6 +1,6 @@
-// A random walk: commands, questions, workers' steps, settling, syncs and crashes in an order that a
-// seed gives, every answer compared with the model's. What differs is said, so that the variants with
-// a seeded bug can expect it.
+// A random walk: commands, queries, steps of workers, stable indexes, syncs and crashes, in an order that
+// a seed determines. Every reply is compared with the model's. A difference is returned as text, so that the
+// variants with a seeded bug can expect one.
 #pragma once
 
 #include <map>
@@ -22,13 +22,13 @@ struct WalkOptions {
   bool crashes = true;
 };
 
-// `Source` decides as Random does: the fuzzer's takes its decisions from an input.
+// `Source` has the interface of Random; that of the fuzzer takes its decisions from an input.
 template <class Source>
 class BasicWalk {
  public:
   using WorkQueue = Offload::WorkQueue;
 
-  // `power` is called after each crash: what a loss of power does to the store.
+  // `power` is called after each crash: it does to the store what a power loss does.
   BasicWalk(const WalkOptions& options, Replica& replica, std::function<void()> lose_power)
       : BasicWalk(options, replica, std::move(lose_power), Source(options.seed)) {}
   BasicWalk(const WalkOptions& options, Replica& replica, std::function<void()> lose_power,
@@ -38,7 +38,7 @@ class BasicWalk {
         replica_(replica),
         lose_power_(std::move(lose_power)) {}
 
-  // "" or what was wrong first.
+  // The first difference; empty: none.
   std::string run() {
     if (!replica_.open()) return "open: " + replica_.open_error.to_string();
     for (int step = 0; step < options_.steps && wrong_.empty(); ++step) take_step();
@@ -46,7 +46,7 @@ class BasicWalk {
     return wrong_;
   }
 
-  // What was final, by index: equal for every walk over the same log.
+  // The final hashes, by index: equal for every walk over the same log.
   const std::map<uint64_t, std::pair<uint64_t, uint64_t>>& hashes() const { return hashes_; }
   const std::vector<LogEntry>& log() const { return log_; }
   int crashes() const { return crashes_; }
@@ -54,7 +54,7 @@ class BasicWalk {
 
  private:
   struct Asked {
-    uint64_t applied;  // when it was asked
+    uint64_t applied;  // when it was submitted
     std::function<Reply(const Model&, uint64_t index)> expect;
   };
 
@@ -135,7 +135,7 @@ class BasicWalk {
     entry.term = 1 + entry.index / 500;
     std::vector<Op> operations(random_.chance(2, 3) ? 1 : 1 + random_.below(6));
     for (Op& each : operations) each = operation();
-    if (random_.chance(1, 2)) operations = {put(key(), value())};  // the plain and commonest
+    if (random_.chance(1, 2)) operations = {put(key(), value())};  // the most frequent kind
     entry.command = command(operations);
     expected_[entry.index] = latest_.apply(operations, entry.index);
     states_[entry.index] = latest_;
@@ -143,7 +143,7 @@ class BasicWalk {
     return entry;
   }
 
-  // ---- questions ----
+  // ---- queries ----
 
   void ask() {
     const uint64_t applied = replica_.driver().applied().index;
@@ -200,7 +200,7 @@ class BasicWalk {
     replica_.replies.clear();
     replica_.answers.clear();
     lose_power_();
-    // The log loses what is not stable, and other entries may come in its place.
+    // The log loses entries that are not stable, and other entries may replace them.
     while (!log_.empty() && log_.back().index > stable_) {
       expected_.erase(log_.back().index);
       states_.erase(log_.back().index);

@@ -1,5 +1,5 @@
-// Workers that run when a test says so: each step is one work or one done, of the queue it names, so
-// that a test can stop between any two.
+// Workers that a test steps by hand: each step runs one work() or one done() of a queue, so that the test can
+// stop between any two.
 #pragma once
 
 #include <array>
@@ -19,8 +19,8 @@ class ManualOffload final : public Offload {
   size_t waiting(WorkQueue queue) const { return lanes_[static_cast<size_t>(queue)].jobs.size(); }
   bool idle() const { return lanes_[0].jobs.empty() && lanes_[1].jobs.empty(); }
 
-  // The next step of a queue: the work of its first job, or the done of the one that worked.
-  // False: there is none.
+  // Runs the next step of a queue: work() of its first job, or done() of the one whose work() ran. False:
+  // there is none.
   bool step(WorkQueue queue) {
     State& state = lanes_[static_cast<size_t>(queue)];
     if (state.jobs.empty()) return false;

@@ -1,4 +1,4 @@
-// Real worker threads: what a queue's job does runs there, its done when the test drains.
+// Real worker threads: work() runs there, done() when the test drains.
 #pragma once
 
 #include <array>
@@ -35,8 +35,7 @@ class ThreadedOffload final : public Offload {
     changed_.notify_all();
   }
 
-  // Runs the dones that are ready; waits for one when `wait` and there is any job left. False: no job
-  // is left.
+  // Runs each done() that is ready; with `wait`, waits for one if any job is left. False: no job is left.
   bool drain(bool wait) {
     std::unique_lock lock(mutex_);
     if (wait) changed_.wait(lock, [this] { return !ready_.empty() || open_ == 0; });

@@ -261,7 +261,7 @@ class DialTest : public AcceptorTest {
 TEST_F(DialTest, names_are_resolved) {
   auto acceptor = listen(on_free_port()).value();
   net::Address address = acceptor->address();
-  address.host = "LocalHost";  // not the one that is known without looking
+  address.host = "LocalHost";  // has to be resolved, unlike "localhost"
   auto connection = call(address);
   ASSERT_TRUE(connection.has_value()) << connection.error().to_string();
   EXPECT_EQ((*connection)->peer(), acceptor->address().to_string());
@@ -279,7 +279,7 @@ TEST_F(DialTest, a_port_without_a_listener_is_refused_by_name) {
 TEST_F(DialTest, a_listener_that_never_accepts_and_is_full_times_out) {
   net::ListenOptions options = on_free_port();
   options.backlog = 1;
-  // Of a loop that does not turn.
+  // On a loop that does not run.
   io::Loop stopped;
   net::Streams none(stopped);
   auto acceptor = net::Acceptor::listen(stopped, options, {{&none, [](auto) {}}}).value();

@@ -49,7 +49,7 @@ class Http : public testing::Test, public net::HttpHandler {
     } else {
       responder.answer(HttpResponse::text(200, "answer to " + seen.back()));
     }
-    // The request is there until this returns, answered or not.
+    // The request is valid until this returns, answered or not.
     EXPECT_EQ(seen.back().find(std::string(request.method) + " " + std::string(request.target)),
               0u);
   }
@@ -68,7 +68,7 @@ class Http : public testing::Test, public net::HttpHandler {
       return bytes.empty() || client.ended();
     }));
   }
-  // One answer: its head and as much body as its length says.
+  // Reads one response: its head, and a body of the stated length.
   std::string receive(PlainClient& client, std::string& buffered, bool head_only = false) {
     size_t size = 0;
     run_until([&] {
@@ -84,7 +84,7 @@ class Http : public testing::Test, public net::HttpHandler {
     buffered.erase(0, size);
     return answer;
   }
-  // Sends a request on a connection of its own and returns all that comes until it is closed.
+  // Sends a request on a new connection and returns everything that arrives until it is closed.
   std::string ask(std::string_view request) {
     PlainClient client(acceptor->address());
     send(client, request);
@@ -140,8 +140,8 @@ TEST_F(Http, a_body_arrives_whole_by_length_and_in_chunks) {
   EXPECT_TRUE(as_text(bodies[0].bytes()) == body) << "a kept body was written over";
 }
 
-// Every kind of request, and of what is refused. The responses must not depend on how the bytes of the
-// requests were cut into pieces by the network.
+// Every kind of request, and of input that is refused. The responses must not depend on how the network cuts
+// the requests into pieces.
 TEST_F(Http, requests_cut_at_any_byte_are_answered_as_whole_ones_are) {
   const std::string close = "Connection: close\r\n\r\n";
   const std::string requests[] = {
@@ -185,7 +185,7 @@ TEST_F(Http, requests_cut_at_any_byte_are_answered_as_whole_ones_are) {
     for (size_t cut = 1; cut < request.size(); ++cut) {
       PlainClient client(acceptor->address());
       send(client, request.substr(0, cut));
-      // Until the server has what was sent, or closed.
+      // Until the server has received the bytes, or has closed.
       for (int turn = 0; turn < 3; ++turn) loop.run_turn(loop.now());
       client.send_some(request.substr(cut));
       std::string got;
@@ -371,7 +371,7 @@ TEST_F(Http, a_list_may_be_spread_over_several_fields) {
   ASSERT_EQ(seen.size(), 1u);
 }
 
-// What two servers in a row could take for different requests (RFC 9112 section 11.2).
+// Input that two servers in a row could parse as different requests (RFC 9112 section 11.2).
 TEST_F(Http, ambiguous_requests_are_refused_and_close) {
   const std::string smuggled = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n";
   const std::string put = "PUT / HTTP/1.1\r\nHost: x\r\n";
@@ -411,7 +411,7 @@ TEST_F(Http, ambiguous_requests_are_refused_and_close) {
       "GET / HTTP/1.1\r\nHost: x\r\n: y\r\n\r\n" + smuggled,
       "GET / HTTP/1.1\r\n Host: x\r\nHost: x\r\n\r\n" + smuggled,
       std::string("GET / HTTP/1.1\r\nHost: x\r\nX: a") + '\0' + "b\r\n\r\n" + smuggled,
-      "GET http://x HTTP/1.1\r\n\r\n" + smuggled,  // Host is needed all the same
+      "GET http://x HTTP/1.1\r\n\r\n" + smuggled,  // Host is required nevertheless
       "GET http://user@x/ HTTP/1.1\r\nHost: x\r\n\r\n" + smuggled,
   };
   for (const std::string& request : requests) {
@@ -795,7 +795,7 @@ TEST_F(Http, a_client_that_never_reads_responses_costs_bounded_memory_and_is_dis
     responder.answer(HttpResponse::text(200, large));
   };
   PlainClient client(acceptor->address());
-  // Hundreds of answers of 1 MB: what the system buffers, and about one more, is made.
+  // Of hundreds of responses of 1 MB, only those that fit the system's buffers, and about one more, are made.
   std::string requests;
   for (int i = 0; i < 500; ++i) requests += "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
   EXPECT_TRUE(run_until([&] {

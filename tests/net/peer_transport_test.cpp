@@ -131,7 +131,7 @@ struct Node final : port::TransportReceiver {
     options.seed = id;
   }
 
-  // Takes a port; the peers' are known when all have theirs.
+  // Chooses a port. The peers' addresses are known when all nodes have one.
   void listen() {
     auto first = net::PeerTransport::open(streams, options, handshake, registry);
     ASSERT_TRUE(first.has_value()) << first.error().to_string();
@@ -179,7 +179,7 @@ struct Node final : port::TransportReceiver {
   std::vector<Got> got;
   std::vector<std::tuple<NodeId, Channel, bool>> channels;
   std::vector<std::pair<NodeId, bop_status>> refused;  // this node, by whom and why
-  std::vector<NodeId> second;                          // as whom two processes run
+  std::vector<NodeId> second;                          // node ids that two processes use
 };
 
 class PeerTransport : public testing::Test {
@@ -228,7 +228,7 @@ TEST_F(PeerTransport, three_nodes_connect_on_both_channels_and_report_it) {
     EXPECT_EQ(node->channels.size(), 4u);
     for (const auto& [peer, channel, up] : node->channels) EXPECT_TRUE(up) << peer;
   }
-  // One connection a channel and pair, used both ways.
+  // Each pair has one connection for each channel, used both ways.
   EXPECT_EQ(nodes[0]->streams.open_connections(), 4u);
 }
 
@@ -371,7 +371,7 @@ TEST_F(PeerTransport, a_silent_peer_is_cut_off_and_found_again_when_it_wakes) {
     return loop.now() > start + 100 * milliseconds;
   }));
   EXPECT_TRUE(a.up(2));
-  // b sleeps: its system still answers, it does not.
+  // b is paused: its operating system still acknowledges bytes, but it does not answer.
   ASSERT_TRUE(run_until([&] { return !a.up(2); }));
   a.got.clear();
   ASSERT_TRUE(run_until([&] {
@@ -381,10 +381,10 @@ TEST_F(PeerTransport, a_silent_peer_is_cut_off_and_found_again_when_it_wakes) {
   nodes.clear();
 }
 
-// Who it calls hangs up at once. A wait is at least half of first_retry, doubled each time up to
-// longest_retry: enough calls take a while, and, since there is a longest, not for ever.
+// The peer closes each connection at once. A wait is at least half of first_retry, doubled each time up to
+// longest_retry: many attempts take a while, but not forever.
 TEST_F(PeerTransport, attempts_to_a_peer_that_closes_connections_become_rarer_but_do_not_end) {
-  constexpr unsigned waits = 16;  // without a longest one, the last would take minutes
+  constexpr unsigned waits = 16;  // without longest_retry, the last wait would take minutes
   Node& a = add(1);
   a.options.first_retry = 4 * milliseconds;
   a.options.longest_retry = 64 * milliseconds;
@@ -401,7 +401,7 @@ TEST_F(PeerTransport, attempts_to_a_peer_that_closes_connections_become_rarer_bu
   a.options.peers.push_back({2, (*peer)->address()});
   const Instant start = loop.now();
   a.start();
-  // Of so many calls on two channels, one channel made more than `waits`.
+  // With that many attempts on two channels, one channel made more than `waits`.
   ASSERT_TRUE(run_until([&] { return calls > 2 * waits; }));
   EXPECT_GE(loop.now() - start, least);
 }
@@ -428,7 +428,7 @@ TEST_F(PeerTransport, a_peer_with_another_incarnation_is_refused) {
   EXPECT_FALSE(b.up(1));
 }
 
-// A caller that is accepted and does not accept who it called tells it so.
+// A node that connects and is accepted, but does not accept the peer, tells it why.
 TEST_F(PeerTransport, a_refused_peer_is_told_why_whichever_side_connects) {
   for (const auto& [refusing, refused] : {std::pair(1, 2), std::pair(2, 1)}) {
     nodes.clear();
@@ -436,7 +436,7 @@ TEST_F(PeerTransport, a_refused_peer_is_told_why_whichever_side_connects) {
     add(2, 1, 8);
     Node &a = *nodes[refusing - 1], &b = *nodes[refused - 1];
     a.handshake.known_incarnations[b.id] =
-        6;  // b's directory was another one; it does not know that
+        6;  // b's directory was another one, which b does not know
     start_all();
     ASSERT_TRUE(run_until([&] { return b.refused.size() > 3; })) << refusing;
     for (const auto& [by, reason] : b.refused) {
@@ -452,7 +452,7 @@ TEST_F(PeerTransport, a_refused_peer_logs_once_that_its_channel_went_down) {
   const std::string path = testing::TempDir() + "refused-peer.log";
   ASSERT_TRUE(logging::start({.path = path.c_str()}));
   Node &a = add(1, 1, 7), &b = add(2, 1, 8);
-  a.handshake.known_incarnations[2] = 6;  // b's directory was another one; it does not know that
+  a.handshake.known_incarnations[2] = 6;  // b's directory was another one, which b does not know
   start_all();
   ASSERT_TRUE(run_until([&] { return b.refused.size() > 9; }));
   a.stop();
@@ -472,7 +472,7 @@ TEST_F(PeerTransport, a_node_whose_address_is_unknown_connects_to_the_others_wha
     nodes.clear();
     Node &a = add(1), &b = add(2);
     introduce();
-    // Nobody listens any more where the other one calls.
+    // The address that the other node connects to has no listener any more.
     (moved == 1 ? b : a).options.peers[0].address = net::Address{"127.0.0.1", 1, {}};
     a.start();
     b.start();
@@ -634,7 +634,7 @@ TEST_F(PeerTransport, a_peer_that_connects_before_start_keeps_its_connections) {
 }
 
 TEST_F(PeerTransport, simultaneous_attempts_leave_one_connection_for_each_channel) {
-  // Node 2 waits no longer than node 1 before it calls.
+  // Node 2 does not wait longer than node 1 before it connects.
   Node &a = add(1), &b = add(2);
   b.options.longest_retry = 1 * milliseconds;
   start_all();
@@ -649,7 +649,7 @@ TEST_F(PeerTransport, simultaneous_attempts_leave_one_connection_for_each_channe
   }));
 }
 
-// ---- whose process ----
+// ---- identity of processes ----
 
 TEST_F(PeerTransport, a_second_process_with_a_peers_identity_is_refused_by_name_and_reported) {
   Node &a = add(1, 1, 1, 10), &b = add(2, 1, 1, 20), &copy = add(2, 1, 1, 21);
@@ -675,7 +675,7 @@ TEST_F(PeerTransport, a_second_process_with_a_peers_identity_is_refused_by_name_
   EXPECT_TRUE(a.up(2));
   EXPECT_EQ(a.channels.size(), 2u);  // both came up once, and no channel ever broke
   EXPECT_TRUE(copy.channels.empty());
-  // When the first process is gone, the node is back.
+  // After the first process has ended, the second one is accepted.
   b.stop();
   EXPECT_TRUE(run_until([&] { return a.up(2) && copy.up(1); }));
 }
@@ -697,7 +697,7 @@ TEST_F(PeerTransport, a_restarted_peer_is_accepted_soon_although_its_old_connect
     paused.run_turn(paused.now());
     return a.up(2) && b.up(1);
   }));
-  next.start();  // b's host died without a word
+  next.start();  // b's host failed without closing its connections
   ASSERT_TRUE(run_until([&] { return next.up(1); }));
   EXPECT_TRUE(a.up(2));
   EXPECT_TRUE(a.second.empty());
@@ -705,7 +705,7 @@ TEST_F(PeerTransport, a_restarted_peer_is_accepted_soon_although_its_old_connect
   nodes.clear();
 }
 
-// ---- connections that do not carry ----
+// ---- connections without progress ----
 
 // As when large packets are dropped on the way: heartbeats pass and entries do not.
 TEST_F(PeerTransport,
@@ -720,7 +720,7 @@ TEST_F(PeerTransport,
   control.send_some(as_text(handshake.hello(1, Channel::control).bytes()));
   bulk.send_some(as_text(handshake.hello(1, Channel::bulk).bytes()));
   ASSERT_TRUE(run_until([&] { return a.up(2); }));
-  // The system takes what fits its buffers, then the bulk channel stands still.
+  // The system accepts as much as fits its buffers, then the bulk channel makes no progress.
   const std::string body(1'000'000, 'x');
   ASSERT_TRUE(run_until([&] {
     control.send_some(as_text(make_frame(as_bytes("alive")).bytes()));
@@ -743,7 +743,7 @@ TEST_F(PeerTransport, a_frame_that_its_receiver_refuses_closes_only_its_connecti
   for (const char* body : {"good", "malformed", "after it"}) a.send(2, Channel::bulk, body);
   ASSERT_TRUE(run_until([&] { return b.channels.size() == 3; }));
   EXPECT_EQ(b.channels.back(), std::tuple(NodeId(1), Channel::bulk, false));
-  ASSERT_EQ(b.got.size(), 2u);  // what follows a malformed frame is not looked at
+  ASSERT_EQ(b.got.size(), 2u);  // bytes after a malformed frame are ignored
   EXPECT_EQ(b.got.back().body, "malformed");
   EXPECT_EQ(b.transport->counters().bad_frames.value(), 1u);
   EXPECT_TRUE(run_until([&] { return a.up(2) && b.up(1); }));
@@ -826,7 +826,7 @@ TEST_F(PeerTransport, strangers_cost_bounded_memory_and_do_not_affect_peers) {
     loop.run_turn(loop.now());
     EXPECT_LE(b.streams.open_connections(), 2 + 8u + 1);
   }
-  // While they sit there, a peer comes through, again and again.
+  // Meanwhile a peer can connect, repeatedly.
   for (int i = 0; i < 10; ++i) {
     a.transport->cut(2);
     ASSERT_TRUE(run_until([&] { return a.up(2) && b.up(1); }));

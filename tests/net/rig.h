@@ -62,8 +62,8 @@ inline net::ListenOptions on_free_port() {
   return options;
 }
 
-// A client of the system's plain calls: it blocks, with a time limit, on a loop that runs elsewhere or
-// is turned by `turn` between its calls.
+// A client that uses the system's calls directly. It blocks, with a time limit; the loop runs on another
+// thread, or `turn` runs it between the calls.
 class PlainClient {
  public:
   explicit PlainClient(const net::Address& address);
@@ -71,9 +71,9 @@ class PlainClient {
   PlainClient& operator=(const PlainClient&) = delete;
   ~PlainClient() { close(); }
 
-  // What the socket takes now.
+  // Writes as much as the socket accepts at once.
   size_t send_some(std::string_view bytes);
-  // What is there now; nothing when there is nothing.
+  // Reads the bytes that are available; empty when there are none.
   std::string receive_some();
   bool ended() const { return ended_; }  // end of stream or reset was received
   bool reset() const { return reset_; }

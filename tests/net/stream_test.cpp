@@ -49,7 +49,7 @@ class Stream : public testing::Test {
     ASSERT_TRUE(run_until([&] { return server.connection != nullptr; }));
   }
   bool run_until(const std::function<bool()>& done) {
-    // Conditions about plain sockets come true between turns: a turn must not sleep for long.
+    // Conditions about plain sockets become true between turns, so a turn must not wait for long.
     const Instant latest = io::Loop::read_clock() + long_enough;
     while (!done()) {
       if (io::Loop::read_clock() > latest) return false;
@@ -113,7 +113,7 @@ TEST_F(Stream, appended_pieces_of_any_kind_arrive_in_order) {
   EXPECT_EQ(server.connection->sent_bytes(), expected.size());
 }
 
-// Messages of a u32 length and so many bytes.
+// Messages of a u32 length and that many bytes.
 class Messages {
  public:
   Consumed take(const mem::Buffer& bytes) {
@@ -159,7 +159,7 @@ TEST_P(StreamMessages, every_message_is_one_slice_whatever_its_size_and_however_
     EXPECT_TRUE(as_text(messages.kept.back().bytes()) == body);
   }
   EXPECT_TRUE(run_until([&] { return messages.kept.size() == 500; }));
-  // What was kept all the while was not written over.
+  // The buffers that were kept were not overwritten.
   Random again(3);
   for (int i = 0; i < 500; ++i) {
     const std::string body = pattern(again.below(i % 20 == 0 ? 500'000 : 2000), i);
@@ -224,7 +224,7 @@ TEST_F(Stream, reading_from_a_client_that_never_reads_stops_and_its_memory_is_bo
   };
   auto client = connect();
   wait_for_server();
-  // 20 KB of requests would be 20 MB of answers.
+  // 20 KB of requests would cause 20 MB of replies.
   size_t sent = 0, unchanged = 0;
   ASSERT_TRUE(run_until([&] {
     sent += sent < 20'000 ? client.send_some("xxxxxxxxxx") : 0;
@@ -293,7 +293,7 @@ TEST_F(Stream, reports_when_the_other_side_reads_nothing_although_progress_is_ex
   server.connection->expect_progress(300 * milliseconds);
   size_t got = 0;
   const Instant start = io::Loop::read_clock();
-  // As long as it reads now and then there is progress.
+  // There is progress as long as it reads now and then.
   ASSERT_TRUE(run_until([&] {
     if (got < 3'000'000) got += client.receive_some().size();
     return io::Loop::read_clock() > start + 900 * milliseconds && got >= 3'000'000;
@@ -312,7 +312,7 @@ TEST_F(Stream, a_client_that_is_still_writing_can_read_what_was_sent_before_the_
   const std::string much = pattern(30 << 20);
   server.connection->append(as_bytes(much));
   server.connection->finish();
-  // It writes all it has before it reads, more than the sockets hold.
+  // It writes everything before it reads, more than fits the sockets' buffers.
   send_all(client, std::string(20 << 20, 'w'));
   EXPECT_TRUE(receive(client, much.size()) == much);
   EXPECT_TRUE(run_until([&] { return client.ended() || !client.receive_some().empty(); }));
@@ -356,7 +356,7 @@ TEST_F(Stream, connections_that_hold_too_much_together_lose_the_largest) {
       std::string::npos)
       << metrics;
   EXPECT_TRUE(run_until([&] { return sides[1]->recorder.closed.has_value(); }));
-  // What is queued in the connection itself counts too.
+  // Bytes queued in the connection itself count too.
   sides[3]->connection->append(as_bytes(pattern(64 << 10)));
   EXPECT_GE(budget.output_bytes(), 5'100'000u + (64 << 10));
   sides[0]->connection->hold(0, 8'000'000);
@@ -546,7 +546,7 @@ TEST_F(Stream, a_close_before_start_is_reported_after_it) {
 }
 
 TEST_F(Stream, everything_is_freed_when_the_loop_ends_during_operations) {
-  // For the leak checker: reads, writes, posts and flushes that never come to their end.
+  // For the leak checker: reads, writes, posts and flushes that never complete.
   listen();
   auto client = connect();
   wait_for_server();

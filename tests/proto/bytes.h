@@ -1,4 +1,4 @@
-// What the tests of codecs share: making bytes and reading parts as one.
+// Shared by the tests of codecs: making bytes, and joining parts.
 #pragma once
 
 #include <span>

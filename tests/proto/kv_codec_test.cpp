@@ -1,5 +1,5 @@
-// The C codec of bop/kv.h beyond its examples (spec_test.cpp): lengths asked for, buffers that are too
-// short, arguments that are refused, readers that stop.
+// The C codec of bop/kv.h beyond its examples (spec_test.cpp): computed lengths, short buffers, refused
+// arguments, readers that fail.
 #include <gtest/gtest.h>
 
 #include <functional>

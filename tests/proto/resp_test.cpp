@@ -17,7 +17,7 @@ struct Parsed {
   std::string error;
 };
 
-// Pushes `stream` in pieces of the sizes that `next_size` gives.
+// Pushes `stream` in pieces whose sizes `next_size` returns.
 template <class NextSize>
 Parsed parse(std::string_view stream, NextSize next_size, const RespLimits& limits = {}) {
   Parsed parsed;

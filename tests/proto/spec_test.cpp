@@ -1,4 +1,4 @@
-// The examples of clients/spec/: what every implementation of a format has to pass, this one too.
+// The examples of clients/spec/, which every implementation of a format has to pass.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -46,7 +46,7 @@ ClusterId cluster_at(const json& fields) {
   return cluster_from_hex(text_at(fields, "cluster")).value();
 }
 
-// A name's place in a list of them.
+// The index of a name in a list.
 template <size_t size>
 size_t place(const char* const (&names)[size], const std::string& name) {
   const auto* found = std::find(std::begin(names), std::end(names), name);
@@ -68,7 +68,7 @@ unsigned bits_of(const json& list, const char* const (&names)[size]) {
   return bits;
 }
 
-// Every example of a file: read as its fields and written byte for byte, or refused by name.
+// Every example of a file: decoded to its fields and encoded byte for byte, or refused by name.
 void check_spec(const char* file, const Read& read, const Written& written) {
   std::ifstream stream(std::string(BOP_SPEC) + "/" + file);
   const json spec = json::parse(stream);
@@ -96,7 +96,7 @@ void check_spec(const char* file, const Read& read, const Written& written) {
   EXPECT_GE(bad, 10u);
 }
 
-// As from a connection: cut by the splitter first.
+// As from a connection: first through the splitter.
 Result<mem::Buffer> cut(const FrameFormat& format, const std::string& bytes) {
   FrameSplitter splitter(format);
   std::vector<mem::Buffer> frames;
