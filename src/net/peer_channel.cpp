@@ -204,7 +204,7 @@ void PeerChannel::check_progress() {
     progress_at_ = now;
   } else if (now - progress_at_ >= owner_.options.silence_limit) {
     owner_.counters.stalls.add();
-    cut(fmt::format("{} bytes are unacknowledged and none was for {} ms", left,
+    cut(fmt::format("{} bytes are queued or unacknowledged, and none arrived for {} ms", left,
                     (now - progress_at_) / milliseconds));
   }
 }

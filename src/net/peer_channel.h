@@ -86,9 +86,10 @@ class PeerChannel final : public StreamHandler {
   const PeerAddress peer_;  // as configured; this address is tried first
   const port::Channel channel_;
   State state_ = State::down;
-  std::optional<Address> learned_;           // the peer's address, as nodes reported it
-  Address dialled_;                          // address of the current or last attempt
-  std::optional<Error> configured_failure_;  // of the attempt before, if dialled_ is a learned address
+  std::optional<Address> learned_;  // the peer's address, as nodes reported it
+  Address dialled_;                 // address of the current or last attempt
+  std::optional<Error>
+      configured_failure_;  // of the attempt before, if dialled_ is a learned address
   std::unique_ptr<Dial> dial_;
   std::unique_ptr<Connection> connection_;
   std::unique_ptr<port::Timer> timer_;  // for the next attempt, or the limit of the greeting

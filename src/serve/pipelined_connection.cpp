@@ -39,7 +39,7 @@ void PipelinedConnection::on_stalled() {
   if (ending_ || wire_ == nullptr) return;
   end_with(
       {BOP_E_OVERLOADED,
-       fmt::format("{} bytes of commands were sent without reading the replies, the limit is {} "
+       fmt::format("{} bytes of commands were sent without reading the replies; the limit is {} "
                    "(limits.input_bytes): the commands from here on were not executed",
                    input_.bytes(), connections_.options().max_input_bytes)});
 }
