@@ -540,10 +540,10 @@ class MdbxStore final : public Store {
   const StoreOptions options_;
   const std::string path_;
   Environment env_;
-  std::mutex mapped_;             // locked during a read, and while the map is replaced
-  uint64_t map_bytes_ = 0;        // size of the map: the file can grow to it before it is mapped again
-  bool map_is_full_ = false;      // the current flush found no space in the map
-  bool synced_ = true;            // every commit is synced
+  std::mutex mapped_;         // locked during a read, and while the map is replaced
+  uint64_t map_bytes_ = 0;    // size of the map: the file can grow to it before it is mapped again
+  bool map_is_full_ = false;  // the current flush found no space in the map
+  bool synced_ = true;        // every commit is synced
   uint64_t allocated_bytes_ = 0;  // the file has blocks on the device up to this offset
   MDBX_dbi records_ = 0;
   MDBX_dbi meta_ = 0;
