@@ -35,7 +35,8 @@ struct ChannelContext {
   proto::PartWriter& writer;
   proto::ClusterId cluster;  // that servers must belong to; all zero: any
   std::string name;          // of the program, sent to servers
-  Duration patience;  // of a first attempt: limit for connecting, for the greeting, and for the reply to a ping
+  Duration
+      patience;  // of a first attempt: limit for connecting, for the greeting, and for the reply to a ping
 };
 
 class Channel final : public net::StreamHandler {
