@@ -132,7 +132,7 @@ void JobPhase::run() {
     for (uint32_t job = 0; job < window_; ++job) start_or_finish(job);
   }
   wait(1e9);
-  client_.settle();
+  client_.drain();
 }
 
 void JobPhase::start_or_finish(uint32_t job) {
@@ -272,7 +272,7 @@ void Load::run() {
 void Load::end() {
   stop();
   wait(1e9);
-  client_.settle();
+  client_.drain();
 }
 
 void Load::next(uint32_t index) {

@@ -47,7 +47,7 @@ class BenchClient {
   std::string causes() const;
   // Returns when the client's thread is not in a completion that began before the call. A phase that is over may
   // be destroyed after that.
-  void settle() const { causes(); }
+  void drain() const { causes(); }
 
   void set_phase(Phase* phase) { phase_.store(phase); }
   int32_t propose(const std::string& command, uint64_t tag, uint32_t connection);
