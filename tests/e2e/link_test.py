@@ -14,6 +14,7 @@ from harness.resp import RespError
 from harness.waiting import wait_until
 
 AVAILABLE = netns.enter()
+PATIENT = {"raft.election_timeout_ms": 2000}  # a busy machine alone costs nobody the leadership
 LARGE = b"x" * 5000  # a command that no packet of 700 bytes carries
 
 
@@ -50,7 +51,7 @@ class Links(Case):
         self.assertEqual(leader.call("GET", "after"), LARGE)
 
     def test_a_large_entry_on_a_slow_link_costs_nobody_the_leadership(self):
-        cluster = self.use(netns.NetnsCluster())
+        cluster = self.use(netns.NetnsCluster(settings=PATIENT))
         leader = cluster.wait_for_leader()
         cluster.wait_until_ready()
         for node in cluster.nodes:
@@ -70,15 +71,15 @@ class Links(Case):
             self.assertNotIn("stepped down", self.log_of(cluster, node))
 
     def test_heartbeats_pass_a_slow_link_that_is_full_of_entries(self):
-        cluster = self.use(netns.NetnsCluster())
+        cluster = self.use(netns.NetnsCluster(settings=PATIENT))
         leader = cluster.wait_for_leader()
         cluster.wait_until_ready()
-        # What the sender does not hold back, a buffer of 2 s takes, as cheap routers have it.
+        # A buffer of 4 s, as in cheap routers, takes what the sender does not hold back.
         for node in cluster.nodes:
             if node is not leader:
-                cluster.limit_to(node, "rate", "1600kbit", "burst", "4000", "latency", "2s")
+                cluster.limit_to(node, "rate", "800kbit", "burst", "4000", "latency", "4s")
         term = leader.group()["term"]
-        end = time.monotonic() + 20
+        end = time.monotonic() + 25
         written = []
         def write(writer):
             number = 0
@@ -90,8 +91,8 @@ class Links(Case):
             thread.start()
         for thread in writers:
             thread.join()
-        print(f"\n    {sum(written)} of {len(written)} writes of 100 kB in 20 s at 200 kB/s", flush=True)
-        self.assertGreater(sum(written), 20)
+        print(f"\n    {sum(written)} of {len(written)} writes of 100 kB in 25 s at 100 kB/s", flush=True)
+        self.assertGreater(sum(written), 15)
         for node in cluster.nodes:
             self.assertEqual(node.group()["term"], term, self.log_of(cluster, leader))
             self.assertNotIn("stepped down", self.log_of(cluster, node))
