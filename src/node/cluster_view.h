@@ -26,10 +26,10 @@ class ClusterView {
   // What this node's own shards report.
   void heard_own(const std::vector<proto::GroupReport>& groups, Instant now);
 
-  // All nodes but this one, by id. `alive` says which are heard.
+  // All nodes but this one, by id. `alive` returns whether a node is heard.
   std::vector<KnownNode> peers(const std::function<bool(NodeId)>& alive, Instant now) const;
 
-  // Where nodes that are heard said they take connections of nodes: to tell others.
+  // The addresses on which nodes that are heard accept connections of nodes, to pass on to others.
   std::vector<proto::NodeAddress> addresses(const std::function<bool(NodeId)>& alive) const;
 
   // Groups whose machine here lacks entries that were committed `limit` ago, wherever.
