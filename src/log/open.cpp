@@ -59,7 +59,8 @@ ShardLog::ShardLog(const LogPorts& ports, std::string directory, const Options& 
           [this](GroupId group, Index index) { return locate(group, index); },
           [this] { segments_.want(0); }),
       max_frame_blocks_(frame_blocks(options)),
-      seal_timer_(ports.timers.make_timer([this] { seal_if_idle(); })) {}
+      seal_timer_(ports.timers.make_timer([this] { seal_if_idle(); })),
+      rewrite_timer_(ports.timers.make_timer([this] { rewrite_if_crowded(); })) {}
 
 Status ShardLog::recover(bool create) {
   if (create) BOP_TRY(ports_.files.make_directory_now(directory_));

@@ -54,6 +54,8 @@ void ShardLog::give_up(uint32_t segment) {
   rewriting_ = false;
   gave_up_on_ = segment;
   gave_up_until_ = ports_.clock.now() + try_again_after;
+  // A log that is full may have no write by then that would try again.
+  rewrite_timer_->arm(gave_up_until_);
 }
 
 void ShardLog::take_for_rewrite(GroupId id, Index first, Position last_record,
@@ -75,7 +77,10 @@ void ShardLog::rewrite(Group& group, const Entries& entries) {
   append.leader_term = group.index.leader_term;
   const std::span<const raft::Entry> piece(entries);
   if (!entries.empty()) append.entries = {&piece, 1};
-  if (!check(demand_of(append))) return give_up(group.pinned);
+  // A full log takes no commands, but must rewrite these to release more than they take.
+  Demand demand = demand_of(append);
+  demand.commands = false;
+  if (!admit(demand)) return give_up(group.pinned);
 
   std::deque<RecordLocation> locations;
   size_t written = 0;

@@ -126,8 +126,10 @@ std::vector<std::shared_ptr<Segment>>::iterator Segments::reusable(uint64_t size
 void Segments::choose() {
   if (step_ != Step::resting || stopped_ || !owner_.ready) return;
   if (unsynced_) return sync();
+  if (used_bytes_ + options_.segment_bytes <= options_.max_bytes) overdraft_ = 0;
+  if (overdrawn() && remove_released(0)) return;
   if (next_ > wanted_) {
-    obstacle_ = BOP_OK;
+    obstacle_ = overdrawn() ? BOP_E_LOG_FULL : BOP_OK;
     remove_released(released_kept);
     return;
   }
@@ -140,7 +142,7 @@ void Segments::choose() {
   }
   const auto released = reusable(options_.segment_bytes);
   if (released != released_.end()) return recycle(released);
-  if (used_bytes_ + options_.segment_bytes > options_.max_bytes) {
+  if (!within_limit()) {
     obstacle_ = BOP_E_LOG_FULL;  // until a segment is released
     remove_released(0);
     return;
@@ -151,6 +153,17 @@ void Segments::choose() {
   options.create = true;
   options.reserve_bytes = options_.segment_bytes;
   files_.open(temporary(), options, opened_, *this);
+}
+
+bool Segments::within_limit() const {
+  return used_bytes_ + options_.segment_bytes <= options_.max_bytes + overdraft_;
+}
+
+void Segments::overdraw() {
+  // The previous one has not been made yet, or is no longer needed.
+  if (overdraft_ > 0 && within_limit()) return;
+  overdraft_ = used_bytes_ + options_.segment_bytes - std::min(options_.max_bytes, used_bytes_);
+  choose();
 }
 
 void Segments::give_back(uint64_t bytes) {
@@ -258,7 +271,7 @@ void Segments::ready() {
   BOP_ASSERT(making_ != nullptr && making_->file != nullptr);
   BOP_ASSERT(find(next_) == nullptr);
   step_ = Step::resting;
-  obstacle_ = BOP_OK;
+  obstacle_ = overdrawn() ? BOP_E_LOG_FULL : BOP_OK;
   retry_after_ = first_retry;
   ++made_;
   making_->number = next_;

@@ -70,6 +70,10 @@ class Segments : private port::FileCompletion {
   void want(uint32_t number);
   // Segments below `number` are not needed any more: a durable frame has it as its first_segment.
   void release_below(uint32_t number);
+  // Allows one more segment than max_bytes does: for votes, without which no peer could tell this log what it
+  // may release. What is beyond the limit is given back first.
+  void overdraw();
+  bool overdrawn() const { return used_bytes_ > options_.max_bytes; }
 
   // Why no segment can be made at the moment: DISK_FULL or LOG_FULL; else OK.
   bop_status obstacle() const { return obstacle_; }
@@ -95,6 +99,7 @@ class Segments : private port::FileCompletion {
   void complete(Result<size_t> result) override;
   void choose();
   // Begins to remove a released segment if there are more than `kept`. False: no removal was begun.
+  bool within_limit() const;  // with one more segment
   bool remove_released(size_t kept);
   // The first released segment without a reader, of that size or, with 0, of any size; end: none.
   std::vector<std::shared_ptr<Segment>>::iterator reusable(uint64_t size);
@@ -128,6 +133,7 @@ class Segments : private port::FileCompletion {
       false;  // making_ has its name, but the directory is not synced: no descriptor was free
   bop_status obstacle_ = BOP_OK;
   uint64_t used_bytes_ = 0;  // of all files, including the one that is being made
+  uint64_t overdraft_ = 0;   // bytes beyond max_bytes that may be used now
   uint64_t made_ = 0;        // number of segments made or recycled
 
   // The operation in progress.

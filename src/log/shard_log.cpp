@@ -66,6 +66,8 @@ Status ShardLog::check(const Demand& demand) const {
 // summaries at the end of each and a reserve for votes and entries that are not commands.
 Status ShardLog::check_space(const Demand& demand) const {
   if (segments_.obstacle() == BOP_OK) return {};
+  // Segments beyond max_bytes take no commands.
+  if (demand.commands && segments_.overdrawn()) return fail(segments_.obstacle());
   const uint64_t reserve =
       summary_blocks() + (demand.commands ? reserve_for_votes(head_bytes_) : 0);
   // Up to two blocks more: the append may be split at the end of the current frame and of the segment.
@@ -73,9 +75,18 @@ Status ShardLog::check_space(const Demand& demand) const {
   return fail(segments_.obstacle());
 }
 
+// Elections and restarts use up the reserve of a full log. Until its term is durable a replica replies to no
+// leader, and no leader then says what may be released. So what is not a command gets one more segment.
+Status ShardLog::admit(const Demand& demand) {
+  Status admitted = check(demand);
+  if (!admitted && admitted.error().code == BOP_E_LOG_FULL && !demand.commands)
+    segments_.overdraw();
+  return admitted;
+}
+
 Status ShardLog::reserve(size_t bytes, bool commands) {
   const size_t promised = promised_bytes_ + record_header_bytes + bytes;
-  BOP_TRY(check({.bytes = promised, .count = 1, .largest = 0, .commands = commands}));
+  BOP_TRY(admit({.bytes = promised, .count = 1, .largest = 0, .commands = commands}));
   promised_bytes_ = promised;
   return {};
 }
@@ -95,7 +106,7 @@ Status ShardLog::append(const Append& append) {
   BOP_ASSERT_GE(append.hard.term, group.index.hard.term);
   BOP_ASSERT_LE(append.leader_term, append.hard.term);
   const Demand demand = demand_of(append);
-  BOP_TRY(check(demand));
+  BOP_TRY(admit(demand));
   counters_.entries += demand.count;
   write(group, append);
   return {};
@@ -400,6 +411,7 @@ void ShardLog::latch(const Error& error) {
   latched_ = Error{BOP_E_LATCHED, error.to_string()};
   segments_.stop();
   seal_timer_->cancel();
+  rewrite_timer_->cancel();
   std::vector<std::pair<GroupId, Appender*>> attached;
   for (const auto& [id, group] : groups_) {
     if (group.appender != nullptr) attached.emplace_back(id, group.appender);

@@ -111,6 +111,7 @@ class ShardLog final : public Log, private port::FileCompletion {
   static Demand demand_of(const Append& append);
   Status check(const Demand& demand) const;
   Status check_space(const Demand& demand) const;
+  Status admit(const Demand& demand);
   void write(Group& group, const Append& append);
   void open_record(Gathering& into, Group& group, const Append& append, Index first);
   void put_entry(Gathering& into, Group& group, const raft::Entry& entry);
@@ -209,6 +210,7 @@ class ShardLog final : public Log, private port::FileCompletion {
   bool rewriting_ = false;
   uint32_t gave_up_on_ = 0;  // a segment that rewriting could not free, and is not tried again ...
   Instant gave_up_until_ = 0;  // ... before this time
+  std::unique_ptr<port::Timer> rewrite_timer_;
 
   std::optional<Error> latched_;
 };

@@ -342,12 +342,65 @@ TEST(LogSpace, a_full_log_accepts_the_noop_of_a_new_leader) {
   EXPECT_TRUE(same(rig.read(1, next)->front(), noop));
 }
 
-TEST(LogSpace, votes_are_refused_too_when_the_reserve_is_used_up) {
+// The group that filled it let go of everything; what is left holds the first segment.
+TEST(LogSpace, a_full_log_rewrites_its_cold_groups) {
+  Rig rig;
+  rig.options.max_bytes = 4 * rig.options.segment_bytes;
+  rig.open(true);
+  rig.write(1, 1, 1, 5);
+  Index next = 1;
+  ASSERT_EQ(fill(rig, 2, next).code, BOP_E_LOG_FULL);
+  rig.log->compact(2, {1, next - 1});
+  for (int i = 0; i < 5; ++i) rig.pass(1 * seconds);
+  EXPECT_EQ(rig.log->counters().rewritten, 1u);
+  rig.write(2, 1, next, 1, 3000);
+  EXPECT_EQ(rig.read(1, 1)->size(), 5u);
+  rig.close();
+  rig.open();
+  EXPECT_EQ(rig.found(1)->last, 5u);
+}
+
+// A replica that cannot write its term answers no leader, which then never says what may be released.
+TEST(LogSpace, votes_get_segments_beyond_the_limit_when_the_reserve_is_used_up) {
   Rig rig;
   rig.options.max_bytes = 3 * rig.options.segment_bytes;
   rig.open(true);
   Index next = 1;
   ASSERT_EQ(fill(rig, 1, next).code, BOP_E_LOG_FULL);
+  Term term = 2;
+  for (int votes = 0; votes < 300; ++votes) {
+    // The first one that finds no space asks for it.
+    Status appended = rig.append(1, term, next, 0);
+    for (int tries = 0; tries < 10 && !appended; ++tries) {
+      rig.pass(20 * milliseconds);
+      appended = rig.append(1, term, next, 0);
+    }
+    ASSERT_TRUE(appended) << "vote " << votes << ": " << appended.error().to_string();
+    ++term;
+    rig.log->flush();
+    rig.run();
+  }
+  EXPECT_GT(rig.log->used_bytes(), rig.options.max_bytes);
+  EXPECT_LE(rig.log->used_bytes(),
+            rig.options.max_bytes + 300 * 4096 + 2 * rig.options.segment_bytes);
+  EXPECT_EQ(rig.append(1, term, next, 1, 100).error().code, BOP_E_LOG_FULL) << "commands stay out";
+  rig.log->compact(1, {1, next - 2});
+  rig.run_until_sealed();
+  rig.write(1, term, next, 1, 3000);
+  rig.run_until_sealed();
+  EXPECT_LE(rig.log->used_bytes(), rig.options.max_bytes) << "the overdraft is given back";
+  rig.close();
+  rig.open();
+  EXPECT_EQ(rig.found(1)->hard.term, term);
+}
+
+TEST(LogSpace, votes_are_refused_too_when_the_reserve_is_used_up_and_the_disk_is_full) {
+  Rig rig;
+  rig.open(true);
+  rig.run();
+  rig.disk.set_capacity(3 * rig.options.segment_bytes);
+  Index next = 1;
+  ASSERT_EQ(fill(rig, 1, next).code, BOP_E_DISK_FULL);
   int votes = 0;
   while (votes < 1000 && rig.append(1, 2 + static_cast<Term>(votes), next, 0)) {
     rig.log->flush();
@@ -356,8 +409,8 @@ TEST(LogSpace, votes_are_refused_too_when_the_reserve_is_used_up) {
   }
   EXPECT_GE(votes, 4);
   EXPECT_LT(votes, 1000);
-  rig.log->compact(1, {1, next - 2});
-  rig.run_until_sealed();
+  rig.disk.set_capacity(0);
+  rig.pass(10 * seconds);
   rig.write(1, 2000, next, 1, 3000);
 }
 
