@@ -145,18 +145,20 @@ function(bop_module module)
   bop_check_headers(${name} HEADERS ${headers} DEPS ${target} ${arg_PRIVATE})
 endfunction()
 
-# bop_module_variant(NAME [DEPS dependency...]): the library bop_<name>_seeded, which is the module with the bugs of its
-# seeded_bugs.h. A program that links it in place of the module selects one bug. It is built only if something links
-# it.
+# bop_module_variant(NAME [SEPARATE] [DEPS dependency...]): the library bop_<name>_seeded, which is the module with the
+# bugs of its seeded_bugs.h. A program that links it in place of the module selects one bug. It is built only if
+# something links it. SEPARATE: its files cannot be compiled as one translation unit.
 function(bop_module_variant module)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "DEPS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "SEPARATE" "" "DEPS")
   string(REPLACE "/" "_" name "${module}")
   get_target_property(sources bop_${name} SOURCES)
   list(TRANSFORM sources PREPEND "${CMAKE_CURRENT_SOURCE_DIR}/")
   set(target bop_${name}_seeded)
   add_library(${target} STATIC EXCLUDE_FROM_ALL ${sources})
   # One translation unit, because nobody edits the variant.
-  set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 0)
+  if(NOT arg_SEPARATE)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 0)
+  endif()
   target_compile_definitions(${target} PUBLIC BOP_SEEDED_BUGS)
   target_include_directories(${target} PUBLIC "${CMAKE_BINARY_DIR}/modules/${name}")
   target_link_libraries(${target} PUBLIC bop::headers bop::base ${arg_DEPS})

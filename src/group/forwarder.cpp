@@ -62,7 +62,8 @@ void Forwarder::expire_sent(Instant now) {
   std::erase_if(sent_, [&](const auto& entry) {
     const Request& request = entry.second.request;
     if (request.deadline > now) return false;
-    inbox_.complete(request, BOP_E_OUTCOME_UNKNOWN,
+    inbox_.complete(request,
+                    seeded(Bug::unknown_as_unavailable) ? BOP_E_UNAVAILABLE : BOP_E_OUTCOME_UNKNOWN,
                     "the leader did not answer before the deadline");
     inbox_.add(raft::ForwardFailed{entry.second.to});
     return true;

@@ -285,6 +285,8 @@ void Replica::receive(const raft::Message& message) {
 void Replica::receive_forward(NodeId from, Forward forward) {
   const Origin origin{
       .token = forward.sequence, .node = from, .origin_epoch = forward.origin_epoch};
+  if (seeded(Bug::refuse_duplicates) && (!leads() || core_->term() != forward.term))
+    return inbox_.complete(origin, BOP_E_NOT_LEADER);
   // Checked first: if a duplicate of a proposed request were refused, its origin would send it again.
   if (!duplicates_.first_time(from, forward.origin_epoch, forward.sequence) &&
       !seeded(Bug::forget_duplicates))
@@ -387,6 +389,8 @@ void Replica::finish() {
 // still be replaced, by one that is committed but not durable yet.)
 Index Replica::stable_index() const {
   if (seeded(Bug::stable_beyond_committed)) return core_->last();
+  if (seeded(Bug::stable_not_durable)) return core_->commit();
+  if (seeded(Bug::stable_not_committed)) return core_->durable();
   return std::min(core_->commit(), core_->durable());
 }
 
@@ -528,14 +532,17 @@ void Replica::compact_log() {
     sync_machine();
   }
   if (serving())
-    persister_.compact(*core_, std::min<Index>(update_.compact, driver_->durable().index));
+    persister_.compact(*core_, seeded(Bug::compact_ignores_machine)
+                                   ? update_.compact
+                                   : std::min<Index>(update_.compact, driver_->durable().index));
 }
 
 // Completes requests whose deadline passed, and tries again what failed before.
 void Replica::expire() {
   const Instant now = ports_.clock.now();
   proposals_.expire(now, [this](Index, const Pending& pending) {
-    inbox_.complete(pending.origin, BOP_E_OUTCOME_UNKNOWN,
+    inbox_.complete(pending.origin,
+                    seeded(Bug::unknown_as_unavailable) ? BOP_E_UNAVAILABLE : BOP_E_OUTCOME_UNKNOWN,
                     "the deadline passed before the entry was committed");
   });
   forwarder_.expire_sent(now);

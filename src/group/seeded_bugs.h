@@ -7,14 +7,35 @@ namespace bop::group {
 
 // clang-format off
 #define BOP_GROUP_BUGS(bug) \
-  bug(answer_when_proposed) /* completes a proposal when the leader has appended it, before it is committed */ \
-  bug(wrong_entry_answers)  /* completes a proposal with the outcome of another entry at its index */ \
-  bug(read_before_applied)  /* queries the machine before it has applied the read index */ \
-  bug(read_without_index)   /* queries the machine without a read index */ \
-  bug(forward_twice)        /* sends a forwarded request again after the connection broke */ \
-  bug(forget_duplicates)    /* proposes a request again when its frame is duplicated */ \
-  bug(stable_beyond_committed) /* lets the machine make permanent entries that this log may still lose */ \
-  bug(skip_after_restart)   /* does not apply again entries that the machine had not made durable */
+  /* ---- outcomes ---- */ \
+  bug(answer_when_proposed, "answers OK when the leader has the entry, before it is committed", \
+      "MartinKalema/horizontal-scaling-convex#100", "") \
+  bug(wrong_entry_answers, "takes what was committed at the index for what was proposed", \
+      "", "") \
+  bug(unknown_as_unavailable, "reports an unknown outcome as not executed", \
+      "databendlabs/openraft#2095", "") \
+  bug(forward_twice, "sends a forwarded request again when the connection broke", \
+      "fluree/db#1839", "") \
+  bug(forget_duplicates, "proposes a duplicated frame again", \
+      "etcd-io/etcd#4691", "") \
+  bug(refuse_duplicates, "refuses a duplicate of what it proposed, so that it is proposed elsewhere again", \
+      "databendlabs/openraft#2095", "") \
+  /* ---- reads ---- */ \
+  bug(read_before_applied, "asks the machine before it applied the read's index", \
+      "RedisLabs/redisraft#326", "") \
+  bug(read_without_index, "asks the machine without asking the leader", \
+      "databendlabs/openraft#157", "") \
+  /* ---- what the machine makes permanent, and what the log compacts ---- */ \
+  bug(stable_beyond_committed, "lets the machine make permanent all that is in the log", \
+      "", "") \
+  bug(stable_not_durable, "lets the machine make permanent what is committed, durable here or not", \
+      "etcd-io/etcd#10508", "") \
+  bug(stable_not_committed, "lets the machine make permanent what is durable, committed or not", \
+      "", "") \
+  bug(skip_after_restart, "does not apply again what the machine had not made durable", \
+      "MartinKalema/horizontal-scaling-convex#145", "") \
+  bug(compact_ignores_machine, "compacts entries that the machine has not made durable", \
+      "", "")
 // clang-format on
 
 BOP_SEEDED_BUGS_OF(BOP_GROUP_BUGS)

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "log/seeded_bugs.h"
 #include "log/shard_log.h"
 
 namespace bop::log {
@@ -108,6 +109,7 @@ size_t ShardLog::rewrite_record(Group& group, std::span<const raft::Entry> entri
   header.kind = RecordKind::rewritten;
   header.group = group.id;
   header.hard = index.hard;
+  if (seeded(Bug::rewriting_loses_vote)) header.hard.vote = 0;
   header.leader_term = index.leader_term;
   header.previous = index.last_record;
   header.first = entries.empty() ? index.last() + 1 : entries.front().index;

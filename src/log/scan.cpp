@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "log/seeded_bugs.h"
 #include "mem/allocate.h"
 
 namespace bop::log {
@@ -320,7 +321,7 @@ void Scanner::finish(ScanVisitor& visitor) {
   const Verdict verdict = judge(stretch);
   end_.position = gap_->begin;
   end_.next_number = last_number_ + 1;
-  end_.next_epoch = newest_epoch_ + 1;
+  end_.next_epoch = seeded(Bug::epoch_not_raised) ? std::max(newest_epoch_, 1u) : newest_epoch_ + 1;
   if (stretch.bad && (verdict == Verdict::end || verdict == Verdict::tear)) {
     end_.bad_behind_end = gap_->bad;
     end_.bad_behind_end_words = words(gap_->bad, gap_->bad_state);

@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "log/block.h"
+#include "log/seeded_bugs.h"
 #include "mem/allocate.h"
 
 namespace bop::log {
@@ -263,6 +264,7 @@ void Segments::fill_next_piece() {
 
 void Segments::sync() {
   unsynced_ = false;
+  if (seeded(Bug::no_directory_sync)) return ready();
   step_ = Step::syncing;
   files_.sync_directory(directory_, *this);
 }

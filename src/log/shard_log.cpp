@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/histogram.h"
+#include "log/seeded_bugs.h"
 
 namespace bop::log {
 namespace {
@@ -128,7 +129,7 @@ void ShardLog::write(Group& group, const Append& append) {
                              open_->frame.remaining() >= size_of(entry);
         into = goes_on ? open_.get() : &gathering_for(record_header_bytes + size_of(entry));
         if (!goes_on) open_record(*into, group, append, entry.index);
-        into->tail.hard = append.hard;
+        if (!goes_on || !seeded(Bug::hard_state_of_first_append)) into->tail.hard = append.hard;
       }
       put_entry(*into, group, entry);
     }
@@ -137,7 +138,7 @@ void ShardLog::write(Group& group, const Append& append) {
     const bool goes_on = continues_tail(group, append, first);
     into = goes_on ? open_.get() : &gathering_for(record_header_bytes);
     if (!goes_on) open_record(*into, group, append, first);
-    into->tail.hard = append.hard;
+    if (!goes_on || !seeded(Bug::hard_state_of_first_append)) into->tail.hard = append.hard;
   }
   close_record(*into);
   group.index.hard = append.hard;
@@ -360,13 +361,22 @@ void ShardLog::submit() {
   BOP_ASSERT_LE(offset_of(writing_->frame.end() - 1), writing_to_->size - 1);
   BlockHeader common;
   common.log_id = options_.log_id;
-  common.durable_through = durable_end_;
+  common.durable_through =
+      seeded(Bug::durable_through_too_far) ? writing_->frame.end() : durable_end_;
   common.epoch = static_cast<uint32_t>(recovery_.epoch);
   common.first_segment = next.first_segment;
   common.segment_blocks = static_cast<uint32_t>(writing_to_->size / block_bytes);
   const Bytes bytes[] = {writing_->frame.finish(common)};
   submitted_at_ = ports_.clock.now();
   writing_to_->file->write(offset_of(writing_->frame.position()), bytes, *this);
+  if (seeded(Bug::release_at_submit)) segments_.release_below(next.first_segment);
+  if (seeded(Bug::acknowledge_at_submit)) acknowledge(next);
+}
+
+void ShardLog::acknowledge(const Gathering& written) {
+  for (const AckWaiter& waiter : written.ack_waiters) {
+    if (waiter.group->appender != nullptr) waiter.group->appender->durable(waiter.number);
+  }
 }
 
 void ShardLog::complete(Result<size_t> result) {
@@ -375,16 +385,17 @@ void ShardLog::complete(Result<size_t> result) {
   writing_to_.reset();
   if (options_.write_ns != nullptr)
     options_.write_ns->record(static_cast<uint64_t>(ports_.clock.now() - submitted_at_));
-  if (!result) return latch(result.error());
-  BOP_ASSERT_EQ(*result, size_t{written->frame.blocks()} * block_bytes);
+  if (!seeded(Bug::ignore_write_error)) {
+    if (!result) return latch(result.error());
+    BOP_ASSERT_EQ(*result, size_t{written->frame.blocks()} * block_bytes);
+  }
   if (latched_) return;
   note_written(*written);
   submit();
   segments_.release_below(written->first_segment);
   counters_.segments_made = segments_.made();
-  for (const AckWaiter& waiter : written->ack_waiters) {
-    if (waiter.group->appender != nullptr) waiter.group->appender->durable(waiter.number);
-  }
+  acknowledge(*written);
+  if (seeded(Bug::acknowledge_next_frame) && writing_ != nullptr) acknowledge(*writing_);
   rewrite_if_crowded();
   arm_seal();
   if (free_.size() < frames_kept) free_.push_back(std::move(written));
@@ -486,7 +497,9 @@ void ShardLog::pin(Group& group) {
 
 uint32_t ShardLog::first_needed() const {
   uint32_t first = head_;
-  if (!pins_.empty()) first = std::min(first, pins_.begin()->first);
+  if (!pins_.empty())
+    first = std::min(
+        first, seeded(Bug::release_cold_groups) ? pins_.rbegin()->first : pins_.begin()->first);
   if (gap_segment_ != 0) first = std::min(first, gap_segment_);
   return first;
 }

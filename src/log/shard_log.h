@@ -136,6 +136,7 @@ class ShardLog final : public Log, private port::FileCompletion {
   // ---- writing ----
   void submit();
   void complete(Result<size_t> result) override;
+  void acknowledge(const Gathering& written);
   void note_written(const Gathering& written);
   void latch(const Error& error);
   void arm_seal();

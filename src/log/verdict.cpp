@@ -1,5 +1,7 @@
 #include "log/verdict.h"
 
+#include "log/seeded_bugs.h"
+
 namespace bop::log {
 
 const char* name_of(Verdict verdict) {
@@ -15,6 +17,7 @@ const char* name_of(Verdict verdict) {
 
 // The numbers are those of the rows in docs/formats/log.md.
 Verdict judge(const Stretch& stretch) {
+  if (seeded(Bug::damage_is_a_tear) && !stretch.frame_follows) return Verdict::tear;
   if (stretch.frame_follows && stretch.numbers_follow) return Verdict::nothing;  // 1
   if (stretch.frame_follows) return Verdict::damage;                             // 2
   if (stretch.below_durable) return Verdict::damage;                             // 3

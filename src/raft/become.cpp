@@ -4,6 +4,7 @@
 #include "raft/propose.h"
 #include "raft/reads.h"
 #include "raft/replicate.h"
+#include "raft/seeded_bugs.h"
 
 namespace bop::raft {
 
@@ -53,7 +54,7 @@ void record_change(State& s, const Standing& before, Reason why) {
 void enter_term(State& s, Term term, NodeId vote) {
   BOP_ASSERT_GT(term, s.hard.term);
   s.hard = {term, vote};
-  s.match = 0;
+  if (!seeded(Bug::match_survives_term)) s.match = 0;
   s.reply = {};
   s.pending_vote_reply = 0;
   s.granted_by_self = false;
@@ -115,6 +116,7 @@ void become_follower(State& s, Term term, NodeId leader, Reason why) {
   const Standing before = standing(s);
   if (s.leads()) stop_leading(s, 0);
   if (term > s.hard.term) enter_term(s, term, 0);
+  if (seeded(Bug::forget_vote_of_term) && leader != 0) s.hard.vote = 0;
   change_role(s, s.voter ? Role::follower : Role::learner);
   set_leader(s, leader);
   arm_election(s);

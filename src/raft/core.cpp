@@ -288,6 +288,7 @@ NodeId Core::leader() const { return state_->leader; }
 Index Core::commit() const { return state_->commit; }
 Index Core::last() const { return state_->last(); }
 Index Core::durable() const { return state_->persists.durable; }
+const HardState& Core::durable_hard() const { return state_->persists.durable_hard; }
 Index Core::first_cached() const { return state_->log.first_cached(); }
 bool Core::quiesced() const { return state_->quiesced || state_->all_quiesced; }
 const Configuration& Core::configuration() const { return state_->configuration; }

@@ -181,7 +181,8 @@ class Core {
   Index commit() const;
   Index last() const;
   Index durable() const;
-  Index first_cached() const;  // entries from here to last() are in memory
+  const HardState& durable_hard() const;  // the term and vote that a crash would leave
+  Index first_cached() const;             // entries from here to last() are in memory
   bool quiesced() const;
   const Configuration& configuration() const;
   // An entry in memory; nullptr when it has to be read from the log's files.

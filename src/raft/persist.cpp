@@ -5,12 +5,14 @@
 namespace bop::raft {
 
 void truncate_log(State& s, Index from) {
-  BOP_ASSERT_GT(from, s.commit);  // Leader Completeness (paper, figure 3)
-  BOP_ASSERT_GT(from, s.match);   // Leader Append-Only
+  if (!seeded(Bug::overwrite_committed)) {
+    BOP_ASSERT_GT(from, s.commit);  // Leader Completeness (paper, figure 3)
+    BOP_ASSERT_GT(from, s.match);   // Leader Append-Only
+  }
   s.log.truncate(from);
   Persists& p = s.persists;
   p.written_index = std::min(p.written_index, from - 1);
-  p.durable = std::min(p.durable, from - 1);
+  if (!seeded(Bug::no_durable_clamp)) p.durable = std::min(p.durable, from - 1);
   if (seeded(Bug::no_truncate_clamp)) return;
   // Writes in progress hold the removed entries: their completion proves nothing about the entries that
   // replace those.
@@ -46,7 +48,10 @@ void persisted(State& s, const PersistMark& mark) {
   if (std::min(s.match, p.durable) > s.reply.acknowledged) s.reply.accepted = true;
 }
 
-bool hard_is_durable(const State& s) { return s.persists.durable_hard == s.hard; }
+bool hard_is_durable(const State& s) {
+  if (seeded(Bug::vote_by_term_only)) return term_is_durable(s);
+  return s.persists.durable_hard == s.hard;
+}
 
 bool term_is_durable(const State& s) { return s.persists.durable_hard.term == s.hard.term; }
 

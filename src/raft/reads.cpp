@@ -79,7 +79,8 @@ bool advance_reads(State& s) {
     answer_underway(s);
     return false;
   }
-  r.round = ++s.round;
+  if (!seeded(Bug::read_of_current_round)) ++s.round;
+  r.round = s.round;
   return true;
 }
 

@@ -18,7 +18,10 @@ enum class Fit {
 
 // Up to here entries cannot change: committed ones, and those that match this term's leader (paper, figure
 // 3: Leader Append-Only).
-Index immutable_index(const State& s) { return std::max(s.commit, s.match); }
+Index immutable_index(const State& s) {
+  if (seeded(Bug::overwrite_committed)) return 0;
+  return std::max(s.commit, s.match);
+}
 
 Fit fit(const State& s, EntryId before) {
   // Compacted entries are committed, so they agree.

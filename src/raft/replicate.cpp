@@ -133,6 +133,7 @@ void send_commit_update(State& s, Progress& peer) {
 
 Index lowest_match(const State& s) {
   Index lowest = s.voter ? s.persists.durable : s.last();
+  if (seeded(Bug::compact_ignores_voters)) return lowest;
   for (const Progress& peer : s.peers)
     if (peer.voter) lowest = std::min(lowest, peer.match);
   return lowest;
@@ -272,7 +273,8 @@ bool quorum_makes_progress(const State& s) {
 }
 
 void advance_commit(State& s) {
-  const Index reached = reached_by_quorum(s, s.persists.durable, &Progress::match);
+  const Index own = seeded(Bug::commit_own_undurable) ? s.last() : s.persists.durable;
+  const Index reached = reached_by_quorum(s, own, &Progress::match);
   // §5.4.2: "only log entries from the leader's current term are committed by counting replicas".
   if (reached > s.commit &&
       (s.log.term_at(reached) == s.hard.term || seeded(Bug::commit_old_term))) {

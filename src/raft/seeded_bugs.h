@@ -7,20 +7,61 @@ namespace bop::raft {
 
 // clang-format off
 #define BOP_RAFT_BUGS(bug) \
-  bug(commit_old_term)     /* commits entries of earlier terms by counting replicas (paper, §5.4.2, figure 8) */ \
-  bug(commit_by_minority)  /* commits with one acknowledgement too few */ \
-  bug(commit_beyond_match) /* a follower commits entries that it never verified */ \
-  bug(vote_twice)          /* votes again in a term */ \
-  bug(vote_before_durable) /* sends a vote before it is durable */ \
-  bug(vote_for_any_log)    /* grants votes without comparing logs */ \
-  bug(ack_before_durable)  /* acknowledges entries that are only in memory */ \
-  bug(ack_before_match)    /* acknowledges durable entries not verified against this leader's log */ \
-  bug(no_truncate_clamp)   /* a write in progress acknowledges the entries that replaced its own */ \
-  bug(keep_conflicting)    /* does not compare the term of the previous entry */ \
-  bug(read_without_quorum) /* serves reads without confirming that it still leads */ \
-  bug(read_before_noop)    /* serves reads before an entry of its term is committed */ \
-  bug(quiesce_for_the_lost) /* quiesces for a leader whose node is lost */ \
-  bug(lead_without_progress) /* goes on leading although its entries reach no quorum */
+  /* ---- votes and terms ---- */ \
+  bug(vote_twice, "votes again in a term", \
+      "microsoft/CCF#8094", "") \
+  bug(vote_before_durable, "sends a vote before it is durable", \
+      "NodeDB-Lab/nodedb#161", "") \
+  bug(vote_by_term_only, "compares the durability of a vote by its term alone", \
+      "datatechnology/cornerstone#65", "") \
+  bug(vote_for_any_log, "grants votes without comparing logs", \
+      "eBay/NuRaft#185", "") \
+  bug(vote_reply_at_any_time, "counts a vote whatever its own role is by then", \
+      "", "") \
+  bug(forget_vote_of_term, "forgets its vote when it starts to follow a leader of the same term", \
+      "etcd-io/etcd#2461", "") \
+  bug(term_not_durable, "accepts entries of a term before that term is durable", \
+      "NodeDB-Lab/nodedb#161", "") \
+  /* ---- commit ---- */ \
+  bug(commit_old_term, "commits entries of earlier terms by counting replicas (paper, section 5.4.2, figure 8)", \
+      "goraft/raft#27", "") \
+  bug(commit_by_minority, "commits with one acknowledgement too few", \
+      "", "") \
+  bug(commit_own_undurable, "counts the leader's own entries before they are durable", \
+      "deventlab/d-engine#329", "") \
+  bug(commit_beyond_match, "a follower commits entries that it never verified", \
+      "atomix/copycat#265", "") \
+  /* ---- acknowledgements ---- */ \
+  bug(ack_before_durable, "acknowledges entries that are only in memory", \
+      "lni/dragonboat#360", "") \
+  bug(ack_before_match, "acknowledges durable entries not verified against this leader's log", \
+      "ravendb/ravendb#9330", "") \
+  bug(no_truncate_clamp, "a write in progress acknowledges the entries that replaced its own", \
+      "canonical/raft#320", "") \
+  bug(no_durable_clamp, "takes entries for durable because those that they replaced were", \
+      "canonical/raft#320", "") \
+  bug(match_survives_term, "keeps from the previous term how far its log agrees with the leader's", \
+      "", "") \
+  bug(keep_conflicting, "does not compare the term of the previous entry", \
+      "", "") \
+  bug(overwrite_committed, "overwrites committed entries when a leader sends others", \
+      "", "no correct leader ever sends them: raft core_test") \
+  /* ---- reads ---- */ \
+  bug(read_without_quorum, "serves reads without confirming that it still leads", \
+      "Hoverbear/old-raft-rs#107", "") \
+  bug(read_of_current_round, "takes answers to a round that began before the read for its confirmation", \
+      "etcd-io/raft#397", "") \
+  bug(read_before_noop, "serves reads before an entry of its term is committed", \
+      "etcd-io/etcd#7331", "") \
+  bug(stale_read_reply, "takes the answer to an earlier read request for that to the current one", \
+      "antflydb/antfly#599", "") \
+  /* ---- liveness ---- */ \
+  bug(quiesce_for_the_lost, "quiesces for a leader whose node is lost", \
+      "", "") \
+  bug(lead_without_progress, "goes on leading although its entries reach no quorum", \
+      "", "") \
+  bug(compact_ignores_voters, "compacts the log beyond what every voter holds", \
+      "matrixarkai/TemporalStore#260", "")
 // clang-format on
 
 BOP_SEEDED_BUGS_OF(BOP_RAFT_BUGS)

@@ -7,11 +7,17 @@ namespace bop::machine::kv {
 
 // clang-format off
 #define BOP_KV_BUGS(bug) \
-  bug(flush_beyond_stable)  /* makes permanent entries that this node's log may still lose */ \
-  bug(durable_before_sync)  /* reports a flush as durable when it is only committed */ \
-  bug(hash_forgets_delete)  /* leaves a deleted record in the hash */ \
-  bug(flush_overtakes_reads) /* changes the store under reads that were submitted before */ \
-  bug(stored_version_skips_immutable)    /* looks up stored versions in the store only, not in the immutable memtable */
+  bug(flush_beyond_stable, "makes permanent what this node's log may lose", \
+      "etcd-io/etcd#10508", "") \
+  bug(durable_before_sync, "reports a flush as durable when it is only committed", \
+      "etcd-io/etcd#13967", "") \
+  bug(hash_forgets_delete, "leaves a deleted record in the hash", \
+      "", "") \
+  bug(flush_overtakes_reads, "changes the store under reads that were asked before", \
+      "", "") \
+  bug(stored_version_skips_immutable, \
+      "looks for the record beneath in the store alone, past the immutable memtable", \
+      "", "")
 // clang-format on
 
 BOP_SEEDED_BUGS_OF(BOP_KV_BUGS)
