@@ -34,6 +34,12 @@ Instant NodeClock::simulated(Instant instant) const {
   return at;
 }
 
+Instant NodeClock::earliest(Instant instant) const {
+  // A small error is not worth a second event.
+  if (drift_ppm_ >= -1000) return simulated(instant);
+  return scheduler_.now() + (instant - now());
+}
+
 void NodeClock::set_drift(int64_t drift_ppm) {
   BOP_ASSERT_LT(drift_ppm, million);
   BOP_ASSERT_GT(drift_ppm, -million);

@@ -18,6 +18,8 @@ class NodeClock : public port::Clock {
   Instant now() const override { return local(scheduler_.now()); }
   int64_t wall_ns() const override;
 
+  // The first instant at which it would show `instant` if it ran at least at its nominal rate from now on.
+  Instant earliest(Instant instant) const;
   // Simulated time to this clock's and back: the first instant at which it shows `instant`.
   Instant local(Instant simulated) const;
   Instant simulated(Instant instant) const;

@@ -211,7 +211,9 @@ void Disk::sync_directory(std::string name, port::FileCompletion& done) {
 void Disk::start(std::unique_ptr<Operation> operation) {
   const uint64_t size = operation->into.size() + operation->bytes.size();
   const uint64_t id = next_id_++;
+  const bool awaited = awaited_ > 0 && operation->kind == awaited_kind_ && --awaited_ == 0;
   operations_.emplace(id, std::move(operation));
+  if (awaited) std::exchange(awaited_then_, {})();
   if (!delay_) return;
   const Duration drawn = random_.between(latency_.least, latency_.most);
   const Duration transfer = static_cast<Duration>(size) * latency_.per_mebibyte / (1 << 20);
@@ -306,6 +308,13 @@ void Disk::fail(DiskOperation kind, bop_status error, uint64_t nth, uint64_t tim
 }
 
 void Disk::heal() { injected_.clear(); }
+
+void Disk::at_operation(DiskOperation kind, uint64_t nth, std::function<void()> then) {
+  BOP_ASSERT_GE(nth, 1u);
+  awaited_kind_ = kind;
+  awaited_ = nth;
+  awaited_then_ = std::move(then);
+}
 
 // ---- blocking calls ----
 
@@ -511,14 +520,42 @@ void Disk::tear(Inode& inode, uint64_t offset, Bytes bytes) {
   const uint32_t sector = faults_.sector_bytes;
   const uint64_t used = capacity_ > 0 ? used_bytes() : 0;
   if (capacity_ > 0 && offset + bytes.size() > inode.size && used >= capacity_) return;
-  for (size_t at = 0; at < bytes.size();) {
+  const Torn torn = draw_tear(bytes.size() / sector + 1);
+  size_t number = 0;
+  for (size_t at = 0; at < bytes.size(); ++number) {
     const size_t size = std::min<size_t>(sector - (offset + at) % sector, bytes.size() - at);
-    if (random_.chance(1, 2)) {
+    if (reaches_device(torn, number)) {
       inode.put(offset + at, bytes.subspan(at, size));
       inode.unreadable.erase(offset + at);
     }
     at += size;
   }
+}
+
+// Any subset of the sectors may have been written. Those that a drive leaves most often, and those at the
+// edges, would hardly be met if each sector were drawn alone: a block of eight is whole once in 256 times.
+Disk::Torn Disk::draw_tear(size_t sectors) {
+  Torn torn;
+  torn.pattern = static_cast<Torn::Pattern>(random_.below(Torn::patterns));
+  torn.at = random_.below(sectors);
+  torn.seed = random_.next();
+  return torn;
+}
+
+bool Disk::reaches_device(const Torn& torn, size_t sector) {
+  constexpr size_t page_sectors = 8;
+  const auto drawn = [&](size_t number) { return Random(torn.seed + number).chance(1, 2); };
+  switch (torn.pattern) {
+    case Torn::none: return false;
+    case Torn::all: return true;
+    case Torn::prefix: return sector < torn.at;
+    case Torn::suffix: return sector >= torn.at;
+    case Torn::only_one: return sector == torn.at;
+    case Torn::all_but_one: return sector != torn.at;
+    case Torn::pages: return drawn(sector / page_sectors);
+    case Torn::sectors: return drawn(sector);
+  }
+  return false;
 }
 
 void Disk::tear_operations() {
@@ -530,6 +567,8 @@ void Disk::tear_operations() {
   operations_.clear();
   overdue_.clear();
   stalled_ = false;
+  awaited_ = 0;
+  awaited_then_ = nullptr;
   ++incarnation_;
 }
 

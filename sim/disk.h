@@ -18,7 +18,8 @@
 // and keeps its file locked against writers until then, as port/file.h says. Blocking calls take no
 // simulated time, so an open that waits for a lock has the write land at once.
 //
-// A sector (Faults::sector_bytes) is never torn. Everything is a function of the seed and of the calls.
+// A sector (Faults::sector_bytes) is never torn; any subset of the sectors of a write may be what is left of it.
+// Everything is a function of the seed and of the calls.
 #pragma once
 
 #include <cstdint>
@@ -97,6 +98,7 @@ class Disk : public port::FileSystem {
 
   // ---- faults ----
   void set_latency(const Latency& latency) { latency_ = latency; }
+  const Latency& latency() const { return latency_; }
   void set_faults(const Faults& faults) { faults_ = faults; }
   // Writes that would make the files larger than this fail with DISK_FULL. 0: no limit.
   void set_capacity(uint64_t bytes) { capacity_ = bytes; }
@@ -104,6 +106,9 @@ class Disk : public port::FileSystem {
   // `times - 1` after it. A failed write leaves each sector written or not.
   void fail(DiskOperation kind, bop_status error, uint64_t nth = 1, uint64_t times = 1);
   void heal();  // no injected failure is left
+  // Calls `then` once, when the `nth` operation of that kind from now on is started; blocking calls do not
+  // count. A crash or another call takes its place.
+  void at_operation(DiskOperation kind, uint64_t nth, std::function<void()> then);
   // Reads of that sector fail with IO until it is written again.
   void lose_sector(const std::string& name, uint64_t offset);
   void flip_bit(const std::string& name, uint64_t offset, int bit);
@@ -150,7 +155,16 @@ class Disk : public port::FileSystem {
   void land(const Operation& write);
   void change(DirectoryChange change);
 
-  // Each sector of the write reaches the device or not.
+  // Which sectors of a write reached the device.
+  struct Torn {
+    enum Pattern : uint8_t { none, all, prefix, suffix, only_one, all_but_one, pages, sectors };
+    static constexpr uint64_t patterns = 8;
+    Pattern pattern = none;
+    size_t at = 0;  // sector
+    uint64_t seed = 0;
+  };
+  Torn draw_tear(size_t sectors);
+  static bool reaches_device(const Torn& torn, size_t sector);
   void tear(Inode& inode, uint64_t offset, Bytes bytes);
   void tear_operations();
   void lose_page_cache();
@@ -170,6 +184,9 @@ class Disk : public port::FileSystem {
   std::vector<std::unique_ptr<Operation>> late_writes_;  // of processes that have ended
   uint64_t waited_for_ = 0;
   std::vector<Injected> injected_;
+  DiskOperation awaited_kind_{};
+  uint64_t awaited_ = 0;  // operations of that kind to go; 0: none is awaited
+  std::function<void()> awaited_then_;
   Names names_;                           // as a process sees them
   Names durable_names_;                   // as the device has them
   std::vector<DirectoryChange> changes_;  // between the two, in order

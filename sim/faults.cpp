@@ -11,9 +11,9 @@ namespace bop::sim {
 namespace {
 
 constexpr std::array<const char*, fault_count> names{
-    "kill",  "power",   "blackout", "restart",   "pause",      "isolate",
-    "split", "one_way", "storm",    "slow_disk", "stall",      "failing",
-    "full",  "rot",     "clock",    "store",     "late_write", "large"};
+    "kill",    "power", "blackout",   "restart", "pause",      "isolate", "split",
+    "one_way", "storm", "slow_disk",  "stall",   "failing",    "full",    "rot",
+    "clock",   "store", "late_write", "large",   "crash_at_io"};
 
 constexpr Duration supervise_every = 100 * milliseconds;
 constexpr Disk::Latency swift{};
@@ -87,8 +87,9 @@ void Faults::stop() {
   network_.set_quality(options_.quality);
   for (const auto& node : nodes_) {
     node->stores().fail(0);
-    for (uint32_t seat = 0; seat < node->seat_count(); ++seat) {
-      Disk& disk = node->disk(seat);
+    node->clock().set_drift(0);
+    for (uint32_t shard = 0; shard < node->shard_count(); ++shard) {
+      Disk& disk = node->disk(shard);
       disk.heal();
       disk.set_capacity(0);
       disk.set_latency(swift);
@@ -140,6 +141,7 @@ void Faults::strike(Fault fault) {
     case Fault::clock: return clock_fault();
     case Fault::store: return any().stores().fail(1 + random_.below(200));
     case Fault::late_write: return late_write();
+    case Fault::crash_at_io: return crash_at_io();
   }
 }
 
@@ -155,20 +157,49 @@ void Faults::late_write() {
   Node* node = any_serving();
   if (node == nullptr) return;
   const Duration slow = random_.between(10 * milliseconds, 300 * milliseconds);
-  for (uint32_t seat = 0; seat < node->seat_count(); ++seat) {
-    node->disk(seat).set_latency({slow / 2, slow, 50 * milliseconds});
+  for (uint32_t shard = 0; shard < node->shard_count(); ++shard) {
+    node->disk(shard).set_latency({slow / 2, slow, 50 * milliseconds});
   }
   const Duration lands_after = random_.between(1 * milliseconds, 2 * options_.lasts_longest);
   until(random_.between(slow / 2, 3 * slow), [this, node, lands_after] {
-    for (uint32_t seat = 0; seat < node->seat_count(); ++seat) {
-      node->disk(seat).set_latency(swift);
+    for (uint32_t shard = 0; shard < node->shard_count(); ++shard) {
+      node->disk(shard).set_latency(swift);
     }
     end_process(*node, Ending::process_with_late_writes);
-    for (uint32_t seat = 0; seat < node->seat_count(); ++seat) {
-      harness_.after(lands_after, "late write",
-                     [&disk = node->disk(seat)] { disk.land_late_writes(); });
-    }
+    land_late_writes(*node, lands_after);
   });
+}
+
+// The crash comes anywhere between the operation's start and a while after its end.
+void Faults::crash_at_io() {
+  using enum DiskOperation;
+  static constexpr std::array kinds{write, write,  write,  write,          write,
+                                    open,  rename, remove, sync_directory, read};
+  static constexpr std::array endings{Ending::process, Ending::process_with_late_writes,
+                                      Ending::power, Ending::power};
+  Node& node = any();
+  Disk& disk = node.disk(static_cast<uint32_t>(random_.below(node.shard_count())));
+  const Ending ending = endings[random_.below(endings.size())];
+  const Duration later = random_.between(0, 2 * disk.latency().most);
+  const Duration lands_after = random_.between(1 * milliseconds, 2 * options_.lasts_longest);
+  disk.at_operation(
+      kinds[random_.below(kinds.size())], 1 + random_.below(20),
+      [this, &node, ending, later, lands_after] {
+        harness_.after(later, "crash at io",
+                       [this, &node, ending, lands_after, life = node.life()] {
+                         if (stopped_ || node.life() != life || node.state() == Node::State::down)
+                           return;
+                         end_process(node, ending);
+                         if (ending == Ending::process_with_late_writes)
+                           land_late_writes(node, lands_after);
+                       });
+      });
+}
+
+void Faults::land_late_writes(Node& node, Duration after) {
+  for (uint32_t shard = 0; shard < node.shard_count(); ++shard) {
+    harness_.after(after, "late write", [&disk = node.disk(shard)] { disk.land_late_writes(); });
+  }
 }
 
 bool Faults::lost(const Node& node) const {
@@ -266,7 +297,7 @@ void Faults::storm() {
 
 void Faults::disk_fault(Fault fault) {
   Node& node = any();
-  Disk& disk = node.disk(static_cast<uint32_t>(random_.below(node.seat_count())));
+  Disk& disk = node.disk(static_cast<uint32_t>(random_.below(node.shard_count())));
   switch (fault) {
     case Fault::slow_disk: {
       const Duration most = random_.between(1 * milliseconds, 300 * milliseconds);
@@ -295,9 +326,9 @@ void Faults::rot() {
   if (options_.may_lose_data.empty()) return;
   Node& node = any();
   if (!options_.may_lose_data.contains(node.id())) return;
-  const auto seat = static_cast<uint32_t>(random_.below(node.seat_count()));
-  const std::string directory = "shard" + std::to_string(seat);
-  Disk& disk = node.disk(seat);
+  const auto shard = static_cast<uint32_t>(random_.below(node.shard_count()));
+  const std::string directory = "shard" + std::to_string(shard);
+  Disk& disk = node.disk(shard);
   const auto names = disk.list_now(directory);
   if (!names) return;
   std::vector<std::string> files;
@@ -318,11 +349,18 @@ void Faults::rot() {
 }
 
 void Faults::clock_fault() {
-  NodeClock& clock = any().clock();
-  if (random_.chance(1, 2)) {
-    clock.jump_wall(random_.between(-3600 * seconds, 3600 * seconds));
-  } else {
-    clock.set_drift(random_.between(-500, 500));
+  Node& node = any();
+  switch (random_.below(4)) {
+    case 0: return node.clock().jump_wall(random_.between(-3600 * seconds, 3600 * seconds));
+    case 1: return node.clock().set_drift(random_.between(-500, 500));
+    case 2:
+    default: {
+      // Half or double the rate, or it stands almost still; then it is right again, and behind.
+      const bool stands = random_.chance(1, 2);
+      const Duration time = while_long();
+      node.set_clock_rate(stands ? -999'000 : random_.between(-500'000, 900'000), time);
+      until(time, [&node] { node.clock().set_drift(0); });
+    }
   }
 }
 

@@ -22,26 +22,27 @@
 namespace bop::sim {
 
 enum class Fault : uint8_t {
-  kill,        // a process ends at once
-  power,       // a machine loses power
-  blackout,    // all machines lose power together
-  restart,     // a process ends cleanly
-  pause,       // a process stands still
-  isolate,     // a node is cut off
-  split,       // the nodes fall in two parts
-  one_way,     // frames of one direction are lost
-  storm,       // links lose, repeat and overtake
-  slow_disk,   // a disk answers late
-  stall,       // a disk answers not at all for a while
-  failing,     // a write or sync fails
-  full,        // a disk has no room for a while
-  rot,         // a block of a log changes or cannot be read (nodes that may lose data)
-  clock,       // wall clocks jump, clocks drift
-  store,       // a machine's storage fails
-  late_write,  // a process is killed while its disk is slow; its last writes land seconds later
-  large,       // large frames of a node are lost, small ones pass
+  kill,         // a process ends at once
+  power,        // a machine loses power
+  blackout,     // all machines lose power together
+  restart,      // a process ends cleanly
+  pause,        // a process stands still
+  isolate,      // a node is cut off
+  split,        // the nodes fall in two parts
+  one_way,      // frames of one direction are lost
+  storm,        // links lose, repeat and overtake
+  slow_disk,    // a disk answers late
+  stall,        // a disk answers not at all for a while
+  failing,      // a write or sync fails
+  full,         // a disk has no room for a while
+  rot,          // a block of a log changes or cannot be read (nodes that may lose data)
+  clock,        // wall clocks jump, clocks drift
+  store,        // a machine's storage fails
+  late_write,   // a process is killed while its disk is slow; its last writes land seconds later
+  large,        // large frames of a node are lost, small ones pass
+  crash_at_io,  // a node crashes while an operation of a chosen kind is under way
 };
-constexpr size_t fault_count = 18;
+constexpr size_t fault_count = 19;
 
 const char* name_of(Fault fault);
 using FaultSet = std::set<Fault>;
@@ -79,6 +80,8 @@ class Faults {
   void reopen_or_report(Node& node, const Error& error);
   void end_process(Node& node, Ending ending);
   void late_write();
+  void crash_at_io();
+  void land_late_writes(Node& node, Duration after);
   void start_later(Node& node);
   void split();
   void lose_large();

@@ -1,5 +1,6 @@
 #include "sim/loop.h"
 
+#include <algorithm>
 #include <deque>
 #include <utility>
 
@@ -17,13 +18,8 @@ class Timer : public port::Timer {
 
   void arm(Instant deadline) override {
     if (deadline == never) return cancel();
-    const Instant due = deadline <= clock_.now() ? thread_.now() : clock_.simulated(deadline);
-    deadline_ = deadline;
-    if (thread_.scheduled(event_)) {
-      thread_.move(event_, due);
-    } else {
-      event_ = thread_.at(due, "timer", [this] { fire(); });
-    }
+    const Instant due = deadline <= clock_.now() ? thread_.now() : clock_.earliest(deadline);
+    arm_at(deadline, due);
   }
 
   void cancel() override {
@@ -32,10 +28,21 @@ class Timer : public port::Timer {
   }
 
  private:
+  void arm_at(Instant deadline, Instant due) {
+    deadline_ = deadline;
+    if (thread_.scheduled(event_)) {
+      thread_.move(event_, due);
+    } else {
+      event_ = thread_.at(due, "timer", [this] { fire(); });
+    }
+  }
+
   void fire() {
     event_ = {};
-    // The clock may run slower since the timer was armed.
-    if (clock_.now() < deadline_) return arm(deadline_);
+    // The clock may be slow, or stand almost still.
+    if (clock_.now() < deadline_)
+      return arm_at(deadline_,
+                    std::max(clock_.earliest(deadline_), thread_.now() + 100 * microseconds));
     on_deadline_();
   }
 

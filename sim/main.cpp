@@ -2,17 +2,28 @@
 //
 //   bop-sim --seed S --minutes M        its last line is "trace HASH ok", or "FAILED seed S: ..." with
 //                                       exit 1 and the command that repeats it
+//   bop-sim --mutants [NAME...]         how long the checks take to report each seeded bug; exit 1 when one
+//                                       that they must report is missed
+//
+// Built twice: bop-sim runs what ships, bop-sim-seeded the variants that can carry a bug (--bug, --mutants).
+#include <unistd.h>
+
 #include <chrono>
 #include <cinttypes>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "base/assert.h"
 #include "base/logging.h"
 #include "command_line/command_line.h"
 #include "command_line/standard_streams.h"
+#include "sim/mutants.h"
+#include "sim/seeded.h"
 #include "sim/simulation.h"
 
 namespace {
@@ -24,30 +35,36 @@ struct Arguments {
   uint64_t seed = 1;
   std::string seeds;  // "A..B", in place of seed
   double minutes = 1;
-  uint32_t nodes = 3;
+  uint32_t nodes = 0;  // the seed draws
   std::string faults;  // empty: the seed picks
   std::string trace;
   std::string explain;
   std::string history;
+  std::string bug = "none";
+  bool mutants = false;
+  std::vector<std::string> names;  // of bugs
+  double minutes_each = 10;
+  std::string output;
   bool twice = false;
   bool verbose = false;
 };
 
-// What is running, for the handler of failed asserts, which gets nothing of it.
+// For the handler of failed asserts: what is running.
 std::string repeat_command;
 uint64_t running_seed = 0;
 
 std::string command_for(const Arguments& arguments, uint64_t seed) {
   char text[128];
-  std::snprintf(text, sizeof text, "bop-sim --seed %" PRIu64 " --minutes %g", seed,
-                arguments.minutes);
-  std::string command = text;
-  if (arguments.nodes != 3) command += " --nodes " + std::to_string(arguments.nodes);
+  std::snprintf(text, sizeof text, " --seed %" PRIu64 " --minutes %g", seed, arguments.minutes);
+  std::string command = "bop-sim";
+  if (arguments.bug != "none") command += "-seeded --bug " + arguments.bug;
+  command += text;
+  if (arguments.nodes != 0) command += " --nodes " + std::to_string(arguments.nodes);
   if (!arguments.faults.empty()) command += " --faults " + arguments.faults;
   return command;
 }
 
-// The whole story first: the last line is one line.
+// All lines first; the last line is one line, for scripts.
 void print_failure(const std::string& why) {
   std::printf("%s\n", why.c_str());
   std::printf("FAILED seed %" PRIu64 ": %s (repeat: %s)\n", running_seed,
@@ -126,6 +143,78 @@ bool run_seed(const Arguments& arguments, SimulationOptions options, uint64_t se
   return true;
 }
 
+// ---- mutants ----
+
+nlohmann::ordered_json to_json(const MutantResult& result) {
+  return {{"bug", result.bug.bug.name},
+          {"module", result.bug.module},
+          {"what", result.bug.bug.what},
+          {"source", result.bug.bug.source},
+          {"elsewhere", result.bug.bug.elsewhere},
+          {"caught", result.caught},
+          {"seed", result.seed},
+          {"seeds", result.seeds},
+          {"seconds", result.seconds},
+          {"check", result.check},
+          {"message", result.message}};
+}
+
+bool is_as_expected(const MutantResult& result) {
+  if (result.bug.bug.name == "none") return !result.caught;
+  return result.caught || !result.bug.bug.elsewhere.empty();
+}
+
+int mutants(const Arguments& arguments, const SimulationOptions& simulation) {
+  MutantOptions options;
+  options.names = arguments.names;
+  options.seconds_each = arguments.minutes_each * 60;
+  options.first_seed = arguments.seed;
+  options.simulation = simulation;
+  const bool json = arguments.output == "json";
+  auto list = nlohmann::ordered_json::array();
+  size_t bugs = 0;
+  size_t caught = 0;
+  bool good = true;
+  if (!json)
+    std::printf("%-32s %-10s %-7s %6s %8s  %s\n", "bug", "module", "caught", "seed", "seconds",
+                "by");
+  const auto done = [&](const MutantResult& result) {
+    ++bugs;
+    if (result.caught) ++caught;
+    good = good && is_as_expected(result);
+    if (json) return list.push_back(to_json(result));
+    const std::string by = result.caught ? result.check
+                           : result.bug.bug.elsewhere.empty()
+                               ? result.message
+                               : result.message + "; " + std::string(result.bug.bug.elsewhere);
+    std::printf("%-32s %-10s %-7s %6" PRIu64 " %8.1f  %s\n", result.bug.bug.name.data(),
+                result.bug.module.data(), result.caught ? "yes" : "no", result.seed, result.seconds,
+                by.c_str());
+    std::fflush(stdout);
+  };
+  std::string unknown;
+  if (!run_mutants(options, done, unknown)) {
+    std::fprintf(stderr, "bop-sim: --mutants: no seeded bug is called %s\n", unknown.c_str());
+    return 2;
+  }
+  if (json) {
+    std::printf("%s\n", list.dump(2).c_str());
+  } else {
+    std::printf("%zu of %zu caught\n", caught, bugs);
+  }
+  return good ? 0 : 1;
+}
+
+// This program carries no bugs; the one beside it does.
+int run_seeded(char** values) {
+  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe");
+  const std::string seeded = self.parent_path() / "bop-sim-seeded";
+  execv(seeded.c_str(), values);
+  std::fprintf(stderr, "bop-sim: %s cannot be run: build the target bop-sim-seeded\n",
+               seeded.c_str());
+  return 2;
+}
+
 bool parse_seeds(const std::string& text, uint64_t& first, uint64_t& last) {
   const size_t dots = text.find("..");
   if (dots == std::string::npos) return false;
@@ -154,7 +243,7 @@ int main(int count, char** values) {
   app.add_option("--minutes", arguments.minutes, "Simulated time (default 1)")
       ->type_name("MINUTES")
       ->check(number(0.01, 100000.0));
-  app.add_option("--nodes", arguments.nodes, "Number of nodes (default 3)")
+  app.add_option("--nodes", arguments.nodes, "Number of nodes (default: the seed selects 1 to 5)")
       ->type_name("N")
       ->check(number(1u, 9u));
   app.add_option(
@@ -170,6 +259,18 @@ int main(int count, char** values) {
   app.add_option("--history", arguments.history,
                  "Write the results of the clients to this file, for bop-check")
       ->type_name("FILE");
+  app.add_flag("--mutants", arguments.mutants,
+               "Run each seeded bug until a check reports it, and print a table");
+  app.add_option("BUG", arguments.names,
+                 "With --mutants: run only these bugs; none is the correct build");
+  app.add_option("--minutes-each", arguments.minutes_each,
+                 "With --mutants: core time for each bug (default 10)")
+      ->type_name("MINUTES")
+      ->check(number(0.01, 100000.0));
+  app.add_option("-o,--output", arguments.output, "With --mutants: text or json (default text)")
+      ->type_name("FORMAT")
+      ->check(CLI::IsMember({"text", "json"}));
+  app.add_option("--bug", arguments.bug, "Run with this seeded bug")->type_name("BUG");
   app.add_flag("--twice", arguments.twice, "Run each seed twice and compare the traces");
   app.add_flag("--verbose", arguments.verbose, "Print what the nodes log at level info");
   std::string kinds;
@@ -178,6 +279,12 @@ int main(int count, char** values) {
              "\nExit codes: 0 no violation; 1 a violation; 2 usage error, or the output could not "
              "be written.");
   if (const auto ended = command_line::parse(app, count, values, 2)) return *ended;
+  if ((arguments.mutants || arguments.bug != "none") && module_bugs().empty())
+    return run_seeded(values);
+  if (!choose_seeded_bug(arguments.bug)) {
+    std::fprintf(stderr, "bop-sim: --bug: no seeded bug is called %s\n", arguments.bug.c_str());
+    return 2;
+  }
 
   SimulationOptions options;
   options.time = static_cast<bop::Duration>(arguments.minutes * 60 * 1e9);
@@ -196,6 +303,10 @@ int main(int count, char** values) {
   if (!arguments.seeds.empty() && !parse_seeds(arguments.seeds, first, last)) {
     std::fprintf(stderr, "bop-sim: --seeds: must be A..B with A at most B\n");
     return 2;
+  }
+  if (arguments.mutants) {
+    const int code = mutants(arguments, options);
+    return command_line::end("bop-sim", code, 2);
   }
   const File trace = open_for_writing(arguments.trace);
   const File history = open_for_writing(arguments.history);

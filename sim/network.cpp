@@ -281,6 +281,7 @@ bool Network::send(NodeId from, NodeId to, port::Channel channel,
     return false;
   }
   ++counters_.sent;
+  if (watch_control_ && channel == port::Channel::control) watch_control_(mem::Buffer::copy(frame));
 
   const Direction& direction = this->direction(from, to);
   const LinkQuality& quality = direction.quality;

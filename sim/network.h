@@ -75,6 +75,9 @@ class Network {
   using FrameWatch = std::function<void(NodeId from, NodeId to, port::Channel channel, Bytes frame,
                                         std::string_view fate)>;
   void watch_frames(FrameWatch watch) { watch_ = std::move(watch); }
+  // Called for every frame of a control channel that a node sends, lost later or not.
+  using ControlWatch = std::function<void(const mem::Buffer& frame)>;
+  void watch_control(ControlWatch watch) { watch_control_ = std::move(watch); }
 
   struct Counters {
     uint64_t sent = 0, delivered = 0, lost = 0, refused = 0, repeated = 0, overtaken = 0;
@@ -111,6 +114,7 @@ class Network {
   std::map<Pair, Direction> directions_;
   std::map<std::pair<Pair, port::Channel>, std::unique_ptr<Connection>> connections_;
   FrameWatch watch_;
+  ControlWatch watch_control_;
   Counters counters_;
 };
 

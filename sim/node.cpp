@@ -12,8 +12,8 @@ namespace {
 
 constexpr uint32_t threads_a_node = 100;
 
-uint32_t thread_number(NodeId node, uint32_t seat, bool background) {
-  return static_cast<uint32_t>(node) * threads_a_node + seat * 2 + (background ? 1 : 0);
+uint32_t thread_number(NodeId node, uint32_t shard, bool background) {
+  return static_cast<uint32_t>(node) * threads_a_node + shard * 2 + (background ? 1 : 0);
 }
 
 std::map<std::string, GroupId> names_of(const std::vector<node::GroupSpec>& groups) {
@@ -45,10 +45,10 @@ Node::Node(Scheduler& scheduler, Thread& harness, Network& network, StateChecker
       id_(id),
       settings_(settings),
       clock_(scheduler, static_cast<Instant>(id) * 1000 * seconds, settings.drift_ppm),
-      seats_(make_seats()),
-      stores_(),
+      shards_(make_shards()),
+      stores_(settings.machine),
       machine_(stores_.table(), checker, id, names_of(settings.shard.groups)),
-      transport_(network.add_node(id, seats_[0]->loop)) {
+      transport_(network.add_node(id, shards_[0]->loop)) {
   format();
 }
 
@@ -56,15 +56,15 @@ Node::~Node() {
   if (state_ != State::down) crash(Ending::process);
 }
 
-std::vector<std::unique_ptr<Node::ShardContext>> Node::make_seats() {
+std::vector<std::unique_ptr<Node::ShardContext>> Node::make_shards() {
   std::vector<std::unique_ptr<ShardContext>> contexts;
   Disk::Faults faults;
   faults.sector_bytes = settings_.sector_bytes;
   faults.ignore_locks = settings_.ignore_file_locks;
-  for (uint32_t seat = 0; seat < settings_.contexts; ++seat) {
-    contexts.push_back(std::make_unique<ShardContext>(*this, seat));
+  for (uint32_t shard = 0; shard < settings_.shards; ++shard) {
+    contexts.push_back(std::make_unique<ShardContext>(*this, shard));
     contexts.back()->disk.set_faults(faults);
-    contexts.back()->loop.after_turns([this, seat] { watch(seat); });
+    contexts.back()->loop.after_turns([this, shard] { watch(shard); });
   }
   return contexts;
 }
@@ -74,7 +74,7 @@ void Node::format() {
   identity.cluster = settings_.shard.cluster;
   identity.node = id_;
   identity.incarnation = scheduler_.random("incarnation", id_).next();
-  const Status formatted = node::format_directory(seats_[0]->disk, identity);
+  const Status formatted = node::format_directory(shards_[0]->disk, identity);
   BOP_ASSERT(formatted.has_value());
 }
 
@@ -93,23 +93,23 @@ node::ShardOptions Node::options_for_start() const {
 void Node::start() {
   BOP_ASSERT(state_ == State::down);
   state_ = State::opening;
-  seats_[0]->loop.after(0, "start", [this] { open(); });
+  shards_[0]->loop.after(0, "start", [this] { open(); });
 }
 
 void Node::open() {
-  auto identity = node::read_identity(seats_[0]->disk);
+  auto identity = node::read_identity(shards_[0]->disk);
   if (!identity) return refuse(identity.error());
   identity_ = *identity;
   std::vector<node::ShardContext> contexts;
-  for (const auto& seat : seats_) {
-    const auto make_worker = [this, &seat = *seat] {
-      const uint64_t number = seat.loop.number() * 1000 + seat.workers++ % 1000;
-      return std::make_unique<Worker>(seat.loop, seat.background, number, settings_.job_time);
+  for (const auto& shard : shards_) {
+    const auto make_worker = [this, &shard = *shard] {
+      const uint64_t number = shard.loop.number() * 1000 + shard.workers++ % 1000;
+      return std::make_unique<Worker>(shard.loop, shard.background, number, settings_.job_time);
     };
     contexts.push_back({.clock = clock_,
-                        .timers = seat->timers,
-                        .post = seat->post,
-                        .files = seat->disk,
+                        .timers = shard->timers,
+                        .post = shard->post,
+                        .files = shard->disk,
                         .make_worker = make_worker});
   }
   node_ = std::make_unique<node::Node>(
@@ -121,7 +121,7 @@ void Node::open() {
 void Node::opened(const Status& status) {
   if (!status) return refuse(status.error());
   if (!identity_.served) {
-    if (const Status marked = node::mark_served(seats_[0]->disk, identity_); !marked) {
+    if (const Status marked = node::mark_served(shards_[0]->disk, identity_); !marked) {
       return refuse(marked.error());
     }
   }
@@ -129,15 +129,30 @@ void Node::opened(const Status& status) {
 }
 
 void Node::refuse(const Error& why) {
-  scheduler_.trace().note(scheduler_.now(), seats_[0]->loop.number(), "refused");
+  scheduler_.trace().note(scheduler_.now(), shards_[0]->loop.number(), "refused");
   scheduler_.trace().remark(scheduler_.now(),
                             "node " + std::to_string(id_) + ": " + why.to_string());
   state_ = State::refused;
   refusal_ = why;
 }
 
+// What names an epoch (blocks of the log, seeds, numbers of requests) must never name it twice.
+void Node::check_epochs() {
+  epochs_.resize(shards_.size());
+  for (uint32_t shard = 0; shard < shards_.size(); ++shard) {
+    const uint64_t epoch = node_->shard(shard).epoch();
+    if (epoch <= epochs_[shard]) {
+      checker_.report("epoch: node " + std::to_string(id_) + ", shard " + std::to_string(shard) +
+                      ": the log's epoch is " + std::to_string(epoch) + " after " +
+                      std::to_string(epochs_[shard]));
+    }
+    epochs_[shard] = epoch;
+  }
+}
+
 void Node::take_part() {
   state_ = State::serving;
+  check_epochs();
   for (const node::GroupSpec& group : settings_.shard.groups) {
     const group::Replica* replica = node_->shard(group.shard).replica(group.id);
     if (replica == nullptr || replica->core() == nullptr || halted(group.id)) continue;
@@ -151,7 +166,7 @@ void Node::take_part() {
 
 void Node::crash(Ending ending) {
   BOP_ASSERT(state_ != State::down);
-  scheduler_.trace().note(scheduler_.now(), seats_[0]->loop.number(),
+  scheduler_.trace().note(scheduler_.now(), shards_[0]->loop.number(),
                           ending == Ending::power ? "power loss" : "killed");
   end(ending);
 }
@@ -159,7 +174,7 @@ void Node::crash(Ending ending) {
 void Node::stop(Duration grace) {
   BOP_ASSERT(serving());
   if (std::exchange(stopping_, true)) return;
-  seats_[0]->loop.after(0, "stop", [this, grace] {
+  shards_[0]->loop.after(0, "stop", [this, grace] {
     node_->stop(grace, [this, life = life_] {
       harness_.after(0, "exit", [this, life] {
         if (life == life_) end(Ending::process);
@@ -169,11 +184,11 @@ void Node::stop(Duration grace) {
 }
 
 void Node::end(Ending ending) {
-  for (const auto& seat : seats_) {
+  for (const auto& shard : shards_) {
     switch (ending) {
-      case Ending::power: seat->disk.power_loss(); break;
-      case Ending::process: seat->disk.process_crash(); break;
-      case Ending::process_with_late_writes: seat->disk.process_crash_with_late_writes(); break;
+      case Ending::power: shard->disk.power_loss(); break;
+      case Ending::process: shard->disk.process_crash(); break;
+      case Ending::process_with_late_writes: shard->disk.process_crash_with_late_writes(); break;
     }
   }
   if (connected_) network_.end_node(id_, ending != Ending::power);
@@ -181,9 +196,9 @@ void Node::end(Ending ending) {
   for (const GroupId group : watched_) checker_.ended(id_, group);
   watched_.clear();
   node_.reset();
-  for (const auto& seat : seats_) {
-    seat->loop.clear();
-    seat->background.clear();
+  for (const auto& shard : shards_) {
+    shard->loop.clear();
+    shard->background.clear();
   }
   stores_.end(ending == Ending::power);
   state_ = State::down;
@@ -195,20 +210,25 @@ void Node::end(Ending ending) {
 
 void Node::pause(Duration time) {
   stopped_until_ = std::max(stopped_until_, scheduler_.now() + time);
-  for (const auto& seat : seats_) {
-    seat->loop.stop_until(stopped_until_);
-    seat->background.stop_until(stopped_until_);
+  for (const auto& shard : shards_) {
+    shard->loop.stop_until(stopped_until_);
+    shard->background.stop_until(stopped_until_);
   }
+}
+
+void Node::set_clock_rate(int64_t drift_ppm, Duration time) {
+  clock_.set_drift(drift_ppm);
+  if (drift_ppm < -900'000) slow_until_ = std::max(slow_until_, scheduler_.now() + time);
 }
 
 // ---- watching ----
 
-void Node::watch(uint32_t seat) {
+void Node::watch(uint32_t shard) {
   if (!serving()) return;
   for (const node::GroupSpec& group : settings_.shard.groups) {
-    if (group.shard != seat) continue;
+    if (group.shard != shard) continue;
     if (std::find(watched_.begin(), watched_.end(), group.id) == watched_.end()) continue;
-    checker_.observe(id_, group.id, *node_->shard(seat).replica(group.id)->core());
+    checker_.observe(id_, group.id, *node_->shard(shard).replica(group.id)->core());
   }
 }
 

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "machine/kv/kv.h"
 #include "node/directory.h"
 #include "node/node.h"
 #include "sim/clock.h"
@@ -28,9 +29,10 @@ namespace bop::sim {
 // What all nodes of a cluster have in common.
 struct NodeSettings {
   node::ShardOptions shard;  // `self`, `peers`, `incarnation`, `fresh` are each node's own
-  uint32_t contexts = 1;
+  uint32_t shards = 1;
   Thread::TurnTime turn_time{1 * microseconds, 30 * microseconds};
   Worker::JobTime job_time;
+  machine::kv::Settings machine{.hash_interval = 128};  // state hashes often enough to be compared
   int64_t drift_ppm = 0;
   uint32_t sector_bytes = 4096;
   bool ignore_file_locks = false;  // a seeded bug: see Disk::Faults
@@ -56,6 +58,7 @@ class Node {
   ~Node();
 
   NodeId id() const { return id_; }
+  uint64_t life() const { return life_; }
   enum class State : uint8_t { down, opening, serving, refused };
   State state() const { return state_; }
   bool serving() const { return state_ == State::serving; }
@@ -68,18 +71,22 @@ class Node {
   void stop(Duration grace);
   // Its process stands still; the machine goes on.
   void pause(Duration time);
+  // Its clock runs at another rate; below a tenth of the nominal one, it counts as standing still for `time`.
+  void set_clock_rate(int64_t drift_ppm, Duration time);
 
-  // Of the thread of that seat. Only while it serves.
-  node::Service& service(uint32_t seat) { return node_->service(seat); }
-  Thread& thread(uint32_t seat) { return seats_[seat]->loop; }
-  uint32_t seat_count() const { return static_cast<uint32_t>(seats_.size()); }
+  // Of the thread of that shard. Only while it serves.
+  node::Service& service(uint32_t shard) { return node_->service(shard); }
+  Thread& thread(uint32_t shard) { return shards_[shard]->loop; }
+  uint32_t shard_count() const { return static_cast<uint32_t>(shards_.size()); }
   const NodeSettings& settings() const { return settings_; }
   NodeClock& clock() { return clock_; }
-  Disk& disk(uint32_t seat) { return seats_[seat]->disk; }
+  Disk& disk(uint32_t shard) { return shards_[shard]->disk; }
   Stores& stores() { return stores_; }
 
   // Whether its process stood still at some time since then.
-  bool stood_still_since(Instant when) const { return stopped_until_ >= when; }
+  bool stood_still_since(Instant when) const {
+    return stopped_until_ >= when || slow_until_ >= when;
+  }
 
   // The replica, while it serves; nullptr when it does not.
   const group::Replica* replica(GroupId group) const;
@@ -100,14 +107,15 @@ class Node {
     uint64_t workers = 0;
   };
 
-  std::vector<std::unique_ptr<ShardContext>> make_seats();
+  std::vector<std::unique_ptr<ShardContext>> make_shards();
   void format();
   void open();
   void opened(const Status& status);
   void refuse(const Error& why);
+  void check_epochs();
   void take_part();
   void end(Ending ending);
-  void watch(uint32_t seat);
+  void watch(uint32_t shard);
   node::ShardOptions options_for_start() const;
 
   Scheduler& scheduler_;
@@ -117,7 +125,7 @@ class Node {
   const NodeId id_;
   const NodeSettings settings_;
   NodeClock clock_;
-  std::vector<std::unique_ptr<ShardContext>> seats_;
+  std::vector<std::unique_ptr<ShardContext>> shards_;
   Stores stores_;
   RecordingMachine machine_;
   port::Transport& transport_;
@@ -126,8 +134,10 @@ class Node {
   bool connected_ = false;
   bool stopping_ = false;
   node::Identity identity_;
-  uint64_t life_ = 0;  // raised by each end of its process
+  uint64_t life_ = 0;             // raised by each end of its process
+  std::vector<uint64_t> epochs_;  // of the logs, when it last served
   Instant stopped_until_ = -1;
+  Instant slow_until_ = -1;
   std::vector<GroupId> watched_;  // replicas that the checker watches
   std::unique_ptr<node::Node> node_;
   std::function<void()> ended_;

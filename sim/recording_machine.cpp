@@ -132,7 +132,9 @@ bop_position RecordingMachine::durable(bop_machine* machine) {
 }
 
 void RecordingMachine::stable(bop_machine* machine, uint64_t index) {
-  Machine::of(machine).behind.stable(Machine::of(machine).machine, index);
+  const Machine& recorded = Machine::of(machine);
+  recorded.checker.machine_stable(recorded.node, recorded.group, index);
+  recorded.behind.stable(recorded.machine, index);
 }
 
 int32_t RecordingMachine::state_hash(bop_machine* machine, bop_state_hash* hash) {

@@ -135,7 +135,7 @@ void Thread::free_slot(uint32_t slot) {
   free_.push_back(slot);
 }
 
-bool Thread::settle_head() {
+bool Thread::discard_stale_heads() {
   while (!queue_.empty()) {
     const Entry head = queue_.front();
     const Slot& slot = slots_[head.slot];
@@ -147,7 +147,7 @@ bool Thread::settle_head() {
 }
 
 Instant Thread::next_turn() {
-  if (!settle_head()) return never;
+  if (!discard_stale_heads()) return never;
   return std::max(queue_.front().due, free_at_);
 }
 
@@ -155,7 +155,8 @@ void Thread::run() {
   in_turn_ = true;
   scheduler_.running_ = this;
   const uint64_t before_turn = scheduler_.sequence_;
-  while (settle_head() && queue_.front().due <= now() && queue_.front().sequence <= before_turn) {
+  while (discard_stale_heads() && queue_.front().due <= now() &&
+         queue_.front().sequence <= before_turn) {
     const uint32_t slot = queue_.front().slot;
     pop();
     const Task task = std::move(slots_[slot].task);

@@ -126,7 +126,7 @@ class Thread {
   void pop();
   void free_slot(uint32_t slot);
   // Drops stale entries from the head and moves early ones; false: nothing is scheduled.
-  bool settle_head();
+  bool discard_stale_heads();
   // When the next turn begins; `never` when nothing is scheduled.
   Instant next_turn();
   void run();

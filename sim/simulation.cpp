@@ -3,10 +3,14 @@
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <variant>
 #include <vector>
 
+#include "base/assert.h"
 #include "group/replica.h"
+#include "proto/peer.h"
 #include "sim/contents.h"
+#include "sim/setting.h"
 
 namespace bop::sim {
 
@@ -14,126 +18,7 @@ namespace {
 
 constexpr Duration inspect_every = 200 * milliseconds;
 constexpr Duration calm_at_most = 120 * seconds;  // until all works again after the last fault
-constexpr Duration settle_at_most = 60 * seconds;
-
-template <class T, size_t N>
-T pick(Random& random, const std::array<T, N>& choices) {
-  return choices[random.below(N)];
-}
-
-// What a run is like besides its faults; every choice is drawn whether or not it is used.
-struct Setting {
-  uint32_t contexts;
-  uint32_t groups;
-  NodeSettings node;
-  NetworkOptions network;
-  WorkloadOptions workload;
-  FaultOptions faults;
-};
-
-std::vector<node::GroupSpec> make_groups(uint32_t groups, uint32_t contexts,
-                                         uint64_t memory_bytes) {
-  std::vector<node::GroupSpec> specs;
-  for (uint32_t i = 0; i < groups; ++i) {
-    node::GroupSpec spec;
-    spec.name = "kv" + std::to_string(i + 1);
-    spec.id = i + 1;
-    spec.shard = i % contexts;
-    spec.machine_options.memory_bytes = memory_bytes;
-    specs.push_back(spec);
-  }
-  return specs;
-}
-
-NodeSettings draw_node(Random& random, const SimulationOptions& options, uint32_t contexts,
-                       uint32_t groups) {
-  NodeSettings settings;
-  settings.contexts = contexts;
-  settings.turn_time.longest = pick(
-      random, std::array<Duration, 3>{5 * microseconds, 30 * microseconds, 300 * microseconds});
-  settings.job_time.longest = pick(
-      random, std::array<Duration, 3>{200 * microseconds, 5 * milliseconds, 100 * milliseconds});
-  node::ShardOptions& shard = settings.shard;
-  shard.cluster = {0x62, 0x6f, 0x70};
-  shard.version = "simulated";
-  shard.shards = contexts;
-  for (NodeId id = 1; id <= options.nodes; ++id) shard.peers.push_back({id, "simulated"});
-  const auto memory = pick(random, std::array<uint64_t, 3>{64 << 10, 256 << 10, 4 << 20});
-  shard.groups = make_groups(groups, contexts, memory);
-  shard.raft.election_timeout =
-      pick(random, std::array<Duration, 3>{200 * milliseconds, 500 * milliseconds, 1 * seconds});
-  shard.raft.heartbeat_interval = shard.raft.election_timeout / 10;
-  shard.log.segment_bytes = pick(random, std::array<uint64_t, 3>{256 << 10, 512 << 10, 2 << 20});
-  shard.log.max_bytes = shard.log.segment_bytes * 32;
-  return settings;
-}
-
-NetworkOptions draw_network(Random& random) {
-  NetworkOptions network;
-  network.quality.longest = pick(
-      random, std::array<Duration, 3>{100 * microseconds, 1 * milliseconds, 20 * milliseconds});
-  network.quality.overtaken = pick(random, std::array<uint32_t, 3>{0, 0, 10'000});
-  network.quality.repeated = pick(random, std::array<uint32_t, 3>{0, 0, 10'000});
-  network.quality.lost = pick(random, std::array<uint32_t, 3>{0, 0, 1'000});
-  return network;
-}
-
-WorkloadOptions draw_workload(Random& random) {
-  WorkloadOptions workload;
-  workload.clients = static_cast<uint32_t>(random.between(3, 12));
-  workload.keys = static_cast<uint32_t>(random.between(1, 8));
-  workload.operations_a_key = static_cast<uint32_t>(random.between(40, 200));
-  workload.think_longest = pick(
-      random, std::array<Duration, 3>{20 * milliseconds, 60 * milliseconds, 200 * milliseconds});
-  workload.reads_percent = pick(random, std::array<uint32_t, 3>{10, 40, 70});
-  workload.value_bytes = pick(random, std::array<uint32_t, 3>{8, 64, 600});
-  return workload;
-}
-
-FaultOptions draw_faults(Random& random, const SimulationOptions& options,
-                         const LinkQuality& quality) {
-  FaultOptions faults;
-  faults.quality = quality;
-  for (const Fault fault : options.faults) {
-    if (random.chance(1, 2) || !options.pick_faults) faults.kinds.insert(fault);
-  }
-  if (faults.kinds.empty()) faults.kinds = options.faults;
-  faults.between_longest =
-      pick(random, std::array<Duration, 3>{1 * seconds, 4 * seconds, 15 * seconds});
-  faults.lasts_longest =
-      pick(random, std::array<Duration, 3>{500 * milliseconds, 3 * seconds, 8 * seconds});
-  // Fewer than half may be struck by what leaves a replica suspect.
-  const size_t may_lose_data = random.below((options.nodes - 1) / 2 + 1);
-  while (faults.may_lose_data.size() < may_lose_data)
-    faults.may_lose_data.insert(1 + random.below(options.nodes));
-  return faults;
-}
-
-Setting draw(const SimulationOptions& options, Random random) {
-  Setting setting;
-  setting.contexts = random.chance(1, 4) ? 2 : 1;
-  setting.groups = random.chance(1, 3) ? 2 : 1;
-  setting.node = draw_node(random, options, setting.contexts, setting.groups);
-  setting.network = draw_network(random);
-  setting.workload = draw_workload(random);
-  setting.faults = draw_faults(random, options, setting.network.quality);
-  // A replica that stays out for good keeps the others' logs from being released (there are no
-  // snapshots): theirs must have room for all of the run.
-  if (!setting.faults.may_lose_data.empty()) setting.node.shard.log.max_bytes = 1ull << 40;
-  return setting;
-}
-
-std::string describe(const Setting& setting) {
-  std::string text = std::to_string(setting.groups) + " groups on " +
-                     std::to_string(setting.contexts) + " shards, " +
-                     std::to_string(setting.workload.clients) + " clients, " +
-                     std::to_string(setting.workload.keys) + " keys, may lose data:";
-  for (const NodeId node : setting.faults.may_lose_data) text += " " + std::to_string(node);
-  if (setting.faults.may_lose_data.empty()) text += " none";
-  text += ", faults:";
-  for (const Fault fault : setting.faults.kinds) text += std::string(" ") + name_of(fault);
-  return text;
-}
+constexpr Duration drain_at_most = 60 * seconds;
 
 class Simulation {
  public:
@@ -145,16 +30,21 @@ class Simulation {
 
  private:
   void explain();
+  void check_promises();
   void make_nodes();
   void inspect();
   bool good() const { return !checker_.violation(); }
   // Runs until `done`, a violation or the limit; false: it was the limit.
   template <class Done>
   bool run_until(Duration at_most, Done done);
+  // The same, but looks only every 10 ms, because `done` takes long.
+  template <class Done>
+  bool run_until_now_and_then(Duration at_most, Done done);
   void run_faults();
   void calm_down();
   void drain();
   void compare_contents();
+  uint64_t applied() const;
   std::string lagging() const;
   std::string what_hinders() const;
   SimulationResult result() const;
@@ -164,6 +54,7 @@ class Simulation {
   const Setting setting_;
   Thread harness_;
   Network network_;
+  proto::PeerDecoder decoder_;
   StateChecker checker_;
   std::vector<GroupId> groups_;
   std::vector<std::unique_ptr<Node>> nodes_;
@@ -175,12 +66,14 @@ class Simulation {
 Simulation::Simulation(const SimulationOptions& options)
     : options_(options),
       scheduler_(options.seed),
-      setting_(draw(options, scheduler_.random("setting"))),
+      setting_(draw_setting({options.nodes, options.faults, options.pick_faults},
+                            scheduler_.random("setting"))),
       harness_(scheduler_, 0, {}),
       network_(scheduler_, harness_, setting_.network),
       checker_(scheduler_) {
   if (options.trace != nullptr) scheduler_.trace().write_to(options.trace);
   if (options.explainer != nullptr) explain();
+  check_promises();
   scheduler_.trace().remark(0, describe(setting_));
   for (const node::GroupSpec& group : setting_.node.shard.groups) groups_.push_back(group.id);
   make_nodes();
@@ -205,12 +98,25 @@ void Simulation::explain() {
       });
 }
 
+// What replicas promise each other.
+void Simulation::check_promises() {
+  network_.watch_control([this](const mem::Buffer& frame) {
+    const auto decoded = decoder_.decode(frame);
+    BOP_ASSERT(decoded.has_value());
+    for (const proto::PeerItem& item : decoded->items) {
+      const auto* raft = std::get_if<proto::RaftItem>(&item);
+      if (raft != nullptr) checker_.sent(raft->group, raft->message);
+    }
+    decoder_.clear();
+  });
+}
+
 void Simulation::make_nodes() {
   Random random = scheduler_.random("nodes");
-  for (NodeId id = 1; id <= options_.nodes; ++id) {
+  for (NodeId id = 1; id <= setting_.nodes; ++id) {
     NodeSettings settings = setting_.node;
     settings.drift_ppm = random.between(-200, 200);
-    settings.sector_bytes = setting_.faults.may_lose_data.contains(id) ? 512 : 4096;
+    settings.sector_bytes = 512;
     settings.ignore_file_locks = options_.ignore_file_locks;
     nodes_.push_back(
         std::make_unique<Node>(scheduler_, harness_, network_, checker_, id, settings));
@@ -238,6 +144,16 @@ bool Simulation::run_until(Duration at_most, Done done) {
   const Instant limit = scheduler_.now() + at_most;
   while (good() && !done()) {
     if (!scheduler_.run_turn(limit)) return false;
+  }
+  return true;
+}
+
+template <class Done>
+bool Simulation::run_until_now_and_then(Duration at_most, Done done) {
+  const Instant limit = scheduler_.now() + at_most;
+  while (good() && !done()) {
+    if (scheduler_.now() >= limit) return false;
+    scheduler_.run_until(std::min(limit, scheduler_.now() + 10 * milliseconds));
   }
   return true;
 }
@@ -287,26 +203,44 @@ std::string Simulation::what_hinders() const {
   return text;
 }
 
-// The last fault is over: soon every node that is not lost is ready and every group takes writes.
+// The last fault is over: soon every node that is not lost serves, and every group takes writes. A node may
+// stay behind under load, when small limits let a leader send less than it commits with others.
 void Simulation::calm_down() {
   faults_->stop();
+  workload_->calm_down();
   const Instant began = scheduler_.now();
-  const auto works = [&] {
-    const bool ready = std::all_of(nodes_.begin(), nodes_.end(), [&](const auto& node) {
-      return faults_->lost(*node) || (node->serving() && node->service(0).ready());
-    });
-    return ready && std::all_of(groups_.begin(), groups_.end(), [&](const GroupId group) {
-             return workload_->last_write(group) > began;
-           });
+  const auto missing = [&]() -> std::string {
+    for (const auto& node : nodes_) {
+      if (!faults_->lost(*node) && !node->serving())
+        return "node " + std::to_string(node->id()) + " does not serve";
+    }
+    for (const GroupId group : groups_) {
+      if (workload_->last_write(group) <= began)
+        return "group " + std::to_string(group) + " takes no write";
+    }
+    return {};
   };
-  if (run_until(calm_at_most, works)) return;
-  checker_.report("liveness: the last fault is over, and the cluster does not serve again" +
-                  what_hinders());
+  if (run_until_now_and_then(calm_at_most, [&] { return missing().empty(); })) return;
+  checker_.report("liveness: the last fault is over, and " + missing() + what_hinders());
+}
+
+// Rises while any replica catches up.
+uint64_t Simulation::applied() const {
+  uint64_t sum = 0;
+  for (const auto& node : nodes_) {
+    for (const GroupId group : groups_) {
+      const group::Replica* replica = node->replica(group);
+      if (replica != nullptr) sum += replica->status().applied;
+    }
+  }
+  return sum;
 }
 
 std::string Simulation::lagging() const {
   for (const auto& node : nodes_) {
     if (faults_->lost(*node)) continue;
+    if (!node->serving() || !node->service(0).ready())
+      return "node " + std::to_string(node->id()) + " does not become ready";
     for (const GroupId group : groups_) {
       const group::Replica* replica = node->replica(group);
       const Index wanted = checker_.committed(group);
@@ -322,11 +256,13 @@ std::string Simulation::lagging() const {
 // Nobody asks for anything more: every request is answered, and every replica has everything.
 void Simulation::drain() {
   workload_->stop();
-  if (!run_until(settle_at_most, [&] { return workload_->idle(); })) {
+  if (!run_until(drain_at_most, [&] { return workload_->idle(); })) {
     return checker_.report("liveness: requests stay without an answer");
   }
-  if (!run_until(settle_at_most, [&] { return lagging().empty(); })) {
-    checker_.report("liveness: " + lagging() + what_hinders());
+  network_.set_quality({});
+  for (uint64_t before = applied();; before = applied()) {
+    if (run_until_now_and_then(drain_at_most, [&] { return lagging().empty(); })) return;
+    if (applied() == before) return checker_.report("liveness: " + lagging() + what_hinders());
   }
 }
 
@@ -338,7 +274,7 @@ void Simulation::compare_contents() {
       reader.start();
       const std::string who =
           "node " + std::to_string(node->id()) + ", group " + std::to_string(group);
-      if (!run_until(settle_at_most, [&] { return reader.complete(); })) {
+      if (!run_until(drain_at_most, [&] { return reader.complete(); })) {
         return checker_.report("liveness: " + who + " does not tell its contents" + what_hinders());
       }
       const std::string wrong = reader.difference(checker_.contents(group));
@@ -358,8 +294,8 @@ SimulationResult Simulation::result() const {
   result.network = network_.counters();
   result.faults = faults_->counters();
   for (const auto& node : nodes_) {
-    for (uint32_t seat = 0; seat < node->seat_count(); ++seat) {
-      result.late_writes_waited_for += node->disk(seat).waited_for();
+    for (uint32_t shard = 0; shard < node->shard_count(); ++shard) {
+      result.late_writes_waited_for += node->disk(shard).waited_for();
     }
   }
   result.setting = describe(setting_);

@@ -18,7 +18,7 @@ namespace bop::sim {
 struct SimulationOptions {
   uint64_t seed = 1;
   Duration time = 60 * seconds;
-  uint32_t nodes = 3;
+  uint32_t nodes = 0;              // 0: the seed draws 1 to 5
   FaultSet faults = all_faults();  // of these the seed picks some
   bool pick_faults = true;         // false: all of them
   bool ignore_file_locks = false;  // a seeded bug: see Disk::Faults

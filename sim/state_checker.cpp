@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cinttypes>
 #include <cstdio>
+#include <utility>
 
+#include "base/assert.h"
 #include "base/checksum.h"
 
 namespace bop::sim {
@@ -64,8 +66,14 @@ std::string StateChecker::name(NodeId node, GroupId group) const {
 void StateChecker::began(NodeId node, GroupId group, const raft::Core& core) {
   Replica& replica = groups_[group].replicas[node];
   check_durable(node, group, replica, core);
+  check_told(node, group, replica, core);
   replica.watched = true;
   replica.leads = false;
+  replica.told_now = false;
+  replica.acknowledged = {};
+  replica.stable = 0;
+  // What its machine holds a leader committed; whether it may hold it is checked elsewhere.
+  groups_[group].leader_commit = std::max(groups_[group].leader_commit, core.commit());
   replica.commit = 0;
   replica.term = core.term();
   replica.terms.clear();
@@ -89,13 +97,85 @@ void StateChecker::check_durable(NodeId node, GroupId group, const Replica& befo
          " durable, after its restart the log ends at " + text_of({last, core.last()}));
 }
 
+// So are its term and its vote (paper, figure 2: persistent state).
+void StateChecker::check_told(NodeId node, GroupId group, const Replica& before,
+                              const raft::Core& core) {
+  const raft::HardState told = before.told;
+  const NodeId vote = core.durable_hard().vote;
+  ++counters_.checks;
+  if (core.term() < told.term) {
+    report("promise: " + name(node, group) + " told peers of term " + std::to_string(told.term) +
+           ", after its restart it is in term " + std::to_string(core.term()));
+  } else if (core.term() == told.term && told.vote != 0 && vote != told.vote) {
+    report("promise: " + name(node, group) + " voted for node " + std::to_string(told.vote) +
+           " in term " + std::to_string(told.term) + ", after its restart it has voted for " +
+           (vote == 0 ? "nobody" : "node " + std::to_string(vote)));
+  }
+}
+
 void StateChecker::ended(NodeId node, GroupId group) {
   groups_[group].replicas[node].watched = false;
+}
+
+void StateChecker::sent(GroupId group, const raft::Message& message) {
+  using raft::MessageKind;
+  const bool grants = message.kind == MessageKind::vote_reply && message.ok;
+  const bool campaigns = message.kind == MessageKind::vote_request;
+  const bool acknowledges = message.kind == MessageKind::append_reply && message.ok;
+  const bool leads = message.kind == MessageKind::append_request;
+  if (!grants && !campaigns && !acknowledges && !leads) return;
+  ++counters_.checks;
+  Replica& replica = groups_[group].replicas[message.from];
+  replica.told_now = true;
+  if (message.term > replica.told.term) replica.told = {message.term, 0};
+  if (acknowledges) {
+    raft::EntryId& highest = replica.acknowledged;
+    const Index before = highest.term == message.term ? highest.index : 0;
+    highest = {message.term, std::max(before, message.match)};
+  }
+  if (message.term < replica.told.term || (!grants && !campaigns)) return;
+  const NodeId candidate = grants ? message.to : message.from;
+  if (replica.told.vote != 0 && replica.told.vote != candidate) {
+    report("promise: " + name(message.from, group) + " votes for node " +
+           std::to_string(candidate) + " in term " + std::to_string(message.term) +
+           ", in which it voted for node " + std::to_string(replica.told.vote));
+  }
+  replica.told.vote = candidate;
+}
+
+// What was sent in the turn that ended, against the state that it ended with.
+void StateChecker::check_turn(NodeId node, GroupId group, Replica& replica,
+                              const raft::Core& core) {
+  const raft::EntryId acknowledged = std::exchange(replica.acknowledged, {});
+  if (acknowledged.term == core.term() && acknowledged.index > core.durable()) {
+    report("promise: " + name(node, group) + " acknowledges entries up to " +
+           std::to_string(acknowledged.index) + ", its log is durable up to " +
+           std::to_string(core.durable()));
+  }
+  if (std::exchange(replica.told_now, false)) {
+    const raft::HardState& durable = core.durable_hard();
+    const raft::HardState& told = replica.told;
+    const bool kept = durable.term > told.term ||
+                      (durable.term == told.term && (told.vote == 0 || told.vote == durable.vote));
+    if (!kept) {
+      report("promise: " + name(node, group) + " tells peers of term " + std::to_string(told.term) +
+             " and its vote for node " + std::to_string(told.vote) + ", its log has term " +
+             std::to_string(durable.term) + " and a vote for node " + std::to_string(durable.vote));
+    }
+  }
+  const Index stable = std::exchange(replica.stable, 0);
+  if (stable > core.commit() || stable > core.durable()) {
+    report("durability: " + name(node, group) + " lets its machine make permanent what is up to " +
+           std::to_string(stable) + ", its log is committed up to " +
+           std::to_string(core.commit()) + " and durable up to " + std::to_string(core.durable()));
+  }
 }
 
 void StateChecker::observe(NodeId node, GroupId group, const raft::Core& core) {
   Replica& replica = groups_[group].replicas[node];
   if (!replica.watched) return;
+  counters_.checks += 4;
+  check_turn(node, group, replica, core);
   check_log(node, group, replica, core);
   check_term(node, group, replica, core);
   check_commit(node, group, replica, core);
@@ -111,6 +191,7 @@ void StateChecker::check_term(NodeId node, GroupId group, Replica& replica,
   }
   const bool leads = core.role() == raft::Role::leader;
   const bool led = replica.leads && replica.term == core.term();
+  replica.led = replica.leads ? replica.term : 0;
   replica.term = core.term();
   replica.leads = leads;
   if (!leads || led) return;
@@ -200,7 +281,21 @@ void StateChecker::check_commit(NodeId node, GroupId group, Replica& replica,
            ", its log ends at " + std::to_string(core.last()));
     return;
   }
-  std::vector<Term>& committed = groups_[group].committed;
+  Group& all = groups_[group];
+  if (replica.led != 0) {
+    if (core.commit() > replica.commit) check_leader_commit(node, group, replica, core);
+    all.leader_commit = std::max(all.leader_commit, core.commit());
+  } else if (core.commit() > all.leader_commit) {
+    // The leader's turn in which it committed is over, or its append would not have arrived.
+    if (core.role() == raft::Role::leader) {
+      all.leader_commit = core.commit();
+    } else {
+      report("commit: " + name(node, group) + " committed entries up to " +
+             std::to_string(core.commit()) + ", no leader did beyond " +
+             std::to_string(all.leader_commit));
+    }
+  }
+  std::vector<Term>& committed = all.committed;
   for (Index index = replica.commit + 1; index <= core.commit(); ++index) {
     const Term term = core.term_at(index);
     Term& known = at_index(committed, index);
@@ -213,7 +308,31 @@ void StateChecker::check_commit(NodeId node, GroupId group, Replica& replica,
   replica.commit = core.commit();
 }
 
-// ---- at the machine's door ----
+// It led before this turn began, so it committed by counting.
+void StateChecker::check_leader_commit(NodeId node, GroupId group, const Replica& replica,
+                                       const raft::Core& core) {
+  const Index commit = core.commit();
+  const Term term = core.term_at(commit);
+  ++counters_.checks;
+  if (core.role() == raft::Role::leader && core.term() == replica.led && term != core.term()) {
+    report("commit: " + name(node, group) + " leads term " + std::to_string(core.term()) +
+           " and committed " + text_of({term, commit}) + " by counting");
+  }
+  const std::vector<NodeId>& voters = core.configuration().voters;
+  size_t durable = 0;
+  for (const NodeId voter : voters) {
+    const Replica& other = groups_[group].replicas[voter];
+    // Of the leader itself, what this turn made durable is not noted yet.
+    const Index its_durable = voter == node ? core.durable() : other.durable.index;
+    if (its_durable < commit || other.last() < commit) continue;
+    if (const Term its = other.terms[commit - 1]; its == term || its == 0) ++durable;
+  }
+  if (durable > voters.size() / 2) return;
+  report("commit: " + name(node, group) + " committed " + text_of({term, commit}) + ", which " +
+         std::to_string(durable) + " of " + std::to_string(voters.size()) + " voters have durably");
+}
+
+// ---- at the machine's interface ----
 
 void StateChecker::machine_opened(NodeId node, GroupId group, Index applied) {
   Replica& replica = groups_[group].replicas[node];
@@ -240,6 +359,11 @@ void StateChecker::machine_durable(NodeId node, GroupId group, Index index) {
            " durable, its log is durable up to " + std::to_string(replica.durable.index));
   }
   replica.machine_durable = std::max(replica.machine_durable, index);
+}
+
+void StateChecker::machine_stable(NodeId node, GroupId group, Index index) {
+  Replica& replica = groups_[group].replicas[node];
+  if (replica.watched) replica.stable = std::max(replica.stable, index);
 }
 
 void StateChecker::machine_applies(NodeId node, GroupId group, const bop_entry& entry) {
@@ -269,6 +393,9 @@ void StateChecker::machine_applies(NodeId node, GroupId group, const bop_entry& 
   const auto [known, first] = all.commands.try_emplace(entry.index, command);
   if (first) {
     ++counters_.commands;
+    Group::Proposals& proposals = all.proposals[payload];
+    ++proposals.executed;
+    check_executions(group, proposals);
     known->second.answer = all.model.apply({entry.command.data, entry.command.size}, entry.index);
     for (const auto& [other, state] : all.replicas) {
       if (other == node || state.applied < entry.index) continue;
@@ -303,6 +430,33 @@ void StateChecker::machine_hashed(NodeId node, GroupId group, const bop_state_ha
 }
 
 // ---- clients ----
+
+void StateChecker::proposed(GroupId group, uint64_t command_hash) {
+  ++groups_[group].proposals[command_hash].open;
+}
+
+void StateChecker::refused(GroupId group, uint64_t command_hash) {
+  Group::Proposals& proposals = groups_[group].proposals[command_hash];
+  BOP_ASSERT_GT(proposals.open, 0u);
+  --proposals.open;
+  check_executions(group, proposals);
+}
+
+void StateChecker::check_executions(GroupId group, const Group::Proposals& proposals) {
+  ++counters_.checks;
+  if (proposals.executed <= proposals.open) return;
+  report("at most once: a command of group " + std::to_string(group) + " was executed " +
+         std::to_string(proposals.executed) + " times, of its proposals " +
+         std::to_string(proposals.open) + " may have been");
+}
+
+void StateChecker::read_answered(NodeId node, GroupId group, Index last_command) {
+  ++counters_.checks;
+  const Index applied = groups_[group].replicas[node].applied;
+  if (applied >= last_command) return;
+  report("read: " + name(node, group) + " answers from the state at " + std::to_string(applied) +
+         ", command " + std::to_string(last_command) + " was executed before the read was asked");
+}
 
 void StateChecker::acknowledged(GroupId group, Index index, uint64_t command_hash) {
   ++counters_.acknowledged;

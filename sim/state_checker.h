@@ -7,6 +7,15 @@
 //   leader completeness   a new leader's log has every committed entry
 //   state machine safety  one entry per index is committed; machines receive the same commands at
 //                         the same indexes, without omissions, and have equal state at equal indexes
+//   commit                a leader commits through an entry of its own term (paper, section 5.4.2), once a
+//                         majority of the voters has it durably; a follower commits what a leader did
+//   promise               a node that told a peer of a term, a vote or an acknowledgement has it in its log:
+//                         after any end of its process it is still in that term, has still given that
+//                         vote, and votes for nobody else
+//   read                  an answer to a read shows every command that was executed anywhere before the
+//                         read was asked for
+//   at most once          a command is executed no more often than it was proposed, and never when its
+//                         client was told that it was not
 //   durability            an entry that a replica reported durable exists after any end of its
 //                         process, or was replaced in a later term, or the replica is suspect
 //   model                 the machine's replies and contents are those of sim/model.h; entries that a
@@ -24,6 +33,7 @@
 #include "base/ids.h"
 #include "bop/machine.h"
 #include "raft/core.h"
+#include "raft/types.h"
 #include "sim/model.h"
 #include "sim/scheduler.h"
 
@@ -44,19 +54,29 @@ class StateChecker {
   void observe(NodeId node, GroupId group, const raft::Core& core);
   // Its process ended: from now on it must retain all that it reported durable.
   void ended(NodeId node, GroupId group);
+  // A replica's message is on its way to a peer.
+  void sent(GroupId group, const raft::Message& message);
 
   // ---- calls of the machine ----
   void machine_opened(NodeId node, GroupId group, Index applied);
   // It reported that its storage would retain entries up to `index` after a power loss.
   void machine_durable(NodeId node, GroupId group, Index index);
+  // It was told that the log is committed and durable up to `index`.
+  void machine_stable(NodeId node, GroupId group, Index index);
   void machine_applies(NodeId node, GroupId group, const bop_entry& entry);
   // Its reply to that entry.
   void machine_replied(NodeId node, GroupId group, Index index, const bop_reply& reply);
   void machine_hashed(NodeId node, GroupId group, const bop_state_hash& hash);
 
   // ---- clients ----
+  // A client asks a node to execute a command of that content.
+  void proposed(GroupId group, uint64_t command_hash);
+  // It was told that the command was not executed, and never will be.
+  void refused(GroupId group, uint64_t command_hash);
   // A client received success for a command of that content at that index.
   void acknowledged(GroupId group, Index index, uint64_t command_hash);
+  // A node answered a read that was asked for when `last_command` was the last command executed anywhere.
+  void read_answered(NodeId node, GroupId group, Index last_command);
 
   Index committed(GroupId group) const;
   // The last index at which a machine received a command.
@@ -66,6 +86,7 @@ class StateChecker {
 
   struct Counters {
     uint64_t elections = 0, entries = 0, commands = 0, acknowledged = 0, compared_hashes = 0;
+    uint64_t checks = 0;  // of invariants, of every kind
   };
   const Counters& counters() const { return counters_; }
 
@@ -75,8 +96,16 @@ class StateChecker {
     std::vector<Term> terms;  // of the log's entries by index - 1, 0: not known
     Term term = 0;
     bool leads = false;
+    Term led = 0;  // the term that it led before the last turn; 0: none
     Index commit = 0;
-    raft::EntryId durable;      // kept when the process ends
+    raft::EntryId durable;  // kept when the process ends
+    // Told to peers, and kept when the process ends.
+    raft::HardState told;
+    bool told_now = false;  // in this turn
+    // Of this turn: the highest acknowledgement sent, with the term it was sent in, and the highest index
+    // that the machine was told to be stable.
+    raft::EntryId acknowledged;
+    Index stable = 0;
     Index applied = 0;          // by its machine
     Index machine_durable = 0;  // the highest it ever reported
     Index last() const { return terms.size(); }
@@ -92,6 +121,12 @@ class StateChecker {
     KvModel::Answer answer;
   };
   struct Group {
+    struct Proposals {
+      uint64_t open = 0;  // and those answered with success
+      uint64_t executed = 0;
+    };
+    std::map<uint64_t, Proposals> proposals;  // by the hash of the command
+    Index leader_commit = 0;                  // the highest that a leader's commit index ever was
     std::map<Term, NodeId> leaders;
     std::map<raft::EntryId, EntryFacts, bool (*)(const raft::EntryId&, const raft::EntryId&)>
         entries;
@@ -104,6 +139,11 @@ class StateChecker {
   };
 
   std::string name(NodeId node, GroupId group) const;
+  void check_told(NodeId node, GroupId group, const Replica& before, const raft::Core& core);
+  void check_turn(NodeId node, GroupId group, Replica& replica, const raft::Core& core);
+  void check_leader_commit(NodeId node, GroupId group, const Replica& replica,
+                           const raft::Core& core);
+  void check_executions(GroupId group, const Group::Proposals& proposals);
   void check_term(NodeId node, GroupId group, Replica& replica, const raft::Core& core);
   void check_log(NodeId node, GroupId group, Replica& replica, const raft::Core& core);
   void check_entry(NodeId node, GroupId group, const raft::Entry& entry, Term term_before);

@@ -7,19 +7,9 @@ namespace bop::sim {
 
 namespace kv = machine::kv;
 
-namespace {
-
-// State hashes often enough to be compared.
-kv::Settings settings() {
-  kv::Settings settings;
-  settings.hash_interval = 128;
-  return settings;
-}
-
-}  // namespace
-
 struct Stores::State {
-  State() : table([this](const kv::StoreOptions& options) { return open(options); }, settings()) {}
+  explicit State(const kv::Settings& settings)
+      : table([this](const kv::StoreOptions& options) { return open(options); }, settings) {}
 
   Result<std::unique_ptr<kv::Store>> open(const kv::StoreOptions& options) {
     std::shared_ptr<kv::StoreImage>& image = images[options.directory];
@@ -42,7 +32,7 @@ struct Stores::State {
   bool failed = false;
 };
 
-Stores::Stores() : state_(std::make_unique<State>()) {}
+Stores::Stores(const kv::Settings& settings) : state_(std::make_unique<State>(settings)) {}
 
 Stores::~Stores() = default;
 

@@ -7,12 +7,13 @@
 #include <string>
 
 #include "bop/machine.h"
+#include "machine/kv/kv.h"
 
 namespace bop::sim {
 
 class Stores {
  public:
-  Stores();
+  explicit Stores(const machine::kv::Settings& settings);
   Stores(const Stores&) = delete;
   Stores& operator=(const Stores&) = delete;
   ~Stores();

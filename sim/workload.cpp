@@ -20,6 +20,12 @@ constexpr Duration shortest_way = 20 * microseconds;  // between a client and a 
 constexpr Duration longest_way = 200 * microseconds;
 // After its deadline a request is answered within this, unless its node stood still.
 constexpr Duration grace = 5 * seconds;
+constexpr uint32_t longest_range = 1000;
+// A key with dozens of unknown outcomes could take minutes. It is left undecided instead: the other checks
+// see what most wrong answers come from.
+constexpr CheckLimits limits{.max_configurations = 3000};
+
+std::string key_prefix(GroupId group) { return "g" + std::to_string(group) + "."; }
 
 }  // namespace
 
@@ -43,8 +49,10 @@ class Workload::Client : public port::Completion {
     GroupId group = 0;
     bool reached = false;  // the node has it
     bool command = false;
+    bool range = false;  // of all keys in use
     uint64_t payload_hash = 0;
-    Instant deadline = 0;  // of the simulation's time, about
+    Index last_command = 0;  // executed anywhere when the node got it
+    Instant deadline = 0;    // of the simulation's time, about
     std::vector<Operation> operations;
     std::vector<uint8_t> flags;  // of kv.h, of what the answer should tell
     std::vector<std::shared_ptr<Key>> keys;
@@ -52,18 +60,22 @@ class Workload::Client : public port::Completion {
 
   Node& pick_node();
   Operation new_operation(Key& key, bool write);
+  void add_operation(Asked& asked, const std::shared_ptr<Key>& key);
   void make_write(Key& key, Operation& operation);
   void add_condition(const Key& key, Operation& operation);
   std::string new_value(const Key& key);
   mem::Buffer encode(const Asked& asked);
   mem::Buffer encode_command(const Asked& asked);
+  mem::Buffer encode_range(const Asked& asked);
   void send(Node& node, mem::Buffer payload, Duration time);
   void watch_deadline(Node& node, Instant since);
   void understand(const port::Outcome& answer);
   void understand_command(const port::Outcome& answer);
   void understand_get(const port::Outcome& answer);
+  void understand_range(const port::Outcome& answer);
   void end(Outcome outcome);  // of all operations, when the answer tells no more
-  void drop();                // nothing was executed
+  void drop();                // nothing was executed, and never will be
+  void forget();              // nothing was changed
   void record();
   void think();
 
@@ -102,8 +114,11 @@ Node& Workload::Client::pick_node() {
 std::string Workload::Client::new_value(const Key& key) {
   if (key.number && random_.chance(19, 20)) return std::to_string(random_.between(-50, 50));
   std::string value = "c" + std::to_string(number_) + "." + std::to_string(++values_);
-  size_t size = workload_.options_.value_bytes;
-  if (random_.chance(1, 40)) size = random_.below(16 * 1024);
+  const WorkloadOptions& options = workload_.options_;
+  size_t size = options.value_bytes;
+  if (random_.chance(1, 40)) size = random_.below(options.largest_value_bytes + 1);
+  if (random_.chance(1, 100)) size = options.largest_value_bytes;
+  if (random_.chance(1, 50)) return {};
   if (value.size() < size) value.append(size - value.size(), '.');
   return value;
 }
@@ -154,27 +169,38 @@ Operation Workload::Client::new_operation(Key& key, bool write) {
   return operation;
 }
 
+void Workload::Client::add_operation(Asked& asked, const std::shared_ptr<Key>& key) {
+  if (std::ranges::find(asked.keys, key) != asked.keys.end()) return;
+  asked.keys.push_back(key);
+  asked.operations.push_back(new_operation(*key, asked.command));
+  asked.flags.push_back(asked.command ? wanted(asked.operations.back().kind, random_) : 0);
+  ++key->asked;
+  ++key->open;
+}
+
 void Workload::Client::ask() {
   if (workload_.stopped_) return;
   Asked asked;
   asked.token = ++tokens_;
-  asked.group = workload_.groups_[random_.below(workload_.groups_.size())];
-  asked.command = !random_.chance(workload_.options_.reads_percent, 100);
-  const size_t count = random_.chance(1, 10) ? 2 : 1;
-  for (size_t i = 0; i < count; ++i) {
-    const std::shared_ptr<Key> key = workload_.pick_key(asked.group, random_);
-    if (std::find(asked.keys.begin(), asked.keys.end(), key) != asked.keys.end()) continue;
-    asked.keys.push_back(key);
-    asked.operations.push_back(new_operation(*key, asked.command));
-    asked.flags.push_back(asked.command ? wanted(asked.operations.back().kind, random_) : 0);
-    ++key->asked;
-    ++key->open;
+  const WorkloadOptions& options = workload_.options_;
+  asked.group = workload_.pick_group(random_);
+  asked.command = !random_.chance(workload_.calm_ ? 50 : options.reads_percent, 100);
+  asked.range = !asked.command && random_.chance(options.ranges_percent, 100);
+  if (asked.range) {
+    ++workload_.counters_.ranges;
+    for (uint32_t slot = 0; slot < options.keys; ++slot)
+      add_operation(asked, workload_.keys_.at({asked.group, slot}));
+  } else {
+    const bool several = random_.chance(options.several_percent, 100);
+    const uint64_t count = several ? random_.between(2, 8) : 1;
+    for (uint64_t i = 0; i < count; ++i)
+      add_operation(asked, workload_.pick_key(asked.group, random_));
   }
   mem::Buffer payload = encode(asked);
   asked.payload_hash = hash_of_command(payload.bytes());
+  if (asked.command) workload_.checker_.proposed(asked.group, asked.payload_hash);
   Node& node = pick_node();
   asked.node = node.id();
-  const WorkloadOptions& options = workload_.options_;
   const Duration time = random_.between(options.deadline_shortest, options.deadline_longest);
   asked.deadline = workload_.scheduler_.now() + time;
   request_ = std::move(asked);
@@ -183,7 +209,7 @@ void Workload::Client::ask() {
 }
 
 void Workload::Client::send(Node& node, mem::Buffer payload, Duration time) {
-  const auto seat = static_cast<uint32_t>(random_.below(node.seat_count()));
+  const auto shard = static_cast<uint32_t>(random_.below(node.shard_count()));
   const Duration way = random_.between(shortest_way, longest_way);
   if (!node.serving()) {
     workload_.harness_.after(way, "refused", [this, token = tokens_] {
@@ -192,20 +218,21 @@ void Workload::Client::send(Node& node, mem::Buffer payload, Duration time) {
     return;
   }
   const uint64_t content = request_->payload_hash;
-  node.thread(seat).after(
+  node.thread(shard).after(
       way, "request",
-      [this, &node, seat, time, token = tokens_, payload = std::move(payload)]() mutable {
+      [this, &node, shard, time, token = tokens_, payload = std::move(payload)]() mutable {
         if (!request_ || request_->token != token) return;
         if (!node.serving()) return drop();
         request_->reached = true;
+        request_->last_command = workload_.checker_.last_command(request_->group);
         port::Request request;
         request.group = request_->group;
         request.payload = std::move(payload);
-        request.deadline = node.service(seat).now() + time;
+        request.deadline = node.service(shard).now() + time;
         request.completion = this;
         request.token = token;
-        if (request_->command) return node.service(seat).propose(std::move(request));
-        node.service(seat).query(std::move(request));
+        if (request_->command) return node.service(shard).propose(std::move(request));
+        node.service(shard).query(std::move(request));
       },
       content);
   watch_deadline(node, request_->deadline);
@@ -260,9 +287,19 @@ proto::KvOperation encoded(const Operation& operation, uint8_t flags) {
 
 mem::Buffer Workload::Client::encode(const Asked& asked) {
   if (asked.command) return encode_command(asked);
+  if (asked.range) return encode_range(asked);
   std::vector<Bytes> keys;
   for (const Operation& operation : asked.operations) keys.push_back(as_bytes(operation.key));
   return proto::encode_kv_get(arena_, keys);
+}
+
+mem::Buffer Workload::Client::encode_range(const Asked& asked) {
+  proto::KvRange range;
+  range.flags = BOP_KV_PREFIX;
+  range.limit = longest_range;
+  const std::string prefix = key_prefix(asked.group);
+  range.first = as_bytes(prefix);
+  return proto::encode_kv_range(arena_, range);
 }
 
 mem::Buffer Workload::Client::encode_command(const Asked& asked) {
@@ -303,8 +340,14 @@ void Workload::Client::understand(const port::Outcome& answer) {
     case BOP_E_OVERFLOW:
       workload_.checker_.acknowledged(request_->group, answer.index, request_->payload_hash);
       // Of two, the answer does not tell which; neither changed anything.
-      if (request_->operations.size() > 1) return drop();
+      if (request_->operations.size() > 1) return forget();
       return end(answer.status == BOP_E_OVERFLOW ? Outcome::overflow : Outcome::wrong_type);
+    case BOP_E_TOO_LARGE:
+      ++workload_.counters_.too_large;
+      // Of an append whose entry is committed, the new value; else the command itself.
+      if (!request_->command || answer.index == 0) return drop();
+      workload_.checker_.acknowledged(request_->group, answer.index, request_->payload_hash);
+      return forget();
     case BOP_E_OUTCOME_UNKNOWN: return end(Outcome::unknown);
     case BOP_E_TIMEOUT:
     case BOP_E_UNAVAILABLE:
@@ -367,6 +410,8 @@ void Workload::Client::understand_command(const port::Outcome& answer) {
 }
 
 void Workload::Client::understand_get(const port::Outcome& answer) {
+  workload_.checker_.read_answered(request_->node, request_->group, request_->last_command);
+  if (request_->range) return understand_range(answer);
   proto::KvItems items(answer.body);
   for (Operation& operation : request_->operations) {
     proto::KvItem item;
@@ -377,6 +422,41 @@ void Workload::Client::understand_get(const port::Outcome& answer) {
     operation.outcome = Outcome::ok;
     operation.seen = Operation::Seen{item.present, std::string(as_text(item.value)), item.revision};
   }
+  ++workload_.counters_.ok;
+  record();
+}
+
+// Of each key in use a read; of those behind an answer that was cut short, none.
+void Workload::Client::understand_range(const port::Outcome& answer) {
+  proto::KvRecords records(answer.body);
+  std::map<std::string, Operation::Seen> seen;
+  Bytes key;
+  proto::KvItem item;
+  while (records.next(key, item)) {
+    seen[std::string(as_text(key))] = {true, std::string(as_text(item.value)), item.revision};
+  }
+  if (!records.ok()) {
+    workload_.checker_.report("promise: a malformed answer to a range");
+    return forget();
+  }
+  const std::string last = seen.empty() ? std::string() : seen.rbegin()->first;
+  std::vector<Operation> operations;
+  std::vector<std::shared_ptr<Key>> keys;
+  for (size_t i = 0; i < request_->operations.size(); ++i) {
+    Operation operation = request_->operations[i];
+    if (records.more() && operation.key > last) {
+      --request_->keys[i]->open;
+      workload_.conclude(*request_->keys[i]);
+      continue;
+    }
+    operation.outcome = Outcome::ok;
+    const auto found = seen.find(operation.key);
+    operation.seen = found == seen.end() ? Operation::Seen{} : found->second;
+    operations.push_back(std::move(operation));
+    keys.push_back(request_->keys[i]);
+  }
+  request_->operations = std::move(operations);
+  request_->keys = std::move(keys);
   ++workload_.counters_.ok;
   record();
 }
@@ -392,6 +472,11 @@ void Workload::Client::end(Outcome outcome) {
 
 void Workload::Client::drop() {
   ++workload_.counters_.refused;
+  if (request_->command) workload_.checker_.refused(request_->group, request_->payload_hash);
+  forget();
+}
+
+void Workload::Client::forget() {
   request_->operations.clear();
   record();
 }
@@ -453,6 +538,17 @@ void Workload::node_ended(NodeId node) {
   for (const auto& client : clients_) client->node_ended(node);
 }
 
+GroupId Workload::pick_group(Random& random) const {
+  const std::vector<uint32_t>& shares = options_.group_shares;
+  if (calm_ || shares.empty()) return groups_[random.below(groups_.size())];
+  uint64_t all = 0;
+  for (const uint32_t share : shares) all += share;
+  uint64_t at = random.below(all);
+  size_t group = 0;
+  while (at >= shares[group]) at -= shares[group++];
+  return groups_[group];
+}
+
 std::shared_ptr<Workload::Key> Workload::pick_key(GroupId group, Random& random) {
   const auto slot = static_cast<uint32_t>(random.below(options_.keys));
   std::shared_ptr<Key> key = keys_.at({group, slot});
@@ -469,8 +565,7 @@ void Workload::replace(uint32_t slot, GroupId group) {
   auto key = std::make_shared<Key>();
   key->group = group;
   key->number = slot % 2 == 1;
-  key->name = "g" + std::to_string(group) + "." + std::to_string(slot) + "." +
-              std::to_string(++generation_);
+  key->name = key_prefix(group) + std::to_string(slot) + "." + std::to_string(++generation_);
   keys_[{group, slot}] = std::move(key);
 }
 
@@ -496,7 +591,7 @@ void Workload::check(const Key& key) {
       std::fprintf(history_file_, "%s\n", to_json_line(operation).c_str());
     }
   }
-  const CheckResult result = check_history(key.history);
+  const CheckResult result = check_history(key.history, limits);
   counters_.peak_configurations =
       std::max<uint64_t>(counters_.peak_configurations, result.peak_configurations);
   if (result.verdict == Verdict::undecided) ++counters_.undecided;

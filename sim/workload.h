@@ -28,7 +28,11 @@ struct WorkloadOptions {
   Duration deadline_shortest = 20 * milliseconds;
   Duration deadline_longest = 3 * seconds;
   uint32_t reads_percent = 40;
-  uint32_t value_bytes = 16;  // at least; some are much longer
+  uint32_t ranges_percent = 0;    // of the reads
+  uint32_t several_percent = 10;  // of the other requests: of several keys at once
+  uint32_t value_bytes = 16;      // of most values
+  uint32_t largest_value_bytes = 16 << 10;
+  std::vector<uint32_t> group_shares;  // of the requests, by group; empty: equal ones
 };
 
 class Workload {
@@ -41,6 +45,8 @@ class Workload {
   ~Workload();
 
   void start();
+  // From now on every group gets the same share of requests, half of them writes.
+  void calm_down() { calm_ = true; }
   // Clients send no further requests; open ones are still answered.
   void stop() { stopped_ = true; }
   bool idle() const;
@@ -55,6 +61,7 @@ class Workload {
 
   struct Counters {
     uint64_t asked = 0, ok = 0, other = 0, refused = 0, unknown = 0, keys = 0, undecided = 0;
+    uint64_t ranges = 0, too_large = 0;
     uint64_t peak_configurations = 0;
   };
   const Counters& counters() const { return counters_; }
@@ -74,6 +81,7 @@ class Workload {
     uint64_t revision = 0;            // the last one heard of
   };
 
+  GroupId pick_group(Random& random) const;
   std::shared_ptr<Key> pick_key(GroupId group, Random& random);
   void replace(uint32_t slot, GroupId group);
   void conclude(const Key& key);  // checks it when it is done with
@@ -89,6 +97,7 @@ class Workload {
   std::map<std::pair<GroupId, uint32_t>, std::shared_ptr<Key>> keys_;  // in use, by group and slot
   std::vector<std::shared_ptr<Key>> retired_;                          // done with, answers open
   uint64_t generation_ = 0;
+  bool calm_ = false;
   bool stopped_ = false;
   std::FILE* history_file_ = nullptr;
   std::map<GroupId, Instant> last_write_;

@@ -101,6 +101,7 @@ class SimulatedCluster : public testing::Test, public port::Completion {
  private:
   uint64_t ask(NodeId of, bool command, mem::Buffer payload, Duration deadline) {
     const uint64_t token = ++tokens_;
+    if (command) checker_.proposed(1, hash_of_command(payload.bytes()));
     node(of).thread(0).after(0, "request", [=, this, payload = std::move(payload)]() mutable {
       node::Service& service = node(of).service(0);
       port::Request request;

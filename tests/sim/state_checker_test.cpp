@@ -55,7 +55,7 @@ raft::Restored log_of(std::vector<raft::TermRun> runs, Index last, Index commit 
   return restored;
 }
 
-struct WitnessOf : testing::Test {
+struct StateCheckerTest : testing::Test {
   Scheduler scheduler{1};
   StateChecker checker{scheduler};
 
@@ -68,12 +68,13 @@ struct WitnessOf : testing::Test {
   }
 };
 
-using WitnessOfElections = WitnessOf;
-using WitnessOfLogs = WitnessOf;
-using WitnessOfRestarts = WitnessOf;
-using WitnessOfMachines = WitnessOf;
+using ElectionChecks = StateCheckerTest;
+using LogChecks = StateCheckerTest;
+using RestartChecks = StateCheckerTest;
+using CommitChecks = StateCheckerTest;
+using PromiseChecks = StateCheckerTest;
 
-TEST_F(WitnessOfElections, has_nothing_to_say_of_one_leader) {
+TEST_F(ElectionChecks, accept_one_leader) {
   Alone one(1, {});
   begin(1, one);
   one.lead();
@@ -86,7 +87,7 @@ TEST_F(WitnessOfElections, has_nothing_to_say_of_one_leader) {
   EXPECT_GE(checker.committed(group), 2u);
 }
 
-TEST_F(WitnessOfElections, sees_two_leaders_of_one_term) {
+TEST_F(ElectionChecks, report_two_leaders_of_one_term) {
   Alone one(1, {});
   Alone two(2, {});
   begin(1, one);
@@ -99,7 +100,7 @@ TEST_F(WitnessOfElections, sees_two_leaders_of_one_term) {
   expect_violation("election safety");
 }
 
-TEST_F(WitnessOfElections, sees_a_leader_without_a_committed_entry) {
+TEST_F(ElectionChecks, report_a_leader_without_a_committed_entry) {
   Alone one(1, {});
   begin(1, one);
   one.lead();
@@ -134,7 +135,7 @@ raft::Entry entry(Term term, Index index, const char* payload) {
   return entry;
 }
 
-TEST_F(WitnessOfLogs, is_content_with_equal_entries) {
+TEST_F(LogChecks, accept_equal_entries) {
   Alone two(2, {}, {1, 2, 3});
   Alone three(3, {}, {1, 2, 3});
   for (Alone* follower : {&two, &three}) {
@@ -148,7 +149,7 @@ TEST_F(WitnessOfLogs, is_content_with_equal_entries) {
   EXPECT_EQ(checker.counters().entries, 2u);
 }
 
-TEST_F(WitnessOfLogs, sees_two_contents_of_one_entry) {
+TEST_F(LogChecks, report_two_contents_of_one_entry) {
   Alone two(2, {}, {1, 2, 3});
   Alone three(3, {}, {1, 2, 3});
   begin(2, two);
@@ -160,7 +161,7 @@ TEST_F(WitnessOfLogs, sees_two_contents_of_one_entry) {
   expect_violation("log matching");
 }
 
-TEST_F(WitnessOfLogs, sees_two_entries_before_one) {
+TEST_F(LogChecks, report_two_entries_before_one) {
   Alone two(2, {}, {1, 2, 3});
   Alone three(3, {}, {1, 2, 3});
   begin(2, two);
@@ -172,7 +173,7 @@ TEST_F(WitnessOfLogs, sees_two_entries_before_one) {
   expect_violation("another entry before");
 }
 
-TEST_F(WitnessOfLogs, sees_different_entries_committed_at_one_index) {
+TEST_F(LogChecks, report_different_entries_committed_at_one_index) {
   Alone one(1, log_of({{1, 1}}, 3, 3));
   Alone two(2, log_of({{1, 1}, {3, 2}}, 3, 3));
   begin(1, one);
@@ -180,7 +181,7 @@ TEST_F(WitnessOfLogs, sees_different_entries_committed_at_one_index) {
   expect_violation("state machine safety");
 }
 
-TEST_F(WitnessOfRestarts, is_content_when_what_was_durable_is_there) {
+TEST_F(RestartChecks, accept_that_what_was_durable_is_there) {
   Alone before(1, log_of({{1, 1}}, 10));
   begin(1, before);
   checker.ended(1, group);
@@ -189,7 +190,7 @@ TEST_F(WitnessOfRestarts, is_content_when_what_was_durable_is_there) {
   expect_good();
 }
 
-TEST_F(WitnessOfRestarts, sees_that_durable_entries_are_gone) {
+TEST_F(RestartChecks, report_that_durable_entries_are_gone) {
   Alone before(1, log_of({{1, 1}}, 10));
   begin(1, before);
   checker.ended(1, group);
@@ -198,13 +199,145 @@ TEST_F(WitnessOfRestarts, sees_that_durable_entries_are_gone) {
   expect_violation("durability");
 }
 
-TEST_F(WitnessOfRestarts, allows_that_a_later_term_replaced_them) {
+TEST_F(RestartChecks, accept_that_a_later_term_replaced_them) {
   Alone before(1, log_of({{1, 1}}, 10));
   begin(1, before);
   checker.ended(1, group);
   Alone after(1, log_of({{1, 1}, {5, 2}}, 6));
   begin(1, after);
   expect_good();
+}
+
+// ---- commit ----
+
+// One of three voters, which leads in term 2 once the others voted for it.
+struct Leader : Alone {
+  explicit Leader(const raft::Restored& restored) : Alone(1, restored, {1, 2, 3}) {
+    lead();
+    answer(raft::MessageKind::pre_vote_reply, core().term() + 1, {});
+    answer(raft::MessageKind::vote_reply, core().term(), {});
+  }
+  // Node 2 has the log up to `match`.
+  void acknowledge(Index match) { answer(raft::MessageKind::append_reply, core().term(), match); }
+
+ private:
+  void answer(raft::MessageKind kind, Term term, Index match) {
+    raft::Message message;
+    message.kind = kind;
+    message.from = 2;
+    message.to = 1;
+    message.term = term;
+    message.ok = true;
+    message.index = message.match = match;
+    step({raft::Receive{message}});
+  }
+};
+
+TEST_F(CommitChecks, accept_what_a_majority_has_durably) {
+  Leader leader(log_of({{1, 1}}, 3));
+  ASSERT_EQ(leader.core().role(), raft::Role::leader);
+  Alone follower(2, log_of({{1, 1}, {4, 2}}, 4), {1, 2, 3});
+  begin(2, follower);
+  begin(1, leader);
+  observe(1, leader);
+  leader.acknowledge(4);
+  ASSERT_EQ(leader.core().commit(), 4u);
+  observe(1, leader);
+  expect_good();
+}
+
+TEST_F(CommitChecks, report_what_only_the_leader_has_durably) {
+  Leader leader(log_of({{1, 1}}, 3));
+  Alone follower(2, log_of({{1, 1}}, 3), {1, 2, 3});
+  begin(2, follower);
+  begin(1, leader);
+  observe(1, leader);
+  leader.acknowledge(4);  // of an entry that it has not
+  observe(1, leader);
+  expect_violation("which 1 of 3 voters have durably");
+}
+
+TEST_F(CommitChecks, report_a_follower_that_is_ahead_of_every_leader) {
+  Alone follower(2, {}, {1, 2, 3});
+  begin(2, follower);
+  raft::Message message;
+  message.kind = raft::MessageKind::append_request;
+  message.from = 1;
+  message.to = 2;
+  message.term = 1;
+  message.commit = 1;
+  const std::vector<raft::Entry> entries{entry(1, 1, "a")};
+  message.entries = entries;
+  follower.step({raft::Receive{message}});
+  ASSERT_EQ(follower.core().commit(), 1u);
+  observe(2, follower);
+  expect_violation("no leader did beyond 0");
+}
+
+// ---- promises ----
+
+raft::Message reply(raft::MessageKind kind, NodeId from, NodeId to, Term term, Index match = 0) {
+  raft::Message message;
+  message.kind = kind;
+  message.from = from;
+  message.to = to;
+  message.term = term;
+  message.match = match;
+  message.ok = true;
+  return message;
+}
+
+TEST_F(PromiseChecks, report_two_votes_in_a_term) {
+  checker.sent(group, reply(raft::MessageKind::vote_reply, 2, 1, 5));
+  checker.sent(group, reply(raft::MessageKind::vote_reply, 2, 1, 5));
+  expect_good();
+  checker.sent(group, reply(raft::MessageKind::vote_reply, 2, 3, 5));
+  expect_violation("votes for node 3 in term 5, in which it voted for node 1");
+}
+
+TEST_F(PromiseChecks, report_a_vote_that_is_not_durable) {
+  Alone two(2, log_of({{1, 4}}, 1), {1, 2, 3});
+  begin(2, two);
+  checker.sent(group, reply(raft::MessageKind::vote_reply, 2, 1, 5));
+  observe(2, two);
+  expect_violation("tells peers of term 5");
+}
+
+TEST_F(PromiseChecks, report_a_vote_that_a_restart_forgot) {
+  raft::Restored restored = log_of({{1, 4}}, 1);
+  restored.hard = {5, 1};
+  Alone before(2, restored, {1, 2, 3});
+  begin(2, before);
+  checker.sent(group, reply(raft::MessageKind::vote_reply, 2, 1, 5));
+  observe(2, before);
+  checker.ended(2, group);
+  expect_good();
+  restored.hard = {5, 0};
+  Alone after(2, restored, {1, 2, 3});
+  begin(2, after);
+  expect_violation("after its restart it has voted for nobody");
+}
+
+TEST_F(PromiseChecks, report_an_acknowledgement_beyond_what_is_durable) {
+  Alone two(2, log_of({{1, 4}}, 7), {1, 2, 3});
+  begin(2, two);
+  checker.sent(group, reply(raft::MessageKind::append_reply, 2, 1, 4, 7));
+  observe(2, two);
+  expect_good();
+  checker.sent(group, reply(raft::MessageKind::append_reply, 2, 1, 4, 8));
+  observe(2, two);
+  expect_violation("acknowledges entries up to 8, its log is durable up to 7");
+}
+
+TEST_F(PromiseChecks, report_a_machine_that_may_make_permanent_too_much) {
+  Alone two(2, log_of({{1, 4}}, 7, 5), {1, 2, 3});
+  begin(2, two);
+  checker.machine_stable(2, group, 5);
+  observe(2, two);
+  expect_good();
+  checker.machine_stable(2, group, 6);
+  observe(2, two);
+  expect_violation("lets its machine make permanent what is up to 6");
 }
 
 // ---- machines ----
@@ -233,15 +366,16 @@ bop_entry entry_at(Index index, const std::vector<uint8_t>& command) {
   return entry;
 }
 
-struct WitnessAtDoors : WitnessOf {
+struct MachineChecks : StateCheckerTest {
   void SetUp() override {
     for (const NodeId node : {1, 2}) checker.machine_opened(node, group, 0);
+    for (const auto& command : {a, a, b}) checker.proposed(group, hash_of_command(command));
   }
   const std::vector<uint8_t> a = put_command("a");
   const std::vector<uint8_t> b = put_command("b");
 };
 
-TEST_F(WitnessAtDoors, is_content_with_the_same_commands_in_order) {
+TEST_F(MachineChecks, accept_the_same_commands_in_order) {
   for (const NodeId node : {1, 2}) {
     checker.machine_applies(node, group, entry_at(2, a));
     checker.machine_applies(node, group, entry_at(5, b));
@@ -250,13 +384,13 @@ TEST_F(WitnessAtDoors, is_content_with_the_same_commands_in_order) {
   EXPECT_EQ(checker.contents(group).at("k"), (KvModel::Record{"b", 5}));
 }
 
-TEST_F(WitnessAtDoors, sees_another_command_at_an_index) {
+TEST_F(MachineChecks, report_another_command_at_an_index) {
   checker.machine_applies(1, group, entry_at(2, a));
   checker.machine_applies(2, group, entry_at(2, b));
   expect_violation("another command");
 }
 
-TEST_F(WitnessAtDoors, sees_another_time_at_an_index) {
+TEST_F(MachineChecks, report_another_time_at_an_index) {
   checker.machine_applies(1, group, entry_at(2, a));
   bop_entry entry = entry_at(2, a);
   entry.time_ns = 1;
@@ -264,26 +398,26 @@ TEST_F(WitnessAtDoors, sees_another_time_at_an_index) {
   expect_violation("another command");
 }
 
-TEST_F(WitnessAtDoors, sees_a_command_left_out) {
+TEST_F(MachineChecks, report_a_command_left_out) {
   checker.machine_applies(1, group, entry_at(2, a));
   checker.machine_applies(1, group, entry_at(3, a));
   checker.machine_applies(2, group, entry_at(3, a));
   expect_violation("not handed the command at 2");
 }
 
-TEST_F(WitnessAtDoors, sees_a_command_that_others_left_out) {
+TEST_F(MachineChecks, report_a_command_that_others_left_out) {
   checker.machine_applies(1, group, entry_at(3, a));
   checker.machine_applies(2, group, entry_at(2, a));
   expect_violation("not handed the command at 2");
 }
 
-TEST_F(WitnessAtDoors, sees_a_command_handed_twice) {
+TEST_F(MachineChecks, report_a_command_handed_twice) {
   checker.machine_applies(1, group, entry_at(2, a));
   checker.machine_applies(1, group, entry_at(2, a));
   expect_violation("is handed 2 after 2");
 }
 
-TEST_F(WitnessAtDoors, sees_different_states_at_an_index) {
+TEST_F(MachineChecks, report_different_states_at_an_index) {
   checker.machine_hashed(1, group, {4096, 1, 2});
   checker.machine_hashed(2, group, {4096, 1, 2});
   expect_good();
@@ -291,7 +425,7 @@ TEST_F(WitnessAtDoors, sees_different_states_at_an_index) {
   expect_violation("another state");
 }
 
-TEST_F(WitnessAtDoors, sees_an_answer_that_is_not_the_models) {
+TEST_F(MachineChecks, report_an_answer_that_is_not_the_models) {
   checker.machine_applies(1, group, entry_at(2, a));
   bop_reply reply{};
   reply.status = BOP_E_CONDITION_FAILED;
@@ -299,20 +433,20 @@ TEST_F(WitnessAtDoors, sees_an_answer_that_is_not_the_models) {
   expect_violation("model");
 }
 
-TEST_F(WitnessAtDoors, sees_a_machine_that_lost_what_it_called_durable) {
+TEST_F(MachineChecks, report_a_machine_that_lost_what_it_called_durable) {
   checker.machine_applies(1, group, entry_at(2, a));
   checker.machine_durable(1, group, 2);
   checker.machine_opened(1, group, 1);
   expect_violation("had called 2 durable");
 }
 
-TEST_F(WitnessAtDoors, sees_a_machine_that_made_permanent_what_its_log_may_lose) {
+TEST_F(MachineChecks, report_a_machine_that_made_permanent_what_its_log_may_lose) {
   checker.machine_applies(1, group, entry_at(2, a));
   checker.machine_opened(1, group, 2);
   expect_violation("made 2 permanent");
 }
 
-TEST_F(WitnessAtDoors, sees_an_acknowledgement_of_what_was_not_committed) {
+TEST_F(MachineChecks, report_an_acknowledgement_of_what_was_not_committed) {
   checker.machine_applies(1, group, entry_at(2, a));
   checker.acknowledged(group, 2, hash_of_command(a));
   expect_good();
@@ -320,7 +454,29 @@ TEST_F(WitnessAtDoors, sees_an_acknowledgement_of_what_was_not_committed) {
   expect_violation("acknowledgement");
 }
 
-TEST_F(WitnessAtDoors, sees_an_acknowledgement_of_nothing) {
+TEST_F(MachineChecks, report_a_command_that_is_executed_twice) {
+  checker.machine_applies(1, group, entry_at(2, b));
+  expect_good();
+  checker.machine_applies(1, group, entry_at(3, b));
+  expect_violation("at most once");
+}
+
+TEST_F(MachineChecks, report_a_command_that_was_refused_and_is_executed) {
+  checker.refused(group, hash_of_command(b));
+  expect_good();
+  checker.machine_applies(1, group, entry_at(2, b));
+  expect_violation("at most once");
+}
+
+TEST_F(MachineChecks, report_an_answer_from_before_the_read) {
+  checker.machine_applies(1, group, entry_at(2, a));
+  checker.read_answered(1, group, 2);
+  expect_good();
+  checker.read_answered(2, group, 2);
+  expect_violation("read: node 2");
+}
+
+TEST_F(MachineChecks, report_an_acknowledgement_of_nothing) {
   checker.acknowledged(group, 7, hash_of_command(a));
   expect_violation("acknowledgement");
 }

@@ -1,0 +1,35 @@
+// What a run is like: everything that its seed draws before it begins. Limits and sizes are drawn small often, so
+// that full logs, held-back writes, refusals, rewriting and several segments happen in a minute.
+#pragma once
+
+#include <string>
+
+#include "sim/faults.h"
+#include "sim/network.h"
+#include "sim/node.h"
+#include "sim/workload.h"
+
+namespace bop::sim {
+
+struct Setting {
+  uint32_t nodes;
+  uint32_t shards;
+  uint32_t groups;
+  NodeSettings node;
+  NetworkOptions network;
+  WorkloadOptions workload;
+  FaultOptions faults;
+};
+
+struct SettingOptions {
+  uint32_t nodes = 0;  // 0: the seed draws 1 to 5
+  FaultSet faults = all_faults();
+  bool pick_faults = true;  // false: all of them
+};
+
+Setting draw_setting(const SettingOptions& options, Random random);
+
+// One line for people.
+std::string describe(const Setting& setting);
+
+}  // namespace bop::sim
