@@ -52,8 +52,9 @@ BOP_API int32_t bop_node_format(const bop_config* config, char* error, size_t er
  * returns; the group's leader may still have to be elected (bop_node_ready). The configuration is
  * copied. `options` may be NULL for a node that is used only through its sockets. Blocks while it
  * recovers. Stop it with bop_node_stop.
- * Errors: BAD_CONFIG, NOT_FORMATTED, FOREIGN_DIRECTORY, NEWER_FORMAT, DIRECTORY_IN_USE,
- * ADDRESS_IN_USE, DAMAGED, IO, MACHINE. Since 0.1. */
+ * Errors, after which nothing of the node remains: BAD_CONFIG, NOT_FORMATTED, FOREIGN_DIRECTORY,
+ * NEWER_FORMAT, DIRECTORY_IN_USE, ADDRESS_IN_USE, DAMAGED, IO, MACHINE, OVERLOADED (the system gives it no
+ * thread or too little memory; the message names the limit). Since 0.1. */
 BOP_API int32_t bop_node_start(const bop_config* config, const bop_node_options* options,
                                bop_node** node, char* error, size_t error_capacity);
 
@@ -77,7 +78,7 @@ BOP_API int32_t bop_node_group(const bop_node* node, const char* name, uint64_t*
 /* Replicates a command; a node that does not lead forwards it. Completes with the machine's answer
  * once the entry is committed and applied here or at the leader. The completion may come before this
  * function returns, on another thread.
- * A callback runs on the thread of the group's shard and must be quick.
+ * A callback runs on the thread of the group's shard, whose stack has 1 MiB, and must be quick.
  * Errors: INVALID_ARGUMENT, NO_GROUP, TOO_LARGE, OVERLOADED, STOPPED. Since 0.1. */
 BOP_API int32_t bop_node_propose(bop_node* node, const bop_request* request);
 

@@ -10,9 +10,11 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <system_error>
 
 namespace bop::logging {
 namespace {
@@ -24,6 +26,7 @@ class FileSink final : public spdlog::sinks::base_sink<std::mutex> {
  public:
   // nullptr: standard error.
   Status open(const char* path) {
+    if (path != nullptr) BOP_TRY(check_kind(path));
     File opened(path == nullptr ? stderr : std::fopen(path, "ae"));
     if (opened == nullptr) {
       return fail(BOP_E_IO, std::string(path) + ": cannot be opened: " + std::strerror(errno));
@@ -34,6 +37,25 @@ class FileSink final : public spdlog::sinks::base_sink<std::mutex> {
   }
 
  private:
+  // Opening a FIFO would block until somebody reads it.
+  static Status check_kind(const std::string& path) {
+    namespace fs = std::filesystem;
+    std::error_code error;
+    const char* kind = nullptr;
+    switch (fs::status(path, error).type()) {
+      case fs::file_type::directory: kind = "a directory"; break;
+      case fs::file_type::block: kind = "a block device"; break;
+      case fs::file_type::socket: kind = "a socket"; break;
+      // The pipe behind /dev/stdout has no path, and its reader.
+      case fs::file_type::fifo:
+        kind = fs::exists(fs::canonical(path, error)) ? "a FIFO" : nullptr;
+        break;
+      default: break;
+    }
+    if (kind == nullptr) return {};
+    return fail(BOP_E_IO, path + " is " + kind + ": must be a regular file or a character device");
+  }
+
   struct Close {
     void operator()(std::FILE* file) const {
       if (file != stderr) std::fclose(file);
@@ -163,6 +185,11 @@ Status start_writer(Logger& started, const Options& options) {
     started.logger->flush_on(spdlog::level::debug);
   } catch (const spdlog::spdlog_ex& error) {
     return fail(BOP_E_IO, error.what());
+  } catch (const std::system_error& error) {
+    return fail(BOP_E_OVERLOADED,
+                std::string("the thread that writes the log cannot be started: ") +
+                    error.code().message() +
+                    "; raise the limit of threads (ulimit -u) or of the address space (ulimit -v)");
   }
   return {};
 }

@@ -24,7 +24,7 @@ uint32_t bop_version_number(void) { return BOP_VERSION_NUMBER; }
 int32_t bop_logging_start(const bop_logging* logging, char* error, size_t error_capacity) {
   const bop_logging given = bop::capi::known(logging);
   if (!is_level(given.level) || logging == nullptr) return BOP_E_INVALID_ARGUMENT;
-  return bop::capi::guarded([&] {
+  return bop::capi::guarded(error, error_capacity, [&] {
     return bop::capi::give(bop::logging::start({static_cast<bop::logging::Level>(given.level),
                                                 given.json != 0, given.path}),
                            error, error_capacity);
@@ -34,7 +34,7 @@ int32_t bop_logging_start(const bop_logging* logging, char* error, size_t error_
 int32_t bop_logging_reload(const bop_logging* logging, char* error, size_t error_capacity) {
   const bop_logging given = bop::capi::known(logging);
   if (!is_level(given.level) || logging == nullptr) return BOP_E_INVALID_ARGUMENT;
-  return bop::capi::guarded([&] {
+  return bop::capi::guarded(error, error_capacity, [&] {
     bop::logging::set_level(static_cast<bop::logging::Level>(given.level));
     return bop::capi::give(bop::logging::reopen(given.path), error, error_capacity);
   });

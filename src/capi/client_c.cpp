@@ -109,8 +109,9 @@ int32_t submit(bop_client* handle, const bop_request* request, bop::proto::Reque
 int32_t bop_client_open(const bop_client_options* options, bop_client** client, char* error,
                         size_t error_capacity) {
   if (options == nullptr || client == nullptr) return BOP_E_INVALID_ARGUMENT;
-  return guarded(
-      [&] { return bop::capi::give(open_client(known(options), client), error, error_capacity); });
+  return guarded(error, error_capacity, [&] {
+    return bop::capi::give(open_client(known(options), client), error, error_capacity);
+  });
 }
 
 void bop_client_close(bop_client* client) {

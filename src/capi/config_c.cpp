@@ -52,7 +52,7 @@ void bop_config_destroy(bop_config* config) { delete config; }
 int32_t bop_config_load_file(bop_config* config, const char* path, char* error,
                              size_t error_capacity) {
   if (config == nullptr || path == nullptr) return BOP_E_INVALID_ARGUMENT;
-  return guarded([&] {
+  return guarded(error, error_capacity, [&] {
     config->texts.clear();
     return give(config->config.load_file(path), error, error_capacity);
   });
@@ -61,7 +61,7 @@ int32_t bop_config_load_file(bop_config* config, const char* path, char* error,
 int32_t bop_config_load_text(bop_config* config, const char* text, size_t size_bytes,
                              const char* name, char* error, size_t error_capacity) {
   if (config == nullptr || (text == nullptr && size_bytes > 0)) return BOP_E_INVALID_ARGUMENT;
-  return guarded([&] {
+  return guarded(error, error_capacity, [&] {
     config->texts.clear();
     return give(config->config.load_text({text, size_bytes}, name == nullptr ? "text" : name),
                 error, error_capacity);
@@ -70,7 +70,7 @@ int32_t bop_config_load_text(bop_config* config, const char* text, size_t size_b
 
 int32_t bop_config_load_environment(bop_config* config, char* error, size_t error_capacity) {
   if (config == nullptr) return BOP_E_INVALID_ARGUMENT;
-  return guarded([&] {
+  return guarded(error, error_capacity, [&] {
     config->texts.clear();
     return give(config->config.load_environment(), error, error_capacity);
   });
@@ -79,7 +79,7 @@ int32_t bop_config_load_environment(bop_config* config, char* error, size_t erro
 int32_t bop_config_set(bop_config* config, const char* key, const char* value, char* error,
                        size_t error_capacity) {
   if (config == nullptr || key == nullptr || value == nullptr) return BOP_E_INVALID_ARGUMENT;
-  return guarded([&] {
+  return guarded(error, error_capacity, [&] {
     config->texts.clear();
     return give(config->config.set(key, value), error, error_capacity);
   });
@@ -87,7 +87,7 @@ int32_t bop_config_set(bop_config* config, const char* key, const char* value, c
 
 int32_t bop_config_check(const bop_config* config, char* error, size_t error_capacity) {
   if (config == nullptr) return BOP_E_INVALID_ARGUMENT;
-  return guarded([&]() -> int32_t {
+  return guarded(error, error_capacity, [&]() -> int32_t {
     const auto settings = config->config.settings();
     return settings ? static_cast<int32_t>(BOP_OK) : give(settings.error(), error, error_capacity);
   });

@@ -179,8 +179,9 @@ bool read_next(bop_log_reader& reader, bop_log_item& out) {
 int32_t bop_log_open(const char* directory, bop_log_reader** reader, char* error,
                      size_t error_capacity) {
   if (directory == nullptr || reader == nullptr) return BOP_E_INVALID_ARGUMENT;
-  return guarded(
-      [&] { return bop::capi::give(open_reader(directory, reader), error, error_capacity); });
+  return guarded(error, error_capacity, [&] {
+    return bop::capi::give(open_reader(directory, reader), error, error_capacity);
+  });
 }
 
 int32_t bop_log_next(bop_log_reader* reader, bop_log_item* item) {

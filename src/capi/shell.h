@@ -7,6 +7,7 @@
 #include <new>
 #include <stdexcept>
 #include <string_view>
+#include <utility>
 
 #include "base/result.h"
 
@@ -49,18 +50,29 @@ void fill(Struct* out, Struct value) {
   std::memcpy(out, &value, size < sizeof value ? size : sizeof value);
 }
 
-// Runs `body` and turns exceptions of the standard library, above all std::bad_alloc, into a status.
+// Runs `body` and turns exceptions of the standard library, above all std::bad_alloc, into a status and its message.
 template <class Body>
-int32_t guarded(Body body) noexcept {
+int32_t guarded(char* error, size_t capacity, Body body) noexcept {
   try {
     return body();
   } catch (const std::bad_alloc&) {
+    write_text(
+        "memory could not be allocated; see the limits of the process (ulimit -v) and its cgroup",
+        error, capacity);
     return BOP_E_OVERLOADED;
-  } catch (const std::runtime_error&) {  // thrown by Boost for errors of the operating system
+  } catch (
+      const std::runtime_error& thrown) {  // thrown by Boost for errors of the operating system
+    write_text(thrown.what(), error, capacity);
     return BOP_E_IO;
   } catch (...) {
+    write_text(bop_error_text(BOP_E_INTERNAL), error, capacity);
     return BOP_E_INTERNAL;
   }
+}
+
+template <class Body>
+int32_t guarded(Body body) noexcept {
+  return guarded(nullptr, 0, std::move(body));
 }
 
 }  // namespace bop::capi

@@ -51,13 +51,15 @@ Result<std::unique_ptr<Client>> Client::open(Options options, Listener& listener
     return fail(BOP_E_INVALID_ARGUMENT, "connections must be 1 to 4096");
   }
   std::unique_ptr<Client> client(new Client(options, listener));
-  client->thread_ =
-      io::start_thread("bop-client", [runtime = client->runtime_.get()] { runtime->loop.run(); });
+  BOP_TRY_ASSIGN(
+      client->thread_,
+      io::start_thread("bop-client", [runtime = client->runtime_.get()] { runtime->loop.run(); }));
   return client;
 }
 
 Client::~Client() {
   BOP_ASSERT(!on_own_thread());
+  if (!thread_.joinable()) return;  // it could not be started
   {
     const std::lock_guard lock(mutex_);
     closed_ = true;

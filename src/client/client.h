@@ -11,13 +11,13 @@
 #include <mutex>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <vector>
 
 #include "base/bytes.h"
 #include "base/ids.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "io/thread.h"
 #include "net/address.h"
 #include "proto/client.h"
 
@@ -81,7 +81,7 @@ class Client {
   struct Runtime;  // the loop, and the objects that are used on it
 
   Client(const Options& options, Listener& listener);
-  bool on_own_thread() const { return std::this_thread::get_id() == thread_.get_id(); }
+  bool on_own_thread() const { return thread_.is_current(); }
   std::unexpected<Error> refuse(bop_status status, const char* why = "");
   void take_mail();
 
@@ -95,7 +95,7 @@ class Client {
   std::vector<Submission> mailbox_;
 
   std::vector<Submission> taken_;  // used on the client's thread
-  std::thread thread_;
+  io::Thread thread_;
 };
 
 }  // namespace bop::client

@@ -3,7 +3,6 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
-#include <thread>
 #include <utility>
 
 #include "io/thread.h"
@@ -14,8 +13,12 @@ namespace {
 
 class ThreadWorker final : public port::Worker {
  public:
-  ThreadWorker(Loop& loop, const char* name)
-      : loop_(loop), thread_(start_thread(name, [this] { run(); })) {}
+  explicit ThreadWorker(Loop& loop) : loop_(loop) {}
+
+  Status start(const char* name) {
+    BOP_TRY_ASSIGN(thread_, start_thread(name, [this] { run(); }));
+    return {};
+  }
 
   ~ThreadWorker() override {
     {
@@ -23,7 +26,7 @@ class ThreadWorker final : public port::Worker {
       stopping_ = true;
     }
     wake_.notify_one();
-    thread_.join();
+    if (thread_.joinable()) thread_.join();
     *alive_ = false;
   }
 
@@ -68,13 +71,15 @@ class ThreadWorker final : public port::Worker {
   std::condition_variable wake_;
   std::deque<Job> jobs_;
   bool stopping_ = false;
-  std::thread thread_;  // last: it uses all of the above
+  Thread thread_;
 };
 
 }  // namespace
 
-std::unique_ptr<port::Worker> make_worker(Loop& loop, const char* name) {
-  return std::make_unique<ThreadWorker>(loop, name);
+Result<std::unique_ptr<port::Worker>> make_worker(Loop& loop, const char* name) {
+  auto worker = std::make_unique<ThreadWorker>(loop);
+  BOP_TRY(worker->start(name));
+  return worker;
 }
 
 }  // namespace bop::io

@@ -6,6 +6,7 @@
 #if BOP_SNMALLOC
 #include <malloc.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #endif
 
 namespace bop::mem {
@@ -31,8 +32,13 @@ bool address_space_suffices() {
   return true;
 }
 
-// An arena of glibc reserves 64 MiB of address space; by default there can be one for each thread.
-constexpr int system_arenas = 2;
+// An arena of glibc reserves 64 MiB of address space; by default there can be one for each thread. A limit (ulimit -v)
+// counts what is reserved; strict overcommit counts only what is used of it.
+int system_arenas() {
+  rlimit limit{};
+  const bool limited = getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+  return limited ? 1 : 2;
+}
 
 }  // namespace
 
@@ -44,7 +50,7 @@ Allocator decide() {
   Allocator before = Allocator::undecided;
   if (!chosen.compare_exchange_strong(before, found)) return before;  // another thread was first
 #ifdef __GLIBC__
-  if (found == Allocator::system) mallopt(M_ARENA_MAX, system_arenas);
+  if (found == Allocator::system) mallopt(M_ARENA_MAX, system_arenas());
 #endif
   return found;
 }

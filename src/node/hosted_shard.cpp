@@ -14,8 +14,11 @@ namespace {
 // A machine's jobs on the shard's workers: short reads never wait behind a long fold.
 class WorkerOffload final : public machine::Offload {
  public:
-  explicit WorkerOffload(const std::function<std::unique_ptr<port::Worker>()>& make) {
-    for (auto& worker : workers_) worker = make();
+  Status start(const ShardPorts& ports) {
+    for (auto& worker : workers_) {
+      BOP_TRY_ASSIGN(worker, ports.make_worker());
+    }
+    return {};
   }
   void submit(WorkQueue queue, std::function<void()> work, std::function<void()> done) override {
     workers_[static_cast<size_t>(queue)]->submit(std::move(work), std::move(done));
@@ -193,7 +196,9 @@ Status HostedShard::open_replica(const GroupSpec& spec) {
   options.epoch = epoch();
 
   Hosted hosted;
-  hosted.offload = std::make_unique<WorkerOffload>(ports_.make_worker);
+  auto offload = std::make_unique<WorkerOffload>();
+  BOP_TRY(offload->start(ports_));
+  hosted.offload = std::move(offload);
   const group::ReplicaPorts ports{.clock = ports_.clock,
                                   .timers = ports_.timers,
                                   .log = *log_,

@@ -29,7 +29,7 @@ struct ShardContext {
   port::Timers& timers;
   port::Post& post;
   port::FileSystem& files;
-  std::function<std::unique_ptr<port::Worker>()> make_worker;
+  std::function<Result<std::unique_ptr<port::Worker>>()> make_worker;
   Histogram* log_write_ns = nullptr;  // durations of the log's writes, when set
 };
 

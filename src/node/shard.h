@@ -48,7 +48,7 @@ struct ShardPorts {
   port::Post& post;
   port::FileSystem& files;     // rooted at the data directory
   port::Transport& transport;  // the shard becomes its receiver only by way of its Node
-  std::function<std::unique_ptr<port::Worker>()> make_worker;
+  std::function<Result<std::unique_ptr<port::Worker>>()> make_worker;
   std::function<const bop_machine_table*(std::string_view kind)> find_machine;
   metrics::Registry* metrics = nullptr;  // nullptr: nothing is counted
   Histogram* log_write_ns = nullptr;     // durations of the log's writes, when set

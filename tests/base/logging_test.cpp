@@ -2,7 +2,9 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -76,6 +78,50 @@ TEST_F(Logging, continues_in_a_new_file_after_the_old_one_was_renamed) {
   EXPECT_NE(logged().find("line 99."), std::string::npos);
   EXPECT_NE(logged().find("last"), std::string::npos);
   EXPECT_EQ(reopen(path_.c_str()).error().code, BOP_E_INVALID_ARGUMENT);  // stopped
+}
+
+// Without a reader, open() of a FIFO would wait for one.
+TEST_F(Logging, refuses_a_file_that_is_no_regular_file_or_character_device_by_name) {
+  ASSERT_EQ(mkfifo(path_.c_str(), 0600), 0);
+  const Status refused = start(options(false));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().detail,
+            path_ + " is a FIFO: must be a regular file or a character device");
+  EXPECT_NE(start({.path = directory_.c_str()}).error().detail.find("is a directory"),
+            std::string::npos);
+  ASSERT_TRUE(start({.path = "/dev/null"}));
+  EXPECT_NE(reopen(path_.c_str()).error().detail.find("is a FIFO"), std::string::npos);
+}
+
+TEST_F(Logging, writes_into_the_pipe_behind_a_descriptor) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  const std::string path = "/dev/fd/" + std::to_string(ends[1]);
+  ASSERT_TRUE(start({.path = path.c_str()}));
+  info("through the pipe");
+  stop();
+  close(ends[1]);
+  char text[256] = "";
+  EXPECT_GT(read(ends[0], text, sizeof text - 1), 0);
+  EXPECT_NE(std::string(text).find("through the pipe"), std::string::npos);
+  close(ends[0]);
+}
+
+TEST_F(Logging, whose_thread_the_system_refuses_fails_to_start_with_the_name_of_the_limit) {
+  const pid_t child = fork();
+  if (child == 0) {
+    // The superuser has no such limit. No other process has this user.
+    if (getuid() == 0 && setuid(100000 + static_cast<uid_t>(getpid())) != 0) _exit(1);
+    const rlimit limit{1, 1};
+    setrlimit(RLIMIT_NPROC, &limit);
+    const Status refused = start({});
+    if (refused) _exit(2);
+    _exit(refused.error().detail.find("ulimit -u") != std::string::npos ? 0 : 3);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status)) << status;
+  EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
 TEST_F(Logging, changes_its_level_while_it_runs) {
@@ -165,11 +211,12 @@ TEST_F(Logging, off_logs_nothing) {
 // line beyond it would wait forever.
 TEST_F(Logging, a_full_queue_drops_the_oldest_lines_and_never_blocks) {
   constexpr int flood = 100'000;
-  ASSERT_EQ(mkfifo(path_.c_str(), 0600), 0);
-  // Opened for reading and writing, so that the logger's open() does not block.
-  const int reader = open(path_.c_str(), O_RDWR);
-  ASSERT_GE(reader, 0);
-  ASSERT_TRUE(start(options(false)));
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  const int reader = ends[0];
+  const std::string path = "/dev/fd/" + std::to_string(ends[1]);
+  ASSERT_TRUE(start({.path = path.c_str()}));
+  close(ends[1]);
   std::promise<void> logged_all;
   std::thread writer([&] {
     for (int i = 0; i < flood; ++i) info("line {}", i);

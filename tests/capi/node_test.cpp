@@ -4,14 +4,18 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <future>
 #include <map>
 #include <set>
@@ -173,6 +177,100 @@ TEST_F(ANode, starts_threads_with_names_that_block_the_signals_of_its_host) {
     names.insert(name);
   }
   EXPECT_TRUE(names.contains("bop-shard-0") && names.contains("bop-shard-1"));
+}
+
+bool is_sanitized() {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  return true;
+#elif defined(__has_feature)
+  return __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
+#else
+  return false;
+#endif
+}
+
+size_t count_entries(const char* directory) {
+  const std::filesystem::directory_iterator entries(directory);
+  return static_cast<size_t>(std::distance(begin(entries), end(entries)));
+}
+
+// Starts a node under each limit in turn until one suffices. Each start before must fail with a message that contains
+// `text`, and leave no thread, file or lock behind. The exit code for a child process; 0: all is well.
+int start_under(const bop_config* config, const bop_node_options* options,
+                __rlimit_resource resource, rlim_t first, rlim_t step, const char* text) {
+  const size_t files = count_entries("/proc/self/fd");
+  for (int attempt = 0; attempt < 100; ++attempt) {
+    rlimit limit;
+    getrlimit(resource, &limit);
+    limit.rlim_cur = first + static_cast<rlim_t>(attempt) * step;
+    if (setrlimit(resource, &limit) != 0) return 2;
+    char error[1024] = "";
+    bop_node* node = nullptr;
+    const int32_t status = bop_node_start(config, options, &node, error, sizeof error);
+    if (status == BOP_OK) {
+      bop_node_stop(node, 0);
+      return attempt == 0 ? 3 : 0;  // the first limit was to be too low
+    }
+    if (std::strstr(error, text) == nullptr) {
+      std::fprintf(stderr, "limit %llu: %s: %s\n", static_cast<unsigned long long>(limit.rlim_cur),
+                   bop_error_name(status), error);
+      return 4;
+    }
+    for (const auto latest = Clock::now() + long_enough; count_entries("/proc/self/task") > 1;)
+      if (Clock::now() > latest) return 5;  // the system removes threads some time after their end
+    if (count_entries("/proc/self/fd") != files) {
+      for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+        std::error_code gone;
+        std::fprintf(stderr, "%s -> %s\n", entry.path().c_str(),
+                     std::filesystem::read_symlink(entry.path(), gone).c_str());
+      }
+      std::fprintf(stderr, "limit %llu: %s\n", static_cast<unsigned long long>(limit.rlim_cur),
+                   error);
+      return 6;
+    }
+  }
+  return 7;
+}
+
+int exit_code_of(const std::function<int()>& body) {
+  const pid_t child = fork();
+  if (child == 0) _exit(body());
+  int status = 0;
+  EXPECT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status)) << status;
+  return WEXITSTATUS(status);
+}
+
+TEST_F(ANode, that_may_not_have_its_threads_fails_to_start_with_the_name_of_the_limit) {
+  set("listen.native", "127.0.0.1:0");
+  set("shards", "2");
+  set("io.backend", "pool");
+  format();
+  EXPECT_EQ(exit_code_of([&] {
+              // The superuser has no such limit. No other process has this user.
+              const uid_t user = 100000 + static_cast<uid_t>(getpid());
+              if (getuid() == 0) {
+                for (const auto& entry : std::filesystem::recursive_directory_iterator(directory_))
+                  if (chown(entry.path().c_str(), user, user) != 0) return 8;
+                if (chown(directory_.c_str(), user, user) != 0 || setuid(user) != 0) return 9;
+              }
+              return start_under(config_, &options_, RLIMIT_NPROC, 1, 1, "ulimit -u");
+            }),
+            0);
+}
+
+TEST_F(ANode, that_may_not_have_its_address_space_fails_to_start_with_the_name_of_the_limit) {
+  if (is_sanitized()) GTEST_SKIP() << "sanitizers need the address space that this test takes away";
+  set("listen.native", "127.0.0.1:0");
+  format();
+  EXPECT_EQ(exit_code_of([&] {
+              std::ifstream statm("/proc/self/statm");
+              rlim_t pages = 0;
+              statm >> pages;
+              return start_under(config_, &options_, RLIMIT_AS, pages * 4096 + (1u << 20), 4u << 20,
+                                 "ulimit -v");
+            }),
+            0);
 }
 
 TEST_F(ANode, can_be_stopped_at_any_moment_after_a_write) {

@@ -299,7 +299,7 @@ TEST(Timer, a_random_history_fires_each_timer_exactly_at_its_last_deadline) {
 
 TEST(Worker, jobs_run_in_order_on_another_thread_and_end_on_the_loop) {
   Loop loop;
-  auto worker = make_worker(loop, "test-worker");
+  auto worker = make_worker(loop, "test-worker").value();
   const auto here = std::this_thread::get_id();
   std::vector<int> worked, done;
   for (int i = 0; i < 100; ++i) {
@@ -323,7 +323,7 @@ TEST(Worker, its_destructor_waits_for_the_running_job_and_runs_no_further_one) {
   bool second = true;
   for (int attempt = 0; second && attempt < 1000; ++attempt) {
     Loop loop;
-    auto worker = make_worker(loop, "test-worker");
+    auto worker = make_worker(loop, "test-worker").value();
     std::atomic<bool> started = false, release = false;
     bool finished = false, told = false;
     second = false;

@@ -227,14 +227,15 @@ int32_t submit(bop_node* node, const bop_request* request, bool command) {
 int32_t bop_node_check(const bop_config* config, const bop_node_options* options, char* error,
                        size_t error_capacity) {
   if (config == nullptr) return BOP_E_INVALID_ARGUMENT;
-  return guarded(
-      [&] { return bop::capi::give(check_node(*config, known(options)), error, error_capacity); });
+  return guarded(error, error_capacity, [&] {
+    return bop::capi::give(check_node(*config, known(options)), error, error_capacity);
+  });
 }
 
 int32_t bop_node_reload(bop_node* node, const bop_config* config, char* error,
                         size_t error_capacity) {
   if (node == nullptr || config == nullptr) return BOP_E_INVALID_ARGUMENT;
-  return guarded([&]() -> int32_t {
+  return guarded(error, error_capacity, [&]() -> int32_t {
     const auto settings = config->config.settings();
     if (!settings) return bop::capi::give(settings.error(), error, error_capacity);
     node->runtime->reload(*settings);
@@ -244,7 +245,7 @@ int32_t bop_node_reload(bop_node* node, const bop_config* config, char* error,
 
 int32_t bop_node_format(const bop_config* config, char* error, size_t error_capacity) {
   if (config == nullptr) return BOP_E_INVALID_ARGUMENT;
-  return guarded([&] {
+  return guarded(error, error_capacity, [&] {
     const auto settings = config->config.settings();
     const Status formatted =
         settings ? Runtime::format(*settings) : Status(std::unexpected(settings.error()));
@@ -255,7 +256,7 @@ int32_t bop_node_format(const bop_config* config, char* error, size_t error_capa
 int32_t bop_node_start(const bop_config* config, const bop_node_options* options, bop_node** node,
                        char* error, size_t error_capacity) {
   if (config == nullptr || node == nullptr) return BOP_E_INVALID_ARGUMENT;
-  return guarded([&] {
+  return guarded(error, error_capacity, [&] {
     return bop::capi::give(start_node(*config, known(options), node), error, error_capacity);
   });
 }

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <future>
+#include <mutex>
 #include <random>
 #include <thread>
 
@@ -17,6 +18,7 @@
 #include "io/loop.h"
 #include "io/thread.h"
 #include "io/worker.h"
+#include "mem/address_space.h"
 #include "mem/allocate.h"
 #include "net/peer_transport.h"
 #include "node/directory.h"
@@ -89,6 +91,28 @@ constexpr Duration return_memory_every = 2 * seconds;
 constexpr Duration return_more_after = 100 * milliseconds;
 constexpr uint64_t least_log_segments = 4;  // as config_check.cpp has it
 
+// What a start takes, with some to spare. Without it an allocation on one of the node's threads would end the process.
+constexpr uint64_t node_bytes = 24 << 20;          // buffers, connections
+constexpr uint64_t shard_bytes = 8 << 20;          // stacks, log buffers
+constexpr uint64_t group_bytes = 4 << 20;          // stacks, memtables
+constexpr uint64_t store_mapped_bytes = 16 << 20;  // of a kv machine's file, at least
+
+Status check_memory(const Settings& settings) {
+  uint64_t memory = node_bytes + settings.node.shards * shard_bytes;
+  uint64_t mapped = 0;
+  for (const GroupSpec& group : settings.node.groups) {
+    if (!std::ranges::binary_search(group.voters, settings.node.self)) continue;
+    memory += group_bytes;
+    if (group.machine == "kv") mapped += store_mapped_bytes;
+  }
+  if (mem::memory_has(memory) && mem::address_space_has(memory + mapped)) return {};
+  return fail(BOP_E_OVERLOADED,
+              "to start, a node of this configuration needs " + std::to_string(memory >> 20) +
+                  " MiB more memory and " + std::to_string((memory + mapped) >> 20) +
+                  " MiB more address space; raise the limit of the address space (ulimit -v) or "
+                  "of memory (vm.overcommit_memory)");
+}
+
 // The transport of a node without peers.
 class NoPeers final : public port::Transport {
  public:
@@ -105,7 +129,7 @@ struct ShardRuntime {
   std::unique_ptr<io::FileSystem> files;
   std::unique_ptr<net::Streams> streams;
   std::unique_ptr<port::Timer> memory_timer;
-  std::thread thread;
+  io::Thread thread;
 
   void run();
 };
@@ -118,7 +142,7 @@ struct Runtime::State {
   Status open_directory();
   Status open_shards();
   Status open_peers();
-  void run();
+  Status run();
   Status open_node();
   Histogram& log_write_ns(uint32_t shard);
   void watch_space();
@@ -137,6 +161,7 @@ struct Runtime::State {
       worker;  // blocking work on the data directory; completes on the first shard's loop
   std::unique_ptr<SpaceWatch> space;
   std::unique_ptr<port::Timer> save_timer;  // retries a failed save of the incarnations
+  bool saving_fails = false;                // since the last save, which was logged
   std::unique_ptr<Handshake> handshake;
   NoPeers no_peers;
   std::unique_ptr<net::PeerTransport> transport;  // nullptr: no peer listener
@@ -185,7 +210,7 @@ Status Runtime::State::prepare(FindMachine find_machine) {
   for (const auto& runtime : runtimes)
     listen_on.push_back({&runtime->loop, runtime->streams.get()});
   BOP_TRY_ASSIGN(listeners, Listeners::open(settings, identity, registry, listen_on));
-  run();
+  BOP_TRY(run());
   return open_node();
 }
 
@@ -210,7 +235,7 @@ Status Runtime::State::open_shards() {
   port::FileSystem& files = *runtimes.front()->files;
   BOP_TRY_ASSIGN(identity, node::read_identity(files));
   BOP_TRY(node::check_identity(files, identity, expected_identity(settings)));
-  worker = io::make_worker(runtimes.front()->loop, "bop-directory");
+  BOP_TRY_ASSIGN(worker, io::make_worker(runtimes.front()->loop, "bop-directory"));
   return {};
 }
 
@@ -251,11 +276,12 @@ void Runtime::State::save(const node::Incarnations& incarnations) {
   worker->submit(
       [this, copy = incarnations, status] { *status = copy.save(*runtimes.front()->files); },
       [this, status] {
-        if (!*status) {
-          logging::error("the incarnations of peers could not be saved, retrying in {} s: {}",
+        if (!*status) save_timer->arm(runtimes.front()->loop.now() + save_again_after);
+        if (*status && saving_fails) logging::info("the incarnations of peers are saved again");
+        if (!*status && !saving_fails)
+          logging::error("the incarnations of peers could not be saved, retrying every {} s: {}",
                          save_again_after / seconds, status->error().to_string());
-          save_timer->arm(runtimes.front()->loop.now() + save_again_after);
-        }
+        saving_fails = !*status;
         handshake->saved(*status);
       });
 }
@@ -282,7 +308,7 @@ void Runtime::State::return_memory(ShardRuntime& runtime) {
                  [arm, more] { arm(*more ? return_more_after : return_memory_every); });
 }
 
-void Runtime::State::run() {
+Status Runtime::State::run() {
   for (auto& runtime : runtimes) {
     runtime->memory_timer =
         runtime->loop.make_timer([this, &runtime = *runtime] { return_memory(runtime); });
@@ -290,9 +316,10 @@ void Runtime::State::run() {
   }
   for (size_t shard = 0; shard < runtimes.size(); ++shard) {
     ShardRuntime& runtime = *runtimes[shard];
-    runtime.thread = io::start_thread(("bop-shard-" + std::to_string(shard)).c_str(),
-                                      [&runtime] { runtime.run(); });
+    BOP_TRY_ASSIGN(runtime.thread, io::start_thread(("bop-shard-" + std::to_string(shard)).c_str(),
+                                                    [&runtime] { runtime.run(); }));
   }
+  return {};
 }
 
 Status Runtime::State::open_node() {
@@ -366,10 +393,14 @@ Status Runtime::format(const Settings& settings) {
 
 Result<std::unique_ptr<Runtime>> Runtime::start(const Settings& settings,
                                                 FindMachine find_machine) {
+  static std::once_flag warned;  // the allocator is the process's, which may have several nodes
   if (mem::address_space_is_short()) {
-    logging::warning(
-        "address space is limited (ulimit -v, overcommit): using the system's allocator");
+    std::call_once(warned, [] {
+      logging::warning(
+          "address space is limited (ulimit -v, overcommit): using the system's allocator");
+    });
   }
+  BOP_TRY(check_memory(settings));
   auto state = std::make_unique<State>(settings);
   BOP_TRY(state->prepare(std::move(find_machine)));
   return std::unique_ptr<Runtime>(new Runtime(std::move(state)));

@@ -65,13 +65,13 @@ Result<size_t> size_or_error(const Status& status) {
 
 class HostFileSystem final : public FileSystem {
  public:
-  HostFileSystem(Loop& loop, const std::string& root, Descriptor directory,
-                 std::unique_ptr<Engine> engine, Duration lock_patience)
+  HostFileSystem(const std::string& root, Descriptor directory, std::unique_ptr<Engine> engine,
+                 std::unique_ptr<port::Worker> worker, Duration lock_patience)
       : root_(root),
         lock_patience_(lock_patience),
         directory_(std::move(directory)),
         engine_(std::move(engine)),
-        worker_(make_worker(loop, "bop-files")) {}
+        worker_(std::move(worker)) {}
 
   const char* backend() const override { return engine_->name(); }
   bool at_rest() const override { return operations_.at_rest(); }
@@ -199,7 +199,8 @@ Result<std::unique_ptr<Engine>> make_engine(Loop& loop, const FileSystemOptions&
     logging::warning("io_uring cannot be used ({}): files are written by {} threads instead",
                      uring.error().detail, options.pool_threads);
   }
-  return std::unique_ptr<Engine>(std::make_unique<PoolEngine>(loop, options.pool_threads));
+  BOP_TRY_ASSIGN(auto pool, PoolEngine::make(loop, options.pool_threads));
+  return pool;
 }
 
 }  // namespace
@@ -209,8 +210,9 @@ Result<std::unique_ptr<FileSystem>> open_file_system(Loop& loop, const std::stri
   Descriptor directory(open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!directory) return os_failure(errno, "open", root);
   BOP_TRY_ASSIGN(auto engine, make_engine(loop, options));
-  return std::unique_ptr<FileSystem>(std::make_unique<HostFileSystem>(
-      loop, root, std::move(directory), std::move(engine), options.lock_patience));
+  BOP_TRY_ASSIGN(auto worker, make_worker(loop, "bop-files"));
+  return std::make_unique<HostFileSystem>(root, std::move(directory), std::move(engine),
+                                          std::move(worker), options.lock_patience);
 }
 
 }  // namespace bop::io

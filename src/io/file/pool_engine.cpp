@@ -8,7 +8,6 @@
 
 #include "base/assert.h"
 #include "io/file/posix_file.h"
-#include "io/thread.h"
 
 namespace bop::io {
 
@@ -33,11 +32,14 @@ int64_t call_system(Operation& operation) {
 
 }  // namespace
 
-PoolEngine::PoolEngine(Loop& loop, unsigned threads) : Engine(loop) {
+Result<std::unique_ptr<PoolEngine>> PoolEngine::make(Loop& loop, unsigned threads) {
   BOP_ASSERT_GT(threads, 0u);
+  std::unique_ptr<PoolEngine> engine(new PoolEngine(loop));
   for (unsigned i = 0; i < threads; ++i) {
-    threads_.push_back(start_thread("bop-file", [this] { run(); }));
+    BOP_TRY_ASSIGN(Thread thread, start_thread("bop-file", [made = engine.get()] { made->run(); }));
+    engine->threads_.push_back(std::move(thread));
   }
+  return engine;
 }
 
 PoolEngine::~PoolEngine() {

@@ -3,18 +3,20 @@
 
 #include <condition_variable>
 #include <deque>
+#include <memory>
 #include <mutex>
-#include <thread>
 #include <vector>
 
 #include "io/file/operation.h"
 #include "io/loop.h"
+#include "io/thread.h"
 
 namespace bop::io {
 
 class PoolEngine final : public Engine {
  public:
-  PoolEngine(Loop& loop, unsigned threads);
+  // Errors: those of start_thread.
+  static Result<std::unique_ptr<PoolEngine>> make(Loop& loop, unsigned threads);
   // Waits for the operations that run; their completions are not called any more.
   ~PoolEngine() override;
 
@@ -22,6 +24,7 @@ class PoolEngine final : public Engine {
   void start(Operation& operation) override;
 
  private:
+  explicit PoolEngine(Loop& loop) : Engine(loop) {}
   void run();
   void finish(Operation& operation);
   void deliver();
@@ -33,7 +36,7 @@ class PoolEngine final : public Engine {
   std::deque<Operation*> waiting_;
   std::vector<Operation*> finished_;
   bool stopping_ = false;
-  std::vector<std::thread> threads_;
+  std::vector<Thread> threads_;
 };
 
 }  // namespace bop::io
