@@ -7,7 +7,8 @@
  *     the entry (time_ns, seed, session), never from the host. The same entries give the same
  *     state, the same replies and the same state hash on every node.
  *  2. Threads: bop calls every function of the table from one thread, that of the machine's shard,
- *     never two at once. Blocking work (store reads, syncs) goes through host->offload.
+ *     never two at once. Blocking work (store reads, syncs) goes through host->offload. The stacks of
+ *     bop's threads have 1 MiB.
  *  3. apply, query and sync either finish within the call (BOP_OK or an error) or return BOP_PENDING;
  *     then the machine calls host->complete with the same token, on its shard's thread, once. While an
  *     apply is pending bop calls no second apply; it may call query and sync.
@@ -170,6 +171,11 @@ struct bop_machine_table {
    * that a malformed command never enters the log; apply still receives commands that were not
    * checked. NULL: every command is proposed. */
   int32_t (*check)(bop_machine* machine, bop_bytes command);
+
+  /* Why the machine applies nothing for now, for people: what it waits for ("flushing waits for space: ...").
+   * NULL: nothing hinders it. Meanwhile the node is not ready and refuses commands with BOP_E_OVERLOADED.
+   * The text is valid until the machine is called again. A function that is NULL: nothing ever does. */
+  const char* (*obstacle)(bop_machine* machine);
 };
 
 #ifdef __cplusplus

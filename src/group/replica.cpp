@@ -246,6 +246,10 @@ void Replica::stage(const Origin& origin, Instant deadline, mem::Buffer payload)
     return inbox_.complete(origin, BOP_E_OVERLOADED, "too many proposals are open in this group");
   if (const auto& full = persister_.log_full())
     return inbox_.complete(origin, full->code, full->detail);
+  // The command would be committed, but its client would wait in vain for the reply.
+  if (const char* obstacle = driver_->obstacle())
+    return inbox_.complete(origin, BOP_E_OVERLOADED,
+                           std::string("the machine is held up: ") + obstacle);
   // Last, because the space stays reserved until the end of the turn.
   if (auto reserved = ports_.log.reserve(raft::Entry::cost_of(payload.size())); !reserved)
     return inbox_.complete(origin, reserved.error().code, reserved.error().detail);
@@ -624,6 +628,7 @@ Replica::Status Replica::status() const {
   if (driver_ != nullptr) {
     status.machine_durable = driver_->durable().index;
     status.hash = hash_.latest();
+    if (const char* obstacle = driver_->obstacle()) status.obstacle = obstacle;
   }
   return status;
 }

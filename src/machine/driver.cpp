@@ -374,6 +374,11 @@ Result<std::unique_ptr<Driver>> Driver::open(const bop_machine_table& table,
 }
 
 Driver::Driver(std::unique_ptr<State> state) : state_(std::move(state)) {}
+const char* Driver::obstacle() const {
+  if (state_->failed || state_->table.obstacle == nullptr) return nullptr;
+  return state_->call(state_->table.obstacle);
+}
+
 Driver::~Driver() = default;
 
 void Driver::apply(std::span<const bop_entry> entries) { state_->apply(entries); }

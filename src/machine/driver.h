@@ -93,6 +93,7 @@ class Driver {
   uint32_t version() const;  // stamped into entries
   const char* kind() const;
   bool has_failed() const;
+  const char* obstacle() const;  // as in bop_machine_table; valid until the next call
 
  private:
   struct State;

@@ -20,7 +20,7 @@ constexpr std::array<Kind, condition_count> kinds{{
     {"no_leader", true},
     {"locked_out", true},
     {"alone", false},  // a group with voters elsewhere has lost its quorum, which blocks
-    {"identity_in_use", true},
+    {"identity_in_use", false},
     {"peer_identity_in_use", false},
     {"log_latched", true},
     {"log_stalled", true},

@@ -88,6 +88,8 @@ void HostedShard::check_group(const group::Replica& replica, std::vector<ActiveC
                  fmt::format("{} at {}: {}", status.file, status.offset, status.halted->detail));
     return add(Condition::halted, status.halted->to_string());
   }
+  if (!status.obstacle.empty())
+    add(Condition::behind, "the machine applies nothing: " + status.obstacle);
   if (status.leader != 0) {
     leaderless_since_.erase(replica.id());
     return;

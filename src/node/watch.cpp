@@ -75,19 +75,23 @@ void Watch::check_quorums(const std::function<bool(NodeId)>& alive, Instant now,
 
 void Watch::check_identity(const ClusterView& view, const std::function<bool(NodeId)>& alive,
                            Instant now, std::vector<ActiveCondition>& out) const {
-  std::string locked, in_use;
+  std::string refused, in_use;
   for (const auto& [peer, reason] : refusals_) {
-    std::string& to = reason.code == BOP_E_DIRECTORY_IN_USE ? in_use : locked;
-    to += fmt::format("{}node {}: {}", to.empty() ? "" : "; ", peer, reason.to_string());
+    const auto note = [&](std::string& to) {
+      to += fmt::format("{}node {}: {}", to.empty() ? "" : "; ", peer, reason.to_string());
+    };
+    note(refused);
+    if (reason.code == BOP_E_DIRECTORY_IN_USE) note(in_use);
   }
   const std::vector<NodeId> who = view.who_sees_a_second_process(now - second_process_kept);
   if (!who.empty() && in_use.empty())
     in_use = list_of(who) + " sees another process run as this node and refuses it";
-  // A single peer that refuses a node which hears a majority is the one that is wrong.
+  // A single peer that refuses a node which hears a majority is the one that is wrong. Of two processes with one
+  // identity, the one that came first hears a majority and stays ready.
   const auto heard = static_cast<size_t>(
       std::ranges::count_if(options_.peers, [&](const PeerSpec& peer) { return alive(peer.id); }));
   const bool outvoted = heard + 1 < (options_.peers.size() + 1) / 2 + 1;
-  if (!locked.empty() && outvoted) out.push_back({Condition::locked_out, 0, {}, locked});
+  if (!refused.empty() && outvoted) out.push_back({Condition::locked_out, 0, {}, refused});
   if (!in_use.empty()) out.push_back({Condition::identity_in_use, 0, {}, in_use});
   for (const auto& [peer, second] : second_processes_) {
     if (now - second.at >= second_process_kept) continue;
@@ -107,9 +111,9 @@ std::vector<ActiveCondition> Watch::check(const ClusterView& view,
   std::vector<ActiveCondition> out;
   check_quorums(alive, now, out);
   check_identity(view, alive, now, out);
-  const auto lost_quorum = [&](GroupId group) {
+  const auto has = [&](Condition condition, GroupId group) {
     return std::ranges::any_of(out, [&](const ActiveCondition& active) {
-      return active.condition == Condition::quorum_lost && active.group == group;
+      return active.condition == condition && active.group == group;
     });
   };
   bool disk_full = false;
@@ -117,7 +121,8 @@ std::vector<ActiveCondition> Watch::check(const ClusterView& view,
     for (const ActiveCondition& active : conditions) {
       disk_full = disk_full || active.condition == Condition::disk_full;
       // A group without a quorum has no leader: one reason is enough.
-      if (active.condition == Condition::no_leader && lost_quorum(active.group)) continue;
+      if (active.condition == Condition::no_leader && has(Condition::quorum_lost, active.group))
+        continue;
       out.push_back(active);
     }
   }
@@ -128,8 +133,10 @@ std::vector<ActiveCondition> Watch::check(const ClusterView& view,
                    {},
                    fmt::format("{} MiB are free, the logs take {} MiB at a time", free_bytes_ >> 20,
                                options_.log.segment_bytes * shards_of_node_ >> 20)});
+  // A shard that knows why a machine is behind said so.
   for (ActiveCondition& active : view.behind(behind_limit, now))
-    if (!lost_quorum(active.group)) out.push_back(std::move(active));
+    if (!has(Condition::quorum_lost, active.group) && !has(Condition::behind, active.group))
+      out.push_back(std::move(active));
   return out;
 }
 

@@ -129,7 +129,10 @@ class Status(Case):
             wait_until(lambda node=node, name=name: name in conditions(node), f"{node} reports {name}")
         self.assertEqual(copy.ask("GET", "/readyz")[0], 503)
         self.assertIn("DIRECTORY_IN_USE", conditions(copy)["identity_in_use"]["detail"])
-        # The first process continues, and its connections stay up.
+        wait_until(lambda: "locked_out" in conditions(copy), "the copy is locked out")
+        # The first process continues and stays ready, and its connections stay up.
+        self.assertNotIn("locked_out", conditions(second))
+        self.assertEqual(second.ask("GET", "/readyz")[0], 200)
         for node in (cluster.node(1), cluster.node(3)):
             self.assertEqual(metric(node, 'bop_peer_up{peer="2"}'), 1)
             before = metric(node, "bop_peer_connects_total")

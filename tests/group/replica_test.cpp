@@ -142,6 +142,7 @@ bop_position opens_at;
 bop_machine* opened = nullptr;
 unsigned hash_questions = 0;
 unsigned questions_until_hash = 1;
+const char* obstacle = nullptr;
 
 bop_machine_table make_table() {
   bop_machine_table out{};
@@ -168,6 +169,7 @@ bop_machine_table make_table() {
     *hash = {machine->applied.index, 1, 2};
     return ++hash_questions >= questions_until_hash ? BOP_OK : BOP_E_NOT_FOUND;
   };
+  out.obstacle = [](bop_machine*) { return obstacle; };
   out.close = [](bop_machine* machine) { delete machine; };
   return out;
 }
@@ -179,6 +181,7 @@ class ReplicaTest : public testing::Test {
     opens_at = {};
     hash_questions = 0;
     questions_until_hash = 1;
+    obstacle = nullptr;
     options_.id = 1;
     options_.name = "test";
     options_.configuration.voters = {1, 2, 3};
@@ -373,6 +376,23 @@ TEST_F(ReplicaTest,
   EXPECT_TRUE(replica_->idle());
   EXPECT_FALSE(replica_->ready());
   EXPECT_EQ(replica_->status().halted->code, BOP_E_DAMAGED);
+}
+
+TEST_F(ReplicaTest, a_leader_whose_machine_is_held_up_refuses_commands_and_says_why) {
+  ASSERT_TRUE(open(nullptr));
+  win();
+  obstacle = "flushing waits for space";
+  propose();
+  turn();
+  EXPECT_EQ(client_.answers, std::vector{BOP_E_OVERLOADED});
+  EXPECT_EQ(client_.details,
+            std::vector<std::string>{"the machine is held up: flushing waits for space"});
+  EXPECT_EQ(replica_->status().obstacle, obstacle);
+  obstacle = nullptr;
+  propose();
+  turn();
+  EXPECT_EQ(client_.answers.size(), 1u) << "the second is taken, and waits for its majority";
+  EXPECT_EQ(replica_->status().obstacle, "");
 }
 
 TEST_F(ReplicaTest, requests_of_a_turn_in_which_the_log_fails_are_completed) {

@@ -210,6 +210,15 @@ TEST_F(DriverTest, a_machine_without_a_check_takes_every_command) {
   EXPECT_EQ(driver_->check(as_bytes("anything")), BOP_OK);
 }
 
+TEST_F(DriverTest, an_obstacle_is_passed_on_and_a_machine_without_the_function_has_none) {
+  must_open();
+  EXPECT_EQ(driver_->obstacle(), nullptr);
+  table_.obstacle = [](bop_machine*) -> const char* { return "waits for space"; };
+  must_open();
+  ASSERT_NE(driver_->obstacle(), nullptr);
+  EXPECT_EQ(std::string(driver_->obstacle()), "waits for space");
+}
+
 TEST_F(DriverTest, a_check_refuses_a_command_by_name_or_fails_the_machine) {
   table_.check = [](bop_machine*, bop_bytes command) -> int32_t {
     return command.size == 4 ? BOP_OK : command.size == 3 ? BOP_E_PROTOCOL : -12345;

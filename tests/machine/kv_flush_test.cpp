@@ -310,6 +310,35 @@ TEST_F(KvFlush, a_flush_is_repeated_until_the_store_has_space) {
   EXPECT_EQ(image_->committed_records().at("k").value, "v");
 }
 
+TEST_F(KvFlush, a_store_without_space_hinders_the_machine_when_its_memory_is_full) {
+  bool has_space = false;
+  image_->on_step = [&](StoreImage::Step step) -> Status {
+    if (has_space || step != StoreImage::Step::commit) return {};
+    return fail(BOP_E_DISK_FULL, "no space");
+  };
+  replica_.driver().stable(1000);
+  uint64_t index = 0;
+  for (int i = 0; i < 1000 && replica_.driver().obstacle() == nullptr; ++i) {
+    if (replica_.driver().applying()) {
+      replica_.offload->step(WorkQueue::writes);
+      continue;
+    }
+    const auto put_next = put("fill" + std::to_string(++index), std::string(700, 'v'));
+    replica_.apply({{index, 1, command({put_next})}});
+    // The memtable is sorted, and its flush fails, which is no obstacle as long as another has room.
+    if (replica_.offload->waiting(WorkQueue::writes) > 0 && index < 40)
+      for (int step = 0; step < 4; ++step) replica_.offload->step(WorkQueue::writes);
+  }
+  ASSERT_NE(replica_.driver().obstacle(), nullptr);
+  EXPECT_EQ(std::string(replica_.driver().obstacle()),
+            "flushing waits for space: BOP_E_DISK_FULL: no space");
+  has_space = true;
+  replica_.finish();
+  EXPECT_EQ(replica_.driver().obstacle(), nullptr);
+  EXPECT_EQ(replica_.driver().applied().index, index);
+  EXPECT_FALSE(replica_.failure);
+}
+
 TEST_F(KvFlush, a_failed_store_fails_the_next_call_if_none_is_open) {
   replica_.run({put("k", "v")});
   image_->on_step = [&](StoreImage::Step) -> Status { return fail(BOP_E_IO, "the disk failed"); };

@@ -114,9 +114,11 @@ TEST_F(WatchTest, a_second_process_is_reported_as_long_as_it_calls) {
 }
 
 TEST_F(WatchTest, both_processes_of_one_identity_learn_of_it) {
+  heard = {};
   watch.refused_by(2, {BOP_E_DIRECTORY_IN_USE, "another is connected"});  // the second
   EXPECT_NE(after(0, Condition::identity_in_use), "");
-  EXPECT_EQ(after(0, Condition::locked_out), "");
+  EXPECT_NE(after(0, Condition::locked_out).find("another is connected"), std::string::npos);
+  heard = {2, 3};
   watch.accepted_by(2);
   EXPECT_EQ(after(0, Condition::identity_in_use), "");
   proto::NodeReport report_of_two;
@@ -124,7 +126,18 @@ TEST_F(WatchTest, both_processes_of_one_identity_learn_of_it) {
   peer_reports(2, report_of_two, {});  // the first
   EXPECT_EQ(after(0, Condition::identity_in_use),
             "node 2 sees another process run as this node and refuses it");
+  EXPECT_EQ(after(0, Condition::locked_out), "");
+  EXPECT_FALSE(blocks(Condition::identity_in_use));  // the first stays ready
   EXPECT_EQ(after(20 * seconds, Condition::identity_in_use), "");
+}
+
+TEST_F(WatchTest, a_shard_that_knows_why_a_machine_is_behind_says_it_in_place_of_the_count) {
+  view.heard_own({report(10, 10)}, now);
+  view.heard_own({report(50, 10)}, now);
+  view.heard_own({report(50, 10)}, now);
+  watch.shard_said(0, {{Condition::behind, 1, "kv", "the machine applies nothing: no space"}});
+  EXPECT_EQ(after(10 * seconds, Condition::behind), "the machine applies nothing: no space");
+  EXPECT_EQ(std::ranges::count(check(), Condition::behind, &ActiveCondition::condition), 1);
 }
 
 TEST_F(WatchTest, a_machine_is_behind_when_it_lacks_what_was_committed_five_seconds_ago) {

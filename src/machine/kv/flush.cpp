@@ -137,6 +137,10 @@ bool Kv::memory_is_full() const {
   return immutable_ != nullptr && active_->bytes() >= settings_.memory_bytes / 2;
 }
 
+const char* Kv::obstacle() const {
+  return memory_is_full() && !held_up_.empty() ? held_up_.c_str() : nullptr;
+}
+
 void Kv::freeze() {
   BOP_ASSERT(immutable_ == nullptr && flush_stage_ == FlushStage::none);
   immutable_ = std::exchange(active_, std::make_shared<Memtable>());
@@ -189,13 +193,15 @@ void Kv::start_flush() {
 
 // The store is unchanged, and the immutable memtable still covers it, so the flush can wait for space.
 void Kv::flush_again(const Error& error) {
-  if (!std::exchange(held_up_, true)) log(2, "flushing waits for space: " + error.to_string());
+  const bool logged = !held_up_.empty();
+  held_up_ = "flushing waits for space: " + error.to_string();
+  if (!logged) log(2, held_up_);
   flush_stage_ = FlushStage::waiting;
   start_flush_when_due();
 }
 
 void Kv::flushed(MemtableJob& job) {
-  held_up_ = false;
+  held_up_.clear();
   const Progress progress = job.changes->progress();
   immutable_->stored_versions_flushed(job.changes->stored_versions_at_points(),
                                       job.changes->stored_versions());

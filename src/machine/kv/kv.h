@@ -62,6 +62,7 @@ class Kv final : public ReadsOwner {
   bop_position applied() const { return applied_; }
   bop_position durable() const { return durable_; }
   int32_t state_hash(bop_state_hash& hash);
+  const char* obstacle() const;
 
   // The newest state hashes that are final, by index: one for each hash interval, and those that were
   // requested.
@@ -198,7 +199,8 @@ class Kv final : public ReadsOwner {
   std::unique_ptr<Store> store_;
   std::unique_ptr<Reads> reads_;  // reads of the store by a worker
   std::optional<Error> broken_;   // set when the store failed: every later call fails with it
-  bool held_up_ = false;          // the last flush found no space, and that was logged
+  std::string
+      held_up_;  // why the last flush found no space, which was logged; empty: it found space
 
   // Shared with jobs of workers. active_ is never null; the others may be.
   std::shared_ptr<Memtable> active_;

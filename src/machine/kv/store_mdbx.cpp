@@ -11,6 +11,7 @@
 #include <mutex>
 
 #include "base/assert.h"
+#include "mem/address_space.h"
 #include "mem/page_cache.h"
 
 namespace bop::machine::kv {
@@ -22,6 +23,8 @@ constexpr intptr_t growth_bytes = 16 << 20;                      // step by whic
 constexpr intptr_t shrink_bytes = 256 << 20;  // the file shrinks when its unused end is this large
 // The least address space that is mapped beyond the file's end, for it to grow before it is mapped again.
 constexpr uint64_t least_headroom_bytes = 64 << 20;
+// Address space that this headroom must leave to the process. If it would not, the file gets space to grow once.
+constexpr uint64_t spare_address_space = 64 << 20;
 // Blocks that are allocated beyond the space that a flush has used so far: more than the changes between two
 // checks can use, and the free list that its commit writes.
 constexpr uint64_t allocated_ahead_bytes = 8 << 20;
@@ -65,8 +68,9 @@ thread_local const StoreOptions* logging_for = nullptr;
 
 class LoggingScope {
  public:
-  explicit LoggingScope(const StoreOptions& options) : before_(logging_for) {
-    logging_for = &options;
+  // `silent`: nothing is logged.
+  explicit LoggingScope(const StoreOptions& options, bool silent = false) : before_(logging_for) {
+    logging_for = silent ? nullptr : &options;
   }
   ~LoggingScope() { logging_for = before_; }
   LoggingScope(const LoggingScope&) = delete;
@@ -279,7 +283,7 @@ class MdbxStore final : public Store {
     mdbx_setup_debug(MDBX_LOG_NOTICE, MDBX_DBG_DONTCHANGE, log);
     const LoggingScope logging(options_);
     BOP_TRY(go_back_to_sync(path_, options_));
-    return open_mapped(map_for(file_bytes()));
+    return open_mapped(map_for(file_bytes(), 0));
   }
 
   const Progress& opened() const override { return opened_; }
@@ -298,9 +302,8 @@ class MdbxStore final : public Store {
   }
 
   Status flush(Changes& changes) override {
-    const LoggingScope logging(options_);
-    // The last flush found no space. If there still is none, it would fail again, and libmdbx would log that
-    // as an error each time.
+    // If the last flush found no space, this one is a repetition: libmdbx's messages are logged already.
+    const LoggingScope logging(options_, full_);
     std::error_code ignored;
     if (full_ && std::filesystem::space(options_.directory, ignored).available <
                      static_cast<uintmax_t>(growth_bytes))
@@ -334,9 +337,11 @@ class MdbxStore final : public Store {
   uint64_t largest_bytes() const {
     return options_.map_bytes != 0 ? options_.map_bytes : default_largest_bytes;
   }
-  // The size of the map for a file of that size; never smaller than the file.
-  uint64_t map_for(uint64_t file) const {
-    const uint64_t wanted = file + std::max(file / 2, least_headroom_bytes);
+  // The size of the map for a file of that size, in place of a map of `mapped` bytes; never smaller than the file.
+  uint64_t map_for(uint64_t file, uint64_t mapped) const {
+    uint64_t wanted = file + std::max(file / 2, least_headroom_bytes);
+    if (!mem::address_space_has(wanted + spare_address_space - mapped))
+      wanted = file + growth_bytes;
     return std::max(file, std::min(wanted, largest_bytes()));
   }
 
@@ -359,11 +364,16 @@ class MdbxStore final : public Store {
 
   // DISK_FULL: the map keeps its size, and the store can still be used.
   Status grow_map() {
-    if (!synced_) BOP_TRY(sync());  // reopening returns to the last sync
     const uint64_t before = map_bytes_;
-    const uint64_t wanted = map_for(before);
+    const uint64_t wanted = map_for(before, before);
     if (wanted <= before)
       return fail(BOP_E_DISK_FULL, path_ + ": the file has reached its maximal size");
+    // Checked while the present map still exists.
+    if (!mem::address_space_has(wanted - before))
+      return fail(BOP_E_DISK_FULL,
+                  path_ + ": cannot map " + std::to_string(wanted >> 20) +
+                      " MiB: the address space of the process is limited (ulimit -v)");
+    if (!synced_) BOP_TRY(sync());  // reopening returns to the last sync
     const std::lock_guard no_reads(mapped_);
     const Status grown = reopen(wanted);
     if (grown) return {};

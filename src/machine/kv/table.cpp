@@ -47,6 +47,7 @@ KvTable::KvTable(StoreFactory make_store, const Settings& settings)
   table.state_hash = [](bop_machine* machine, bop_state_hash* hash) {
     return kv_of(machine).state_hash(*hash);
   };
+  table.obstacle = [](bop_machine* machine) { return kv_of(machine).obstacle(); };
   table.check = [](bop_machine* machine, bop_bytes command) -> int32_t {
     return kv_of(machine).check({command.data, command.size});
   };
