@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "input.h"
 #include "kv.h"
 #include "output.h"
 
@@ -14,17 +15,8 @@ Exit malformed(const Globals& globals) {
   return report(globals, BOP_E_PROTOCOL, "malformed answer: it is not of the machine kv");
 }
 
-// Standard input, up to one byte more than the largest value.
-std::string standard_input() {
-  std::string text;
-  char buffer[65536];
-  size_t read;
-  while (text.size() <= BOP_KV_VALUE_MAX &&
-         (read = std::fread(buffer, 1, sizeof buffer, stdin)) > 0) {
-    text.append(buffer, read);
-  }
-  return text;
-}
+// One byte more than the largest value, so that a longer input is refused rather than truncated.
+constexpr size_t most_bytes = size_t{BOP_KV_VALUE_MAX} + 1;
 
 std::optional<Exit> refuse_key(const Globals& globals, const std::string& key) {
   if (!key.empty() && key.size() <= BOP_KV_KEY_MAX) return std::nullopt;
@@ -67,12 +59,14 @@ Exit report_command(const Globals& globals, const Answer& answer) {
 
 Exit put(const Globals& globals, const PutArguments& arguments) {
   const bool piped = !arguments.value || *arguments.value == "-";
-  const std::string value = piped ? standard_input() : *arguments.value;
+  const std::expected<std::string, Exit> value =
+      piped ? read_standard_input(globals, most_bytes) : *arguments.value;
+  if (!value) return value.error();
   if (const auto refused = refuse_key(globals, arguments.key)) return *refused;
-  if (const auto refused = refuse_value(globals, value)) return *refused;
+  if (const auto refused = refuse_value(globals, *value)) return *refused;
   kv::Operation operation;
   operation.key = arguments.key;
-  operation.value = value;
+  operation.value = *value;
   if (arguments.if_absent) operation.flags |= BOP_KV_IF_ABSENT;
   if (arguments.if_present) operation.flags |= BOP_KV_IF_PRESENT;
   if (arguments.if_revision) {

@@ -133,34 +133,43 @@ std::string Cluster::peers() const {
   return list + "]";
 }
 
-// Takes the cluster id from an existing cluster in the directory, if there is one.
+// Takes the cluster id from an existing cluster in the directory, if there is one: from the first file that lists its
+// nodes. One that does not, as an empty file that a power failure left, is written again if another has the id.
 int32_t Cluster::adopt() {
-  fs::path file;
+  std::string incomplete;
   for (const DevNode& node : nodes_) {
-    file = node.directory / "bopd.toml";
-    if (fs::exists(file)) break;
-    file.clear();
+    const fs::path file = node.directory / "bopd.toml";
+    if (!fs::exists(file)) continue;
+    Sources sources;
+    sources.file = file.string();
+    const Loaded there = load(sources);
+    if (there.status != BOP_OK) {
+      complain(there.status, there.error);
+      return there.status;
+    }
+    const std::string all = text_of(there.config.get(), "peers");
+    size_t count = 0;
+    for (size_t at = 0; (at = all.find("address", at)) != std::string::npos; ++at) ++count;
+    if (count == 0) {
+      if (incomplete.empty()) incomplete = file.string();
+      continue;
+    }
+    cluster_id_ = text_of(there.config.get(), "cluster_id");
+    if (count == nodes_.size()) return BOP_OK;
+    complain(BOP_E_INVALID_ARGUMENT, directory_.string() + " contains a cluster of " +
+                                         std::to_string(count) + " nodes, not " +
+                                         std::to_string(nodes_.size()) + "; see --nodes");
+    return BOP_E_INVALID_ARGUMENT;
   }
-  if (file.empty()) {
+  if (incomplete.empty()) {
     cluster_id_ = new_cluster_id();
     return BOP_OK;
   }
-  Sources sources;
-  sources.file = file.string();
-  const Loaded there = load(sources);
-  if (there.status != BOP_OK) {
-    complain(there.status, there.error);
-    return there.status;
-  }
-  cluster_id_ = text_of(there.config.get(), "cluster_id");
-  const std::string all = text_of(there.config.get(), "peers");
-  size_t count = 0;
-  for (size_t at = 0; (at = all.find("address", at)) != std::string::npos; ++at) ++count;
-  if (count == nodes_.size()) return BOP_OK;
-  complain(BOP_E_INVALID_ARGUMENT, directory_.string() + " contains a cluster of " +
-                                       std::to_string(count) + " nodes, not " +
-                                       std::to_string(nodes_.size()) + "; see --nodes");
-  return BOP_E_INVALID_ARGUMENT;
+  complain(BOP_E_BAD_CONFIG,
+           incomplete +
+               " lists no nodes: it is empty or was not written by bopd dev; remove it and "
+               "start again (with --set cluster_id=ID to keep the data beside it)");
+  return BOP_E_BAD_CONFIG;
 }
 
 int32_t Cluster::configure() {

@@ -1,12 +1,12 @@
 // bopd start, bopd format, bopd config.
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <atomic>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
-#include <thread>
 
 #include "bop/bop.h"
 #include "bop/node.h"
@@ -102,16 +102,26 @@ void log_addresses(const bop_node* node, const bop_config* config) {
   log_message(BOP_LOG_INFO, line);
 }
 
-// Ends the process if stopping takes too long. Acknowledged writes are durable either way.
-std::thread start_watchdog(std::atomic<bool>& stopped) {
-  return std::thread([&stopped] {
-    for (unsigned i = 0; i < patience_s * 100; ++i) {
-      if (stopped) return;
-      usleep(10000);
-    }
-    std::fputs("bopd: stopping took more than 4 s, exiting\n", stderr);
-    _exit(failed);
-  });
+// Handler of SIGALRM. Standard error may be a pipe whose reader is stuck, which must not delay the exit.
+void exit_at_once(int) {
+  constexpr std::string_view message = "bopd: stopping took more than 4 s, exiting\n";
+  static_assert(patience_s == 4);
+  pollfd standard_error{STDERR_FILENO, POLLOUT, 0};
+  if (poll(&standard_error, 1, 0) == 1) (void)!write(STDERR_FILENO, message.data(), message.size());
+  _exit(failed);
+}
+
+// Ends the process if stopping takes too long. Acknowledged writes are durable either way. A signal, because a thread
+// may not be available when it is needed (ulimit -u, ulimit -v).
+void limit_stop() {
+  struct sigaction action{};
+  action.sa_handler = exit_at_once;
+  sigaction(SIGALRM, &action, nullptr);
+  sigset_t alarms;
+  sigemptyset(&alarms);
+  sigaddset(&alarms, SIGALRM);
+  pthread_sigmask(SIG_UNBLOCK, &alarms, nullptr);
+  alarm(patience_s);
 }
 
 // Handles signals until one that stops the node, and returns that one.
@@ -126,14 +136,6 @@ int serve(const sigset_t& signals, const Sources& sources, bop_node* node, Loade
     reload(sources, node, loaded);
     supervisor.ready();
   }
-}
-
-void stop(bop_node* node) {
-  std::atomic<bool> stopped = false;
-  std::thread watchdog = start_watchdog(stopped);
-  bop_node_stop(node, grace_ms);
-  stopped = true;
-  watchdog.join();
 }
 
 // Raises the soft limit of file descriptors to the hard limit: connections and log segments may need more.
@@ -174,9 +176,11 @@ Exit start(const Sources& sources, int die_with) {
   const int signal = serve(signals, sources, node, loaded, supervisor);
   supervisor.stopping();
   log_message(BOP_LOG_INFO, std::string("stopping on SIG") + sigabbrev_np(signal));
-  stop(node);
+  limit_stop();
+  bop_node_stop(node, grace_ms);
   log_message(BOP_LOG_INFO, "stopped");
   bop_logging_stop();
+  alarm(0);
   return ok;
 }
 

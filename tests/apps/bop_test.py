@@ -14,7 +14,7 @@ import sys
 import time
 import unittest
 
-from running import Case, Dev, free_ports, wait_until
+from running import BIN, LIMIT_S, Case, Dev, free_ports, wait_until
 
 SUM_NODE = sys.argv.pop(1)
 
@@ -48,6 +48,17 @@ class Bop(Case):
         self.assertEqual(self.bop("get", "binary")[0], b"")
         self.bop("put", "bytes", "-", stdin=b"\xff\x00")
         self.assertEqual(self.json("get", "bytes")["value_base64"], "/wA=")
+
+    def test_an_input_that_cannot_be_read_is_an_error_and_not_an_empty_value(self):
+        native = self.dev.nodes[0]["native"]
+        self.bop("put", "kept", "value")
+        for command, redirection in (("put kept", "<&-"), ("put kept", f"<{self.directory}"), ("put kept -", "<&-"),
+                                     ("propose -", "<&-"), ("query", f"<{self.directory}")):
+            done = subprocess.run(["sh", "-c", f"exec {BIN}/bop --endpoint {native} {command} {redirection}"],
+                                  capture_output=True, text=True, timeout=LIMIT_S, check=False)
+            self.assertEqual(done.returncode, 2, done)
+            self.assertIn("standard input cannot be read: ", done.stderr)
+        self.assertEqual(self.bop("get", "kept")[0], b"value")
 
     def test_a_missing_key_exits_with_1(self):
         out, error = self.bop("get", "nothing", code=1)

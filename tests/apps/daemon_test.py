@@ -132,6 +132,38 @@ logging = {{file = "{self.path('bopd.log')}", level = "{level}"}}
         self.logs("bopd.toml: no such file")
         self.assertEqual(self.stop(process), 0)
 
+    def test_stops_although_nobody_reads_its_log(self):
+        self.configure()
+        config = self.write("bopd.toml", f"""
+data_directory = "data"
+cluster_id = "{CLUSTER}"
+listen = {{native = "127.0.0.1:{self.port}", resp = "", http = "", peer = ""}}
+""")
+        self.bopd("format", "--config", config)
+        reader, writer = os.pipe()
+        self.addCleanup(os.close, reader)
+        os.set_blocking(writer, False)
+        try:
+            while True:
+                os.write(writer, b"x" * 4096)
+        except BlockingIOError:
+            os.set_blocking(writer, True)
+        process = self.spawn(os.path.join(BIN, "bopd"), "start", "--config", config, stderr=writer)
+        os.close(writer)
+
+        def serves():
+            with socket.socket() as client:
+                return client.connect_ex(("127.0.0.1", self.port)) == 0
+        wait_until(serves, "the node serves")
+        self.assertEqual(self.stop(process, LIMIT_S), 3)
+
+    def test_refuses_a_log_file_that_is_a_fifo(self):
+        config = self.configure()
+        self.bopd("format", "--config", config)
+        os.mkfifo(self.path("bopd.log"))
+        _, error = self.bopd("start", "--config", config, code=3)
+        self.assertIn("bopd.log is a FIFO", error)
+
     # ---- systemd ----
 
     def notified(self, listener):

@@ -101,6 +101,25 @@ class BopdDev(Case):
         out, _ = self.bop(again, "get", "kept")
         self.assertEqual(out, b"for ever")
 
+    def test_names_an_empty_configuration_file_which_a_power_failure_left(self):
+        os.makedirs(self.path("data", "1"))
+        self.write("data/1/bopd.toml", "")
+        _, error = self.bopd("dev", "--nodes", 1, "--data", self.path("data"), "--base-port", free_ports(10), code=2)
+        self.assertIn("data/1/bopd.toml lists no nodes", error)
+        self.assertIn("remove it and start again", error)
+        os.remove(self.path("data", "1", "bopd.toml"))
+        self.assertEqual(self.stop(Dev(self, nodes=1, data=self.path("data")).process), 0)
+
+    def test_writes_an_empty_configuration_file_again_if_another_node_has_one(self):
+        dev = Dev(self, nodes=2, data=self.path("data"))
+        self.bop(dev, "put", "kept", "for ever")
+        self.assertEqual(self.stop(dev.process), 0)
+        self.write("data/1/bopd.toml", "")
+        again = Dev(self, nodes=2, data=self.path("data"))
+        self.assertEqual(again.ready["cluster"], dev.ready["cluster"])
+        self.assertEqual(self.bop(again, "get", "kept")[0], b"for ever")
+        self.assertEqual(self.stop(again.process), 0)
+
     def test_changes_nothing_when_a_directory_is_of_a_newer_format(self):
         dev = Dev(self, nodes=2, data=self.path("data"))
         self.assertEqual(self.stop(dev.process), 0)
