@@ -86,7 +86,7 @@ class HostFileSystem final : public FileSystem {
                          : Result<OpenFile>(std::unexpected(good.error()));
         },
         [this, name, &file, &done, result] {
-          if (*result) file = make_file(**result, name);
+          if (*result) file = make_file(std::move(**result), name);
           done.complete(*result ? Result<size_t>(0) : std::unexpected(result->error()));
         });
   }
@@ -103,9 +103,8 @@ class HostFileSystem final : public FileSystem {
   Result<std::unique_ptr<port::File>> open_now(const std::string& name,
                                                port::FileOptions options) override {
     BOP_TRY(check_name(name));
-    BOP_TRY_ASSIGN(const OpenFile opened,
-                   open_file(directory_.get(), name, options, lock_patience_));
-    return make_file(opened, name);
+    BOP_TRY_ASSIGN(OpenFile opened, open_file(directory_.get(), name, options, lock_patience_));
+    return make_file(std::move(opened), name);
   }
   Result<std::vector<std::string>> list_now(const std::string& directory) override;
   Status make_directory_now(const std::string& name) override;
@@ -132,7 +131,7 @@ class HostFileSystem final : public FileSystem {
 
  private:
   std::unique_ptr<port::File> make_file(OpenFile opened, const std::string& name) {
-    return std::make_unique<PosixFile>(opened, name, *engine_, operations_);
+    return std::make_unique<PosixFile>(std::move(opened), name, *engine_, operations_);
   }
 
   void submit(std::function<Status()> work, port::FileCompletion& done) {

@@ -59,14 +59,14 @@ Result<OpenFile> open_at(int directory, const std::string& name, port::FileOptio
   }
   if (options.direct) {
     descriptor = openat(directory, name.c_str(), flags | O_DIRECT, 0600);
-    if (descriptor >= 0) return OpenFile{descriptor, true};
+    if (descriptor >= 0) return OpenFile{Descriptor(descriptor), true};
     // EINVAL: this file system has no direct I/O. Linux may have created the file nevertheless.
     if (errno != EINVAL) return os_failure(errno, "open", name);
     if (options.create) unlinkat(directory, name.c_str(), 0);
   }
   descriptor = openat(directory, name.c_str(), flags, 0600);
   if (descriptor < 0) return os_failure(errno, "open", name);
-  return OpenFile{descriptor, false};
+  return OpenFile{Descriptor(descriptor), false};
 }
 
 Duration since(std::chrono::steady_clock::time_point begin) {
@@ -107,31 +107,22 @@ Status lock(int descriptor, const std::string& name, Duration patience) {
 
 Result<OpenFile> open_file(int directory, const std::string& name, port::FileOptions options,
                            Duration lock_patience) {
-  BOP_TRY_ASSIGN(const OpenFile opened, open_at(directory, name, options));
-  if (!options.read_only) {
-    if (Status locked = lock(opened.descriptor, name, lock_patience); !locked) {
-      close(opened.descriptor);
-      return std::unexpected(locked.error());
-    }
-  }
+  BOP_TRY_ASSIGN(OpenFile opened, open_at(directory, name, options));
+  if (!options.read_only) BOP_TRY(lock(opened.descriptor.get(), name, lock_patience));
   const auto bytes = static_cast<off_t>(options.reserve_bytes);
   if (bytes == 0) return opened;
   // KEEP_SIZE: the file's size is still that of the bytes written.
-  if (fallocate(opened.descriptor, FALLOC_FL_KEEP_SIZE, 0, bytes) == 0) return opened;
+  if (fallocate(opened.descriptor.get(), FALLOC_FL_KEEP_SIZE, 0, bytes) == 0) return opened;
   const int error = errno;
   if (error == EOPNOTSUPP || error == EINTR) return opened;
-  close(opened.descriptor);
   unlinkat(directory, name.c_str(), 0);
   return os_failure(error, "reserving space", name);
 }
 
 PosixFile::PosixFile(OpenFile open, std::string name, Engine& engine, OperationPool& operations)
-    : open_(open), name_(std::move(name)), engine_(engine), operations_(operations) {}
+    : open_(std::move(open)), name_(std::move(name)), engine_(engine), operations_(operations) {}
 
-PosixFile::~PosixFile() {
-  BOP_ASSERT_EQ(under_way_, 0u);
-  close(open_.descriptor);
-}
+PosixFile::~PosixFile() { BOP_ASSERT_EQ(under_way_, 0u); }
 
 void PosixFile::read(uint64_t offset, std::span<uint8_t> into, port::FileCompletion& done) {
   Operation& operation = make(Operation::Kind::read, offset, done);
@@ -154,7 +145,7 @@ void PosixFile::sync(port::FileCompletion& done) { start(make(Operation::Kind::s
 Operation& PosixFile::make(Operation::Kind kind, uint64_t offset, port::FileCompletion& done) {
   Operation& operation = operations_.take();
   operation.kind = kind;
-  operation.descriptor = open_.descriptor;
+  operation.descriptor = open_.descriptor.get();
   operation.offset = offset;
   operation.file = this;
   operation.completion = &done;
@@ -197,7 +188,7 @@ Result<size_t> PosixFile::read_now(uint64_t offset, std::span<uint8_t> into) {
   }
   size_t done = 0;
   while (done < into.size()) {
-    const ssize_t n = pread(open_.descriptor, into.data() + done, into.size() - done,
+    const ssize_t n = pread(open_.descriptor.get(), into.data() + done, into.size() - done,
                             static_cast<off_t>(offset + done));
     if (n == 0) break;
     if (n < 0 && errno == EINTR) continue;
@@ -213,7 +204,7 @@ Status PosixFile::write_now(uint64_t offset, Bytes bytes) {
   }
   size_t done = 0;
   while (done < bytes.size()) {
-    const ssize_t n = pwrite(open_.descriptor, bytes.data() + done, bytes.size() - done,
+    const ssize_t n = pwrite(open_.descriptor.get(), bytes.data() + done, bytes.size() - done,
                              static_cast<off_t>(offset + done));
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return os_failure(n < 0 ? errno : EIO, "write", name_);
@@ -223,7 +214,7 @@ Status PosixFile::write_now(uint64_t offset, Bytes bytes) {
 }
 
 Status PosixFile::sync_now() {
-  while (fdatasync(open_.descriptor) != 0) {
+  while (fdatasync(open_.descriptor.get()) != 0) {
     // EINTR: interrupted before the sync began. Any other failure is final.
     if (errno != EINTR) return os_failure(errno, "sync", name_);
   }
@@ -232,7 +223,7 @@ Status PosixFile::sync_now() {
 
 Result<uint64_t> PosixFile::size() const {
   struct stat status;
-  if (fstat(open_.descriptor, &status) != 0) return os_failure(errno, "stat", name_);
+  if (fstat(open_.descriptor.get(), &status) != 0) return os_failure(errno, "stat", name_);
   return static_cast<uint64_t>(status.st_size);
 }
 

@@ -4,13 +4,14 @@
 #include <string>
 
 #include "base/time.h"
+#include "io/file/descriptor.h"
 #include "io/file/operation.h"
 #include "port/file.h"
 
 namespace bop::io {
 
 struct OpenFile {
-  int descriptor = -1;
+  Descriptor descriptor{-1};
   bool direct = false;  // opened with O_DIRECT
 };
 
