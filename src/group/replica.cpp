@@ -13,6 +13,9 @@ namespace bop::group {
 namespace {
 
 constexpr Duration expiry_grain = 20 * milliseconds;
+// Of answers to reads. Further reads wait for the next turn: the machine does not make their answers before, and this
+// node's heartbeats and its peers' messages are not late.
+constexpr size_t max_answer_bytes_a_turn = 4 << 20;
 
 // The outcome of a proposal whose entry provably will never be committed.
 Outcome superseded() {
@@ -81,6 +84,7 @@ Replica::Replica(const ReplicaOptions& options, const ReplicaPorts& ports)
     step_armed_ = never;
     inbox_.schedule();
   });
+  reads_timer_ = ports_.timers.make_timer([this] { inbox_.schedule(); });
   expiry_timer_ = ports_.timers.make_timer([this] {
     expiry_armed_ = never;
     expire();
@@ -503,8 +507,13 @@ void Replica::complete_superseded() {
 // ---- reads ----
 
 void Replica::serve_reads() {
-  while (const auto question = reads_.next(apply_.applied()))
+  answered_bytes_ = 0;
+  while (answered_bytes_ < max_answer_bytes_a_turn) {
+    const auto question = reads_.next(apply_.applied());
+    if (!question) return;
     driver_->query(question->bytes, question->slot);
+  }
+  reads_timer_->arm(ports_.clock.now());
 }
 
 void Replica::answered(uint64_t token, const bop_reply& reply) {
@@ -512,6 +521,7 @@ void Replica::answered(uint64_t token, const bop_reply& reply) {
   Outcome outcome;
   outcome.status = static_cast<bop_status>(reply.status);
   outcome.body = Bytes(reply.body.data, reply.body.size);
+  answered_bytes_ += reply.body.size;
   std::string words;
   if (outcome.status == BOP_E_PROTOCOL || outcome.status == BOP_E_TOO_LARGE) {
     words = "the machine " + machine_kind() + " refused this query";

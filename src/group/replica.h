@@ -204,6 +204,9 @@ class Replica final : public log::Appender, public machine::DriverEvents {
 
   std::unique_ptr<port::Timer> step_timer_;    // for the core's deadline
   std::unique_ptr<port::Timer> expiry_timer_;  // armed while a request is open
+  std::unique_ptr<port::Timer>
+      reads_timer_;            // for the next turn, in which further reads are answered
+  size_t answered_bytes_ = 0;  // to reads, since serve_reads() began last
   Instant step_armed_ = never;
   Instant expiry_armed_ = never;
 

@@ -15,6 +15,9 @@ constexpr size_t most_free_blocks = 64;
 // Smaller buffers are copied: that is cheaper than one more piece in a system call.
 constexpr size_t share_from_bytes = 1024;
 
+// Freeing less than this is not worth a copy of what remains.
+constexpr size_t trim_from_bytes = 64 * 1024;
+
 }  // namespace
 
 OutputBlocks::~OutputBlocks() {
@@ -102,11 +105,13 @@ void Output::consume(size_t size) {
     mem::Buffer& piece = pieces_[first_];
     if (size < piece.size()) {
       piece = piece.slice(size, piece.size() - size);
+      first_sent_ += size;
       size = 0;
       break;
     }
     size -= piece.size();
     piece = {};
+    first_sent_ = 0;
   }
   gathered_from_ += size;
   // Removes sent pieces, so that the list stays short also when the output is never empty.
@@ -116,9 +121,17 @@ void Output::consume(size_t size) {
   }
 }
 
+void Output::trim() {
+  if (first_sent_ < trim_from_bytes || first_ == pieces_.size()) return;
+  mem::Buffer& piece = pieces_[first_];
+  if (first_sent_ <= piece.size()) return;
+  piece = mem::Buffer::copy(piece.bytes());
+  first_sent_ = 0;
+}
+
 void Output::clear() {
   pieces_.clear();
-  first_ = 0;
+  first_ = first_sent_ = 0;
   if (block_ != nullptr) blocks_.give_back(block_);
   block_ = nullptr;
   gathered_from_ = used_ = 0;

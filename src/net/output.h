@@ -40,13 +40,17 @@ class Output {
   void commit(size_t size);
 
   size_t size() const { return size_; }
-  // size() and the unused part of the block that is being filled.
-  size_t memory_bytes() const { return size_ + (block_ != nullptr ? block_->capacity - used_ : 0); }
+  // size(), the part of the first piece that was sent, and the unused part of the block that is being filled.
+  size_t memory_bytes() const {
+    return size_ + first_sent_ + (block_ != nullptr ? block_->capacity - used_ : 0);
+  }
   bool empty() const { return size_ == 0; }
 
   // Fills `pieces` with the first unsent pieces and returns their number.
   size_t gather(std::span<Bytes> pieces) const;
   void consume(size_t size);
+  // Frees the block of a large piece of which more than half was sent.
+  void trim();
   void clear();
 
  private:
@@ -56,6 +60,7 @@ class Output {
   OutputBlocks& blocks_;
   std::vector<mem::Buffer> pieces_;  // unsent from first_ on
   size_t first_ = 0;
+  size_t first_sent_ = 0;        // bytes of that piece; its block is kept until all of it is sent
   mem::Block* block_ = nullptr;  // its bytes [gathered_from_, used_) follow the pieces
   size_t gathered_from_ = 0;
   size_t used_ = 0;

@@ -409,6 +409,8 @@ bool Stream::send_some() {
     }
     sent_ += sent;
     output_.consume(sent);
+    // The other side may read no more for as long as it likes.
+    if (limits_.budget != nullptr) output_.trim();
     count_held();
     if (sent < offered) {
       wait_until_writable();

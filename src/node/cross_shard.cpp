@@ -11,6 +11,8 @@ namespace {
 
 constexpr Duration ready_every = 100 * milliseconds;
 constexpr Duration completed_every = 10 * milliseconds;
+// Of outcomes that are passed on in one turn, as in group::Limits.
+constexpr size_t max_outcome_bytes_a_turn = 4 << 20;
 
 CrossShardOutcome copy_of(uint64_t token, const Outcome& outcome) {
   return {.token = token,
@@ -53,7 +55,9 @@ class CrossShardService::RemoteCompletion final : public Completion {
     if (outcomes_.empty()) return;
     CrossShardService* to = service_.node_.services_[asker_].get();
     service_.node_.contexts_[asker_].post.post(
-        [to, answers = std::exchange(outcomes_, {})] { to->take_outcomes(answers); });
+        [to, answers = std::exchange(outcomes_, {})]() mutable {
+          to->take_outcomes(std::move(answers));
+        });
   }
 
  private:
@@ -153,7 +157,17 @@ void CrossShardService::cross(uint32_t shard_index, Request request, bool read) 
 }
 
 void CrossShardService::take_outcomes(std::vector<CrossShardOutcome> answers) {
-  for (const CrossShardOutcome& from : answers) {
+  size_t bytes = 0;
+  for (size_t i = 0; i < answers.size(); ++i) {
+    if (bytes >= max_outcome_bytes_a_turn) {
+      answers.erase(answers.begin(), answers.begin() + static_cast<ptrdiff_t>(i));
+      // Before later ones of that shard, which are posted behind it.
+      node_.contexts_[shard_index_].post.post(
+          [this, rest = std::move(answers)]() mutable { take_outcomes(std::move(rest)); });
+      return;
+    }
+    const CrossShardOutcome& from = answers[i];
+    bytes += from.body.size();
     BOP_ASSERT_LT(from.token, calls_.size());
     const Call call = std::exchange(calls_[from.token], {});
     BOP_ASSERT(call.completion != nullptr);  // each call is completed once

@@ -141,6 +141,7 @@ namespace {
 bop_position opens_at;
 bop_machine* opened = nullptr;
 unsigned hash_questions = 0;
+size_t answer_bytes = 0;
 unsigned questions_until_hash = 1;
 const char* obstacle = nullptr;
 
@@ -160,7 +161,11 @@ bop_machine_table make_table() {
     for (size_t i = 0; i < count; ++i) machine->applied = {entries[i].index, entries[i].term};
     return BOP_OK;
   };
-  out.query = [](bop_machine*, bop_bytes, bop_reply*, uint64_t) -> int32_t { return BOP_OK; };
+  out.query = [](bop_machine*, bop_bytes, bop_reply* reply, uint64_t) -> int32_t {
+    static const std::vector<uint8_t> body(16 << 20);
+    reply->body = {body.data(), answer_bytes};
+    return BOP_OK;
+  };
   out.sync = [](bop_machine*, uint64_t) -> int32_t { return BOP_OK; };
   out.applied = [](bop_machine* machine) { return machine->applied; };
   out.durable = [](bop_machine*) { return opens_at; };
@@ -180,6 +185,7 @@ class ReplicaTest : public testing::Test {
   ReplicaTest() {
     opens_at = {};
     hash_questions = 0;
+    answer_bytes = 0;
     questions_until_hash = 1;
     obstacle = nullptr;
     options_.id = 1;
@@ -588,6 +594,36 @@ TEST_F(ReplicaTest, a_leader_answers_a_read_however_long_its_followers_take_to_c
   replica_->receive(reply);
   turn();
   EXPECT_EQ(client_.answers, std::vector{BOP_OK});
+}
+
+// A turn that answered all of them would last so long that the others elect another leader.
+TEST_F(ReplicaTest, answers_reads_of_large_answers_in_several_turns) {
+  ASSERT_TRUE(open(nullptr));
+  win();
+  log_is_durable();
+  raft::Message reply;
+  reply.kind = raft::MessageKind::append_reply;
+  reply.from = 2;
+  reply.to = 1;
+  reply.term = 2;
+  reply.ok = true;
+  reply.match = replica_->core()->last();
+  replica_->receive(reply);
+  turn();
+  answer_bytes = 1 << 20;
+  for (int i = 0; i < 10; ++i) query();
+  turn();
+  reply.round = peers_.sent.back().round;
+  replica_->receive(reply);
+  turn();
+  EXPECT_EQ(client_.answers.size(), 4u);
+  // The next turn is asked for.
+  timers_.fire_all();
+  turn();
+  EXPECT_EQ(client_.answers.size(), 8u);
+  timers_.fire_all();
+  turn();
+  EXPECT_EQ(client_.answers, std::vector(10, BOP_OK));
 }
 
 TEST_F(ReplicaTest, a_read_without_a_leader_is_passed_to_the_core_again_when_there_is_one) {

@@ -288,6 +288,43 @@ TEST_P(Kv, a_range_of_large_values_ends_at_its_size_limit_and_sets_more) {
   EXPECT_FALSE(names.more);
 }
 
+// Many clients may ask for large answers at once: the machine works on a few at a time, so that neither the memory nor
+// what the shard's thread does in one turn depends on their number.
+TEST_P(Kv, makes_few_large_answers_at_a_time) {
+  const std::string large(BOP_KV_VALUE_MAX, 'x');
+  given({put("a", large), put("b", large)});
+  run({put("c", large)});
+  constexpr uint64_t count = 40;
+  std::vector<uint64_t> tokens;
+  for (uint64_t i = 0; i < count; ++i)
+    tokens.push_back(replica_.ask_later(i % 2 == 0 ? range("", "", 100) : get({"a", "none", "c"})));
+  size_t most = 0;
+  for (size_t before = replica_.answers.size();
+       replica_.offload->step(Replica::WorkQueue::reads);) {
+    most = std::max(most, replica_.answers.size() - before);
+    before = replica_.answers.size();
+  }
+  EXPECT_LE(most, 3u) << "answers of 2 or 3 MiB in one turn";
+  for (const uint64_t token : tokens) {
+    ASSERT_TRUE(replica_.answers.contains(token));
+    EXPECT_EQ(replica_.answers[token].status, BOP_OK);
+    EXPECT_GT(replica_.answers[token].body.size(), 2u << 20);
+  }
+  EXPECT_EQ(record("a").value.size(), large.size());
+}
+
+TEST_P(Kv, answers_what_its_memtables_have_while_large_answers_wait) {
+  const std::string large(BOP_KV_VALUE_MAX, 'x');
+  given({put("a", large), put("b", large)});
+  run({put("c", large), put("small", "v")});
+  for (int i = 0; i < 40; ++i) replica_.ask_later(range("", "", 100));
+  const uint64_t token = replica_.ask_later(get({"small"}));
+  ASSERT_TRUE(replica_.answers.contains(token));
+  EXPECT_EQ(read_answer(replica_.answers[token].body).items.at(0).value, "v");
+  replica_.finish();
+  EXPECT_EQ(replica_.answers.size(), 41u);
+}
+
 TEST_P(Kv, a_range_skips_any_number_of_deleted_records) {
   std::vector<Op> many;
   const auto key = [](int i) { return "key" + std::to_string(100000 + i); };

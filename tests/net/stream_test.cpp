@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <deque>
 #include <filesystem>
 #include <list>
@@ -368,6 +369,47 @@ TEST_F(Stream, connections_that_hold_too_much_together_lose_the_largest) {
   EXPECT_TRUE(sides[3]->connection->open());
   for (auto& side : sides) side->connection.reset();
   EXPECT_EQ(budget.output_bytes(), 0u);
+}
+
+// A slow client takes most of a large reply into the buffers of its system: what is left must not keep all of it.
+TEST_F(Stream, a_reply_that_is_sent_in_part_counts_with_the_memory_it_keeps) {
+  metrics::Registry registry;
+  net::StreamBudget budget(loop, {}, registry, 0);
+  Side side;
+  auto opened = net::Acceptor::listen(
+      loop, on_free_port(),
+      {{&streams,
+        [&](std::unique_ptr<net::Connection> connection) { side.start(std::move(connection)); },
+        &budget}});
+  ASSERT_TRUE(opened.has_value());
+  PlainClient client((*opened)->address());
+  ASSERT_TRUE(run_until([&] { return side.connection != nullptr; }));
+  constexpr size_t size = 15 << 20;
+  mem::Block* block = mem::allocate_block(size);
+  std::memset(block->data(), 'x', size);
+  const mem::Buffer reply(block, block->data(), size);
+  side.connection->append(reply);
+  size_t received = 0;
+  const auto receive_some = [&] { received += client.receive_some().size(); };
+  ASSERT_TRUE(run_until([&] {
+    receive_some();
+    return side.connection->queued_bytes() < size;
+  }));
+  ASSERT_GT(side.connection->queued_bytes(), size / 2);
+  EXPECT_GE(budget.output_bytes(), size) << "the block is there as a whole";
+  EXPECT_EQ(block->references, 2u);
+  ASSERT_TRUE(run_until([&] {
+    receive_some();
+    return side.connection->queued_bytes() < size / 2;
+  }));
+  EXPECT_EQ(block->references, 1u) << "only this test's";
+  EXPECT_LE(budget.output_bytes(), size);
+  ASSERT_TRUE(run_until([&] {
+    receive_some();
+    return received == size;
+  }));
+  EXPECT_EQ(budget.output_bytes(), 0u);
+  side.connection.reset();
 }
 
 TEST_F(Stream, a_paused_connection_shows_nothing_until_it_is_resumed) {

@@ -159,7 +159,7 @@ void Kv::freeze() {
   job->done = [this](MemtableJob&) {
     flush_stage_ = FlushStage::waiting;
     start_flush_when_due();
-    resume_ranges();
+    start_waiting();
   };
   submit(std::move(job));
   shed_memory();

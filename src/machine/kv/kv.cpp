@@ -71,6 +71,7 @@ std::optional<uint64_t> Kv::any_open_token() const {
 void Kv::task_done() {
   if (broken_) return;
   start_flush_when_due();
+  start_waiting();
   complete_counts();
   resume_batch();
 }

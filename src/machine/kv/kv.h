@@ -151,7 +151,17 @@ class Kv final : public ReadsOwner {
   int32_t query_range(uint64_t token);
   int32_t query_count(bop_reply& reply, uint64_t token);
   void collect_and_read(RangeQuery& range);
-  void resume_ranges();
+  void start_waiting();
+  bool memtables_have(std::span<const Bytes> keys) const;
+  const Record* find_in_memtables(Bytes key) const;
+  // A key that no memtable has, and where its item belongs in the answer.
+  struct Missing {
+    Bytes key;
+    size_t at;
+  };
+  bool answer_from_memtables(std::span<const Bytes> keys, bool keys_only,
+                             std::vector<uint8_t>& answer, std::vector<Missing>& missing) const;
+  void read_get(GetQuery& query);
   template <class Q>
   Q& add_query(std::unique_ptr<Q> query);
   std::unique_ptr<Query> take_query(const Query& query);
@@ -224,7 +234,12 @@ class Kv final : public ReadsOwner {
   std::vector<std::unique_ptr<Query>>
       queries_;                       // that wait for the store, by slot; a free slot is null
   std::vector<size_t> free_queries_;  // the free slots
-  std::vector<RangeQuery*> waiting_ranges_;  // wait until the immutable memtable is sorted
+  // What queries that are with the worker have copied from memtables and keep of their answers. While it has
+  // max_copied_bytes no further query starts: any number of clients may ask for large answers at once.
+  static constexpr size_t max_copied_bytes = 8 << 20;
+  size_t copied_bytes_ = 0;
+  // Until copied_bytes_ falls; ranges also until the immutable memtable is sorted.
+  std::deque<Query*> waiting_;
   struct Count {
     uint64_t token;    // of the query
     uint64_t index;    // of the state that was counted

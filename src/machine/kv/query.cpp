@@ -61,34 +61,66 @@ void Kv::complete_query(uint64_t token, bop_status status, Bytes body) {
 // ---- get ----
 
 int32_t Kv::query_get(bop_reply& reply, uint64_t token) {
-  const bool keys_only = question_.has(BOP_KV_KEYS_ONLY);
-  empty(answer_);
-  put_items_head(answer_, applied_.index, question_.keys.size());
-  std::vector<GetQuery::Missing> missing;
-  for (const Bytes key : question_.keys) {
-    const uint64_t hash = hash_of(key);
-    const Record* record = nullptr;
-    for (const Memtable* memtable : {active_.get(), immutable_.get(), flushed_.get()})
-      if (record == nullptr && memtable != nullptr) record = memtable->find(key, hash);
-    if (record == nullptr)
-      missing.push_back({key, answer_.size()});
-    else
-      put_item(answer_, record->present, record->revision, keys_only ? Bytes{} : record->value());
-    if (answer_.size() > BOP_KV_REPLY_MAX) {
-      reply.status = BOP_E_TOO_LARGE;
-      return BOP_OK;
-    }
+  if (copied_bytes_ >= max_copied_bytes && !memtables_have(question_.keys)) {
+    waiting_.push_back(&add_query(std::make_unique<GetQuery>(*this, token, question_)));
+    return BOP_PENDING;
+  }
+  std::vector<Missing> missing;
+  if (!answer_from_memtables(question_.keys, question_.has(BOP_KV_KEYS_ONLY), answer_, missing)) {
+    reply.status = BOP_E_TOO_LARGE;
+    return BOP_OK;
   }
   if (missing.empty()) {
     reply.body = as_c(answer_);
     return BOP_OK;
   }
-  GetQuery& query = add_query(std::make_unique<GetQuery>(*this, token));
+  GetQuery& query = add_query(std::make_unique<GetQuery>(*this, token, question_));
   query.known = answer_;
   query.missing = std::move(missing);
-  query.keys_only = keys_only;
-  reads_->submit(query);
+  read_get(query);
   return BOP_PENDING;
+}
+
+const Record* Kv::find_in_memtables(Bytes key) const {
+  const uint64_t hash = hash_of(key);
+  const Record* record = nullptr;
+  for (const Memtable* memtable : {active_.get(), immutable_.get(), flushed_.get()})
+    if (record == nullptr && memtable != nullptr) record = memtable->find(key, hash);
+  return record;
+}
+
+bool Kv::memtables_have(std::span<const Bytes> keys) const {
+  return std::ranges::all_of(keys, [this](Bytes key) { return find_in_memtables(key) != nullptr; });
+}
+
+// False: the answer is too large.
+bool Kv::answer_from_memtables(std::span<const Bytes> keys, bool keys_only,
+                               std::vector<uint8_t>& answer, std::vector<Missing>& missing) const {
+  empty(answer);
+  put_items_head(answer, applied_.index, keys.size());
+  for (const Bytes key : keys) {
+    const Record* record = find_in_memtables(key);
+    if (record == nullptr)
+      missing.push_back({key, answer.size()});
+    else
+      put_item(answer, record->present, record->revision, keys_only ? Bytes{} : record->value());
+    if (answer.size() > BOP_KV_REPLY_MAX) return false;
+  }
+  return true;
+}
+
+void Kv::read_get(GetQuery& query) {
+  copied_bytes_ += query.known.size();
+  reads_->submit(query);
+}
+
+// The state that answers it is that of now, not of when it was asked: a later one is as good.
+void Kv::GetQuery::start() {
+  if (!kv_.answer_from_memtables(keys, keys_only, known, missing)) {
+    const auto self = kv_.take_query(*this);
+    return kv_.complete_query(token_, BOP_E_TOO_LARGE, {});
+  }
+  kv_.read_get(*this);
 }
 
 Status Kv::GetQuery::work(Snapshot& snapshot) {
@@ -114,6 +146,7 @@ Status Kv::GetQuery::work(Snapshot& snapshot) {
 
 void Kv::GetQuery::done() {
   const auto self = kv_.take_query(*this);
+  kv_.copied_bytes_ -= known.size();
   kv_.complete_query(token_, status_, body_);
 }
 
@@ -146,9 +179,10 @@ int32_t Kv::query_range(uint64_t token) {
   return BOP_PENDING;
 }
 
+// One that has copies goes on before the others, which may wait for what it holds.
 void Kv::collect_and_read(RangeQuery& range) {
-  if (flush_stage_ == FlushStage::sorting) {
-    waiting_ranges_.push_back(&range);
+  if (range.waits()) {
+    waiting_.insert(range.holds_copies() ? waiting_.begin() : waiting_.end(), &range);
     return;
   }
   if (active_->order_more(max_ordered_a_turn))
@@ -158,10 +192,22 @@ void Kv::collect_and_read(RangeQuery& range) {
   reads_->submit(range);
 }
 
-void Kv::resume_ranges() {
-  std::vector<RangeQuery*> ranges;
-  ranges.swap(waiting_ranges_);
-  for (RangeQuery* range : ranges) collect_and_read(*range);
+void Kv::start_waiting() {
+  while (!waiting_.empty() && !waiting_.front()->waits()) {
+    Query* query = waiting_.front();
+    waiting_.pop_front();
+    query->start();
+  }
+}
+
+bool Kv::RangeQuery::waits() const {
+  return kv_.flush_stage_ == FlushStage::sorting ||
+         (!holds_copies() && kv_.copied_bytes_ >= max_copied_bytes);
+}
+
+void Kv::RangeQuery::count_copies(size_t bytes) {
+  kv_.copied_bytes_ = kv_.copied_bytes_ - copied_ + bytes;
+  copied_ = bytes;
 }
 
 Kv::RangeQuery::RangeQuery(Kv& kv, uint64_t token, const Question& question)
@@ -196,6 +242,7 @@ void Kv::RangeQuery::collect() {
   live_ = 0;
   cut_ = false;
   kv_.active_->walk(from_, after_, [this](const Record& record) { return copy(record); });
+  count_copies(bytes_.size() + parts_.size() * sizeof(Part) + body_.size());
   // If the present records do not fill the reply, another round may follow, which must see the same state.
   if (cut_ && live_ <= limit_ - count_ && !holding_) {
     holding_ = true;
@@ -305,6 +352,7 @@ void Kv::RangeQuery::done() {
 
 void Kv::RangeQuery::finish() {
   if (holding_) --kv_.holds_;
+  count_copies(0);
   format::Cursor cursor(body_.data());
   format::put_records_head(cursor, index_, more_, count_);
   const auto self = kv_.take_query(*this);

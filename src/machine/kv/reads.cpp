@@ -18,7 +18,11 @@ void Reads::start() {
 
 void Reads::work() {
   const Status status = store_.read([this](Snapshot& snapshot) -> Status {
-    for (Task* task : running_) BOP_TRY(task->work(snapshot));
+    size_t bytes = 0;
+    for (worked_ = 0; worked_ < running_.size() && bytes < max_job_bytes; ++worked_) {
+      BOP_TRY(running_[worked_]->work(snapshot));
+      bytes += running_[worked_]->result_bytes();
+    }
     return {};
   });
   if (!status) error_ = status.error();
@@ -27,6 +31,9 @@ void Reads::work() {
 void Reads::finish() {
   if (error_) return owner_.reads_failed(*error_);
   // The next job starts first; tasks that are submitted from here on belong to the job after it.
+  const auto left = running_.begin() + static_cast<ptrdiff_t>(worked_);
+  gathering_.insert(gathering_.begin(), left, running_.end());
+  running_.erase(left, running_.end());
   finished_.swap(running_);
   running_.clear();
   under_way_ = false;

@@ -1,5 +1,6 @@
 // Reads of the store by a worker. Tasks that are submitted while a job runs form the next job, which runs
-// them in order on one snapshot.
+// them in order on one snapshot. A job ends when its results have max_job_bytes, since the shard's thread passes on all
+// of them in one turn; its other tasks belong to the next job.
 #pragma once
 
 #include <optional>
@@ -16,6 +17,7 @@ class Task {
   virtual ~Task() = default;
   virtual Status work(Snapshot& snapshot) = 0;  // called on the worker
   virtual void done() = 0;  // called on the shard's thread, unless a work() failed
+  virtual size_t result_bytes() const { return 0; }  // produced by work(), kept until done()
 };
 
 // Called on the shard's thread.
@@ -29,6 +31,8 @@ class ReadsOwner {
 
 class Reads {
  public:
+  static constexpr size_t max_job_bytes = 4 << 20;
+
   Reads(const bop_machine_host& host, Store& store, ReadsOwner& owner)
       : host_(host), store_(store), owner_(owner) {}
   Reads(const Reads&) = delete;
@@ -53,6 +57,7 @@ class Reads {
   ReadsOwner& owner_;
   std::vector<Task*> gathering_;  // tasks of the next job
   std::vector<Task*> running_;    // tasks of the running job; used by the worker
+  size_t worked_ = 0;             // of running_, tasks whose work() was called
   std::vector<Task*> finished_;   // tasks of the last job, while their done() is called
   std::optional<Error> error_;    // of the running job
   bool under_way_ = false;        // a job is running

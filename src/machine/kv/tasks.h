@@ -53,6 +53,10 @@ class Kv::Query : public Task {
  public:
   Query(Kv& kv, uint64_t token) : kv_(kv), token_(token), index_(kv.applied_.index) {}
   uint64_t token() const { return token_; }
+  // Begins, or goes on, with what had to wait.
+  virtual void start() = 0;
+  // Whether it has to wait; see Kv::waiting_.
+  virtual bool waits() const = 0;
   size_t slot = 0;  // in Kv::queries_
 
  protected:
@@ -63,17 +67,18 @@ class Kv::Query : public Task {
 
 class Kv::GetQuery final : public Query {
  public:
-  using Query::Query;
+  GetQuery(Kv& kv, uint64_t token, const Question& question)
+      : Query(kv, token), keys(question.keys), keys_only(question.has(BOP_KV_KEYS_ONLY)) {}
+  void start() override;
+  bool waits() const override { return kv_.copied_bytes_ >= max_copied_bytes; }
   Status work(Snapshot& snapshot) override;
   void done() override;
+  size_t result_bytes() const override { return body_.size(); }
 
-  struct Missing {
-    Bytes key;
-    size_t at;  // offset in `known` where its item has to be inserted
-  };
+  const std::vector<Bytes> keys;
+  const bool keys_only;
   std::vector<uint8_t> known;    // the encoded reply without the keys that no memtable has
   std::vector<Missing> missing;  // those keys, by increasing `at`
-  bool keys_only = false;
 
  private:
   std::vector<uint8_t> body_;
@@ -86,8 +91,13 @@ class Kv::GetQuery final : public Query {
 class Kv::RangeQuery final : public Query {
  public:
   RangeQuery(Kv& kv, uint64_t token, const Question& question);
+  void start() override { kv_.collect_and_read(*this); }
+  bool waits() const override;
   Status work(Snapshot& snapshot) override;
   void done() override;
+  size_t result_bytes() const override { return body_.size(); }
+  // Whether it has copies of records, which are freed when it is done.
+  bool holds_copies() const { return copied_ > 0; }
 
   void collect();
   void only_order() { ordering_ = true; }
@@ -115,6 +125,7 @@ class Kv::RangeQuery final : public Query {
   bool copy(const Record& record);
   bool emit(const Candidate& candidate);
   void finish();
+  void count_copies(size_t bytes);
 
   const bool keys_only_;
   const bool prefix_;
@@ -129,6 +140,7 @@ class Kv::RangeQuery final : public Query {
   std::shared_ptr<Memtable> immutable_;
   std::vector<Part> parts_;
   std::vector<uint8_t> bytes_;  // keys and values of parts_
+  size_t copied_ = 0;           // its part of Kv::copied_bytes_
   size_t live_ = 0;             // number of parts that are present
   bool cut_ = false;  // the active memtable has more records in the range after the last part
 
