@@ -13,7 +13,16 @@ constexpr uint64_t default_group_id = 0;
 }  // namespace
 
 NativeConnection::NativeConnection(uint64_t id, ClientConnections& connections, Wire& wire)
-    : PipelinedConnection(id, connections, connections.native(), wire) {}
+    : PipelinedConnection(id, connections, connections.native(), wire),
+      hello_timer_(connections.shared().timers.make_timer([this] { on_hello_limit(); })) {
+  hello_timer_->arm(connections.service().now() + hello_limit);
+}
+
+void NativeConnection::on_hello_limit() {
+  if (wire_ == nullptr || ending()) return;
+  end_with({BOP_E_TIMEOUT, fmt::format("the client sent no hello within {} s of connecting",
+                                       hello_limit / seconds)});
+}
 
 std::string NativeConnection::refusal(const Error& error) {
   proto::PartWriter out;
@@ -44,7 +53,13 @@ void NativeConnection::receive(mem::Buffer received) {
   const auto split = splitter_.push(received, frames_);
   for (mem::Buffer& frame : frames_) input().push(std::move(frame));
   frames_.clear();
-  if (!split) splitter_error_ = split.error();
+  if (!split) {
+    splitter_error_ = split.error();
+  } else if (!greeted_ && input().empty() && splitter_.pending_bytes() > max_hello_bytes) {
+    splitter_error_ = {BOP_E_TOO_LARGE,
+                       fmt::format("the first frame must be a hello, which has at most {} bytes",
+                                   max_hello_bytes)};
+  }
 }
 
 bool NativeConnection::start_commands() {
@@ -91,6 +106,7 @@ void NativeConnection::greet(const proto::ClientHello& hello) {
                                  proto::to_hex(options.cluster), proto::to_hex(hello.cluster))});
   }
   greeted_ = true;
+  hello_timer_.reset();
   send(proto::ClientHelloAck{.cluster = options.cluster,
                              .node = options.node,
                              .max_frame_bytes = proto::max_client_frame_bytes,

@@ -1,12 +1,15 @@
 // A native client's connection (proto/client.h): many requests in progress, answered in the order of completion.
 //
 //   greeting ──hello──► serving ──invalid frame, or end of input──► ending
+//      │ hello_limit                                                    ▲
+//      └────────────────────────────────────────────────────────────────┘
 //
 // A client that needs an order waits for the reply before it sends the next request: here no request waits for
 // another.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,6 +18,10 @@
 #include "serve/pipelined_connection.h"
 
 namespace bop::serve {
+
+// A client that has sent no whole hello yet is disconnected after so long, or when it has sent so many bytes of it.
+inline constexpr Duration hello_limit = 10 * seconds;
+inline constexpr size_t max_hello_bytes = 1024;  // in every version of the protocol
 
 class NativeConnection final : public PipelinedConnection {
  public:
@@ -40,12 +47,14 @@ class NativeConnection final : public PipelinedConnection {
   void send_query(uint64_t number) override;
   bool all_replied() const override { return unreplied_ == 0; }
   void send_error(const Error& error) override { goodbye_ = error; }
+  size_t held_input_bytes() const override { return splitter_.pending_bytes(); }
   bool has_goodbye() const override { return true; }
   void send_goodbye() override;
   void complete(uint64_t number, const port::Outcome& outcome) override;
 
   bool dispatch(const mem::Buffer& frame);  // false: the request has to wait
   void greet(const proto::ClientHello& hello);
+  void on_hello_limit();
   bool serve(proto::ClientRequest& request);
   void submit(proto::ClientRequest& request);
   void status(uint64_t correlation);
@@ -61,6 +70,7 @@ class NativeConnection final : public PipelinedConnection {
   std::optional<Error> splitter_error_;  // final: nothing more is received
   std::optional<Error> goodbye_;         // the reason, if this side closes
   bool greeted_ = false;
+  std::unique_ptr<port::Timer> hello_timer_;  // until then
 
   std::vector<OpenRequest> open_;
   std::vector<uint32_t> free_;  // places in open_

@@ -341,6 +341,46 @@ TEST(NativeConnection, is_destroyed_when_its_client_leaves_while_reads_are_to_be
   EXPECT_EQ(harness.connections.count(), 0u);
 }
 
+TEST(NativeConnection, does_not_wait_long_for_a_hello) {
+  Harness harness;
+  const Instant connected_at = harness.service.time;
+  NativeClient silent(harness);
+  NativeClient greeted(harness);
+  greeted.greet();
+  const std::string part = encoded(ClientHello{}).substr(0, 20);
+  silent.send(part);
+  harness.advance(connected_at + hello_limit - 1);
+  EXPECT_FALSE(silent.wire.finished);
+  EXPECT_EQ(silent.wire.held_input, part.size()) << "an unfinished frame counts";
+  harness.advance(connected_at + hello_limit);
+  EXPECT_TRUE(silent.wire.finished);
+  const auto replies = decode(silent.wire.take());
+  ASSERT_EQ(replies.frames.size(), 1u);
+  EXPECT_EQ(std::get<ClientGoodbye>(replies.frames[0]).status, BOP_E_TIMEOUT);
+  harness.advance(connected_at + 100 * hello_limit);
+  EXPECT_FALSE(greeted.wire.finished);
+}
+
+TEST(NativeConnection, keeps_no_large_frame_of_a_client_that_sent_no_hello) {
+  Harness harness;
+  const std::string large = encoded(
+      ClientRequest{1, RequestKind::propose, 1, 0, put_command("k", std::string(500'000, 'v'))});
+  NativeClient stranger(harness);
+  stranger.send(large.substr(0, max_hello_bytes));
+  EXPECT_FALSE(stranger.wire.finished);
+  const auto replies = stranger.frames(large.substr(max_hello_bytes, 1));
+  EXPECT_TRUE(stranger.wire.finished);
+  ASSERT_EQ(replies.frames.size(), 1u);
+  EXPECT_EQ(std::get<ClientGoodbye>(replies.frames[0]).status, BOP_E_TOO_LARGE);
+  // With its hello, a client may send a part of one.
+  NativeClient client(harness);
+  EXPECT_EQ(client.frames(encoded(ClientHello{}) + large.substr(0, 400'000)).frames.size(), 1u);
+  EXPECT_EQ(client.wire.held_input, 400'000u);
+  EXPECT_EQ(client.frames(large.substr(400'000)).frames.size(), 1u);
+  EXPECT_EQ(client.wire.held_input, 0u);
+  EXPECT_FALSE(client.wire.finished);
+}
+
 TEST(NativeConnection, outlives_its_socket_until_its_requests_are_answered) {
   Harness harness;
   NativeClient client(harness);
