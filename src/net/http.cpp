@@ -45,6 +45,8 @@ struct BlockBody {
       std::memcpy(block_->data() + used_, bytes, size);
       used_ += size;
     }
+    // With the unused part of the block.
+    size_t memory_bytes() const { return block_ == nullptr ? 0 : block_->capacity; }
     mem::Buffer take() {
       if (block_ == nullptr) return {};
       mem::Block* block = std::exchange(block_, nullptr);
@@ -170,9 +172,14 @@ class HttpSession final : public StreamHandler, public std::enable_shared_from_t
   void await_request();
   void begin_request();
   bool parse(Bytes& rest);
+  void hold_request(size_t body_bytes);
+  void refuse_bytes(const error_code& error, Bytes left);
+  std::string body_too_large() const;
   bool in_request_line(Bytes left) const;
   bool on_header_end(bool body_follows);
   bool check_fields();
+  bool check_body_limit();
+  HttpRequest request_of(const http::fields& fields);
   void on_request_end();
   void send(const HttpResponse& response);
   void fail_with(unsigned status, const std::string& detail);
@@ -191,6 +198,8 @@ class HttpSession final : public StreamHandler, public std::enable_shared_from_t
   // The header fields of a chunked request, copied because the parser adds trailer fields to its own.
   std::optional<http::fields> fields_;
   HttpTarget target_;
+  size_t header_bytes_ = 0;      // of the request's line and fields, as they were received
+  uint64_t max_body_bytes_ = 0;  // of the request, once its header was received
   State state_ = State::idle;
   bool head_only_ = false;  // the request was HEAD: the response has no body
   HttpPersistence persistence_ = HttpPersistence::implied;
@@ -227,9 +236,11 @@ void HttpSession::await_request() {
 void HttpSession::begin_request() {
   state_ = State::header;
   fields_.reset();
+  header_bytes_ = 0;
+  max_body_bytes_ = server_->limits_.max_body_bytes;
   parser_.emplace();
   parser_->header_limit(server_->limits_.max_header_bytes);
-  parser_->body_limit(server_->limits_.max_body_bytes);
+  parser_->body_limit(boost::none);  // until the header tells which limit holds
   arm(server_->limits_.header_limit);
 }
 
@@ -239,7 +250,14 @@ Consumed HttpSession::on_bytes(const mem::Buffer& bytes) {
   Bytes rest = bytes.bytes();
   while (!rest.empty() && state_ <= State::body && !connection_->throttled() && parse(rest)) {
   }
+  if (state_ == State::header || state_ == State::body)
+    hold_request(parser_->get().body().memory_bytes());
   return {bytes.size() - rest.size()};
+}
+
+// Reports the request to the shard's budget, from its first byte to its response. May close the connection.
+void HttpSession::hold_request(size_t body_bytes) {
+  connection_->hold(header_bytes_ + body_bytes, 0);
 }
 
 // False: more bytes are needed, or the request was refused.
@@ -251,10 +269,10 @@ bool HttpSession::parse(Bytes& rest) {
   error_code error;
   const size_t used = parser_->put(boost::asio::buffer(rest.data(), rest.size()), error);
   const Bytes all = std::exchange(rest, rest.subspan(used));
+  if (state_ == State::header) header_bytes_ += used;
   if (error == http::error::need_more) error = {};
   if (error) {
-    const bool line = error == http::error::header_limit && in_request_line(all);
-    fail_with(line ? 414 : status_of(error), error.message());
+    refuse_bytes(error, all);
     return false;
   }
   const bool header_ends = state_ == State::header && parser_->is_header_done();
@@ -264,6 +282,21 @@ bool HttpSession::parse(Bytes& rest) {
     return true;
   }
   return used > 0;
+}
+
+// The response to bytes that are no valid request.
+void HttpSession::refuse_bytes(const error_code& error, Bytes left) {
+  const unsigned status = status_of(error);
+  if (status == 413) return fail_with(413, body_too_large());
+  if (status != 431) return fail_with(status, error.message());
+  const bool line = error == http::error::header_limit && in_request_line(left);
+  fail_with(line ? 414 : 431, "the request line and the fields have at most " +
+                                  std::to_string(server_->limits_.max_header_bytes) +
+                                  " bytes together");
+}
+
+std::string HttpSession::body_too_large() const {
+  return "the body of this request has at most " + std::to_string(max_body_bytes_) + " bytes";
 }
 
 // Whether the header is too long within its first line, the request line.
@@ -276,7 +309,7 @@ bool HttpSession::on_header_end(bool body_follows) {
   state_ = State::body;
   wait_in(server_->within_body_);
   arm(server_->limits_.body_limit);
-  if (!check_fields()) return false;
+  if (!check_fields() || !check_body_limit()) return false;
   parser_->eager(true);
   const auto& request = parser_->get();
   if (parser_->chunked()) fields_.emplace(request.base());
@@ -330,6 +363,31 @@ bool HttpSession::check_fields() {
   return true;
 }
 
+// The limit of this request, which may be lower than the server's. Before 100 Continue, or a client sends a body that
+// is refused in the end.
+bool HttpSession::check_body_limit() {
+  max_body_bytes_ = std::min(max_body_bytes_,
+                             server_->handler_.max_body_bytes(request_of(parser_->get().base())));
+  const auto length = parser_->content_length();
+  if (length && *length > max_body_bytes_) {
+    fail_with(413, body_too_large());
+    return false;
+  }
+  parser_->body_limit(max_body_bytes_);
+  return true;
+}
+
+// Without the body.
+HttpRequest HttpSession::request_of(const http::fields& fields) {
+  HttpRequest request;
+  request.method = view(parser_->get().method_string());
+  request.target = target_.text;
+  request.host = target_.authority.value_or(view(fields[http::field::host]));
+  request.peer = connection_->peer();
+  request.fields_ = &fields;
+  return request;
+}
+
 void HttpSession::on_request_end() {
   state_ = State::answering;
   had_request_ = true;
@@ -339,13 +397,9 @@ void HttpSession::on_request_end() {
   auto& message = parser_->get();
   head_only_ = message.method() == http::verb::head;
   const http::fields& fields = fields_ ? *fields_ : message.base();
-  HttpRequest request;
-  request.method = view(message.method_string());
-  request.target = target_.text;
-  request.host = target_.authority.value_or(view(fields[http::field::host]));
+  HttpRequest request = request_of(fields);
+  hold_request(message.body().memory_bytes());
   request.body = message.body().take();
-  request.peer = connection_->peer();
-  request.fields_ = &fields;
   server_->handler_.on_request(request, HttpResponder(shared_from_this()));
 }
 
@@ -376,6 +430,7 @@ void HttpSession::answer_dropped() {
 }
 
 void HttpSession::send(const HttpResponse& response) {
+  connection_->hold(0, 0);
   connection_->append(as_bytes(http_head(response, server_->date(), persistence_)));
   if (!head_only_ && !http_has_no_body(response.status)) connection_->append(response.body);
   if (persistence_ != HttpPersistence::close) return;

@@ -33,7 +33,7 @@ struct HttpLimits {
   // After the last response of a connection, input is read and discarded for this time or up to this many
   // bytes, so that a client that sends everything before it reads still gets the response.
   Duration linger_limit = 5 * seconds;
-  uint64_t linger_bytes = 32u << 20;
+  uint64_t linger_bytes = 256u << 20;
   // A new connection is not closed for this time to accept another one, since its request may be on its way.
   Duration spare_after = 100 * milliseconds;
 };
@@ -97,6 +97,9 @@ class HttpHandler {
   // Called when a connection is taken, and when it is closed other than by the server's destructor.
   virtual void on_connected() {}
   virtual void on_disconnected() {}
+  // The bytes that the body of this request may have, if fewer than HttpLimits says; beyond: 413. Called at the end of
+  // the header, without the body.
+  virtual uint64_t max_body_bytes(const HttpRequest&) { return UINT64_MAX; }
   virtual void on_request(const HttpRequest& request, HttpResponder responder) = 0;
   // Makes the response to input that is not a valid request (400, 408, 413, 414, 417, 431, 501, 505), after
   // which the connection is closed, and to a request whose responder was destroyed (500).

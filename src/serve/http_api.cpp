@@ -65,7 +65,7 @@ const std::vector<HttpApi::Route>& HttpApi::table() {
   constexpr std::string_view read = "GET, HEAD, OPTIONS";
   static const std::vector<Route> routes{
       {{"/", read}, &HttpApi::begin_root},
-      {{"/v1/kv/{key}", "GET, HEAD, PUT, DELETE, OPTIONS"}, &HttpApi::begin_key},
+      {{"/v1/kv/{key}", "GET, HEAD, PUT, DELETE, OPTIONS", BOP_KV_VALUE_MAX}, &HttpApi::begin_key},
       {{"/v1/kv", read}, &HttpApi::begin_range},
       {{"/v1/groups/{group}/propose", "POST, OPTIONS"}, &HttpApi::begin_propose},
       {{"/v1/groups/{group}/query", "POST, OPTIONS"}, &HttpApi::begin_query},
@@ -78,6 +78,13 @@ const std::vector<HttpApi::Route>& HttpApi::table() {
   return routes;
 }
 
+uint64_t HttpApi::max_body_bytes(std::string_view target) {
+  const std::string_view path = target.substr(0, target.find('?'));
+  for (const Route& route : table())
+    if (match(route.path, path)) return route.max_body_bytes;
+  return max_request_bytes;
+}
+
 std::vector<ApiRoute> HttpApi::routes() { return {table().begin(), table().end()}; }
 
 void HttpApi::refuse(ApiReply& reply, ApiResponse response) {
@@ -87,6 +94,13 @@ void HttpApi::refuse(ApiReply& reply, ApiResponse response) {
 
 void HttpApi::serve(const ApiRequest& request, std::unique_ptr<ApiReply> reply) {
   connections_.http().commands.add();
+  // RFC 9110 section 9.1: 501 for methods that no resource implements, 405 for those that this one does not. Before the
+  // host, which for CONNECT is not this server.
+  if (!has_method(all_methods, request.method)) {
+    refuse(*reply,
+           problem(501, BOP_E_UNSUPPORTED, fmt::format("{} is not implemented", request.method)));
+    return;
+  }
   if (!check_sender(request, *reply)) return;
   const Status begun = begin(request, reply);
   if (begun) return;
@@ -129,12 +143,6 @@ bool HttpApi::respond_to_options(const ApiRequest& request, const Route* route, 
 
 // Takes over `reply`, or responds with it, when it succeeds.
 Status HttpApi::begin(const ApiRequest& request, std::unique_ptr<ApiReply>& reply) {
-  // Section 9.1: 501 for methods that no resource implements, 405 for those that this one does not.
-  if (request.method == "CONNECT" || request.method == "TRACE") {
-    refuse(*reply,
-           problem(501, BOP_E_UNSUPPORTED, fmt::format("{} is not implemented", request.method)));
-    return {};
-  }
   if (request.target == "*" && respond_to_options(request, nullptr, *reply)) return {};
   BOP_TRY_ASSIGN(const Target target, parse_target(request.target));
   for (const Route& route : table()) {

@@ -38,10 +38,13 @@ struct ApiRequest {
   mem::Buffer body = {};
 };
 
+inline constexpr uint64_t max_request_bytes = 2u << 20;  // group::Limits::max_request_bytes
+
 // A path that is served; one segment of it may be a variable: "/v1/kv/{key}".
 struct ApiRoute {
   std::string_view path;
   std::string_view methods;  // in the form of the field Allow
+  uint64_t max_body_bytes = max_request_bytes;
 };
 
 // Where the response to one request is sent, exactly once.
@@ -60,6 +63,8 @@ class HttpApi final : private port::Completion {
 
   // All routes.
   static std::vector<ApiRoute> routes();
+  // Of a request with that target.
+  static uint64_t max_body_bytes(std::string_view target);
 
  private:
   enum class Kind : uint8_t { get, put, remove, range, propose, query };

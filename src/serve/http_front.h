@@ -14,19 +14,19 @@ class HttpFront final : public net::HttpHandler {
   explicit HttpFront(ClientConnections& connections)
       : connections_(connections), api_(connections) {}
 
-  // For net's server: a body may have the largest size of a machine's request.
-  static net::HttpLimits limits() { return {.max_body_bytes = max_body_bytes}; }
+  static net::HttpLimits limits() { return {.max_body_bytes = max_request_bytes}; }
   // The response, head and body, to a connection beyond the limit.
   static std::string refusal(const Error& error);
 
   void on_connected() override;
   void on_disconnected() override;
+  uint64_t max_body_bytes(const net::HttpRequest& request) override {
+    return HttpApi::max_body_bytes(request.target);
+  }
   void on_request(const net::HttpRequest& request, net::HttpResponder responder) override;
   net::HttpResponse on_error(unsigned status, const Error& error) override;
 
  private:
-  static constexpr uint64_t max_body_bytes = 2u << 20;  // group::Limits::max_request_bytes
-
   ClientConnections& connections_;
   HttpApi api_;
 };

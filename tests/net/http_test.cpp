@@ -10,6 +10,7 @@
 #include "base/random.h"
 #include "net/http_format.h"
 #include "net/http_syntax.h"
+#include "net/stream_budget.h"
 #include "rig.h"
 
 namespace bop::tests {
@@ -34,12 +35,16 @@ class Http : public testing::Test, public net::HttpHandler {
     options.limits = net::HttpServer::stream_limits(limits);
     acceptor = net::Acceptor::listen(
                    loop, options,
-                   {{&streams, [this](auto connection) { server->take(std::move(connection)); }}})
+                   {{&streams, [this](auto connection) { server->take(std::move(connection)); },
+                     budget.get()}})
                    .value();
   }
 
   void on_connected() override { ++connected; }
   void on_disconnected() override { --connected; }
+  uint64_t max_body_bytes(const HttpRequest& request) override {
+    return request.target.starts_with("/small/") ? 10 : UINT64_MAX;
+  }
   void on_request(const HttpRequest& request, HttpResponder responder) override {
     seen.push_back(std::string(request.method) + " " + std::string(request.target) + " " +
                    std::string(as_text(request.body.bytes())));
@@ -105,6 +110,8 @@ class Http : public testing::Test, public net::HttpHandler {
 
   io::Loop loop;
   net::Streams streams{loop};
+  metrics::Registry registry;
+  std::unique_ptr<net::StreamBudget> budget;
   std::unique_ptr<net::HttpServer> server;
   std::unique_ptr<net::Acceptor> acceptor;
   std::function<void(const HttpRequest&, HttpResponder)> when_request;
@@ -447,7 +454,7 @@ TEST_F(Http, rare_but_valid_forms_are_one_request) {
 // A client that writes its whole body before it reads would lose the response if the socket were closed
 // while bytes of the body are on their way: the reset that follows drops what was received.
 TEST_F(Http, a_client_that_sends_everything_before_it_reads_still_gets_the_413) {
-  for (const size_t size : {size_t{2} << 20, size_t{20} << 20}) {
+  for (const size_t size : {size_t{2} << 20, size_t{100} << 20}) {
     PlainClient client(acceptor->address());
     const std::string head =
         "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(size) + "\r\n\r\n";
@@ -495,6 +502,76 @@ TEST_F(Http, input_discarded_after_the_last_response_is_bounded_in_bytes_and_tim
     slow.send_some("x");
     return server->connections() == 0 && streams.open_connections() == 0;
   }));
+}
+
+TEST_F(Http, requests_count_against_the_budget_of_all_connections_until_they_are_answered) {
+  budget = std::make_unique<net::StreamBudget>(
+      loop, net::StreamBudgetLimits{.input_bytes = 2'000'000}, registry, 0);
+  listen({});
+  when_request = [this](const HttpRequest&, HttpResponder responder) {
+    waiting.push_back(std::move(responder));
+  };
+  const auto start_put = [this](PlainClient& client, size_t bytes) {
+    send(client, "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 800000\r\n\r\n");
+    send(client, std::string(bytes, 'x'));
+  };
+  PlainClient first(acceptor->address());
+  start_put(first, 300'000);
+  ASSERT_TRUE(run_until([&] { return budget->input_bytes() >= 300'000; }));
+  EXPECT_LT(budget->input_bytes(), 700'000u);
+  send(first, std::string(500'000, 'x'));
+  ASSERT_TRUE(run_until([&] { return waiting.size() == 1; }));
+  EXPECT_GE(budget->input_bytes(), 800'000u) << "it is received and not answered";
+  waiting.front().answer(HttpResponse::text(200, "done"));
+  waiting.clear();
+  ASSERT_TRUE(run_until([&] { return budget->input_bytes() == 0; }));
+
+  // Together more than the limit: the largest is disconnected.
+  testing::internal::CaptureStderr();
+  PlainClient small(acceptor->address());
+  PlainClient large(acceptor->address());
+  start_put(small, 100'000);
+  start_put(large, 790'000);
+  start_put(first, 500'000);
+  ASSERT_TRUE(run_until([&] { return budget->input_bytes() >= 1'390'000; }));
+  budget->set_limits({.input_bytes = 1'000'000});
+  EXPECT_LE(budget->input_bytes(), 1'000'000u);
+  EXPECT_TRUE(run_until([&] {
+    small.receive_some();
+    large.receive_some();
+    return large.ended();
+  }));
+  const std::string logged = testing::internal::GetCapturedStderr();
+  EXPECT_NE(logged.find("limits.total_input_bytes"), logged.npos) << logged;
+  EXPECT_FALSE(small.ended());
+}
+
+TEST_F(Http, a_body_over_the_limit_of_its_request_is_refused_before_it_is_sent) {
+  const std::string head =
+      " HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 11\r\n\r\n";
+  const std::string refused = ask("PUT /small/k" + head);
+  EXPECT_EQ(status_line(refused), "HTTP/1.1 413 Content Too Large");
+  EXPECT_NE(refused.find("the body of this request has at most 10 bytes"), refused.npos) << refused;
+  EXPECT_EQ(refused.find("100 Continue"), refused.npos);
+  EXPECT_EQ(status_line(ask("PUT /small/k HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+                            "5\r\nhello\r\n6\r\nworld!\r\n")),
+            "HTTP/1.1 413 Content Too Large");
+  EXPECT_TRUE(seen.empty());
+  PlainClient other(acceptor->address());
+  send(other, "PUT /k" + head);
+  std::string buffered;
+  EXPECT_EQ(status_line(receive(other, buffered)), "HTTP/1.1 100 Continue");
+}
+
+TEST_F(Http, refusals_of_what_is_too_large_name_the_limit) {
+  const auto refusal = [this](const std::string& request) { return body_of(ask(request)); };
+  EXPECT_EQ(refusal("PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 1048577\r\n\r\n"),
+            "BOP_E_TOO_LARGE: the body of this request has at most 1048576 bytes\n");
+  const std::string field = "X: " + std::string(20'000, 'x');
+  for (const std::string& request : {"GET / HTTP/1.1\r\n" + field, "GET /" + field.substr(3)})
+    EXPECT_EQ(
+        refusal(request),
+        "BOP_E_TOO_LARGE: the request line and the fields have at most 16384 bytes together\n");
 }
 
 TEST_F(Http, a_client_that_expects_100_continue_gets_it) {

@@ -319,7 +319,6 @@ TEST_F(HttpApiTest, refuses_what_is_malformed_by_name) {
             "this path allows the methods GET, HEAD, PUT, DELETE, OPTIONS");
   EXPECT_EQ(call({.method = "PUT", .target = "/metrics"}).headers.at("Allow"),
             "GET, HEAD, OPTIONS");
-  EXPECT_EQ(call({.method = "get", .target = "/metrics"}).status, 405u) << "methods have a case";
   EXPECT_EQ(harness.service.kv.size(), 0u);
 }
 
@@ -336,6 +335,17 @@ TEST_F(HttpApiTest,
   EXPECT_EQ(call({.method = "OPTIONS", .target = "/bogus"}).status, 404u);
   EXPECT_EQ(call({.method = "CONNECT", .target = "x:1"}).status, 501u);
   EXPECT_EQ(call({.method = "TRACE", .target = "/"}).status, 501u);
+  // Its host is that of the target, not this server's.
+  EXPECT_EQ(call({.method = "CONNECT", .target = "a:80", .host = "a:80"}).status, 501u);
+  EXPECT_EQ(call({.method = "BREW", .target = "/v1/kv/coffee"}).status, 501u);
+  EXPECT_EQ(call({.method = "get", .target = "/metrics"}).status, 501u) << "methods have a case";
+}
+
+TEST_F(HttpApiTest, states_the_largest_body_of_each_request) {
+  EXPECT_EQ(HttpApi::max_body_bytes("/v1/kv/k"), BOP_KV_VALUE_MAX);
+  EXPECT_EQ(HttpApi::max_body_bytes("/v1/kv/k?timeout_ms=1"), BOP_KV_VALUE_MAX);
+  EXPECT_EQ(HttpApi::max_body_bytes("/v1/groups/kv/propose"), max_request_bytes);
+  EXPECT_EQ(HttpApi::max_body_bytes("/bogus"), max_request_bytes);
 }
 
 TEST_F(HttpApiTest, describes_itself_and_its_api_in_one_line) {
