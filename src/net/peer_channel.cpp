@@ -26,8 +26,10 @@ const char* channel_name(port::Channel channel) {
 
 }  // namespace
 
-PeerChannel::PeerChannel(const Owner& owner, const PeerAddress& peer, port::Channel channel)
+PeerChannel::PeerChannel(const Owner& owner, PeerTransport::Counters& counters,
+                         const PeerAddress& peer, port::Channel channel)
     : owner_(owner),
+      counters_(counters),
       peer_(peer),
       channel_(channel),
       dialled_(peer.address),
@@ -183,7 +185,7 @@ void PeerChannel::become_up(bool called) {
   last_heard_ = loop().now();
   progress_bytes_ = connection_->delivered_bytes();
   progress_at_ = loop().now();
-  owner_.counters.connects.add();
+  counters_.connects.add();
   if (configured_failure_) log_moved();
   if (called || logged_failure_ == BOP_OK) log_up();
   if (owner_.receiver != nullptr) owner_.receiver->on_channel(peer_.id, channel_, true);
@@ -203,7 +205,7 @@ void PeerChannel::check_progress() {
     progress_bytes_ = delivered;
     progress_at_ = now;
   } else if (now - progress_at_ >= owner_.options.silence_limit) {
-    owner_.counters.stalls.add();
+    counters_.stalls.add();
     cut(fmt::format("{} bytes are queued or unacknowledged, and none arrived for {} ms", left,
                     (now - progress_at_) / milliseconds));
   }
@@ -272,12 +274,12 @@ bool PeerChannel::send(std::span<const mem::Buffer> parts) {
   for (const mem::Buffer& part : parts) size += part.size();
   BOP_ASSERT_LE(size, owner_.options.frames.max_bytes);
   if (!up() || connection_->queued_bytes() + size > max_queued_bytes()) {
-    owner_.counters.dropped_frames.add();
+    counters_.dropped_frames.add();
     return false;
   }
   for (const mem::Buffer& part : parts) connection_->append(part);
-  owner_.counters.sent_frames.add();
-  owner_.counters.sent_bytes.add(size);
+  counters_.sent_frames.add();
+  counters_.sent_bytes.add(size);
   return true;
 }
 
@@ -289,7 +291,7 @@ Consumed PeerChannel::on_bytes(const mem::Buffer& bytes) {
     const Bytes rest = bytes.bytes().subspan(at);
     const auto size = peer_frame_size(rest, shape, up() ? shape.max_bytes : shape.max_hello_bytes);
     if (!size) {
-      if (up()) owner_.counters.bad_frames.add();
+      if (up()) counters_.bad_frames.add();
       lose(size.error());
       break;
     }
@@ -308,11 +310,11 @@ Consumed PeerChannel::on_bytes(const mem::Buffer& bytes) {
       }
     }
     if (logged_failure_ != BOP_OK) log_up();
-    owner_.counters.received_frames.add();
-    owner_.counters.received_bytes.add(*size);
+    counters_.received_frames.add();
+    counters_.received_bytes.add(*size);
     if (owner_.receiver == nullptr) continue;
     if (const Status taken = owner_.receiver->on_frame(peer_.id, frame); !taken) {
-      owner_.counters.bad_frames.add();
+      counters_.bad_frames.add();
       lose(taken.error());
     }
   }

@@ -23,7 +23,6 @@ class PeerChannel final : public StreamHandler {
     const PeerOptions& options;
     PeerHandshake& handshake;
     Random& random;
-    PeerTransport::Counters& counters;
     port::TransportReceiver*& receiver;
     // Checks that the process at the other end is the one that the peer's channels are connected to; if so,
     // its introduction is passed on.
@@ -33,7 +32,8 @@ class PeerChannel final : public StreamHandler {
     std::function<void(std::unique_ptr<Connection> connection, const Error& reason)> dismiss;
   };
 
-  PeerChannel(const Owner& owner, const PeerAddress& peer, port::Channel channel);
+  PeerChannel(const Owner& owner, PeerTransport::Counters& counters, const PeerAddress& peer,
+              port::Channel channel);
 
   void start();
   // The peer reportedly is at `address`, which is tried when the configured address fails.
@@ -83,7 +83,8 @@ class PeerChannel final : public StreamHandler {
   void wait_to_retry();
 
   const Owner owner_;
-  const PeerAddress peer_;  // as configured; this address is tried first
+  PeerTransport::Counters& counters_;  // of the peer
+  const PeerAddress peer_;             // as configured; this address is tried first
   const port::Channel channel_;
   State state_ = State::down;
   std::optional<Address> learned_;  // the peer's address, as nodes reported it

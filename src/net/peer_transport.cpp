@@ -18,11 +18,12 @@ constexpr Duration pause_between_lines = 10 * seconds;
 }  // namespace
 
 struct PeerTransport::Peer {
-  Peer(const PeerChannel::Owner& owner, const PeerAddress& address)
+  Peer(const PeerChannel::Owner& owner, metrics::Registry& registry, const PeerAddress& address)
       : id(address.id),
+        counters(registry, std::to_string(address.id)),
         identity(owner.options.identity_patience),
-        control(owner, address, port::Channel::control),
-        bulk(owner, address, port::Channel::bulk) {}
+        control(owner, counters, address, port::Channel::control),
+        bulk(owner, counters, address, port::Channel::bulk) {}
 
   PeerChannel& channel(port::Channel which) {
     return which == port::Channel::control ? control : bulk;
@@ -34,6 +35,7 @@ struct PeerTransport::Peer {
   }
 
   const NodeId id;
+  Counters counters;
   PeerIdentity identity;
   PeerChannel control;
   PeerChannel bulk;
@@ -117,24 +119,31 @@ Result<std::unique_ptr<PeerTransport>> PeerTransport::open(Streams& streams,
   return transport;
 }
 
-PeerTransport::Counters::Counters(metrics::Registry& registry)
-    : sent_frames(registry.counter("bop_peer_sent_frames_total", "Frames queued for peers")),
-      sent_bytes(registry.counter("bop_peer_sent_bytes_total", "Bytes queued for peers")),
-      received_frames(registry.counter("bop_peer_received_frames_total", "Frames of peers")),
-      received_bytes(registry.counter("bop_peer_received_bytes_total", "Bytes of peers' frames")),
-      dropped_frames(
-          registry.counter("bop_peer_dropped_frames_total",
-                           "Frames dropped because the peer was down or its queue full")),
-      connects(registry.counter("bop_peer_connects_total", "Connections with peers established")),
-      refusals(registry.counter("bop_peer_refusals_total", "Hellos of peers that were refused")),
-      bad_frames(
-          registry.counter("bop_peer_bad_frames_total",
-                           "Malformed frames of peers, each of which closed its connection")),
+PeerTransport::Counters::Counters(metrics::Registry& registry, const std::string& peer)
+    : sent_frames(registry.counter("bop_peer_sent_frames_total", "Frames queued for peers",
+                                   {{"peer", peer}})),
+      sent_bytes(registry.counter("bop_peer_sent_bytes_total", "Bytes queued for peers",
+                                  {{"peer", peer}})),
+      received_frames(
+          registry.counter("bop_peer_received_frames_total", "Frames of peers", {{"peer", peer}})),
+      received_bytes(registry.counter("bop_peer_received_bytes_total", "Bytes of peers' frames",
+                                      {{"peer", peer}})),
+      dropped_frames(registry.counter("bop_peer_dropped_frames_total",
+                                      "Frames dropped because the peer was down or its queue full",
+                                      {{"peer", peer}})),
+      connects(registry.counter("bop_peer_connects_total", "Connections with peers established",
+                                {{"peer", peer}})),
+      refusals(registry.counter("bop_peer_refusals_total", "Hellos of peers that were refused",
+                                {{"peer", peer}})),
+      bad_frames(registry.counter("bop_peer_bad_frames_total",
+                                  "Malformed frames of peers, each of which closed its connection",
+                                  {{"peer", peer}})),
       stalls(registry.counter("bop_peer_stalled_total",
-                              "Connections with peers closed because queued bytes were not sent")),
-      second_processes(
-          registry.counter("bop_peer_second_process_total",
-                           "Hellos of a second process with the node id of a connected peer")) {}
+                              "Connections with peers closed because queued bytes were not sent",
+                              {{"peer", peer}})),
+      second_processes(registry.counter(
+          "bop_peer_second_process_total",
+          "Hellos of a second process with the node id of a connected peer", {{"peer", peer}})) {}
 
 PeerTransport::PeerTransport(Streams& streams, const PeerOptions& options, PeerHandshake& handshake,
                              metrics::Registry& registry)
@@ -142,14 +151,13 @@ PeerTransport::PeerTransport(Streams& streams, const PeerOptions& options, PeerH
       options_(options),
       handshake_(handshake),
       random_(options.seed),
-      counters_(registry),
+      stranger_counters_(registry, "unknown"),
       silence_timer_(streams.loop().make_timer([this] { check_silence(); })) {
   const PeerChannel::Owner owner{
       .streams = streams_,
       .options = options_,
       .handshake = handshake_,
       .random = random_,
-      .counters = counters_,
       .receiver = receiver_,
       .admit = [this](NodeId node, const port::Introduction& introduction,
                       const std::string& address) { return admit(node, introduction, address); },
@@ -157,12 +165,17 @@ PeerTransport::PeerTransport(Streams& streams, const PeerOptions& options, PeerH
                         const Error& reason) { dismiss(std::move(connection), reason); }};
   for (const PeerAddress& peer : options_.peers) {
     BOP_ASSERT_NE(peer.id, options_.self);
-    peers_.push_back(std::make_unique<Peer>(owner, peer));
+    peers_.push_back(std::make_unique<Peer>(owner, registry, peer));
   }
   std::sort(peers_.begin(), peers_.end(), [](auto& a, auto& b) { return a->id < b->id; });
 }
 
 PeerTransport::~PeerTransport() = default;
+
+const PeerTransport::Counters& PeerTransport::counters(NodeId node) const {
+  const Peer* peer = find(node);
+  return peer != nullptr ? peer->counters : stranger_counters_;
+}
 
 void PeerTransport::start() {
   for (auto& peer : peers_) {
@@ -255,7 +268,7 @@ Status PeerTransport::admit(NodeId node, const port::Introduction& introduction,
                   "an earlier connection of node " + std::to_string(node) + " is still in use");
     case PeerIdentity::Verdict::second: break;
   }
-  counters_.second_processes.add();
+  peer.counters.second_processes.add();
   if (receiver_ != nullptr) receiver_->on_second_process(node, address);
   return fail(BOP_E_DIRECTORY_IN_USE, "two processes run as node " + std::to_string(node) +
                                           ": one is connected, another is at " + address +
@@ -305,7 +318,8 @@ void PeerTransport::on_hello(Stranger& stranger, const mem::Buffer& frame) {
   if (told) stranger.answer(handshake_.answer(greeting.from, greeting.channel, verdict));
   if (!verdict) {
     if (verdict.error().code != BOP_E_UNAVAILABLE) {
-      counters_.refusals.add();
+      Peer* peer = find(greeting.from);
+      (peer != nullptr ? peer->counters : stranger_counters_).refusals.add();
       log_refused(greeting.from, stranger.address(), verdict.error());
     }
     stranger.finish(verdict.error());

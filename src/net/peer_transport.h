@@ -91,14 +91,16 @@ class PeerTransport final : public port::Transport {
   const Address& address() const { return acceptor_->address(); }  // with the port in use
 
   struct Counters {
-    explicit Counters(metrics::Registry& registry);
+    // `peer`: the value of the label of that name.
+    Counters(metrics::Registry& registry, const std::string& peer);
     metrics::Counter &sent_frames, &sent_bytes;
     metrics::Counter &received_frames, &received_bytes;
     metrics::Counter& dropped_frames;
     metrics::Counter &connects, &refusals;
     metrics::Counter &bad_frames, &stalls, &second_processes;
   };
-  const Counters& counters() const { return counters_; }
+  // Of the connections to `node`; those of all nodes that are no peers are counted together.
+  const Counters& counters(NodeId node) const;
 
   // Closes the channels to `node` as if they had broken; they are connected again as usual. For tests.
   void cut(NodeId node);
@@ -124,7 +126,7 @@ class PeerTransport final : public port::Transport {
   PeerHandshake& handshake_;
   port::TransportReceiver* receiver_ = nullptr;
   Random random_;
-  Counters counters_;
+  Counters stranger_counters_;
   std::vector<std::unique_ptr<Peer>> peers_;          // by id
   std::vector<std::unique_ptr<Stranger>> strangers_;  // the oldest first
   Instant log_strangers_from_ = 0;  // when the next refused stranger may be logged

@@ -22,6 +22,11 @@ StreamBudget::Direction StreamBudget::make(metrics::Registry& registry, uint32_t
           "bop_client_" + direction + "_bytes",
           output ? "Replies that clients have not read" : "Commands received and not executed yet",
           labels),
+      .limit_now = registry.gauge("bop_client_" + direction + "_limit_bytes",
+                                  "The limit of bop_client_" + direction +
+                                      "_bytes: the part of this shard in limits.total_" +
+                                      direction + "_bytes",
+                                  labels),
       .disconnected = registry.counter(
           "bop_client_disconnects_total",
           "Clients disconnected because all clients together exceeded the limit, the largest first",
@@ -33,11 +38,19 @@ StreamBudget::StreamBudget(io::Loop& loop, const StreamBudgetLimits& limits,
                            metrics::Registry& registry, uint32_t shard)
     : input_(make(registry, shard, false, limits.input_bytes)),
       output_(make(registry, shard, true, limits.output_bytes)),
-      log_([&loop] { return loop.now(); }, loop, "clients that held too much") {}
+      log_([&loop] { return loop.now(); }, loop, "clients that held too much") {
+  set_limit(input_, limits.input_bytes);
+  set_limit(output_, limits.output_bytes);
+}
+
+void StreamBudget::set_limit(Direction& direction, size_t limit) {
+  direction.limit = limit;
+  direction.limit_now.set(static_cast<int64_t>(limit));
+}
 
 void StreamBudget::set_limits(const StreamBudgetLimits& limits) {
-  input_.limit = limits.input_bytes;
-  output_.limit = limits.output_bytes;
+  set_limit(input_, limits.input_bytes);
+  set_limit(output_, limits.output_bytes);
   if (input_.held > input_.limit) shrink(input_);
   if (output_.held > output_.limit) shrink(output_);
 }

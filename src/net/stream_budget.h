@@ -64,10 +64,12 @@ class StreamBudget {
     size_t limit;      // in bytes
     size_t held;       // by all members
     metrics::Gauge& held_now;
+    metrics::Gauge& limit_now;
     metrics::Counter& disconnected;
   };
 
   static Direction make(metrics::Registry& registry, uint32_t shard, bool output, size_t limit);
+  static void set_limit(Direction& direction, size_t limit);
   static void count(Direction& direction, Member& member, size_t bytes);
   void shrink(Direction& direction);
 

@@ -67,6 +67,8 @@ void follow_shard(Registry& registry, const node::ShardCounts& shard) {
   count("bop_log_seals_total", "Sealing frames of an idle log", shard.log_seals);
   count("bop_log_segments_total", "Segments made or used again", shard.log_segments);
   count("bop_log_rewritten_total", "Cold groups rewritten", shard.log_rewritten);
+  set(registry, "bop_log_used_bytes", "Bytes of the log's segments in use", labels,
+      shard.log_used_bytes);
   set(registry, "bop_log_needed_bytes", "Bytes of the log that may not be released yet", labels,
       shard.log_needed_bytes);
   set(registry, "bop_log_limit_bytes", "Bytes that the log's segments may have (log.max_bytes)",
@@ -90,8 +92,6 @@ void follow_status(Registry& registry, const node::NodeStatus& status) {
   follow_node(registry, status);
   for (const node::GroupStatus& group : status.groups) follow_group(registry, group);
   for (const node::ShardCounts& shard : status.shards) follow_shard(registry, shard);
-  set(registry, "bop_log_used_bytes", "Bytes of the log's segments in use", {},
-      status.log_used_bytes);
   set(registry, "bop_log_latched", "1 when a failed write closed the log", {}, status.log_latched);
   for (const node::PeerStatus& peer : status.peers)
     set(registry, "bop_peer_up", "1 when both connections to the peer are up",

@@ -119,8 +119,10 @@ class OneStore(SharedDevCase):
             self.assertEqual(code, 200)
             self.assertRegex(body.decode(), r"(?m)^# TYPE bop_\w+ (counter|gauge|histogram)$")
             self.assertRegex(body.decode(), r'(?m)^bop_log_writes_total\{shard="0"\} [1-9]\d*$')
-            self.assertRegex(body.decode(), r"(?m)^bop_peer_received_frames_total [1-9]\d*$")
-            self.assertRegex(body.decode(), r"(?m)^bop_peer_connects_total [1-9]\d*$")
+            self.assertRegex(body.decode(), r'(?m)^bop_log_used_bytes\{shard="0"\} [1-9]\d*$')
+            self.assertRegex(body.decode(), r'(?m)^bop_client_output_limit_bytes\{shard="0"\} 268435456$')
+            self.assertRegex(body.decode(), r'(?m)^bop_peer_received_frames_total\{peer="[1-3]"\} [1-9]\d*$')
+            self.assertRegex(body.decode(), r'(?m)^bop_peer_connects_total\{peer="[1-3]"\} [1-9]\d*$')
 
     def test_redis_benchmark_runs_against_a_follower(self):
         follower = self.cluster.followers()[0]

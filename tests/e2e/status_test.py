@@ -135,11 +135,11 @@ class Status(Case):
         self.assertEqual(second.ask("GET", "/readyz")[0], 200)
         for node in (cluster.node(1), cluster.node(3)):
             self.assertEqual(metric(node, 'bop_peer_up{peer="2"}'), 1)
-            before = metric(node, "bop_peer_connects_total")
-            refused = metric(node, "bop_peer_second_process_total")
+            before = metric(node, 'bop_peer_connects_total{peer="2"}')
+            refused = metric(node, 'bop_peer_second_process_total{peer="2"}')
             wait_until(lambda node=node, refused=refused:
-                       metric(node, "bop_peer_second_process_total") > refused + 3, "it goes on trying")
-            self.assertEqual(metric(node, "bop_peer_connects_total"), before)
+                       metric(node, 'bop_peer_second_process_total{peer="2"}') > refused + 3, "it goes on trying")
+            self.assertEqual(metric(node, 'bop_peer_connects_total{peer="2"}'), before)
         self.assertEqual(second.call("SET", "k", "v"), "OK")
         copy.kill()
         wait_until(lambda: not conditions(second) and second.ready(), "node 2 is well again")

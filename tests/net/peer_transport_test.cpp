@@ -250,10 +250,10 @@ TEST_F(PeerTransport, frames_of_every_size_arrive_whole_and_in_order_both_ways) 
       ASSERT_TRUE(node->got[i].body == sent[i]) << i;
     }
   }
-  EXPECT_EQ(a.transport->counters().sent_frames.value(), 300u);
-  EXPECT_EQ(a.transport->counters().received_frames.value(), 300u);
-  EXPECT_EQ(a.transport->counters().sent_bytes.value(),
-            b.transport->counters().received_bytes.value());
+  EXPECT_EQ(a.transport->counters(2).sent_frames.value(), 300u);
+  EXPECT_EQ(a.transport->counters(2).received_frames.value(), 300u);
+  EXPECT_EQ(a.transport->counters(2).sent_bytes.value(),
+            b.transport->counters(1).received_bytes.value());
 }
 
 TEST_F(PeerTransport, a_frame_is_the_concatenation_of_its_parts) {
@@ -275,7 +275,7 @@ TEST_F(PeerTransport, frames_for_a_channel_that_is_down_are_dropped_and_reported
   introduce();
   a.start();
   EXPECT_FALSE(a.send(2, Channel::control, "lost"));
-  EXPECT_EQ(a.transport->counters().dropped_frames.value(), 1u);
+  EXPECT_EQ(a.transport->counters(2).dropped_frames.value(), 1u);
   EXPECT_EQ(a.transport->queued_bytes(2, Channel::control), 0u);
 }
 
@@ -412,7 +412,11 @@ TEST_F(PeerTransport, a_node_of_another_cluster_is_refused_and_the_others_stay_c
   (void)first_foreign;
   start_all();
   ASSERT_TRUE(run_until([&] { return a.up(2) && b.up(1); }));
-  ASSERT_TRUE(run_until([&] { return foreign.transport->counters().refusals.value() > 5; }));
+  ASSERT_TRUE(run_until([&] {
+    return foreign.transport->counters(1).refusals.value() +
+               foreign.transport->counters(2).refusals.value() >
+           5;
+  }));
   EXPECT_FALSE(a.up(3));
   EXPECT_FALSE(foreign.up(1));
   EXPECT_TRUE(foreign.up(0xf00));
@@ -423,7 +427,7 @@ TEST_F(PeerTransport, a_peer_with_another_incarnation_is_refused) {
   Node &a = add(1, 1, 7), &b = add(2, 1, 8);
   b.handshake.known_incarnations[1] = 6;  // a's directory was another one
   start_all();
-  ASSERT_TRUE(run_until([&] { return b.transport->counters().refusals.value() > 3; }));
+  ASSERT_TRUE(run_until([&] { return b.transport->counters(1).refusals.value() > 3; }));
   EXPECT_FALSE(a.up(2));
   EXPECT_FALSE(b.up(1));
 }
@@ -745,7 +749,7 @@ TEST_F(PeerTransport, a_frame_that_its_receiver_refuses_closes_only_its_connecti
   EXPECT_EQ(b.channels.back(), std::tuple(NodeId(1), Channel::bulk, false));
   ASSERT_EQ(b.got.size(), 2u);  // bytes after a malformed frame are ignored
   EXPECT_EQ(b.got.back().body, "malformed");
-  EXPECT_EQ(b.transport->counters().bad_frames.value(), 1u);
+  EXPECT_EQ(b.transport->counters(1).bad_frames.value(), 1u);
   EXPECT_TRUE(run_until([&] { return a.up(2) && b.up(1); }));
 }
 
@@ -763,7 +767,7 @@ TEST_F(PeerTransport, a_node_that_is_not_a_peer_is_refused) {
       return client.ended();
     }));
   }
-  EXPECT_EQ(a.transport->counters().refusals.value(), 2u);
+  EXPECT_EQ(a.transport->counters(77).refusals.value(), 2u);
 }
 
 TEST_F(PeerTransport, a_new_hello_replaces_the_connection_of_its_channel) {

@@ -364,7 +364,11 @@ TEST_F(Stream, connections_that_hold_too_much_together_lose_the_largest) {
   EXPECT_FALSE(sides[0]->connection->open()) << "it is the largest itself";
   // A lower limit applies to what is held already.
   EXPECT_TRUE(sides[2]->connection->open());
+  EXPECT_NE(registry.text().find("bop_client_output_limit_bytes{shard=\"0\"} 10000000"),
+            std::string::npos);
   budget.set_limits({.output_bytes = 3'000'000});
+  EXPECT_NE(registry.text().find("bop_client_output_limit_bytes{shard=\"0\"} 3000000"),
+            std::string::npos);
   EXPECT_FALSE(sides[2]->connection->open());
   EXPECT_TRUE(sides[3]->connection->open());
   for (auto& side : sides) side->connection.reset();
