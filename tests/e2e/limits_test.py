@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import select
+import signal
 import socket
 import subprocess
 import tempfile
@@ -244,10 +245,42 @@ class ALittleAddressSpace(Case):
         self.assertEqual(node.call("GET", "key 1234"), VALUE[:20_000])
 
 
+    def test_a_store_that_may_not_grow_is_reported_and_commands_are_refused_until_it_may(self):
+        cluster = self.use(LimitedCluster(nodes=1, kib=250_000))
+        node = cluster.nodes[0]
+        last = write_until_refused(node, "OVERLOADED", VALUE[:20_000], most=20_000, unknown=2)
+
+        def behind():
+            conditions = json.loads(node.ask("GET", "/v1/status")[1])["conditions"]
+            return [each["detail"] for each in conditions if each["condition"] == "behind"]
+        wait_until(behind, "the node reports it")
+        self.assertIn("flushing waits for space: ", behind()[0])
+        self.assertIn("ulimit -v", behind()[0])
+        self.assertEqual(node.ask("GET", "/readyz")[0], 503)
+        with node.client(30) as client:
+            self.assertRaisesRegex(RespError, "held up: flushing waits for space", client.call, "SET", "k", "v")
+        self.assertEqual(cluster.output().count("machine kv: flushing waits for space"), 1)
+        for stops, kib in ((1, 250_000), (2, 1_048_576)):  # under the same limit it starts, too
+            os.kill(node.pid, signal.SIGTERM)
+            wait_until(lambda: not node.alive(), "the node stopped")
+            self.assertEqual(cluster.output(1000).count("info    stopped\n"), stops)
+            cluster.kib = kib
+            cluster.start_node(node)
+            wait_until(lambda: node.alive() and node.status() is not None, "it answers again")
+        wait_until(node.ready, "it is ready again")
+        self.assertEqual(node.call("GET", last), VALUE[:20_000])
+        self.assertEqual(node.call("SET", "k", "v"), "OK")
+
+
 class LimitedCluster(HandCluster):
+    def __init__(self, nodes, kib=1_048_576):
+        super().__init__(nodes)
+        self.kib = kib
+
     def start_node(self, node):
         node.pid = self.start_process(f"node{node.id}", [
-            *ALittleAddressSpace.LIMITED, program("bopd"), "start", "--config", node.configuration]).pid
+            "bash", "-c", f'ulimit -v {self.kib} && exec "$0" "$@"', program("bopd"), "start", "--config",
+            node.configuration]).pid
 
 
 class AFullDisk(Case):

@@ -92,9 +92,10 @@ constexpr Duration return_more_after = 100 * milliseconds;
 constexpr uint64_t least_log_segments = 4;  // as config_check.cpp has it
 
 // What a start takes, with some to spare. Without it an allocation on one of the node's threads would end the process.
-constexpr uint64_t node_bytes = 24 << 20;          // buffers, connections
-constexpr uint64_t shard_bytes = 8 << 20;          // stacks, log buffers
-constexpr uint64_t group_bytes = 4 << 20;          // stacks, memtables
+constexpr uint64_t node_bytes = 24 << 20;  // buffers, connections
+constexpr uint64_t shard_bytes = 8 << 20;  // stacks, log buffers
+constexpr uint64_t group_bytes = 4 << 20;  // stacks, memtables
+constexpr uint64_t least_memtable_bytes = 1 << 20;
 constexpr uint64_t store_mapped_bytes = 16 << 20;  // of a kv machine's file, at least
 
 Status check_memory(const Settings& settings) {
@@ -111,6 +112,22 @@ Status check_memory(const Settings& settings) {
                   " MiB more memory and " + std::to_string((memory + mapped) >> 20) +
                   " MiB more address space; raise the limit of the address space (ulimit -v) or "
                   "of memory (vm.overcommit_memory)");
+}
+
+// Where the address space is limited, memtables and the cache of log entries use at most an eighth of what is left each;
+// the stores' maps and the flushes need some, too. The configured memory may be more than there is.
+Settings fitted(Settings settings) {
+  const uint64_t groups = std::max<uint64_t>(settings.node.groups.size(), 1);
+  const uint64_t share = std::max(mem::address_space_left() / 8 / groups, least_memtable_bytes);
+  settings.node.raft.cache_bytes = std::min<uint64_t>(settings.node.raft.cache_bytes, share);
+  for (GroupSpec& group : settings.node.groups) {
+    uint64_t& memory = group.machine_options.memory_bytes;
+    if (group.machine != "kv" || memory <= share) continue;
+    memory = share;
+    logging::info("group {}: its memtables use at most {} MiB, a share of what ulimit -v leaves",
+                  group.name, memory >> 20);
+  }
+  return settings;
 }
 
 // The transport of a node without peers.
@@ -401,7 +418,7 @@ Result<std::unique_ptr<Runtime>> Runtime::start(const Settings& settings,
     });
   }
   BOP_TRY(check_memory(settings));
-  auto state = std::make_unique<State>(settings);
+  auto state = std::make_unique<State>(fitted(settings));
   BOP_TRY(state->prepare(std::move(find_machine)));
   return std::unique_ptr<Runtime>(new Runtime(std::move(state)));
 }

@@ -24,7 +24,9 @@ constexpr intptr_t shrink_bytes = 256 << 20;  // the file shrinks when its unuse
 // The least address space that is mapped beyond the file's end, for it to grow before it is mapped again.
 constexpr uint64_t least_headroom_bytes = 64 << 20;
 // Address space that this headroom must leave to the process. If it would not, the file gets space to grow once.
-constexpr uint64_t spare_address_space = 64 << 20;
+constexpr uint64_t spare_address_space = 256 << 20;
+// Address space that a growth of the file must leave to the process.
+constexpr uint64_t least_spare_address_space = 32 << 20;
 // Blocks that are allocated beyond the space that a flush has used so far: more than the changes between two
 // checks can use, and the free list that its commit writes.
 constexpr uint64_t allocated_ahead_bytes = 8 << 20;
@@ -32,6 +34,7 @@ constexpr size_t look_after_changes = 256;
 constexpr size_t look_after_bytes = 1 << 20;
 // Dirty pages that a flush keeps in memory before it writes some early.
 constexpr uint64_t dirty_pages = 16384;
+constexpr uint64_t least_dirty_pages = 1024;
 constexpr unsigned meta_pages = 3;
 
 constexpr uint32_t progress_version = 1;
@@ -369,7 +372,7 @@ class MdbxStore final : public Store {
     if (wanted <= before)
       return fail(BOP_E_DISK_FULL, path_ + ": the file has reached its maximal size");
     // Checked while the present map still exists.
-    if (!mem::address_space_has(wanted - before))
+    if (!mem::address_space_has(wanted - before + least_spare_address_space))
       return fail(BOP_E_DISK_FULL,
                   path_ + ": cannot map " + std::to_string(wanted >> 20) +
                       " MiB: the address space of the process is limited (ulimit -v)");
@@ -449,7 +452,9 @@ class MdbxStore final : public Store {
   Status configure(uint64_t map_bytes) {
     BOP_TRY(check(mdbx_env_set_maxdbs(env_.get(), 2), path_, "set tables"));
     BOP_TRY(set(MDBX_opt_max_readers, 16));
-    BOP_TRY(set(MDBX_opt_txn_dp_limit, dirty_pages));
+    // Where the address space is limited, an eighth of what is left.
+    BOP_TRY(set(MDBX_opt_txn_dp_limit,
+                std::clamp(mem::address_space_left() / 8 / 4096, least_dirty_pages, dirty_pages)));
     // With shrinking disabled, libmdbx does not round the file's size up to a multiple of its step.
     const auto now = static_cast<intptr_t>(file_bytes());
     return check(mdbx_env_set_geometry(env_.get(), -1, now > 0 ? now : -1,
