@@ -285,7 +285,7 @@ class Bop(Case):
 
     def test_names_what_is_wrong_with_an_endpoint(self):
         for endpoint, what in (("http://127.0.0.1:7100", 'this is a URL; write HOST:PORT, such as 127.0.0.1:7100'),
-                               ("::1:7100", "write an IPv6 address in brackets"), ("localhost", "there is no port"),
+                               ("::1:7100", "write an IPv6 address in brackets"), ("localhost", "the port is missing"),
                                ("a b:7100", '"a b" is not the name of a host'), ("x:y:7100", "more than one colon"),
                                (":7100", "the host is empty"), ("localhost:http", 'the port "http" is not a number'),
                                ("", "the address is empty"), ("127.0.0.1:7100,", "the address is empty")):
