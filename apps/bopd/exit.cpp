@@ -15,6 +15,7 @@ Exit exit_of(int32_t status) {
     case BOP_E_NOT_FORMATTED:
     case BOP_E_FOREIGN_DIRECTORY:
     case BOP_E_NEWER_FORMAT:
+    case BOP_E_OLDER_FORMAT:
     case BOP_E_DAMAGED: return refused;
     default: return failed;
   }

@@ -35,6 +35,7 @@ extern "C" {
   X(FOREIGN_DIRECTORY, -28, "the data directory belongs to another cluster or node")             \
   X(NEWER_FORMAT, -29, "the data was written by a newer version, upgrade this one")              \
   X(ALREADY_FORMATTED, -30, "the data directory is already formatted")                           \
+  X(OLDER_FORMAT, -31, "the data was written by an older version in a format no longer read")    \
   X(ADDRESS_IN_USE, -40, "another process listens on this address")                              \
   X(CONNECTION_REFUSED, -41, "the endpoint refused the connection")                              \
   X(CONNECTION_LOST, -42, "the connection was closed")                                           \

@@ -128,11 +128,12 @@ void take_groups(bop_log_reader& reader) {
     out.first_index = group.runs.empty() ? 0 : group.runs.front().first;
     out.last_index = group.last;
     out.entries = group.runs.empty() ? 0 : group.last + 1 - out.first_index;
-    const bool suspect = group.health == log::Health::suspect;
-    if (suspect) out.offset_bytes = group.location.offset;
+    const bool ok = group.health == log::Health::ok;
+    if (!ok) out.offset_bytes = group.location.offset;
+    const char* health = group.health == log::Health::suspect ? "suspect: " : "newer: ";
     reader.groups.push_back({.item = out,
-                             .file = suspect ? group.location.file : "",
-                             .text = suspect ? "suspect: " + group.reason : "ok"});
+                             .file = ok ? "" : group.location.file,
+                             .text = ok ? "ok" : health + group.reason});
   }
   reader.inspection.reset();
 }

@@ -105,6 +105,10 @@ Result<std::unique_ptr<Replica>> Replica::open(const ReplicaOptions& options,
     replica->stay_out({BOP_E_SUSPECT, recovered->reason}, recovered->location);
     return replica;
   }
+  if (recovered != nullptr && recovered->health == log::Health::newer) {
+    replica->stay_out({BOP_E_NEWER_FORMAT, recovered->reason}, recovered->location);
+    return replica;
+  }
   BOP_TRY(replica->open_machine());
   BOP_TRY(recovered != nullptr ? replica->restore(*recovered) : replica->bootstrap());
   if (recovered != nullptr) replica->state_ = State::opened;

@@ -137,8 +137,9 @@ BlockFacts inspect_block(Bytes block, uint64_t log_id, uint32_t segment, uint64_
     facts.newest_epoch = std::max(facts.newest_epoch, load_le<uint32_t>(data + at + epoch_at));
     same_tags &= std::memcmp(data + at + epoch_at, data + epoch_at, checksum_at - epoch_at) == 0;
     const bool has_header = at == 0 && load_le<uint32_t>(data) == block_magic;
-    if (has_header && load_le<uint16_t>(data + 4) > format_version) {
-      facts.state = BlockState::newer;
+    if (const uint16_t version = load_le<uint16_t>(data + 4);
+        has_header && version != format_version) {
+      facts.state = version > format_version ? BlockState::newer : BlockState::older;
       return facts;
     }
   }

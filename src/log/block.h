@@ -29,7 +29,7 @@ inline constexpr size_t block_stream_bytes =
     first_sector_stream_bytes + (sectors_per_block - 1) * sector_data_bytes;
 
 inline constexpr uint32_t block_magic = 0x4c706f62;  // "bopL"
-inline constexpr uint16_t format_version = 1;
+inline constexpr uint16_t format_version = 2;
 
 enum class FrameKind : uint8_t {
   never_written = 0,  // not a frame: the pattern that fills a new segment
@@ -63,6 +63,7 @@ enum class BlockState : uint8_t {
   unreadable,     // the device reported an error, or the file is too short
   foreign,        // valid, of another log
   newer,          // valid, of a newer format
+  older,          // valid, of an older format, which is not read any more
 };
 
 struct BlockFacts {

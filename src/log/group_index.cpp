@@ -98,6 +98,7 @@ void GroupIndex::apply(const RecordLocation& location, const RecordHeader& heade
   last_time_ns = header.last_time_ns;
   last_record = location.position();
   const bool restarts = (header.flags & record_restarts) != 0;
+  if (header.kind > RecordKind::summary) return;  // a newer version's
   if (restarts || !joins(header)) restart({header.previous_term, header.first - 1});
   if (header.kind == RecordKind::rewritten) {
     apply_rewritten(location, header, entries);

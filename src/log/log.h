@@ -44,6 +44,8 @@ enum class Health : uint8_t {
   ok = 0,
   // Acknowledged entries may be missing or damaged: the replica neither votes nor acknowledges.
   suspect = 1,
+  // A newer version wrote records that this one does not understand. They are kept as they are.
+  newer = 2,
 };
 
 // What recovery found about one group.
@@ -55,7 +57,7 @@ struct RecoveredGroup {
   Index last = 0;                   // of the last entry; before_first.index: there is none
   int64_t last_time_ns = 0;         // the leader's time in the last entry
   Health health = Health::ok;
-  std::string reason;   // why it is suspect, with file and offset
+  std::string reason;   // why it is not ok, with file and offset
   FileOffset location;  // of that problem
 };
 

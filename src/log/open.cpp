@@ -117,7 +117,7 @@ void ShardLog::take_groups(Rebuild& rebuild) {
   for (auto& [id, rebuilt] : rebuild.take_groups()) {
     Group& group = group_of(id);
     group.index = std::move(rebuilt.index);
-    group.suspect = rebuilt.suspect;
+    group.health = rebuilt.suspect ? Health::suspect : rebuilt.newer ? Health::newer : Health::ok;
     pin(group);
   }
 }

@@ -44,12 +44,23 @@ void Rebuild::on_record(Position frame, const RecordView& record) {
     doubt(group, header.previous, location.position());
   }
   if (is_new) group.index.restart({header.previous_term, header.first - 1});
-  if (group.index.joins(header) && !group.index.agrees(header)) {
+  const bool known = header.kind <= RecordKind::summary;
+  if (known && group.index.joins(header) && !group.index.agrees(header)) {
     doubt(group, location.position(), location.position());
     // The entries of a suspect group are kept from here on, for inspection.
     group.index.restart({header.previous_term, header.first - 1});
   }
   group.index.apply(location, header, record.body);
+  if (record.newer != nullptr) leave_to_newer(group, location.position(), record.newer);
+}
+
+void Rebuild::leave_to_newer(RebuiltGroup& group, Position at, std::string_view what) {
+  if (group.newer) return;
+  group.newer = true;
+  if (group.suspect) return;  // which is worse
+  group.location = scanner_.file_offset(at);
+  group.reason = group.location.file + " at " + std::to_string(group.location.offset) +
+                 ": a record of a newer version, with " + std::string(what);
 }
 
 void Rebuild::on_summary(Position at, const RecordView& record) {
@@ -64,6 +75,7 @@ void Rebuild::on_summary(Position at, const RecordView& record) {
     // A record before the log's first segment was not needed any more when that segment was released.
     const bool gone = is_new && item.last_record < log_start();
     if (gone) group.index.last_record = item.last_record;
+    if (item.flags != 0 || item.generation != 0) leave_to_newer(group, at, "unknown flags");
     if (item.suspect && !group.suspect) {
       doubt(group, item.last_record, at);
     } else if (group.index.last_record == item.last_record) {
@@ -109,6 +121,8 @@ void Rebuild::finish() {
 }
 
 uint32_t Rebuild::first_gap_segment() const {
+  if (std::ranges::any_of(groups_, [](const auto& group) { return group.second.newer; }))
+    return scanner_.end().first_segment;
   const bool any_suspect =
       std::ranges::any_of(groups_, [](const auto& group) { return group.second.suspect; });
   if (gaps_.empty() || (!any_suspect && gap_behind(complete_summary_) == nullptr)) return 0;
@@ -123,7 +137,7 @@ RecoveredGroup Rebuild::recovered(GroupId id, const RebuiltGroup& group) const {
   out.runs = group.index.runs();
   out.last = group.index.last();
   out.last_time_ns = group.index.last_time_ns;
-  out.health = group.suspect ? Health::suspect : Health::ok;
+  out.health = group.suspect ? Health::suspect : group.newer ? Health::newer : Health::ok;
   out.reason = group.reason;
   out.location = group.location;
   return out;

@@ -8,6 +8,7 @@
 
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "log/group_index.h"
@@ -19,6 +20,7 @@ struct RebuiltGroup {
   GroupIndex index;
   Position proven = 0;  // position of the last proof
   bool suspect = false;
+  bool newer = false;  // a record of it is of a newer version
   std::string reason;
   FileOffset location;
 };
@@ -36,7 +38,8 @@ class Rebuild : public ScanVisitor {
   Recovery recovery() const;
   std::map<GroupId, RebuiltGroup> take_groups() { return std::move(groups_); }
   // The segment of the first gap that may still matter, because of which a group is or could become
-  // suspect; 0: none.
+  // suspect; 0: none. While a group is of a newer version, the log's first segment: what that group still
+  // needs is not known here.
   uint32_t first_gap_segment() const;
   // The segment of the last whole frame; 0: none.
   uint32_t last_frame_segment() const { return last_frame_segment_; }
@@ -56,6 +59,7 @@ class Rebuild : public ScanVisitor {
   // reason is the gap that it was in or, without one, the record that names it.
   void doubt(RebuiltGroup& group, Position previous, Position named_at);
   void blame(RebuiltGroup& group, const Gap& gap);
+  void leave_to_newer(RebuiltGroup& group, Position at, std::string_view what);
   bool continues(const RebuiltGroup& group, bool known, const RecordHeader& header) const;
   Position log_start() const;
   // The first gap behind `proven`; nullptr: none.

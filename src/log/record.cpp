@@ -5,31 +5,37 @@ namespace {
 
 // Whether the body has consecutive entries from header.first on, whose terms do not decrease and are at
 // most the group's term.
-bool are_entries(const RecordHeader& header, Bytes body) {
-  EntryReader reader(body);
+bool are_entries(RecordView& record) {
+  const RecordHeader& header = record.header;
+  EntryReader reader(record.body);
   EntryView view;
   Term term = header.previous_term;
   uint32_t count = 0;
   while (reader.next(view)) {
     if (view.entry.index != header.first + count || view.entry.term < term) return false;
+    if (const char* newer = view.newer()) record.newer = newer;
     term = view.entry.term;
     ++count;
   }
   return reader.ok() && count == header.count && term <= header.hard.term;
 }
 
-bool is_summary(const RecordHeader& header, Bytes body) {
-  return header.group == 0 && body.size() == uint64_t{header.count} * summary_item_bytes;
+bool is_summary(const RecordView& record) {
+  return record.header.group == 0 &&
+         record.body.size() == uint64_t{record.header.count} * summary_item_bytes;
 }
 
-bool is_sound(const RecordHeader& header, Bytes body) {
-  switch (header.kind) {
-    case RecordKind::entries:
-    case RecordKind::rewritten:
-      return header.group != 0 && header.first != 0 && are_entries(header, body);
-    case RecordKind::summary: return is_summary(header, body);
+bool is_sound(RecordView& record) {
+  const RecordHeader& header = record.header;
+  if (header.kind == RecordKind::summary) return is_summary(record);
+  if (header.group == 0 || header.first == 0) return false;
+  if (header.kind == RecordKind::entries || header.kind == RecordKind::rewritten) {
+    if ((header.flags & ~record_restarts) != 0) record.newer = "unknown flags";
+    if (header.generation != 0) record.newer = "a generation";
+    return are_entries(record);
   }
-  return false;
+  record.newer = "an unknown kind";
+  return header.kind > RecordKind::summary;
 }
 
 }  // namespace
@@ -48,7 +54,7 @@ void encode(const RecordHeader& header, uint8_t* into) {
   store_le<uint64_t>(into + 56, header.previous_term);
   store_le<int64_t>(into + 64, header.last_time_ns);
   store_le<uint32_t>(into + 72, header.count);
-  store_le<uint32_t>(into + 76, 0);
+  store_le<uint32_t>(into + 76, header.generation);
 }
 
 bool decode_header(Bytes stream, RecordHeader& header) {
@@ -66,7 +72,7 @@ bool decode_header(Bytes stream, RecordHeader& header) {
   header.previous_term = reader.u64();
   header.last_time_ns = reader.i64();
   header.count = reader.u32();
-  reader.u32();
+  header.generation = reader.u32();
   return reader.ok() && header_bytes == record_header_bytes && header.bytes >= header_bytes &&
          header.bytes <= stream.size();
 }
@@ -84,9 +90,10 @@ bool EntryReader::next(EntryView& view) {
   entry.session = reader_.u64();
   entry.sequence = reader_.u64();
   entry.machine_version = reader_.u32();
-  reader_.bytes(extension);  // none is defined yet; that of a later version is skipped
+  entry.behind = reader_.u32();
+  view.extension = reader_.bytes(extension);
   view.payload = reader_.bytes(payload);
-  ok_ = reader_.ok() && entry.kind <= raft::EntryKind::command;
+  ok_ = reader_.ok();
   return ok_;
 }
 
@@ -100,6 +107,9 @@ void encode(const SummaryItem& item, uint8_t* into) {
   store_le<uint64_t>(into + 48, item.last.term);
   store_le<uint32_t>(into + 56, item.suspect ? 1 : 0);
   store_le<uint32_t>(into + 60, 0);
+  store_le<uint64_t>(into + 64, item.checkpoint);
+  store_le<uint32_t>(into + 72, item.generation);
+  store_le<uint32_t>(into + 76, item.flags);
 }
 
 std::vector<SummaryItem> decode_summary(const RecordView& record) {
@@ -115,6 +125,9 @@ std::vector<SummaryItem> decode_summary(const RecordView& record) {
     item.last.term = reader.u64();
     item.suspect = reader.u32() != 0;
     reader.u32();
+    item.checkpoint = reader.u64();
+    item.generation = reader.u32();
+    item.flags = reader.u32();
   }
   return items;
 }
@@ -128,7 +141,7 @@ bool decode_records(Bytes stream, std::vector<RecordView>& records) {
     if (!decode_header(stream.subspan(offset), record.header)) return false;
     record.body =
         stream.subspan(offset + record_header_bytes, record.header.bytes - record_header_bytes);
-    if (!is_sound(record.header, record.body)) return false;
+    if (!is_sound(record)) return false;
     records.push_back(record);
     offset += record.header.bytes;
   }

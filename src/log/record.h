@@ -13,9 +13,10 @@
 namespace bop::log {
 
 inline constexpr size_t record_header_bytes = 80;
-inline constexpr size_t entry_header_bytes = 52;
-inline constexpr size_t summary_item_bytes = 64;
+inline constexpr size_t entry_header_bytes = 56;
+inline constexpr size_t summary_item_bytes = 80;
 
+// Kinds 4 (checkpoint) and 5 (answers) are reserved for what later versions add.
 enum class RecordKind : uint8_t {
   entries = 1,    // hard state, and entries that replace those from their first index on
   rewritten = 2,  // a copy of a cold group's hard state and entries; it truncates nothing
@@ -38,6 +39,7 @@ struct RecordHeader {
   Term previous_term = 0;    // of the entry at first - 1
   int64_t last_time_ns = 0;  // the leader's time in the group's last entry
   uint32_t count = 0;        // of entries; summary: of items
+  uint32_t generation = 0;   // of the group
 };
 
 void encode(const RecordHeader& header, uint8_t* into);  // writes record_header_bytes
@@ -54,6 +56,7 @@ inline void encode(const raft::Entry& entry, uint8_t* into) {
   store_le<uint64_t>(into + 32, entry.session);
   store_le<uint64_t>(into + 40, entry.sequence);
   store_le<uint32_t>(into + 48, entry.machine_version);
+  store_le<uint32_t>(into + 52, entry.behind);
 }
 
 // A record of a frame's stream, decoded and checked.
@@ -61,12 +64,19 @@ struct RecordView {
   uint32_t offset = 0;  // in the stream
   RecordHeader header;
   Bytes body;  // what follows the header
+  // What of it only a later version understands; nullptr: nothing. Its group is left as it is.
+  const char* newer = nullptr;
 };
 
 // An entry within a record's bytes.
 struct EntryView {
   raft::Entry entry;  // without its payload
+  Bytes extension;    // a later version's
   Bytes payload;
+
+  const char* newer() const {
+    return extension.empty() ? raft::newer_feature(entry) : "an extension";
+  }
 };
 
 // Walks the entries of a record's body.
@@ -90,6 +100,9 @@ struct SummaryItem {
   Index first = 0;  // of the first entry kept; last.index + 1: none is kept
   raft::EntryId last;
   bool suspect = false;
+  Position checkpoint = 0;  // of its newest checkpoint, 0: none
+  uint32_t generation = 0;
+  uint32_t flags = 0;  // none defined
 };
 
 void encode(const SummaryItem& item, uint8_t* into);  // writes summary_item_bytes
@@ -99,7 +112,7 @@ std::vector<SummaryItem> decode_summary(const RecordView& record);
 bool decode_header(Bytes stream, RecordHeader& header);
 
 // Decodes the records of a frame's whole stream, and checks all lengths and the order of entries. False:
-// malformed, although the checksums match.
+// malformed in this and every later version, although the checksums match.
 bool decode_records(Bytes stream, std::vector<RecordView>& records);
 
 }  // namespace bop::log

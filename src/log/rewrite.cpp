@@ -45,7 +45,7 @@ ShardLog::Group* ShardLog::coldest_pinning(uint32_t segment) {
   for (auto& [id, group] : groups_) {
     if (group.pinned != segment) continue;
     live += group.index.live_bytes() + record_header_bytes;
-    if (group.suspect || live > options_.segment_bytes / 4) return nullptr;
+    if (group.health != Health::ok || live > options_.segment_bytes / 4) return nullptr;
     if (lowest == nullptr || id < lowest->id) lowest = &group;
   }
   return lowest;

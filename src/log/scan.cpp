@@ -21,8 +21,19 @@ const char* words_of(BlockState state) {
     case BlockState::unreadable: return "a block that cannot be read";
     case BlockState::foreign: return "a block of another log";
     case BlockState::newer: return "a block of a newer format";
+    case BlockState::older: return "a block of an older format, which this version does not read";
   }
   return "?";
+}
+
+// The error with which a whole log is refused for one such block; OK: it is not.
+bop_status refusal_of(BlockState state) {
+  switch (state) {
+    case BlockState::foreign: return BOP_E_FOREIGN_DIRECTORY;
+    case BlockState::newer: return BOP_E_NEWER_FORMAT;
+    case BlockState::older: return BOP_E_OLDER_FORMAT;
+    default: return BOP_OK;
+  }
 }
 
 }  // namespace
@@ -147,9 +158,9 @@ Status Scanner::inspect_blocks(const SegmentFile& segment) {
     const uint64_t offset = uint64_t{at} * block_bytes;
     facts_[at] = inspect_block(memory_->block(at), log_id_, segment.number, offset);
     const BlockState state = facts_[at].state;
-    if (state != BlockState::foreign && state != BlockState::newer) continue;
-    return fail(state == BlockState::newer ? BOP_E_NEWER_FORMAT : BOP_E_FOREIGN_DIRECTORY,
-                words(make_position(segment.number, offset), state));
+    const bop_status refusal = refusal_of(state);
+    if (refusal == BOP_OK) continue;
+    return fail(refusal, words(make_position(segment.number, offset), state));
   }
   return {};
 }

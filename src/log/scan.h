@@ -82,7 +82,7 @@ class Scanner {
   ~Scanner();
 
   // Reads and scans the next segment. False: that was the last one, and end() is complete.
-  // FOREIGN_DIRECTORY, NEWER_FORMAT.
+  // FOREIGN_DIRECTORY, NEWER_FORMAT, OLDER_FORMAT.
   Result<bool> next(ScanVisitor& visitor);
 
   const ScanEnd& end() const { return end_; }

@@ -103,7 +103,8 @@ size_t ShardLog::largest_payload() const {
 
 Status ShardLog::append(const Append& append) {
   Group& group = group_of(append.group);
-  if (group.suspect) return fail(BOP_E_SUSPECT);
+  if (group.health == Health::suspect) return fail(BOP_E_SUSPECT);
+  if (group.health == Health::newer) return fail(BOP_E_NEWER_FORMAT);
   BOP_ASSERT_GE(append.hard.term, group.index.hard.term);
   BOP_ASSERT_LE(append.leader_term, append.hard.term);
   const Demand demand = demand_of(append);
@@ -305,7 +306,7 @@ void ShardLog::put_summary(Frame& frame) const {
             group.index.hard,
             group.index.before_first().index + 1,
             {group.index.term_at(last), last},
-            group.suspect},
+            group.health == Health::suspect},
            item);
     frame.put(item, sizeof item);
   }
@@ -506,7 +507,7 @@ uint32_t ShardLog::first_needed() const {
 
 void ShardLog::compact(GroupId id, raft::EntryId through) {
   Group& group = group_of(id);
-  if (group.suspect) return;
+  if (group.health != Health::ok) return;
   if (through.index > group.index.last()) {
     group.restarts = true;
     ++group.truncations;

@@ -63,7 +63,7 @@ class ShardLog final : public Log, private port::FileCompletion {
     GroupId id = 0;
     GroupIndex index;               // of all that was appended, durable or not
     Appender* appender = nullptr;   // nullptr: nobody is attached
-    bool suspect = false;           // its appends are refused, for good
+    Health health = Health::ok;     // unless ok, its appends are refused, for good
     bool restarts = false;          // its next record must have the flag record_restarts
     uint64_t truncations = 0;       // how often entries were replaced or discarded: see Located
     uint32_t pinned = 0;            // number of the segment that it pins; 0: it has no record

@@ -11,6 +11,7 @@
 
 namespace bop::raft {
 
+// Kinds 3 (session), 4 (upgrade) and 5 (recovery) are reserved for what later versions add.
 enum class EntryKind : uint8_t {
   noop = 0,           // the first entry of a new leader (§5.4.2, dissertation §6.4)
   configuration = 1,  // payload: raft/configuration.h; takes effect when appended (§4.1)
@@ -23,15 +24,25 @@ struct Entry {
   int64_t time_ns = 0;  // wall clock of the leader, in ns since 1970; never decreases along the log
   uint64_t session = 0;          // of the client; 0: none
   uint64_t sequence = 0;         // of the command within its session
+  uint32_t behind = 0;           // sequence - the session's lowest unanswered sequence
   uint32_t machine_version = 0;  // version of the machine's rules with which the command is applied
   EntryKind kind = EntryKind::noop;
-  uint8_t flags = 0;  // none defined; carried unchanged
+  uint8_t flags = 0;  // none defined
   mem::Buffer payload;
 
   // What this entry counts as against limits: its payload and roughly the size of its fields.
   size_t cost() const { return cost_of(payload.size()); }
   static size_t cost_of(size_t payload_bytes) { return payload_bytes + 64; }
 };
+
+// What of an entry only a later version understands; nullptr: nothing. A replica must neither apply nor
+// skip such an entry, because the others may do something else with it.
+inline const char* newer_feature(const Entry& entry) {
+  if (entry.kind > EntryKind::command) return "an unknown kind";
+  if (entry.flags != 0) return "unknown flags";
+  if (entry.session != 0 || entry.sequence != 0 || entry.behind != 0) return "a session";
+  return nullptr;
+}
 
 // What a replica must never lose (paper, figure 2: persistent state).
 struct HardState {

@@ -90,15 +90,17 @@ TEST(Block, of_an_earlier_segment_is_stale_and_of_a_later_one_unsound) {
   EXPECT_EQ(state_of(make_block(3, 99, segment, offset + block_bytes)), BlockState::unsound);
 }
 
-TEST(Block, of_another_log_or_a_newer_format_is_recognised) {
+TEST(Block, of_another_log_or_format_is_told_from_damage) {
   EXPECT_EQ(state_of(make_block(3, 99, segment, offset, log_id + 1)), BlockState::foreign);
-  Block block = make_block(3, 99);
-  BlockHeader header;
-  header.version = format_version + 1;
-  header.log_id = log_id;
-  header.position = make_position(segment, offset);
-  finish_block(block.data(), header);
-  EXPECT_EQ(state_of(block), BlockState::newer);
+  for (const bool newer : {true, false}) {
+    Block block = make_block(3, 99);
+    BlockHeader header;
+    header.version = newer ? format_version + 1 : format_version - 1;
+    header.log_id = log_id;
+    header.position = make_position(segment, offset);
+    finish_block(block.data(), header);
+    EXPECT_EQ(state_of(block), newer ? BlockState::newer : BlockState::older);
+  }
 }
 
 TEST(Block, of_sectors_from_two_writes_is_mixed_whichever_they_are) {

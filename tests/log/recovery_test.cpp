@@ -568,17 +568,106 @@ TEST(LogRecovery, reading_a_damaged_entry_reports_file_and_offset) {
   EXPECT_NE(entries.error().detail.find(first_file), std::string::npos) << entries.error().detail;
 }
 
-TEST(LogRecovery, a_newer_format_is_refused_by_name) {
+TEST(LogRecovery, another_format_is_refused_by_name) {
+  for (const bool newer : {true, false}) {
+    Rig rig;
+    write_small_log(rig);
+    BlockHeader header;
+    header.version = newer ? format_version + 1 : format_version - 1;
+    header.log_id = rig.options.log_id;
+    header.position = make_position(1, 40 * block_bytes);
+    finish_block(rig.disk.bytes(first_file).data() + 40 * block_bytes, header);
+    const auto image = rig.disk.image();
+    EXPECT_EQ(rig.try_open(false).error().code, newer ? BOP_E_NEWER_FORMAT : BOP_E_OLDER_FORMAT);
+    EXPECT_EQ(rig.disk.image(), image) << "nothing was changed";
+  }
+}
+
+// ---- records of a newer version, in blocks of this one ----
+
+// Changes the first record of a group as another version might have written it. `change` is given the bytes
+// of the record in its frame's first block.
+template <class Change>
+void rewrite_record(Rig& rig, GroupId group, Change&& change) {
+  for (const Item& item : items(rig.disk)) {
+    if (item.kind != ItemKind::record || item.record.group != group) continue;
+    uint8_t* block = rig.disk.bytes(first_file).data() + item.location.offset;
+    const BlockFacts facts =
+        inspect_block({block, block_bytes}, rig.options.log_id, 1, item.location.offset);
+    ASSERT_EQ(facts.state, BlockState::written);
+    change(block + block_header_bytes);
+    return finish_block(block, facts.header);
+  }
+  FAIL() << "no record of group " << group;
+}
+
+// Group 2 has one record, which is alone in its frame.
+void expect_group_2_is_left_to_a_newer_version(Rig& rig, const std::string& what) {
+  rig.open();
+  ASSERT_NE(rig.found(2), nullptr);
+  EXPECT_EQ(rig.found(2)->health, Health::newer);
+  EXPECT_NE(rig.found(2)->reason.find(what), std::string::npos) << rig.found(2)->reason;
+  EXPECT_EQ(rig.found(2)->location.file, first_file);
+  EXPECT_EQ(rig.append(2, 9, 5, 1).error().code, BOP_E_NEWER_FORMAT);
+  EXPECT_EQ(rig.found(1)->health, Health::ok);
+  rig.write(1, 9, rig.found(1)->last + 1, 2);
+}
+
+TEST(LogRecovery,
+     a_group_with_an_entry_of_a_newer_version_is_left_alone_and_the_others_are_served) {
+  const size_t entry_at = record_header_bytes;
+  const struct {
+    size_t at;
+    uint8_t byte;
+    const char* what;
+  } changes[] = {
+      {4, 4, "an unknown kind"},  // a checkpoint
+      {5, 4, "unknown flags"},    // the group ends
+      {76, 1, "a generation"},
+      {entry_at + 6, 3, "an unknown kind"},  // an entry that opens a session
+      {entry_at + 7, 1, "unknown flags"},
+      {entry_at + 32, 1, "a session"},
+      {entry_at + 40, 1, "a session"},
+      {entry_at + 52, 1, "a session"},
+  };
+  for (const auto& change : changes) {
+    SCOPED_TRACE(std::to_string(change.at));
+    Rig rig;
+    write_small_log(rig);
+    rewrite_record(rig, 2, [&](uint8_t* record) { record[change.at] = change.byte; });
+    expect_group_2_is_left_to_a_newer_version(rig, change.what);
+  }
+}
+
+TEST(LogRecovery, an_extension_of_an_entry_is_never_skipped) {
   Rig rig;
   write_small_log(rig);
-  BlockHeader header;
-  header.version = format_version + 1;
-  header.log_id = rig.options.log_id;
-  header.position = make_position(1, 40 * block_bytes);
-  finish_block(rig.disk.bytes(first_file).data() + 40 * block_bytes, header);
-  const auto image = rig.disk.image();
-  EXPECT_EQ(rig.try_open(false).error().code, BOP_E_NEWER_FORMAT);
-  EXPECT_EQ(rig.disk.image(), image) << "nothing was changed";
+  // The last 4 bytes of the payload become the extension.
+  rewrite_record(rig, 2, [](uint8_t* record) {
+    uint8_t* entry = record + record_header_bytes;
+    store_le<uint32_t>(entry, load_le<uint32_t>(entry) - 4);
+    store_le<uint16_t>(entry + 4, 4);
+  });
+  expect_group_2_is_left_to_a_newer_version(rig, "an extension");
+}
+
+TEST(LogRecovery, records_of_a_newer_version_are_kept_whatever_the_others_write) {
+  Rig rig;
+  write_small_log(rig);
+  rewrite_record(rig, 2, [](uint8_t* record) { record[4] = 4; });
+  const std::vector<uint8_t> before = rig.disk.bytes(first_file);
+  rig.open();
+  Index next = rig.found(1)->last + 1;
+  for (int i = 0; i < 40; ++i, next += 10) {
+    rig.write(1, 9, next, 10, 4000);
+    rig.log->release(1, {9, next + 9});
+  }
+  rig.close();
+  rig.open();
+  EXPECT_EQ(rig.found(2)->health, Health::newer);
+  EXPECT_EQ(rig.found(1)->health, Health::ok) << rig.found(1)->reason;
+  const auto& after = rig.disk.bytes(first_file);
+  EXPECT_TRUE(std::equal(before.begin(), before.begin() + 4 * block_bytes, after.begin()));
 }
 
 }  // namespace

@@ -88,8 +88,6 @@ inline raft::Entry make_entry(Term term, Index index, size_t payload_bytes = 20)
   entry.term = term;
   entry.index = index;
   entry.time_ns = static_cast<int64_t>(index) * 1000;
-  entry.session = 7;
-  entry.sequence = index * 3;
   entry.machine_version = 2;
   entry.kind = raft::EntryKind::command;
   std::vector<uint8_t> payload(payload_bytes);
@@ -102,7 +100,7 @@ inline raft::Entry make_entry(Term term, Index index, size_t payload_bytes = 20)
 
 inline bool same(const raft::Entry& a, const raft::Entry& b) {
   return a.term == b.term && a.index == b.index && a.time_ns == b.time_ns &&
-         a.session == b.session && a.sequence == b.sequence &&
+         a.session == b.session && a.sequence == b.sequence && a.behind == b.behind &&
          a.machine_version == b.machine_version && a.kind == b.kind && a.flags == b.flags &&
          std::ranges::equal(a.payload.bytes(), b.payload.bytes());
 }
