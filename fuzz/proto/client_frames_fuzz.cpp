@@ -49,7 +49,7 @@ std::vector<uint8_t> without_ignored(const mem::Buffer& frame) {
   switch (static_cast<ClientFrameKind>(bytes[13])) {
     case ClientFrameKind::hello: bytes[12] = client_version; break;
     case ClientFrameKind::hello_ack: zero(17, 3); break;
-    case ClientFrameKind::request: zero(33, 3); break;
+    case ClientFrameKind::request: zero(34, 2); break;
     case ClientFrameKind::goodbye: zero(22, 2); break;
     default: break;
   }

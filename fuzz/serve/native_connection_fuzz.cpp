@@ -63,7 +63,8 @@ void count_requests(const std::string& stream, std::map<uint64_t, size_t>& reque
 
 std::string hello() {
   std::vector<uint8_t> rest(24);
-  rest[0] = rest[1] = rest[4] = rest[5] = 1;  // version of the frame, kind, versions spoken
+  rest[1] = 1;                                          // a hello
+  rest[0] = rest[4] = rest[5] = proto::client_version;  // of the frame; spoken from, to
   return fuzz::sealed(proto::client_magic, rest);
 }
 

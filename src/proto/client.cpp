@@ -9,8 +9,8 @@ namespace bop::proto {
 namespace {
 
 constexpr size_t hello_bytes = 20;
-constexpr size_t hello_ack_bytes = 36;
-constexpr size_t request_bytes = 28;
+constexpr size_t hello_ack_bytes = 44;
+constexpr size_t request_bytes = 60;
 constexpr size_t reply_bytes = 36;
 constexpr size_t goodbye_bytes = 8;
 
@@ -105,7 +105,9 @@ Result<ClientFrame> decode_hello_ack(Reader body) {
   ack.node = body.u64();
   ack.max_frame_bytes = body.u32();
   ack.max_in_flight = body.u32();
+  const uint64_t recovery_epoch = body.u64();
   if (!body.complete()) return std::unexpected(malformed("hello ack"));
+  BOP_TRY(check_unused(recovery_epoch, "a recovered cluster"));
   return ack;
 }
 
@@ -114,11 +116,19 @@ Result<ClientFrame> decode_request(const mem::Buffer& frame, Reader body) {
   request.correlation = body.u64();
   request.group = body.u64();
   const uint8_t kind = body.u8();
-  body.u8();
+  const uint8_t read_level = body.u8();
   body.u16();
   request.deadline_us = body.u32();
-  request.payload = frame.slice(body.bytes(body.u32()));
+  const uint32_t payload_bytes = body.u32();
+  const uint64_t session = body.u64();
+  const uint64_t sequence = body.u64();
+  const uint32_t behind = body.u32();
+  const uint32_t staleness_ms = body.u32();
+  const uint64_t least_index = body.u64();
+  request.payload = frame.slice(body.bytes(payload_bytes));
   if (!body.complete()) return std::unexpected(malformed("request"));
+  BOP_TRY(check_unused(session | sequence | behind, "a command of a session"));
+  BOP_TRY(check_unused(read_level | staleness_ms | least_index, "a read level"));
   if (kind < static_cast<uint8_t>(RequestKind::propose) ||
       kind > static_cast<uint8_t>(RequestKind::find_group)) {
     return fail(BOP_E_VERSION_MISMATCH, fmt::format("a request of unknown kind {}", kind));
@@ -180,6 +190,7 @@ void encode(const ClientHelloAck& ack, PartWriter& out) {
   frame.put<uint64_t>(ack.node);
   frame.put<uint32_t>(ack.max_frame_bytes);
   frame.put<uint32_t>(ack.max_in_flight);
+  frame.put<uint64_t>(0);  // recovery epoch
   frame.seal();
 }
 
@@ -189,10 +200,15 @@ void encode(const ClientRequest& request, PartWriter& out) {
   frame.put<uint64_t>(request.correlation);
   frame.put<uint64_t>(request.group);
   frame.put<uint8_t>(static_cast<uint8_t>(request.kind));
-  frame.put<uint8_t>(0);
+  frame.put<uint8_t>(0);  // read level: linearizable
   frame.put<uint16_t>(0);
   frame.put<uint32_t>(request.deadline_us);
   frame.put<uint32_t>(static_cast<uint32_t>(request.payload.size()));
+  frame.put<uint64_t>(0);  // session
+  frame.put<uint64_t>(0);  // sequence
+  frame.put<uint32_t>(0);  // behind
+  frame.put<uint32_t>(0);  // maximum staleness in milliseconds
+  frame.put<uint64_t>(0);  // least index
   frame.seal();
 }
 

@@ -25,7 +25,7 @@
 
 namespace bop::proto {
 
-inline constexpr uint8_t client_version = 1;
+inline constexpr uint8_t client_version = 2;
 inline constexpr uint32_t client_magic = 0x43504f42;  // "BOPC"
 inline constexpr size_t client_header_bytes = 16;
 inline constexpr uint32_t max_client_frame_bytes = 8u << 20;

@@ -15,7 +15,8 @@ void encode_head(const raft::Entry& entry, uint8_t* to) {
   to[36] = static_cast<uint8_t>(entry.kind);
   to[37] = entry.flags;
   store_le<uint16_t>(to + 38, 0);  // extension
-  store_le<uint32_t>(to + 40, static_cast<uint32_t>(entry.payload.size()));
+  store_le<uint32_t>(to + 40, entry.behind);
+  store_le<uint32_t>(to + 44, static_cast<uint32_t>(entry.payload.size()));
 }
 
 Status decode_entry(const mem::Buffer& frame, Reader& reader, raft::Entry& entry) {
@@ -24,21 +25,17 @@ Status decode_entry(const mem::Buffer& frame, Reader& reader, raft::Entry& entry
   entry.session = reader.u64();
   entry.sequence = reader.u64();
   entry.machine_version = reader.u32();
-  const uint8_t kind = reader.u8();
+  entry.kind = static_cast<raft::EntryKind>(reader.u8());
   entry.flags = reader.u8();
   const uint16_t extension_bytes = reader.u16();
+  entry.behind = reader.u32();
   const uint32_t payload_bytes = reader.u32();
   const Bytes payload = reader.bytes(payload_bytes);
   if (!reader.ok()) return fail(BOP_E_PROTOCOL, "an entry reaches past its run");
-  if (kind > static_cast<uint8_t>(raft::EntryKind::command)) {
-    return fail(BOP_E_VERSION_MISMATCH, fmt::format("an entry of unknown kind {}", kind));
-  }
-  // Storing the entry without its extension would make the nodes' logs differ.
-  if (extension_bytes != 0) {
-    return fail(BOP_E_VERSION_MISMATCH,
-                "an entry has an extension that this version does not know");
-  }
-  entry.kind = static_cast<raft::EntryKind>(kind);
+  // Storing an entry without what is not understood would make the nodes' logs differ.
+  const char* newer = extension_bytes != 0 ? "an extension" : raft::newer_feature(entry);
+  if (newer != nullptr)
+    return fail(BOP_E_VERSION_MISMATCH, fmt::format("an entry with {}, of a later version", newer));
   entry.payload = frame.slice(payload);
   return {};
 }

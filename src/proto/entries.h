@@ -11,7 +11,7 @@
 
 namespace bop::proto {
 
-inline constexpr size_t entry_head_bytes = 44;
+inline constexpr size_t entry_head_bytes = 48;
 inline constexpr size_t entries_head_bytes = 16;
 inline constexpr uint32_t max_entries = 65536;  // of one run
 

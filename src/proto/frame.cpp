@@ -86,6 +86,11 @@ Result<Bytes> open_frame(const FrameFormat& format, Bytes frame) {
   return frame.subspan(frame_prefix_bytes);
 }
 
+Status check_unused(uint64_t value, std::string_view what) {
+  if (value == 0) return {};
+  return fail(BOP_E_VERSION_MISMATCH, fmt::format("{}, which this version does not know", what));
+}
+
 FrameSplitter::~FrameSplitter() {
   if (partial_ != nullptr) mem::free_block(partial_);
 }

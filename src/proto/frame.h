@@ -42,6 +42,10 @@ void seal_frame(uint32_t magic, std::span<uint8_t> head, Bytes tail);
 // Checks magic, size and checksum, and returns the bytes after the prefix. PROTOCOL or TOO_LARGE.
 Result<Bytes> open_frame(const FrameFormat& format, Bytes frame);
 
+// For a field that has its place in the format while its feature is a later version's: VERSION_MISMATCH,
+// naming `what`, unless it is zero. To ignore its value would be to misunderstand the sender.
+Status check_unused(uint64_t value, std::string_view what);
+
 // Cuts a stream into frames. A frame that lies within one buffer is a slice of it; one that spans several
 // is assembled in a block that grows with the bytes received, so that a large size field alone allocates
 // nothing. After an error the stream cannot be continued: the connection has to be closed.

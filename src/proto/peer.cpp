@@ -10,10 +10,10 @@ namespace bop::proto {
 namespace {
 
 constexpr size_t item_head_bytes = 24;
-constexpr size_t raft_bytes = 56;
-constexpr size_t forward_bytes = 44;
+constexpr size_t raft_bytes = 64;
+constexpr size_t forward_bytes = 48;
 constexpr size_t forward_reply_bytes = 44;
-constexpr size_t heartbeat_bytes = 48;
+constexpr size_t heartbeat_bytes = 56;
 constexpr size_t hello_bytes = 16;
 constexpr size_t hello_ack_bytes = 20;
 constexpr size_t max_trace_bytes = 64;
@@ -24,6 +24,8 @@ constexpr uint16_t flag_ok = 1;        // of a raft item
 constexpr uint16_t flag_quiesce = 2;
 constexpr unsigned log_capacity_shift = 2;
 constexpr uint16_t log_capacity_mask = 3;
+// Bit 4 (transfer) and all above are a later version's.
+constexpr uint16_t raft_flags = flag_ok | flag_quiesce | log_capacity_mask << log_capacity_shift;
 constexpr size_t kept_runs = 64;  // vectors kept for the next turn
 constexpr size_t kept_run_entries = 4096;
 
@@ -59,7 +61,7 @@ void PeerFrameWriter::begin(const PeerHeader& header, Bytes sections) {
   store_le<uint64_t>(front_ + 40, header.to);
   store_le<uint64_t>(front_ + 48, header.incarnation);
   store_le<uint64_t>(front_ + 56, header.epoch);
-  store_le<uint64_t>(front_ + 64, header.configuration);
+  store_le<uint64_t>(front_ + 64, header.recovery_epoch);
   store_le<uint16_t>(front_ + 76, static_cast<uint16_t>(extension.size()));
   if (!extension.empty()) {
     std::memcpy(front_ + peer_header_bytes, extension.data(), extension.size());
@@ -109,6 +111,7 @@ bool PeerFrameWriter::add(const RaftItem& item, EntriesCache* cache) {
   store_le<uint64_t>(to + 32, message.compact);
   store_le<uint64_t>(to + 40, message.match);
   store_le<uint64_t>(to + 48, message.round);
+  store_le<uint64_t>(to + 56, 0);  // held
   if (encoded != nullptr) {
     for (const mem::Buffer& part : encoded->parts) parts_.buffer(part);
   } else if (has_entries) {
@@ -126,7 +129,8 @@ bool PeerFrameWriter::add(const ForwardItem& item) {
   store_le<int64_t>(to + 16, item.deadline_left);
   store_le<uint64_t>(to + 24, item.session);
   store_le<uint64_t>(to + 32, item.session_sequence);
-  store_le<uint32_t>(to + 40, static_cast<uint32_t>(item.payload.size()));
+  store_le<uint32_t>(to + 40, item.behind);
+  store_le<uint32_t>(to + 44, static_cast<uint32_t>(item.payload.size()));
   parts_.buffer(item.payload);
   return true;
 }
@@ -158,6 +162,7 @@ bool PeerFrameWriter::add(const HeartbeatItem& item) {
   store_le<int64_t>(to + 24, item.echo_sent_at);
   store_le<int64_t>(to + 32, item.echo_held);
   store_le<uint64_t>(to + 40, item.healthy_shards);
+  store_le<uint64_t>(to + 48, item.recovery_epoch);
   return true;
 }
 
@@ -168,7 +173,7 @@ bool PeerFrameWriter::add(const HelloItem& item) {
   to[1] = item.version_low;
   to[2] = item.version_high;
   to[3] = 0;
-  store_le<uint32_t>(to + 4, 0);
+  store_le<uint32_t>(to + 4, 0);  // flags
   store_le<uint64_t>(to + 8, item.bootstrap);
   return true;
 }
@@ -209,7 +214,7 @@ Status decode_header(Reader& reader, PeerHeader& header, uint32_t& items) {
   header.to = reader.u64();
   header.incarnation = reader.u64();
   header.epoch = reader.u64();
-  header.configuration = reader.u64();
+  header.recovery_epoch = reader.u64();
   items = reader.u32();
   const uint16_t extension_bytes = reader.u16();
   reader.u16();
@@ -221,6 +226,7 @@ Status decode_header(Reader& reader, PeerHeader& header, uint32_t& items) {
       extension_bytes > max_peer_extension_bytes) {
     return fail(BOP_E_PROTOCOL, "a malformed peer frame header");
   }
+  BOP_TRY(check_unused(header.recovery_epoch, "a recovered cluster"));
   std::copy(cluster.begin(), cluster.end(), header.cluster.begin());
   if ((flags & flag_trace) != 0) {
     header.trace = extension.first(std::min(extension.size(), max_trace_bytes));
@@ -237,8 +243,11 @@ Result<ForwardItem> decode_forward(const mem::Buffer& frame, Reader body) {
   item.deadline_left = body.i64();
   item.session = body.u64();
   item.session_sequence = body.u64();
+  item.behind = body.u32();
   item.payload = frame.slice(body.bytes(body.u32()));
   if (!body.complete()) return std::unexpected(malformed("forward"));
+  BOP_TRY(
+      check_unused(item.session | item.session_sequence | item.behind, "a command of a session"));
   return item;
 }
 
@@ -268,7 +277,9 @@ Result<HeartbeatItem> decode_heartbeat(Reader body) {
   item.echo_sent_at = body.i64();
   item.echo_held = body.i64();
   item.healthy_shards = body.u64();
+  item.recovery_epoch = body.u64();
   if (!body.complete()) return std::unexpected(malformed("heartbeat"));
+  BOP_TRY(check_unused(item.recovery_epoch, "a recovered cluster"));
   return item;
 }
 
@@ -278,9 +289,10 @@ Result<HelloItem> decode_hello(Reader body) {
   item.version_low = body.u8();
   item.version_high = body.u8();
   body.u8();
-  body.u32();
+  const uint32_t flags = body.u32();
   item.bootstrap = body.u64();
   if (!body.complete()) return std::unexpected(malformed("hello"));
+  BOP_TRY(check_unused(flags, "a hello with flags"));
   return item;
 }
 
@@ -393,6 +405,7 @@ Status PeerDecoder::decode_raft(const mem::Buffer& frame, const PeerHeader& head
   message.compact = body.u64();
   message.match = body.u64();
   message.round = body.u64();
+  const uint64_t held = body.u64();
   message.ok = (flags & flag_ok) != 0;
   message.quiesce = (flags & flag_quiesce) != 0;
   message.log_capacity =
@@ -400,6 +413,8 @@ Status PeerDecoder::decode_raft(const mem::Buffer& frame, const PeerHeader& head
   if (message.log_capacity > raft::LogCapacity::disk_full)
     return std::unexpected(malformed("raft"));
   if (!body.ok()) return std::unexpected(malformed("raft"));
+  BOP_TRY(check_unused(flags & ~raft_flags, "a raft message with unknown flags"));
+  BOP_TRY(check_unused(held, "an append reply that tells what its sender holds"));
   if (body.remaining() != 0) {
     if (message.kind != raft::MessageKind::append_request) {
       return fail(BOP_E_PROTOCOL, "entries in a message that is not an append");

@@ -26,7 +26,7 @@
 
 namespace bop::proto {
 
-inline constexpr uint8_t peer_version = 1;
+inline constexpr uint8_t peer_version = 2;
 inline constexpr uint32_t peer_magic = 0x46504f42;  // "BOPF"
 inline constexpr uint32_t max_peer_frame_bytes = 8u << 20;
 inline constexpr uint32_t max_peer_items = 65536;
@@ -39,11 +39,11 @@ struct PeerHeader {
   ClusterId cluster{};
   NodeId from = 0;
   NodeId to = 0;
-  uint64_t incarnation = 0;    // of the sender's data directory
-  uint64_t epoch = 0;          // rises with every start of the sender on that directory
-  uint64_t configuration = 0;  // epoch of the catalogue that the sender uses; 0: none
-  Bytes trace;                 // trace context of the turn: opaque, at most 64 bytes, may be empty
-  PeerSections sections;       // only of a decoded frame; begin() takes them encoded
+  uint64_t incarnation = 0;     // of the sender's data directory
+  uint64_t epoch = 0;           // rises with every start of the sender on that directory
+  uint64_t recovery_epoch = 0;  // of the cluster: rises with each recovery from a lost quorum
+  Bytes trace;                  // trace context of the turn: opaque, at most 64 bytes, may be empty
+  PeerSections sections;        // only of a decoded frame; begin() takes them encoded
 };
 
 // ---- items ----
@@ -65,6 +65,7 @@ struct ForwardItem {
   Duration deadline_left = 0;  // time that was left until the deadline when it was sent
   uint64_t session = 0;        // of the client, as in raft::Entry; 0: none
   uint64_t session_sequence = 0;
+  uint32_t behind = 0;  // as in raft::Entry
   mem::Buffer payload;  // the command
 };
 
@@ -90,6 +91,7 @@ struct HeartbeatItem {
   Instant echo_sent_at = 0;  // the sent_at of that heartbeat
   Duration echo_held = 0;    // time since it arrived: round trip = now - echo_sent_at - echo_held
   uint64_t healthy_shards = 0;  // one bit for each shard; 0: its log is latched or stalled
+  uint64_t recovery_epoch = 0;  // as in PeerHeader
 };
 
 // The first item on a connection, from the node that connected, and the answer of the one that accepted.

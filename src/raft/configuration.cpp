@@ -8,7 +8,15 @@ namespace bop::raft {
 
 namespace {
 
-constexpr uint8_t format_version = 1;
+constexpr uint8_t format_version = 2;
+constexpr size_t head_bytes = 24;
+constexpr size_t member_bytes = 32;
+
+// Roles of a member.
+constexpr uint8_t votes = 1;  // in the configuration that is being entered, or the only one
+constexpr uint8_t learner = 4;
+// A voter's priority when it may lead as any other may.
+constexpr uint8_t equal_priority = 1;
 
 Status check_ids(const char* what, const std::vector<NodeId>& ids) {
   for (size_t i = 0; i < ids.size(); ++i) {
@@ -20,11 +28,38 @@ Status check_ids(const char* what, const std::vector<NodeId>& ids) {
   return {};
 }
 
-std::vector<NodeId> read_ids(Reader& reader, size_t count) {
-  std::vector<NodeId> ids;
-  ids.reserve(count);
-  for (size_t i = 0; i < count; ++i) ids.push_back(reader.u64());
-  return ids;
+void write_member(Writer& writer, NodeId id, bool is_voter) {
+  writer.u64(id);
+  writer.u64(0);  // incarnation: the first one met
+  writer.u8(is_voter ? votes : learner);
+  writer.u8(is_voter ? equal_priority : 0);
+  writer.u16(0);
+  writer.u32(0);
+  writer.u64(0);  // the member that it replaces
+}
+
+std::unexpected<Error> newer(const char* what) {
+  return fail(BOP_E_NEWER_FORMAT,
+              std::string("a configuration with ") + what + ", which this version does not know");
+}
+
+Status read_member(Reader& reader, NodeId& last, Configuration& into) {
+  const NodeId id = reader.u64();
+  const uint64_t incarnation = reader.u64();
+  const uint8_t roles = reader.u8();
+  const uint8_t priority = reader.u8();
+  const uint64_t zeros = reader.u16() | reader.u32();
+  const NodeId replaces = reader.u64();
+  if (id <= last)
+    return fail(BOP_E_BAD_CONFIG, "member " + std::to_string(id) + " is not in ascending order");
+  last = id;
+  if (incarnation != 0) return newer("incarnations");
+  if (replaces != 0) return newer("a member that replaces another");
+  if (roles != votes && roles != learner) return newer("roles other than voter and learner");
+  if (priority != (roles == votes ? equal_priority : 0)) return newer("priorities");
+  if (zeros != 0) return newer("members of another form");
+  (roles == votes ? into.voters : into.learners).push_back(id);
+  return {};
 }
 
 }  // namespace
@@ -47,13 +82,23 @@ Status check_configuration(const Configuration& configuration) {
 mem::Buffer encode_configuration(const Configuration& configuration) {
   BOP_ASSERT(check_configuration(configuration).has_value());
   std::vector<uint8_t> bytes;
+  bytes.reserve(head_bytes +
+                (configuration.voters.size() + configuration.learners.size()) * member_bytes);
   Writer writer(bytes);
   writer.u8(format_version);
-  writer.u8(0);
-  writer.u16(static_cast<uint16_t>(configuration.voters.size()));
-  writer.u16(static_cast<uint16_t>(configuration.learners.size()));
-  for (NodeId id : configuration.voters) writer.u64(id);
-  for (NodeId id : configuration.learners) writer.u64(id);
+  writer.u8(0);  // flags
+  writer.u16(static_cast<uint16_t>(configuration.voters.size() + configuration.learners.size()));
+  writer.u32(0);  // lease in milliseconds
+  writer.u64(0);  // recovery epoch
+  writer.u32(0);  // quorum sizes: majorities
+  writer.u32(0);
+  auto voter = configuration.voters.begin();
+  auto other = configuration.learners.begin();
+  while (voter != configuration.voters.end() || other != configuration.learners.end()) {
+    const bool votes_next = other == configuration.learners.end() ||
+                            (voter != configuration.voters.end() && *voter < *other);
+    write_member(writer, votes_next ? *voter++ : *other++, votes_next);
+  }
   return mem::Buffer::copy(bytes);
 }
 
@@ -61,17 +106,27 @@ Result<Configuration> decode_configuration(Bytes bytes) {
   Reader reader(bytes);
   const uint8_t version = reader.u8();
   const uint8_t flags = reader.u8();
-  const size_t voters = reader.u16();
-  const size_t learners = reader.u16();
-  if (!reader.ok()) return fail(BOP_E_PROTOCOL, "a configuration of fewer than 6 bytes");
-  if (version != format_version || flags != 0)
-    return fail(BOP_E_NEWER_FORMAT, "a configuration of version " + std::to_string(version));
-  // Checked before memory is allocated for the claimed counts.
-  if (reader.remaining() != (voters + learners) * sizeof(NodeId))
-    return fail(BOP_E_PROTOCOL, "a configuration whose counts do not match its size");
+  const size_t members = reader.u16();
+  if (reader.ok() && version != format_version)
+    return fail(version > format_version ? BOP_E_NEWER_FORMAT : BOP_E_OLDER_FORMAT,
+                "a configuration of version " + std::to_string(version));
+  const uint32_t lease_ms = reader.u32();
+  const uint64_t recovery_epoch = reader.u64();
+  const uint32_t quorums = reader.u32();
+  const uint32_t zero = reader.u32();
+  if (!reader.ok())
+    return fail(BOP_E_PROTOCOL,
+                "a configuration of fewer than " + std::to_string(head_bytes) + " bytes");
+  if (flags != 0 || zero != 0) return newer("unknown flags");
+  if (lease_ms != 0) return newer("a lease");
+  if (recovery_epoch != 0) return newer("a recovery epoch");
+  if (quorums != 0) return newer("quorum sizes");
+  // Checked before memory is allocated for the claimed count.
+  if (reader.remaining() != members * member_bytes)
+    return fail(BOP_E_PROTOCOL, "a configuration whose count is not that of its bytes");
   Configuration configuration;
-  configuration.voters = read_ids(reader, voters);
-  configuration.learners = read_ids(reader, learners);
+  NodeId last = 0;
+  for (size_t i = 0; i < members; ++i) BOP_TRY(read_member(reader, last, configuration));
   BOP_TRY(check_configuration(configuration));
   return configuration;
 }

@@ -1,11 +1,6 @@
-// The configuration as an entry's payload, little-endian:
-//
-//   offset  size  field
-//   0       1     version: 1
-//   1       1     flags: 0
-//   2       2     voters: count, 1 to max_voters
-//   4       2     learners: count, 0 to max_learners
-//   6       8n    voters, then learners: node ids, each list strictly ascending, none 0, none twice
+// The configuration as an entry's payload. Byte table: docs/formats/log.md. It has places for what later
+// versions bring (joint configurations, incarnations, priorities, witnesses, quorum sizes, leases); a value there
+// is refused by name.
 #pragma once
 
 #include "base/bytes.h"
@@ -22,8 +17,8 @@ inline constexpr size_t max_learners = 255;
 Status check_configuration(const Configuration& configuration);
 // `configuration` must pass check_configuration.
 mem::Buffer encode_configuration(const Configuration& configuration);
-// PROTOCOL for malformed bytes, NEWER_FORMAT for an unknown version, otherwise what
-// check_configuration returns.
+// PROTOCOL for malformed bytes, OLDER_FORMAT or NEWER_FORMAT for what another version wrote, otherwise
+// what check_configuration returns.
 Result<Configuration> decode_configuration(Bytes bytes);
 
 }  // namespace bop::raft

@@ -33,7 +33,7 @@ TEST(ClientFrame, carries_a_hello) {
   const auto decoded = decode_client_frame(frame);
   ASSERT_TRUE(decoded) << decoded.error().to_string();
   const auto& got = std::get<ClientHello>(*decoded);
-  EXPECT_EQ(got.version_low, 1);
+  EXPECT_EQ(got.version_low, client_version);
   EXPECT_EQ(got.version_high, 3);
   EXPECT_EQ(got.cluster, hello.cluster);
   EXPECT_EQ(got.name, "bench");

@@ -16,7 +16,6 @@ PeerHeader header() {
   header.to = 2;
   header.incarnation = 11;
   header.epoch = 5;
-  header.configuration = 3;
   return header;
 }
 
@@ -25,11 +24,8 @@ raft::Entry entry(Index index, std::string_view payload) {
   entry.term = 4;
   entry.index = index;
   entry.time_ns = 1'700'000'000'000'000'000 + static_cast<int64_t>(index);
-  entry.session = 21;
-  entry.sequence = index * 2;
   entry.machine_version = 1;
   entry.kind = raft::EntryKind::command;
-  entry.flags = 0x5a;
   entry.payload = buffer(payload);
   return entry;
 }
@@ -86,7 +82,6 @@ TEST(PeerFrame, carries_an_append_with_its_entries_whole) {
   EXPECT_EQ(decoded->header.to, 2u);
   EXPECT_EQ(decoded->header.incarnation, 11u);
   EXPECT_EQ(decoded->header.epoch, 5u);
-  EXPECT_EQ(decoded->header.configuration, 3u);
   ASSERT_EQ(decoded->items.size(), 1u);
   const auto& item = std::get<RaftItem>(decoded->items[0]);
   EXPECT_EQ(item.group, 42u);
@@ -140,7 +135,7 @@ TEST(PeerFrame, carries_every_kind_of_item_in_order) {
   ASSERT_TRUE(writer.add(HelloItem{1, 1, 2, 77}));
   ASSERT_TRUE(writer.add(HelloAckItem{1, 1, BOP_E_WRONG_CLUSTER, 78, "another cluster"}));
   ASSERT_TRUE(writer.add(HeartbeatItem{5, 6, 7, 8, 9, 0b1010}));
-  ASSERT_TRUE(writer.add(ForwardItem{42, 1, 1000, 4, 2 * seconds, 31, 32, buffer("command")}));
+  ASSERT_TRUE(writer.add(ForwardItem{42, 1, 1000, 4, 2 * seconds, 0, 0, 0, buffer("command")}));
   ASSERT_TRUE(writer.add(
       ForwardReplyItem{42, 1, 5, 1000, BOP_E_NOT_LEADER, 17, 3, buffer("body"), "ask node 3"}));
   ASSERT_TRUE(writer.add(RaftItem{42, 1, append({})}));
@@ -172,8 +167,8 @@ TEST(PeerFrame, carries_every_kind_of_item_in_order) {
   EXPECT_EQ(forward.sequence, 1000u);
   EXPECT_EQ(forward.leader_term, 4u);
   EXPECT_EQ(forward.deadline_left, 2 * seconds);
-  EXPECT_EQ(forward.session, 31u);
-  EXPECT_EQ(forward.session_sequence, 32u);
+  EXPECT_EQ(forward.session, 0u);
+  EXPECT_EQ(forward.behind, 0u);
   EXPECT_EQ(text(forward.payload), "command");
   const auto& reply = std::get<ForwardReplyItem>(decoded->items[4]);
   EXPECT_EQ(reply.group, 42u);
@@ -225,9 +220,9 @@ TEST(EntriesCache, encodes_again_for_another_group_and_for_another_run) {
 TEST(PeerFrameWriter, refuses_an_item_that_does_not_fit_and_keeps_the_frame_unchanged) {
   PeerFrameWriter writer(1000);
   writer.begin(header());
-  ASSERT_TRUE(writer.add(ForwardItem{1, 0, 1, 1, 0, 0, 0, buffer(std::string(500, 'a'))}));
+  ASSERT_TRUE(writer.add(ForwardItem{1, 0, 1, 1, 0, 0, 0, 0, buffer(std::string(500, 'a'))}));
   const size_t before = writer.size();
-  EXPECT_FALSE(writer.add(ForwardItem{1, 0, 2, 1, 0, 0, 0, buffer(std::string(500, 'b'))}));
+  EXPECT_FALSE(writer.add(ForwardItem{1, 0, 2, 1, 0, 0, 0, 0, buffer(std::string(500, 'b'))}));
   EXPECT_EQ(writer.size(), before);
   PeerDecoder decoder;
   const auto decoded = decoder.decode(join(writer.finish()));
@@ -276,7 +271,7 @@ TEST(PeerDecoder, refuses_other_versions_and_unknown_kinds_by_name) {
     copy[at] = value;
     return decoder.decode(reseal(copy));
   };
-  EXPECT_EQ(altered(12, 2).error().code, BOP_E_VERSION_MISMATCH);
+  EXPECT_EQ(altered(12, 1).error().code, BOP_E_VERSION_MISMATCH);
   EXPECT_EQ(altered(peer_header_bytes, 99).error().code, BOP_E_VERSION_MISMATCH);
   EXPECT_EQ(altered(peer_header_bytes + 1, 99).error().code, BOP_E_VERSION_MISMATCH);
   EXPECT_NE(altered(peer_header_bytes, 99).error().detail.find("item 0"), std::string::npos);
@@ -310,7 +305,7 @@ TEST(PeerDecoder, survives_every_truncation_and_random_damage_under_a_correct_ch
   PeerFrameWriter writer;
   writer.begin(header());
   ASSERT_TRUE(writer.add(RaftItem{42, 3, append(entries)}));
-  ASSERT_TRUE(writer.add(ForwardItem{42, 1, 1000, 4, 0, 0, 0, buffer("command")}));
+  ASSERT_TRUE(writer.add(ForwardItem{42, 1, 1000, 4, 0, 0, 0, 0, buffer("command")}));
   ASSERT_TRUE(writer.add(ForwardReplyItem{42, 1, 5, 1000, 0, 17, 3, buffer("body"), "detail"}));
   ASSERT_TRUE(writer.add(HeartbeatItem{5, 6, 7, 8, 9, 1}));
   ASSERT_TRUE(writer.add(HelloItem{}));

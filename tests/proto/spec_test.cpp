@@ -206,6 +206,7 @@ json entry_fields(const raft::Entry& entry) {
           {"time_ns", entry.time_ns},
           {"session", entry.session},
           {"sequence", entry.sequence},
+          {"behind", entry.behind},
           {"machine_version", entry.machine_version},
           {"kind", entry_kinds[static_cast<size_t>(entry.kind)]},
           {"flags", entry.flags},
@@ -219,6 +220,7 @@ raft::Entry entry_of(const json& fields) {
   entry.time_ns = fields.at("time_ns");
   entry.session = fields.at("session");
   entry.sequence = fields.at("sequence");
+  entry.behind = fields.at("behind");
   entry.machine_version = fields.at("machine_version");
   entry.kind = static_cast<raft::EntryKind>(place(entry_kinds, text_at(fields, "kind")));
   entry.flags = fields.at("flags");
@@ -256,6 +258,7 @@ struct ItemFields {
             {"deadline_left_ns", item.deadline_left},
             {"session", item.session},
             {"session_sequence", item.session_sequence},
+            {"behind", item.behind},
             {"payload", hex(item.payload.bytes())}};
   }
   json operator()(const ForwardReplyItem& item) const {
@@ -272,7 +275,8 @@ struct ItemFields {
             {"echo_sequence", item.echo_sequence},
             {"echo_sent_at_ns", item.echo_sent_at},
             {"echo_held_ns", item.echo_held},
-            {"healthy_shards", item.healthy_shards}};
+            {"healthy_shards", item.healthy_shards},
+            {"recovery_epoch", item.recovery_epoch}};
   }
   json operator()(const HelloItem& item) const {
     return {{"item", "hello"},
@@ -348,7 +352,7 @@ Result<json> read_peer(const json&, const std::string& bytes) {
               {"to", header.to},
               {"incarnation", header.incarnation},
               {"epoch", header.epoch},
-              {"configuration", header.configuration},
+              {"recovery_epoch", header.recovery_epoch},
               {"trace", hex(header.trace)},
               {"items", items}};
   if (json sections = sections_of(header.sections); !sections.empty())
@@ -381,10 +385,10 @@ bool add_item(PeerFrameWriter& writer, const json& fields) {
   const std::string& kind = text_at(fields, "item");
   if (kind == "raft") return add_raft(writer, fields);
   if (kind == "forward") {
-    return writer.add(
-        ForwardItem{fields.at("group"), fields.at("generation"), fields.at("sequence"),
-                    fields.at("leader_term"), fields.at("deadline_left_ns"), fields.at("session"),
-                    fields.at("session_sequence"), buffer(bytes_at(fields, "payload"))});
+    return writer.add(ForwardItem{
+        fields.at("group"), fields.at("generation"), fields.at("sequence"),
+        fields.at("leader_term"), fields.at("deadline_left_ns"), fields.at("session"),
+        fields.at("session_sequence"), fields.at("behind"), buffer(bytes_at(fields, "payload"))});
   }
   if (kind == "forward_reply") {
     return writer.add(ForwardReplyItem{
@@ -395,7 +399,8 @@ bool add_item(PeerFrameWriter& writer, const json& fields) {
   if (kind == "heartbeat") {
     return writer.add(HeartbeatItem{fields.at("sequence"), fields.at("sent_at_ns"),
                                     fields.at("echo_sequence"), fields.at("echo_sent_at_ns"),
-                                    fields.at("echo_held_ns"), fields.at("healthy_shards")});
+                                    fields.at("echo_held_ns"), fields.at("healthy_shards"),
+                                    fields.at("recovery_epoch")});
   }
   if (kind == "hello") {
     return writer.add(HelloItem{fields.at("channel"), fields.at("version_low"),
@@ -415,7 +420,7 @@ std::optional<std::string> write_peer(const json& vector) {
                 fields.at("to"),
                 fields.at("incarnation"),
                 fields.at("epoch"),
-                fields.at("configuration"),
+                fields.at("recovery_epoch"),
                 as_bytes(trace),
                 {}},
                encode_sections(fields.value("sections", json::object())));

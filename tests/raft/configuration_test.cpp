@@ -23,10 +23,19 @@ TEST(ConfigurationCodec, what_is_written_is_read_back) {
 }
 
 TEST(ConfigurationCodec, its_bytes_are_those_of_the_table) {
-  const std::vector<uint8_t> expected = {1, 0, 1, 0, 1, 0,         // version, flags, counts
-                                         4, 0, 0, 0, 0, 0, 0, 0,   // voter
-                                         2, 1, 0, 0, 0, 0, 0, 0};  // learner
-  EXPECT_EQ(bytes_of({{4}, {0x102}}), expected);
+  const std::vector<uint8_t> expected = {
+      2, 0, 2, 0, 0, 0, 0, 0,
+      0, 0, 0, 0, 0, 0, 0, 0,  // version, flags, members, lease, recovery epoch
+      0, 0, 0, 0, 0, 0, 0, 0,  // quorum sizes
+      4, 0, 0, 0, 0, 0, 0, 0,
+      0, 0, 0, 0, 0, 0, 0, 0,  // a learner: id, incarnation,
+      4, 0, 0, 0, 0, 0, 0, 0,
+      0, 0, 0, 0, 0, 0, 0, 0,  // roles, priority, replaces
+      2, 1, 0, 0, 0, 0, 0, 0,
+      0, 0, 0, 0, 0, 0, 0, 0,  // a voter
+      1, 1, 0, 0, 0, 0, 0, 0,
+      0, 0, 0, 0, 0, 0, 0, 0};
+  EXPECT_EQ(bytes_of({{0x102}, {4}}), expected);
 }
 
 TEST(ConfigurationCodec, every_cut_and_every_extension_is_refused) {
@@ -39,8 +48,49 @@ TEST(ConfigurationCodec, every_cut_and_every_extension_is_refused) {
 
 TEST(ConfigurationCodec, another_version_is_refused_by_name) {
   std::vector<uint8_t> bytes = bytes_of(example);
-  bytes[0] = 2;
+  bytes[0] = 3;
   EXPECT_EQ(error_of(bytes), BOP_E_NEWER_FORMAT);
+  bytes[0] = 1;
+  EXPECT_EQ(error_of(bytes), BOP_E_OLDER_FORMAT);
+}
+
+TEST(ConfigurationCodec, what_a_later_version_means_by_a_field_is_refused_by_name) {
+  const size_t member = 24;
+  const struct {
+    size_t at;
+    uint8_t byte;
+    const char* what;
+  } changes[] = {{1, 1, "flags"},
+                 {4, 1, "a lease"},
+                 {8, 1, "a recovery epoch"},
+                 {16, 2, "quorum sizes"},
+                 {19, 2, "quorum sizes"},
+                 {20, 1, "flags"},
+                 {member + 8, 1, "incarnations"},
+                 {member + 16, 3, "roles"},
+                 {member + 16, 17, "roles"},
+                 {member + 17, 0, "priorities"},
+                 {member + 17, 2, "priorities"},
+                 {member + 18, 1, "another form"},
+                 {member + 24, 9, "replaces"}};
+  for (const auto& change : changes) {
+    std::vector<uint8_t> bytes = bytes_of(example);
+    bytes[change.at] = change.byte;
+    const auto decoded = decode_configuration(bytes);
+    ASSERT_FALSE(decoded) << change.at;
+    EXPECT_EQ(decoded.error().code, BOP_E_NEWER_FORMAT) << change.at;
+    EXPECT_NE(decoded.error().detail.find(change.what), std::string::npos)
+        << decoded.error().detail;
+  }
+}
+
+TEST(ConfigurationCodec, members_are_in_ascending_order_and_none_is_there_twice) {
+  std::vector<uint8_t> bytes = bytes_of(example);
+  std::swap(bytes[24], bytes[24 + 32]);
+  EXPECT_EQ(error_of(bytes), BOP_E_BAD_CONFIG);
+  bytes = bytes_of(example);
+  bytes[24 + 32] = bytes[24];
+  EXPECT_EQ(error_of(bytes), BOP_E_BAD_CONFIG);
 }
 
 TEST(ConfigurationCheck, names_what_is_wrong) {
