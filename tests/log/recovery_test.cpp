@@ -660,7 +660,7 @@ TEST(LogRecovery, records_of_a_newer_version_are_kept_whatever_the_others_write)
   Index next = rig.found(1)->last + 1;
   for (int i = 0; i < 40; ++i, next += 10) {
     rig.write(1, 9, next, 10, 4000);
-    rig.log->release(1, {9, next + 9});
+    rig.log->compact(1, {9, next + 9});
   }
   rig.close();
   rig.open();
