@@ -81,7 +81,7 @@ CrossShardService::~CrossShardService() = default;
 void CrossShardService::start() {
   const ShardContext& context = node_.contexts_[shard_index_];
   ready_timer_ = context.timers.make_timer([this, &context] {
-    ready_.store(shard_.own_ready(), std::memory_order_relaxed);
+    ready_.store(shard_.ready(), std::memory_order_relaxed);
     ready_timer_->arm(context.clock.now() + ready_every);
   });
   completed_timer_ = context.timers.make_timer([this] { check_completed(); });
@@ -113,7 +113,7 @@ Instant CrossShardService::now() const { return shard_.now(); }
 bool CrossShardService::ready() const {
   for (const auto& other : node_.services_) {
     const bool ready =
-        other.get() == this ? shard_.own_ready() : other->ready_.load(std::memory_order_relaxed);
+        other.get() == this ? shard_.ready() : other->ready_.load(std::memory_order_relaxed);
     if (!ready) return false;
   }
   return true;
@@ -133,6 +133,8 @@ void CrossShardService::route(Request request, bool read) {
 }
 
 void CrossShardService::cross(uint32_t shard_index, Request request, bool read) {
+  BOP_ASSERT_NE(shard_index, shard_index_);
+  BOP_ASSERT(request.completion != nullptr);
   if (free_calls_.empty()) {
     free_calls_.push_back(calls_.size());
     calls_.emplace_back();
@@ -200,11 +202,26 @@ void CrossShardService::flush() {
   }
   for (auto& remote_completion : remote_completions_) remote_completion->flush();
   take_outcomes(std::exchange(refused_, {}));
+#if defined(BOP_SLOW_ASSERTS)
+  check_invariants();
+#endif
+}
+
+// After a flush: nothing waits for one, and a call is open or its number is free.
+void CrossShardService::check_invariants() const {
+  BOP_ASSERT_LE(free_calls_.size(), calls_.size());
+  BOP_ASSERT(requests_[shard_index_].empty());
+  size_t open = 0;
+  for (const Call& call : calls_) open += call.completion != nullptr;
+  BOP_ASSERT_EQ(open, open_calls());
+  for (const uint64_t call : free_calls_) BOP_ASSERT(calls_[call].completion == nullptr);
 }
 
 // ---- the answering side ----
 
 void CrossShardService::take_requests(uint32_t from, std::vector<CrossShardRequest> requests) {
+  BOP_ASSERT_LT(from, remote_completions_.size());
+  BOP_ASSERT_NE(from, shard_index_);
   for (const CrossShardRequest& crossed : requests) {
     Request request;
     request.group = crossed.group;

@@ -72,6 +72,7 @@ class CrossShardService final : public Service {
   void take_outcomes(std::vector<CrossShardOutcome> answers);
   void take_status(uint64_t gathering, uint32_t shard_index, NodeStatus status);
   void check_completed();
+  void check_invariants() const;
   size_t open_calls() const { return calls_.size() - free_calls_.size(); }
 
   Node& node_;

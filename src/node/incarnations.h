@@ -6,6 +6,7 @@
 #include <map>
 #include <vector>
 
+#include "base/assert.h"
 #include "base/ids.h"
 #include "base/result.h"
 #include "port/file.h"
@@ -27,6 +28,7 @@ class Incarnations {
   Status save(port::FileSystem& files) const;
   void begin_save() { saving_ = known_.size(); }
   void end_save(bool succeeded) {
+    BOP_ASSERT_GE(saving_, saved_);
     if (succeeded) saved_ = saving_;
   }
 

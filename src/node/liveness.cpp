@@ -1,10 +1,14 @@
 #include "node/liveness.h"
 
+#include "base/assert.h"
+
 namespace bop::node {
 
 Liveness::Liveness(const Options& options, const port::Clock& clock, port::Timers& timers,
                    Listener& listener)
     : options_(options), clock_(clock), listener_(listener) {
+  BOP_ASSERT_GT(options_.interval, 0);
+  BOP_ASSERT_GT(options_.timeout, options_.interval);
   for (NodeId peer : options_.peers) peers_[peer] = {};
   timer_ = timers.make_timer([this] { send_heartbeats(); });
 }
@@ -53,6 +57,7 @@ bool Liveness::alive(NodeId node) const {
 }
 
 void Liveness::lose(NodeId node, Peer& peer) {
+  BOP_ASSERT(peer.alive);
   peer.alive = false;
   listener_.node_lost(node);
 }

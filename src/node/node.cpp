@@ -8,11 +8,11 @@ namespace bop::node {
 
 namespace {
 
-// In which an answer of another shard arrives, even when all of the grace was used up before.
+// In which a reply of another shard arrives, even when all of the grace was used up before.
 constexpr Duration crossing_time = 100 * milliseconds;
 
-// Conditions are looked for, and reported to peers, so often.
-constexpr Duration look_every = 500 * milliseconds;
+// Of conditions, and of reports to peers.
+constexpr Duration check_every = 500 * milliseconds;
 
 Liveness::Options liveness_options(const ShardOptions& options, uint64_t epoch) {
   Liveness::Options out;
@@ -43,7 +43,11 @@ Node::Node(ShardOptions options, std::vector<ShardContext> contexts, port::Trans
       passing_bytes_(contexts_.size()) {
   BOP_ASSERT(!contexts_.empty());
   BOP_ASSERT_LE(contexts_.size(), 64u);
-  for (const PeerSpec& peer : options_.peers) delivered_bytes_[peer.id] = 0;
+  for (const GroupSpec& group : options_.groups) BOP_ASSERT_LT(group.shard, contexts_.size());
+  for (const PeerSpec& peer : options_.peers) {
+    BOP_ASSERT_NE(peer.id, options_.self);
+    delivered_bytes_[peer.id] = 0;
+  }
   transport_.set_receiver(this);
 }
 
@@ -78,12 +82,14 @@ void Node::open_shard(uint32_t shard_index) {
                    .pass_on = {}};
   if (shard_index == 0) {
     ports.on_heartbeat = [this](NodeId from, const proto::PeerHeader& header,
-                                const proto::HeartbeatItem& item) { heard(from, header, item); };
+                                const proto::HeartbeatItem& item) {
+      on_heartbeat(from, header, item);
+    };
     ports.pass_on = [this](uint32_t to, NodeId from, const mem::Buffer& frame) {
       pass_on(to, from, frame);
     };
   }
-  shards_[shard_index] = Shard::make(options, ports);
+  shards_[shard_index] = std::make_unique<Shard>(options, ports);
   if (Status opened = shards_[shard_index]->open(); !opened)
     return shard_opened(shard_index, std::move(opened));
   shards_[shard_index]->on_health(
@@ -94,6 +100,7 @@ void Node::open_shard(uint32_t shard_index) {
 
 void Node::shard_opened(uint32_t shard_index, Status status) {
   contexts_[0].post.post([this, shard_index, status = std::move(status)] {
+    BOP_ASSERT_GT(opening_, 0u);
     if (!status && open_status_) {
       open_status_ = fail(status.error().code, "shard " + std::to_string(shard_index) + ": " +
                                                    status.error().to_string());
@@ -105,6 +112,8 @@ void Node::shard_opened(uint32_t shard_index, Status status) {
 }
 
 void Node::start() {
+  BOP_ASSERT(!started_);
+  BOP_ASSERT_EQ(opening_, 0u);
   for (uint32_t shard_index = 0; shard_index < contexts_.size(); ++shard_index)
     services_[shard_index] = std::make_unique<CrossShardService>(*this, shard_index);
   liveness_ = std::make_unique<Liveness>(liveness_options(options_, epoch()), contexts_[0].clock,
@@ -112,7 +121,7 @@ void Node::start() {
   liveness_->set_healthy_shards(healthy_shards_);
   started_ = true;
   for (const auto& [channel, up] : channels_)
-    if (up) tell_channel(channel.first, channel.second, true);
+    if (up) pass_channel(channel.first, channel.second, true);
   for (uint32_t shard_index = 0; shard_index < contexts_.size(); ++shard_index) {
     contexts_[shard_index].post.post([this, shard_index] {
       services_[shard_index]->start();
@@ -121,8 +130,8 @@ void Node::start() {
   }
   liveness_->start();
   started_at_ = contexts_[0].clock.now();
-  look_timer_ = contexts_[0].timers.make_timer([this] { look_around(); });
-  look_around();
+  condition_timer_ = contexts_[0].timers.make_timer([this] { check_conditions(); });
+  check_conditions();
 }
 
 void Node::on_every_shard(
@@ -186,19 +195,18 @@ void Node::pass_on(uint32_t shard_index, NodeId from, const mem::Buffer& frame) 
       [this, shard_index, from,
        bytes = std::vector<uint8_t>(frame.data(), frame.data() + frame.size())] {
         passing_bytes_[shard_index] -= bytes.size();
-        // The first shard decoded it before: it is well formed.
         const Status taken = shards_[shard_index]->on_frame(from, mem::Buffer::copy(bytes));
-        BOP_ASSERT(taken);
+        BOP_ASSERT(taken);  // the first shard decoded it before
       });
 }
 
-// Peers may connect while the shards still open: they learn of it when they start.
+// Peers may connect while the shards still open: the shards hear of it when they start.
 void Node::on_channel(NodeId node, port::Channel channel, bool up) {
   channels_[{node, channel}] = up;
-  if (started_) tell_channel(node, channel, up);
+  if (started_) pass_channel(node, channel, up);
 }
 
-void Node::tell_channel(NodeId node, port::Channel channel, bool up) {
+void Node::pass_channel(NodeId node, port::Channel channel, bool up) {
   shards_[0]->on_channel(node, channel, up);
   for (uint32_t shard_index = 1; shard_index < contexts_.size(); ++shard_index)
     contexts_[shard_index].post.post([this, shard_index, node, channel, up] {
@@ -207,7 +215,8 @@ void Node::tell_channel(NodeId node, port::Channel channel, bool up) {
   if (!up && channel == port::Channel::control) liveness_->disconnected(node);
 }
 
-void Node::heard(NodeId from, const proto::PeerHeader& header, const proto::HeartbeatItem& item) {
+void Node::on_heartbeat(NodeId from, const proto::PeerHeader& header,
+                        const proto::HeartbeatItem& item) {
   if (!liveness_) return;
   liveness_->heard(from, {header.epoch, item.healthy_shards});
   view_.heard(from, header.sections, contexts_[0].clock.now());
@@ -240,7 +249,7 @@ void Node::send_heartbeat(NodeId to, const Heartbeat& heartbeat) {
                                                 .sent_at = contexts_[0].clock.now(),
                                                 .healthy_shards = heartbeat.healthy_shards});
   BOP_ASSERT(added);
-  // Lost when the channel is down, as every heartbeat may be.
+  // Dropped when the channel is down: any heartbeat may be lost.
   (void)transport_.send(to, port::Channel::control, heartbeat_frame_.finish());
   delivered_bytes_[to] = transport_.delivered_bytes(to, port::Channel::bulk);
 }
@@ -280,16 +289,16 @@ void Node::node_alive(NodeId node) {
 
 // ---- conditions and reports ----
 
-// Asks every shard; what they say counts from the next time on, so that one that stands still holds
-// nothing up.
-void Node::look_around() {
+// Asks every shard for a report. The reports count from the next check on: none is waited for, so that a shard
+// whose thread does not run delays nothing.
+void Node::check_conditions() {
   const Instant now = contexts_[0].clock.now();
   const size_t most_groups = std::max<size_t>(1, proto::max_reported_groups / contexts_.size());
   for (uint32_t shard_index = 0; shard_index < contexts_.size(); ++shard_index) {
     contexts_[shard_index].post.post([this, shard_index, most_groups] {
       contexts_[0].post.post(
-          [this, shard_index, health = shards_[shard_index]->health(most_groups)] {
-            shard_said(shard_index, health);
+          [this, shard_index, report = shards_[shard_index]->report(most_groups)] {
+            on_shard_report(shard_index, report);
           });
     });
   }
@@ -299,13 +308,13 @@ void Node::look_around() {
     report_due_.insert(peer.id);
     addresses_due_.insert(peer.id);
   }
-  look_timer_->arm(now + look_every);
+  condition_timer_->arm(now + check_every);
 }
 
-void Node::shard_said(uint32_t shard_index, const ShardHealth& health) {
-  watch_.shard_said(shard_index, health.conditions);
-  view_.heard_own(health.groups, contexts_[0].clock.now());
-  group_reports_[shard_index] = health.groups;
+void Node::on_shard_report(uint32_t shard_index, const ShardReport& report) {
+  watch_.on_shard_report(shard_index, report.conditions);
+  view_.heard_own(report.groups, contexts_[0].clock.now());
+  group_reports_[shard_index] = report.groups;
 }
 
 std::vector<uint8_t> Node::report() const {
@@ -317,15 +326,15 @@ std::vector<uint8_t> Node::report() const {
                            .version = options_.version},
          out);
   std::vector<proto::GroupReport> groups;
-  for (const auto& of_seat : group_reports_)
-    for (const proto::GroupReport& group : of_seat)
+  for (const auto& of_shard : group_reports_)
+    for (const proto::GroupReport& group : of_shard)
       if (groups.size() < proto::max_reported_groups) groups.push_back(group);
   encode(groups, out);
   return out;
 }
 
 NodeStatus Node::status_of(uint32_t shard_index) const {
-  NodeStatus status = shards_[shard_index]->own_status();
+  NodeStatus status = shards_[shard_index]->status();
   if (shard_index > 0) return status;
   const Instant now = contexts_[0].clock.now();
   status.uptime = now - started_at_;

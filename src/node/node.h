@@ -1,9 +1,9 @@
 // A node: its shards, each on a loop of its own, and what they share by messages: the connections to
-// peers, liveness, and requests for a group that lives on another shard.
+// peers, liveness, and requests for a group of another shard.
 //
 //                    ┌─ shard 0 ─ transport, liveness
 //   serve ─ Service ─┼─ shard 1 ─┐ frames to and from peers cross to shard 0,
-//                    └─ shard n ─┘ requests to whoever hosts the group, in one batch a turn
+//                    └─ shard n ─┘ requests to the shard that hosts the group, in one batch a turn
 //
 // With one shard nothing crosses.
 #pragma once
@@ -23,7 +23,7 @@
 
 namespace bop::node {
 
-// Where a shard sits: its loop and what belongs to it.
+// The loop of a shard and what belongs to it.
 struct ShardContext {
   const port::Clock& clock;
   port::Timers& timers;
@@ -55,14 +55,14 @@ class Node final : public port::TransportReceiver, public Liveness::Listener {
   // called on the first shard's loop. First shard's thread.
   void stop(Duration grace, std::function<void()> done);
 
-  // Of that shard's thread.
+  // On that shard's thread.
   Service& service(uint32_t shard_index);
   Shard& shard(uint32_t shard_index) { return *shards_[shard_index]; }
   uint64_t epoch() const { return shards_[0]->epoch(); }
 
   // Of each shard's log (log.max_bytes). First shard's thread.
   void set_log_max_bytes(uint64_t bytes);
-  // What the file system of the data directory has left. First shard's thread.
+  // Free bytes of the data directory's file system. First shard's thread.
   void set_free_bytes(uint64_t free_bytes) { watch_.space(free_bytes); }
 
   // port::TransportReceiver, Liveness::Listener: on the first shard's thread.
@@ -85,16 +85,16 @@ class Node final : public port::TransportReceiver, public Liveness::Listener {
       std::function<void()> done);
   void open_shard(uint32_t shard_index);
   void shard_opened(uint32_t shard_index, Status status);
-  void tell_channel(NodeId node, port::Channel channel, bool up);
-  void heard(NodeId from, const proto::PeerHeader& header, const proto::HeartbeatItem& item);
-  void look_around();
-  void shard_said(uint32_t shard_index, const ShardHealth& health);
+  void pass_channel(NodeId node, port::Channel channel, bool up);
+  void on_heartbeat(NodeId from, const proto::PeerHeader& header, const proto::HeartbeatItem& item);
+  void check_conditions();
+  void on_shard_report(uint32_t shard_index, const ShardReport& report);
   bool alive(NodeId node) const { return liveness_ != nullptr && liveness_->alive(node); }
   std::vector<uint8_t> report() const;
   std::vector<uint8_t> sections_for(NodeId peer);
   std::vector<uint8_t> addresses_for(NodeId peer);
   uint64_t delivered_bytes(NodeId peer) const;
-  // What that shard's shard tells of itself; the first shard also of the node. Its thread.
+  // Of one shard, on its thread; the first adds what concerns the whole node.
   NodeStatus status_of(uint32_t shard_index) const;
   void pass_on(uint32_t shard_index, NodeId from, const mem::Buffer& frame);
   void set_health(uint32_t shard_index, bool healthy);
@@ -121,12 +121,13 @@ class Node final : public port::TransportReceiver, public Liveness::Listener {
   std::set<NodeId> report_due_;            // peers whose next heartbeat carries a report
   std::set<NodeId> addresses_due_;         // and whose one after that carries the others' addresses
   std::map<NodeId, size_t> next_address_;  // by peer: which of the others it is told next
-  std::unique_ptr<port::Timer> look_timer_;
+  std::unique_ptr<port::Timer> condition_timer_;
   Instant started_at_ = 0;
 
-  // A shard that stands still must not cost unbounded memory: past this, frames for it are lost.
+  // By shard: bytes of frames that were posted to it. Beyond the limit, which a shard whose thread does not
+  // run reaches, further frames are dropped.
   static constexpr uint64_t max_passing_bytes = 32u << 20;
-  std::vector<std::atomic<uint64_t>> passing_bytes_;  // by shard: of frames on their way there
+  std::vector<std::atomic<uint64_t>> passing_bytes_;
 
   // By peer, for the shards that have no connections themselves.
   std::map<NodeId, std::atomic<uint64_t>> delivered_bytes_;

@@ -18,12 +18,14 @@ void PeerFrameBatcher::add_append(NodeId to, const proto::RaftItem& item) {
 
 void PeerFrameBatcher::begin(NodeId to, Slot& slot) {
   proto::PeerHeader header = header_;
+  BOP_ASSERT(!slot.begun);
   header.to = to;
   slot.writer.begin(header);
   slot.begun = true;
 }
 
 void PeerFrameBatcher::send(const Key& key, Slot& slot) {
+  BOP_ASSERT(slot.begun);
   slot.begun = false;
   if (slot.writer.empty()) return;
   // A full queue drops the frame; Raft sends again what matters.
@@ -34,6 +36,13 @@ void PeerFrameBatcher::flush() {
   for (auto& [key, slot] : slots_)
     if (slot.begun) send(key, slot);
   entries_.clear();
+}
+
+void PeerFrameBatcher::check_invariants() const {
+  for (const auto& [key, slot] : slots_) {
+    BOP_ASSERT_NE(key.first, 0u);
+    BOP_ASSERT_NE(key.first, header_.from);
+  }
 }
 
 }  // namespace bop::node

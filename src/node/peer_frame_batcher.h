@@ -1,9 +1,10 @@
-// What a turn has for each peer, as frames: one a channel, however many groups and messages.
+// Gathers what a turn sends to each peer: one frame a channel, however many groups and messages.
 #pragma once
 
 #include <map>
 #include <memory>
 
+#include "base/assert.h"
 #include "base/logging.h"
 #include "port/transport.h"
 #include "proto/peer.h"
@@ -19,7 +20,7 @@ class PeerFrameBatcher {
 
   void set_channel(NodeId to, port::Channel channel, bool up) { slot(to, channel).up = up; }
   bool up(NodeId to, port::Channel channel) const;
-  // Whether what is added now has a chance to leave.
+  // Whether what is added now is likely to be sent.
   bool open(NodeId to, port::Channel channel);
 
   // Puts an item into the frame for `to`. What does not fit starts the next one.
@@ -30,10 +31,13 @@ class PeerFrameBatcher {
   // Sends all frames begun; at the end of a turn.
   void flush();
 
+  void check_invariants() const;
+
  private:
+  // One channel to one peer.
   struct Slot {
     proto::PeerFrameWriter writer;
-    bool begun = false;
+    bool begun = false;  // the frame has its header
     bool up = false;
   };
   using Key = std::pair<NodeId, port::Channel>;
@@ -53,6 +57,7 @@ class PeerFrameBatcher {
 
 template <class Add>
 void PeerFrameBatcher::add_with(NodeId to, port::Channel channel, Add add) {
+  BOP_ASSERT_NE(to, header_.from);
   Slot& to_slot = slot(to, channel);
   if (!to_slot.up) return;
   if (!to_slot.begun) begin(to, to_slot);

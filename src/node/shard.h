@@ -1,14 +1,16 @@
 // A shard: one thread's event loop, write-ahead log and replicas. Built from ports alone, so that the
 // simulator runs the same code as bopd.
 //
+//   Replicas ─ each group's replica                Turn ─ which of them step at the end of a turn
+//   FrameDelivery ─ frames from peers              ShardHost ─ frames to peers
+//   ShardHealth ─ conditions of log and groups     ShardStop ─ how it stops
+//
 // A turn: everything that is ready gathers in the replicas; at the end each scheduled replica steps
 // once, then the log gets one write and each peer one frame a channel.
 #pragma once
 
-#include <array>
 #include <functional>
 #include <memory>
-#include <string>
 #include <string_view>
 #include <vector>
 
@@ -26,7 +28,9 @@
 namespace bop::group {
 class Replica;
 }
-
+namespace bop::log {
+class Log;
+}
 namespace bop::proto {
 struct HeartbeatItem;
 struct PeerHeader;
@@ -34,12 +38,20 @@ struct PeerHeader;
 namespace bop::metrics {
 class Registry;
 }
+
 namespace bop::node {
 
-// What a shard says of itself to its node, twice a second.
-struct ShardHealth {
+class FrameDelivery;
+class Replicas;
+class ShardHealth;
+class ShardHost;
+class ShardStop;
+class Turn;
+
+// What a shard reports to its node, twice a second.
+struct ShardReport {
   std::vector<ActiveCondition> conditions;
-  std::vector<proto::GroupReport> groups;  // some of its groups, the next ones with each call
+  std::vector<proto::GroupReport> groups;  // some of its groups, the next ones with each report
 };
 
 struct ShardPorts {
@@ -47,53 +59,88 @@ struct ShardPorts {
   port::Timers& timers;
   port::Post& post;
   port::FileSystem& files;     // rooted at the data directory
-  port::Transport& transport;  // the shard becomes its receiver only by way of its Node
+  port::Transport& transport;  // its receiver is the Node, which calls on_frame() and on_channel()
   std::function<Result<std::unique_ptr<port::Worker>>()> make_worker;
   std::function<const bop_machine_table*(std::string_view kind)> find_machine;
   metrics::Registry* metrics = nullptr;  // nullptr: nothing is counted
   Histogram* log_write_ns = nullptr;     // durations of the log's writes, when set
 
-  // For the shard that frames come to first. Heartbeats are the node's.
+  // Of the first shard, which frames come to: heartbeats are the node's, and a frame that holds items for
+  // groups of another shard is passed on to it, once.
   std::function<void(NodeId from, const proto::PeerHeader&, const proto::HeartbeatItem&)>
       on_heartbeat;
-  // A frame holds items for groups of that other shard; called once a frame and shard.
   std::function<void(uint32_t shard, NodeId from, const mem::Buffer& frame)> pass_on;
 };
 
-class Shard : public Service, public port::TransportReceiver {
+// Everything after open() is called on the shard's thread, and only when open() succeeded.
+class Shard {
  public:
-  static std::unique_ptr<Shard> make(const ShardOptions& options, const ShardPorts& ports);
+  Shard(const ShardOptions& options, const ShardPorts& ports);
+  ~Shard();
+  Shard(const Shard&) = delete;
+  Shard& operator=(const Shard&) = delete;
 
   // Opens log and machines, blocking. A shard that failed is kept until its files are at rest, as one
-  // that stopped: an open log makes segments ahead.
-  virtual Status open() = 0;
-  // Calls `done` once the first entries of new groups are durable (at once, later in this turn, when
-  // there are none): then the directory has served and must say so before start(). Or with what kept
-  // them from it.
-  virtual void when_bootstrapped(std::function<void(Status)> done) = 0;
-  virtual void start() = 0;
+  // that stopped: an open log prepares segments in the background.
+  Status open();
+  // Calls `done` once the first entries of new groups are durable (later in this turn, when there are
+  // none): then the directory has served, which must be recorded before start(). Or with the error that
+  // kept them from it.
+  void when_bootstrapped(std::function<void(Status)> done);
+  void start();
   // Gives up leading, lets what is open be answered for at most `grace`, syncs the machines.
-  virtual void stop(Duration grace, std::function<void()> done) = 0;
-  // No replica takes a turn any more: nothing new is written, nor answered. Once all shards have stopped,
+  void stop(Duration grace, std::function<void()> done);
+  // No replica takes a turn any more: nothing new is written or completed. Once all shards have stopped,
   // since they ask each other.
-  virtual void halt() = 0;
+  void halt();
 
-  virtual uint64_t epoch() const = 0;  // of the log: rises at each start
-  virtual bool healthy() const = 0;
+  // As Service (service.h), for groups of this shard.
+  Result<GroupId> find_group(std::string_view name) const;
+  std::string_view machine_of(GroupId group) const;
+  void propose(Request request);
+  void query(Request request);
+  Instant now() const { return ports_.clock.now(); }
+
+  // As port::TransportReceiver.
+  Status on_frame(NodeId from, mem::Buffer frame);
+  void on_channel(NodeId node, port::Channel channel, bool up);
+
+  uint64_t epoch() const;  // of the log: rises at each start
+  bool healthy() const;
   // Called when healthy() changed.
-  virtual void on_health(std::function<void(bool)> changed) = 0;
-  virtual void node_lost(NodeId node) = 0;
-  virtual void node_alive(NodeId node) = 0;
-  // At most `most_groups` reports.
-  virtual ShardHealth health(size_t most_groups) = 0;
+  void on_health(std::function<void(bool healthy)> changed);
+  void node_lost(NodeId node);
+  void node_alive(NodeId node);
+  ShardReport report(size_t most_groups);
+  void set_log_max_bytes(uint64_t bytes);
 
-  virtual void set_log_max_bytes(uint64_t bytes) = 0;
+  NodeStatus status() const;  // of this shard alone
+  bool ready() const;         // all of its groups are, and it does not stop
+  const group::Replica* replica(GroupId group) const;  // for checkers and tests
 
-  virtual bool hosts(GroupId group) const = 0;
-  // Of this shard alone; Service::status gathers from all.
-  virtual NodeStatus own_status() const = 0;
-  virtual bool own_ready() const = 0;
-  virtual const group::Replica* replica(GroupId group) const = 0;  // for checkers and tests
+  // Asserts what holds between turns; on in builds with slow assertions at the end of each turn.
+  void check_invariants() const;
+
+ private:
+  void submit();
+  void finished();
+  void refuse(Request request);
+  void complete_refused();
+  void check_bootstrapped();
+  group::Replica* replica_for(GroupId group) const;
+
+  const ShardOptions options_;
+  const ShardPorts ports_;
+  std::unique_ptr<log::Log> log_;
+  std::unique_ptr<Turn> turn_;
+  std::unique_ptr<ShardHost> host_;
+  std::unique_ptr<Replicas> replicas_;
+  std::unique_ptr<FrameDelivery> delivery_;
+  std::unique_ptr<ShardHealth> health_;
+  std::unique_ptr<ShardStop> stop_;
+
+  std::vector<Request> refused_;  // in this turn: for groups that are not here, or while it stops
+  std::function<void(Status)> bootstrapped_;
 };
 
 }  // namespace bop::node

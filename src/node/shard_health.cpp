@@ -1,7 +1,9 @@
-// What a shard says of itself to its node: HostedShard::health.
+#include "node/shard_health.h"
+
 #include <fmt/format.h>
 
-#include "node/hosted_shard.h"
+#include "base/assert.h"
+#include "base/logging.h"
 
 namespace bop::node {
 
@@ -37,22 +39,41 @@ proto::GroupReport report_of(const group::Replica& replica) {
 
 }  // namespace
 
-ShardHealth HostedShard::health(size_t most_groups) {
-  ShardHealth out;
+ShardHealth::ShardHealth(const ShardOptions& options, const ShardPorts& ports, const log::Log& log,
+                         const Replicas& replicas)
+    : options_(options),
+      ports_(ports),
+      log_(log),
+      replicas_(replicas),
+      timer_(ports.timers.make_timer([this] { check(); })) {}
+
+void ShardHealth::check() {
+  const Instant now = ports_.clock.now();
+  const bool healthy = log_.healthy(now, options_.raft.election_timeout / 2);
+  if (healthy != healthy_) {
+    healthy_ = healthy;
+    logging::warning("shard {}: {}", options_.shard,
+                     healthy ? "the log's writes complete in time again"
+                             : "a write to the log is late or failed; this shard gives up leading");
+    for (group::Replica& replica : replicas_.all()) replica.set_healthy(healthy);
+    if (changed_) changed_(healthy);
+  }
+  timer_->arm(now + options_.raft.election_timeout / 8);
+}
+
+ShardReport ShardHealth::report(size_t most_groups) {
+  ShardReport out;
   check_log(out.conditions);
-  for (const auto& [id, hosted] : replicas_) check_group(*hosted.replica, out.conditions);
-  auto next = replicas_.upper_bound(reported_group_);
-  for (size_t i = 0; i < std::min(most_groups, replicas_.size()); ++i) {
-    if (next == replicas_.end()) next = replicas_.begin();
-    out.groups.push_back(report_of(*next->second.replica));
-    reported_group_ = next->first;
-    ++next;
+  for (const group::Replica& replica : replicas_.all()) check_group(replica, out.conditions);
+  for (const group::Replica* replica : replicas_.next(reported_group_, most_groups)) {
+    out.groups.push_back(report_of(*replica));
+    reported_group_ = replica->id();
   }
   return out;
 }
 
-void HostedShard::check_log(std::vector<ActiveCondition>& out) const {
-  const log::Log::Capacity capacity = log_->capacity();
+void ShardHealth::check_log(std::vector<ActiveCondition>& out) const {
+  const log::Log::Capacity capacity = log_.capacity();
   const auto add = [&](Condition condition, const std::string& what) {
     out.push_back({condition, 0, {}, fmt::format("shard {}: {}", options_.shard, what)});
   };
@@ -74,7 +95,7 @@ void HostedShard::check_log(std::vector<ActiveCondition>& out) const {
   }
 }
 
-void HostedShard::check_group(const group::Replica& replica, std::vector<ActiveCondition>& out) {
+void ShardHealth::check_group(const group::Replica& replica, std::vector<ActiveCondition>& out) {
   const group::Replica::Status status = replica.status();
   const auto add = [&](Condition condition, std::string detail) {
     out.push_back({condition, replica.id(), replica.name(), std::move(detail)});
@@ -99,6 +120,13 @@ void HostedShard::check_group(const group::Replica& replica, std::vector<ActiveC
   if (now - since >= leaderless_timeouts * options_.raft.election_timeout)
     add(Condition::no_leader,
         fmt::format("for {} s, term {}", (now - since) / seconds, status.term));
+}
+
+void ShardHealth::check_invariants() const {
+  for (const auto& [group, since] : leaderless_since_) {
+    BOP_ASSERT(replicas_.find(group) != nullptr);
+    BOP_ASSERT_LE(since, ports_.clock.now());
+  }
 }
 
 }  // namespace bop::node

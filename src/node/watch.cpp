@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/assert.h"
+
 namespace bop::node {
 
 namespace {
@@ -23,7 +25,8 @@ std::string list_of(const std::vector<NodeId>& nodes) {
 Watch::Watch(const ShardOptions& options, size_t shards)
     : options_(options), shards_of_node_(shards), patience_(2 * options.raft.election_timeout) {}
 
-void Watch::shard_said(uint32_t shard, std::vector<ActiveCondition> conditions) {
+void Watch::on_shard_report(uint32_t shard, std::vector<ActiveCondition> conditions) {
+  BOP_ASSERT_LT(shard, shards_of_node_);
   shards_[shard] = std::move(conditions);
 }
 

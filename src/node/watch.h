@@ -19,7 +19,7 @@ class Watch {
   Watch(const ShardOptions& options, size_t shards);
 
   // ---- what happens ----
-  void shard_said(uint32_t shard, std::vector<ActiveCondition> conditions);
+  void on_shard_report(uint32_t shard, std::vector<ActiveCondition> conditions);
   void refused_by(NodeId peer, const Error& reason);
   void accepted_by(NodeId peer) { refusals_.erase(peer); }
   void second_process(NodeId peer, const std::string& address, Instant now);

@@ -266,7 +266,7 @@ class Bop(Case):
         self.bop("put", "k", "-", stdin=b"x" * ((1 << 20) + 1), code=2)
         for command in (("get", "x"), ("put", "x", "y"), ("bench", "kv", "--time", "1s")):
             _, error = self.bop("--group", "nobody", *command, code=2)
-            self.assertIn("no group is called nobody; there is: kv (BOP_E_NO_GROUP)", error)
+            self.assertIn("there is no group nobody; the groups are: kv (BOP_E_NO_GROUP)", error)
 
     def test_names_an_unknown_command_and_suggests_the_nearest(self):
         for wrong, what in (

@@ -1,5 +1,5 @@
-// Nodes in this process: each shard on a real loop on a thread of its own, over simulated disks, and peers
-// connected by posts. Their machine says back what it is told.
+// Nodes in this process: each shard on a real loop and thread of its own, over simulated disks; peers are
+// connected by posts. Their machine echoes commands.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -49,11 +49,11 @@ void propose(Service& service, Asker& asker, uint64_t token, GroupId to, std::st
 }
 
 // Asked and answered once, on its own thread.
-Asker::Heard ask(Member& member, uint32_t seat, GroupId to, std::string_view text,
+Asker::Heard ask(Member& member, uint32_t shard, GroupId to, std::string_view text,
                  Duration timeout = long_enough) {
   Asker asker;
   std::thread::id thread;
-  member.on(seat, [&](Service& service) {
+  member.on(shard, [&](Service& service) {
     thread = std::this_thread::get_id();
     propose(service, asker, 5, to, text, timeout);
     EXPECT_TRUE(asker.heard().empty());  // never from within
@@ -68,9 +68,9 @@ Asker::Heard ask(Member& member, uint32_t seat, GroupId to, std::string_view tex
 TEST(CrossShard, a_command_for_a_group_of_another_shard_is_answered_where_it_was_asked) {
   Cluster cluster(1, 2, groups());
   cluster.start();
-  for (const uint32_t seat : {0u, 1u}) {
+  for (const uint32_t shard : {0u, 1u}) {
     for (const GroupId to : {first, second}) {
-      const Asker::Heard heard = ask(cluster.member(1), seat, to, "hello");
+      const Asker::Heard heard = ask(cluster.member(1), shard, to, "hello");
       EXPECT_EQ(heard.status, BOP_OK) << heard.detail;
       EXPECT_EQ(heard.body, "hello");
       EXPECT_GT(heard.index, 1u);
@@ -184,11 +184,11 @@ TEST(CrossShard, all_shards_ask_all_others_at_once) {
   cluster.start();
   Asker askers[contexts];
   for (uint64_t round = 0; round < rounds; ++round) {
-    for (uint32_t seat = 0; seat < contexts; ++seat) {
-      cluster.member(1).on(seat, [&](Service& service) {
+    for (uint32_t shard = 0; shard < contexts; ++shard) {
+      cluster.member(1).on(shard, [&](Service& service) {
         for (uint64_t i = 0; i < batch; ++i)
           for (GroupId to = 1; to <= contexts; ++to)
-            propose(service, askers[seat], round * batch + i, to, std::to_string(to));
+            propose(service, askers[shard], round * batch + i, to, std::to_string(to));
       });
     }
   }
@@ -262,7 +262,7 @@ TEST(CrossShard, a_status_lists_the_groups_of_all_shards_and_ends_where_it_was_a
   Cluster cluster(1, 2, groups());
   cluster.start();
   for (int i = 0; i < 200; ++i) {
-    const uint32_t seat = i % 2;
+    const uint32_t shard = i % 2;
     // Not atomic: only ever used and destroyed on the thread that asked.
     struct Kept {
       ~Kept() { *destroyed_on = std::this_thread::get_id(); }
@@ -270,7 +270,7 @@ TEST(CrossShard, a_status_lists_the_groups_of_all_shards_and_ends_where_it_was_a
     };
     std::thread::id destroyed_on, asked_on;
     std::promise<NodeStatus> given;
-    cluster.member(1).on(seat, [&](Service& service) {
+    cluster.member(1).on(shard, [&](Service& service) {
       asked_on = std::this_thread::get_id();
       service.status([&, kept = std::make_shared<Kept>(&destroyed_on)](NodeStatus status) {
         given.set_value(std::move(status));
@@ -280,8 +280,8 @@ TEST(CrossShard, a_status_lists_the_groups_of_all_shards_and_ends_where_it_was_a
     ASSERT_EQ(status.groups.size(), 2u);
     EXPECT_EQ(status.groups[0].name, "group1");
     EXPECT_EQ(status.groups[1].name, "group2");
-    cluster.member(1).on(1 - seat, [](Service&) {});
-    cluster.member(1).on(seat, [](Service&) {});
+    cluster.member(1).on(1 - shard, [](Service&) {});
+    cluster.member(1).on(shard, [](Service&) {});
     EXPECT_EQ(destroyed_on, asked_on);
   }
 }
@@ -317,15 +317,15 @@ TEST(CrossShard, a_node_is_ready_when_the_groups_of_all_its_shards_are) {
 
 // ---- between nodes ----
 
-TEST(CrossShard, groups_on_every_shard_agree_between_nodes_through_any_seat) {
+TEST(CrossShard, groups_on_every_shard_agree_between_nodes_through_any_shard) {
   Cluster cluster(3, 2, groups());
   cluster.start();
   uint64_t commands = 0;
   for (int round = 0; round < 5; ++round) {
     for (NodeId node = 1; node <= 3; ++node) {
-      for (const uint32_t seat : {0u, 1u}) {
+      for (const uint32_t shard : {0u, 1u}) {
         for (const GroupId to : {first, second}) {
-          const Asker::Heard heard = ask(cluster.member(node), seat, to, "hello");
+          const Asker::Heard heard = ask(cluster.member(node), shard, to, "hello");
           EXPECT_EQ(heard.status, BOP_OK) << heard.detail;
           EXPECT_EQ(heard.body, "hello");
         }
@@ -378,14 +378,14 @@ class ByHand : public ::testing::Test {
     options_.log.segment_bytes = 1 << 20;
     options_.log.max_bytes = 8 << 20;
     std::vector<ShardContext> contexts;
-    for (uint32_t seat = 0; seat < 2; ++seat) {
-      io::Loop& loop = loops_[seat];
+    for (uint32_t shard = 0; shard < 2; ++shard) {
+      io::Loop& loop = loops_[shard];
       disks_.push_back(std::make_unique<sim::Disk>(
-          seat, [&loop](Duration, std::function<void()> task) { loop.post(std::move(task)); }));
+          shard, [&loop](Duration, std::function<void()> task) { loop.post(std::move(task)); }));
       contexts.push_back({.clock = loop,
                           .timers = loop,
                           .post = loop,
-                          .files = *disks_[seat],
+                          .files = *disks_[shard],
                           .make_worker = [&loop] { return io::make_worker(loop, "machine"); }});
     }
     node_ = std::make_unique<Node>(options_, std::move(contexts), sent_,

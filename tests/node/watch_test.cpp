@@ -1,4 +1,4 @@
-// What a node finds wrong with itself and its peers, and says so.
+// The conditions that a node finds in itself and its peers.
 #include "node/watch.h"
 
 #include <gtest/gtest.h>
@@ -81,7 +81,7 @@ TEST_F(WatchTest, a_quorum_is_lost_when_too_few_voters_are_heard_for_two_electio
 }
 
 TEST_F(WatchTest, a_group_without_a_quorum_is_not_also_reported_without_a_leader) {
-  watch.shard_said(0, {{Condition::no_leader, 1, "kv", "for 5 s"}});
+  watch.on_shard_report(0, {{Condition::no_leader, 1, "kv", "for 5 s"}});
   EXPECT_EQ(after(0, Condition::no_leader), "for 5 s");
   heard = {};
   after(2 * seconds, Condition::quorum_lost);
@@ -159,7 +159,7 @@ TEST_F(WatchTest, a_disk_is_nearly_full_when_the_next_segments_do_not_fit) {
   watch.space(255u << 20);
   EXPECT_EQ(after(0, Condition::disk_nearly_full),
             "255 MiB are free, the logs take 64 MiB at a time");
-  watch.shard_said(0, {{Condition::disk_full, 0, {}, "shard 0"}});
+  watch.on_shard_report(0, {{Condition::disk_full, 0, {}, "shard 0"}});
   EXPECT_EQ(after(0, Condition::disk_nearly_full), "");
 }
 

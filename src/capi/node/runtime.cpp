@@ -472,7 +472,7 @@ uint32_t Runtime::shard_of(GroupId group) const {
 Result<GroupId> Runtime::find_group(std::string_view name) const {
   for (const GroupSpec& spec : state_->settings.node.groups)
     if (spec.name == name) return spec.id;
-  return fail(BOP_E_NO_GROUP, "no group is called " + std::string(name));
+  return fail(BOP_E_NO_GROUP, "there is no group " + std::string(name));
 }
 
 const std::string& Runtime::address(std::string_view listener) const {

@@ -1,10 +1,10 @@
-// A log that is full, with a machine that never lets go of anything.
+// A full log: the machine makes nothing durable, so that nothing can be released.
 #include "cluster.h"
 
 namespace bop::node::testing {
 namespace {
 
-TEST(AFullLog, refuses_by_name_what_it_has_no_room_for_however_much_comes_at_once) {
+TEST(AFullLog, refuses_by_name_what_does_not_fit_however_much_comes_at_once) {
   GroupSpec group;
   group.name = "group";
   group.id = 1;

@@ -40,12 +40,12 @@ Asker::Heard ask(Member& member, GroupId to) {
   return heard.empty() ? Asker::Heard{} : heard.front();
 }
 
-class HostedShardTest : public ::testing::Test {
+class ShardTest : public ::testing::Test {
  protected:
-  ~HostedShardTest() override { broken_group.clear(); }
+  ~ShardTest() override { broken_group.clear(); }
 };
 
-TEST_F(HostedShardTest, a_group_whose_store_does_not_open_halts_and_the_others_serve) {
+TEST_F(ShardTest, a_group_whose_store_does_not_open_halts_and_the_others_serve) {
   Cluster cluster(1, 1, two_groups());
   cluster.start();
   Member& member = cluster.member(1);
@@ -71,7 +71,7 @@ TEST_F(HostedShardTest, a_group_whose_store_does_not_open_halts_and_the_others_s
   EXPECT_FALSE(status.log_latched);
 }
 
-TEST_F(HostedShardTest, a_new_directory_in_which_a_store_does_not_open_is_refused) {
+TEST_F(ShardTest, a_new_directory_in_which_a_store_does_not_open_is_refused) {
   broken_group = "broken";
   Cluster cluster(1, 1, two_groups());
   const Status opened = cluster.member(1).open();
@@ -79,7 +79,7 @@ TEST_F(HostedShardTest, a_new_directory_in_which_a_store_does_not_open_is_refuse
   EXPECT_EQ(opened.error().code, BOP_E_DAMAGED);
 }
 
-TEST_F(HostedShardTest, a_shard_that_stops_refuses_by_name_what_comes_then) {
+TEST_F(ShardTest, a_shard_that_stops_refuses_by_name_what_comes_then) {
   Cluster cluster(1, 1, two_groups());
   cluster.start();
   Member& member = cluster.member(1);
@@ -92,7 +92,7 @@ TEST_F(HostedShardTest, a_shard_that_stops_refuses_by_name_what_comes_then) {
 }
 
 // Each node in its turn, while commands are given to all of them without a pause.
-TEST_F(HostedShardTest, a_leader_that_stops_leaves_no_outcome_unknown) {
+TEST_F(ShardTest, a_leader_that_stops_leaves_no_outcome_unknown) {
   Cluster cluster(3, 1, two_groups());
   cluster.start();
   for (NodeId id = 1; id <= 3; ++id) ASSERT_EQ(ask(cluster.member(id), healthy).status, BOP_OK);

@@ -1,4 +1,4 @@
-// What a node does when nobody asks it for anything.
+// What a node does without requests.
 #include "cluster.h"
 
 namespace bop::node {
@@ -6,7 +6,7 @@ namespace {
 
 using testing::hash_questions;
 
-TEST(AQuietNode, asks_its_machine_for_the_hash_of_what_it_applied) {
+TEST(AnIdleNode, asks_its_machine_for_the_hash_of_what_it_applied) {
   GroupSpec group;
   group.name = "group";
   group.id = 1;

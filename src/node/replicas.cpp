@@ -1,0 +1,192 @@
+#include "node/replicas.h"
+
+#include <algorithm>
+
+#include "base/checksum.h"
+
+namespace bop::node {
+
+namespace {
+
+// A machine's jobs on workers of its own: short reads never wait behind a long flush.
+class WorkerOffload final : public machine::Offload {
+ public:
+  Status start(const ShardPorts& ports) {
+    for (auto& worker : workers_) {
+      BOP_TRY_ASSIGN(worker, ports.make_worker());
+    }
+    return {};
+  }
+  void submit(WorkQueue queue, std::function<void()> work, std::function<void()> done) override {
+    workers_[static_cast<size_t>(queue)]->submit(std::move(work), std::move(done));
+  }
+
+ private:
+  std::array<std::unique_ptr<port::Worker>, 2> workers_;
+};
+
+std::vector<NodeId> sorted(std::vector<NodeId> nodes) {
+  std::sort(nodes.begin(), nodes.end());
+  return nodes;
+}
+
+raft::Configuration configuration_of(const GroupSpec& spec, const ShardOptions& options) {
+  raft::Configuration out{sorted(spec.voters), sorted(spec.learners)};
+  if (out.voters.empty()) {
+    out.voters.push_back(options.self);
+    for (const PeerSpec& peer : options.peers) out.voters.push_back(peer.id);
+    std::sort(out.voters.begin(), out.voters.end());
+  }
+  return out;
+}
+
+}  // namespace
+
+bool ends_the_start(const ShardOptions& options, bop_status error) {
+  if (options.fresh) return true;  // there is nothing to serve yet
+  switch (error) {
+    case BOP_E_BAD_CONFIG:  // what is configured cannot run
+    case BOP_E_INVALID_ARGUMENT:
+    case BOP_E_VERSION_MISMATCH:  // a machine for another bop
+      return true;
+    default: return false;
+  }
+}
+
+// ---- opening ----
+
+Status Replicas::open() {
+  for (const GroupSpec& spec : options_.groups)
+    if (spec.shard == options_.shard) BOP_TRY(open_one(spec));
+  return {};
+}
+
+std::string Replicas::directory_of(GroupId group) const {
+  return "shard" + std::to_string(options_.shard) + "/group-" + std::to_string(group);
+}
+
+Result<group::ReplicaOptions> Replicas::options_of(const GroupSpec& spec) const {
+  group::ReplicaOptions options;
+  options.id = spec.id;
+  options.name = spec.name;
+  options.configuration = configuration_of(spec, options_);
+  options.raft = options_.raft;
+  options.raft.self = options_.self;
+  options.raft.seed = hash64(as_bytes(spec.name), options_.seed + options_.self);
+  options.raft.max_queued_bytes = options_.peer_queue_bytes;
+  options.machine = ports_.find_machine(spec.machine);
+  if (options.machine == nullptr)
+    return fail(BOP_E_BAD_CONFIG, "group " + spec.name + ": no machine of kind " + spec.machine);
+  options.machine_directory = ports_.files.describe(directory_of(spec.id));
+  options.machine_options = spec.machine_options;
+  options.epoch = log_.recovery().epoch;
+  options.limits = options_.limits;
+  return options;
+}
+
+group::ReplicaPorts Replicas::ports_for(machine::Offload& offload) const {
+  return {.clock = ports_.clock,
+          .timers = ports_.timers,
+          .log = log_,
+          .host = host_,
+          .offload = offload,
+          .metrics = ports_.metrics};
+}
+
+void Replicas::take(Hosted hosted) {
+  const GroupId id = hosted.replica->id();
+  const bool added = hosted_.emplace(id, std::move(hosted)).second;
+  BOP_ASSERT(added);  // a group is configured once
+}
+
+Status Replicas::open_one(const GroupSpec& spec) {
+  BOP_TRY_ASSIGN(const group::ReplicaOptions options, options_of(spec));
+  Hosted hosted;
+  auto offload = std::make_unique<WorkerOffload>();
+  BOP_TRY(offload->start(ports_));
+  hosted.offload = std::move(offload);
+  const group::ReplicaPorts ports = ports_for(*hosted.offload);
+  auto replica = recover(options, ports);
+  if (!replica && ends_the_start(options_, replica.error().code))
+    return std::unexpected(replica.error());
+  hosted.replica = replica ? std::move(*replica)
+                           : group::Replica::halted(options, ports, replica.error(),
+                                                    {.file = directory_of(spec.id), .offset = 0});
+  if (!hosted.replica->bootstrapped()) bootstrapping_.push_back(hosted.replica.get());
+  take(std::move(hosted));
+  return {};
+}
+
+Result<std::unique_ptr<group::Replica>> Replicas::recover(const group::ReplicaOptions& options,
+                                                          const group::ReplicaPorts& ports) {
+  const std::string directory = directory_of(options.id);
+  BOP_TRY(ports_.files.make_directory_now(directory));
+  const log::RecoveredGroup* found = recovered(options.id);
+  log::RecoveredGroup lost;
+  if (found == nullptr && (!options_.fresh || log_.recovery().others_suspect)) {
+    // The log has served and does not know the group: what it acknowledged is gone.
+    lost.group = options.id;
+    lost.health = log::Health::suspect;
+    lost.location = {.file = "shard" + std::to_string(options_.shard), .offset = 0};
+    lost.reason = ports_.files.describe(lost.location.file) +
+                  ": the log of a directory that has served holds nothing of this group";
+    found = &lost;
+  }
+  BOP_TRY_ASSIGN(auto replica, group::Replica::open(options, ports, found));
+  // The names of the files that the machine created; it syncs their contents itself.
+  BOP_TRY(ports_.files.sync_directory_now(directory));
+  return replica;
+}
+
+const log::RecoveredGroup* Replicas::recovered(GroupId group) const {
+  for (const log::RecoveredGroup& found : log_.recovery().groups)
+    if (found.group == group) return &found;
+  return nullptr;
+}
+
+std::optional<Status> Replicas::bootstrapped() const {
+  Status status;
+  for (const group::Replica* replica : bootstrapping_) {
+    if (const std::optional<Error> halted = replica->status().halted)
+      status = std::unexpected(*halted);
+    else if (!replica->bootstrapped())
+      return {};
+  }
+  return status;
+}
+
+// ---- looking up ----
+
+group::Replica* Replicas::find(GroupId group) const {
+  const auto found = hosted_.find(group);
+  return found == hosted_.end() ? nullptr : found->second.replica.get();
+}
+
+std::vector<group::Replica*> Replicas::next(GroupId last, size_t count) const {
+  std::vector<group::Replica*> out;
+  auto at = hosted_.upper_bound(last);
+  while (out.size() < std::min(count, hosted_.size())) {
+    if (at == hosted_.end()) at = hosted_.begin();
+    out.push_back(at->second.replica.get());
+    ++at;
+  }
+  return out;
+}
+
+bool Replicas::idle() const {
+  return std::ranges::all_of(all(), [](const group::Replica& replica) { return replica.idle(); });
+}
+
+void Replicas::check_invariants() const {
+  size_t configured = 0;
+  for (const GroupSpec& spec : options_.groups) {
+    if (spec.shard != options_.shard) continue;
+    ++configured;
+    const group::Replica* replica = find(spec.id);
+    BOP_ASSERT(replica != nullptr);
+    BOP_ASSERT_EQ(replica->id(), spec.id);
+  }
+  BOP_ASSERT_EQ(hosted_.size(), configured);
+}
+
+}  // namespace bop::node

@@ -1,0 +1,75 @@
+// The replicas of one shard, each with the workers of its machine: how they are opened and found.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <ranges>
+#include <string>
+#include <vector>
+
+#include "group/replica.h"
+#include "log/log.h"
+#include "node/shard.h"
+
+namespace bop::node {
+
+class Replicas {
+ public:
+  Replicas(const ShardOptions& options, const ShardPorts& ports, log::Log& log, group::Host& host)
+      : options_(options), ports_(ports), log_(log), host_(host) {}
+
+  // Opens those of this shard's groups, blocking. A replica that cannot be opened is halted, and the others
+  // serve; an error that ends the start (ends_the_start) is returned.
+  Status open();
+
+  // nullptr: no group of this shard has that id.
+  group::Replica* find(GroupId group) const;
+  // All of them, by id of the group.
+  auto all() const {
+    return hosted_ | std::views::values |
+           std::views::transform(
+               [](const Hosted& hosted) -> group::Replica& { return *hosted.replica; });
+  }
+  size_t size() const { return hosted_.size(); }
+  // The next `count` of them behind the group `last`, and again from the first.
+  std::vector<group::Replica*> next(GroupId last, size_t count) const;
+  bool idle() const;
+
+  // How the bootstrap of new groups went: nothing while the first entry of one is not durable yet.
+  std::optional<Status> bootstrapped() const;
+
+  void check_invariants() const;
+
+ private:
+  // Destroyed in the reverse order: the replica uses the workers.
+  struct Hosted {
+    std::unique_ptr<machine::Offload> offload;
+    std::unique_ptr<group::Replica> replica;
+  };
+
+  Status open_one(const GroupSpec& spec);
+  Result<group::ReplicaOptions> options_of(const GroupSpec& spec) const;
+  std::string directory_of(GroupId group) const;
+  group::ReplicaPorts ports_for(machine::Offload& offload) const;
+  void take(Hosted hosted);
+  Result<std::unique_ptr<group::Replica>> recover(const group::ReplicaOptions& options,
+                                                  const group::ReplicaPorts& ports);
+  const log::RecoveredGroup* recovered(GroupId group) const;
+
+  const ShardOptions& options_;
+  const ShardPorts& ports_;
+  log::Log& log_;
+  group::Host& host_;
+  std::map<GroupId, Hosted> hosted_;
+  std::vector<const group::Replica*>
+      bootstrapping_;  // new groups whose first entry was not durable
+};
+
+// Whether opening a shard's log or store failed in a way that the operator has to act on before the node
+// serves at all. Other errors concern one log or store, and the rest of the node serves without it.
+bool ends_the_start(const ShardOptions& options, bop_status error);
+
+}  // namespace bop::node
