@@ -92,7 +92,8 @@ Replica::Replica(const ReplicaOptions& options, const ReplicaPorts& ports)
   });
 }
 
-Replica::~Replica() = default;
+// The log may outlive it, as when the start fails.
+Replica::~Replica() { ports_.log.attach(options_.id, nullptr); }
 
 Result<std::unique_ptr<Replica>> Replica::open(const ReplicaOptions& options,
                                                const ReplicaPorts& ports,

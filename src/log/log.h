@@ -110,7 +110,8 @@ class Log {
   virtual ~Log() = default;
 
   virtual const Recovery& recovery() const = 0;
-  // Sets who is told when appends of the group are durable. Call it before the first one.
+  // Sets who is told when appends of the group are durable; nullptr: nobody any more. Call it before the first
+  // append.
   virtual void attach(GroupId group, Appender* appender) = 0;
 
   // Adds the append to the frame that gathers; payloads are copied before it returns. On an error nothing

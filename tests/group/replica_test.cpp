@@ -363,6 +363,13 @@ TEST_F(ReplicaTest, a_machine_ahead_of_its_log_is_suspect) {
             "entries");
 }
 
+// The log goes on in the background, and would report a failure to it.
+TEST_F(ReplicaTest, a_replica_that_is_gone_is_not_called_by_the_log) {
+  opens_at = {6, 1};
+  ASSERT_FALSE(open(nullptr));
+  EXPECT_EQ(log_.appender, nullptr);
+}
+
 TEST_F(ReplicaTest,
        a_replica_that_could_not_be_opened_is_halted_and_completes_requests_with_the_reason) {
   replica_ = Replica::halted(options_, {clock_, timers_, log_, peers_, offload_},
