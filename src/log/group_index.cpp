@@ -44,6 +44,7 @@ void GroupIndex::truncate(Index first) {
   BOP_ASSERT_GT(first, before_first_.index);
   if (first > last_) return;
   while (!locations_.empty() && locations_.back().first >= first) {
+    BOP_ASSERT_GE(live_bytes_, locations_.back().bytes);
     live_bytes_ -= locations_.back().bytes;
     locations_.pop_back();
   }
@@ -56,6 +57,8 @@ void GroupIndex::truncate(Index first) {
 
 void GroupIndex::add_location(const RecordLocation& location) {
   BOP_ASSERT_EQ(location.first, last_ + 1);
+  BOP_ASSERT_GT(location.count, 0u);
+  BOP_ASSERT(locations_.empty() || locations_.back().position() < location.position());
   locations_.push_back(location);
   live_bytes_ += location.bytes;
   last_ += location.count;
@@ -78,6 +81,7 @@ void GroupIndex::compact(raft::EntryId through) {
     return;
   }
   while (!locations_.empty() && locations_.front().last() <= through.index) {
+    BOP_ASSERT_GE(live_bytes_, locations_.front().bytes);
     live_bytes_ -= locations_.front().bytes;
     locations_.pop_front();
   }

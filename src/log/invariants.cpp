@@ -57,6 +57,7 @@ void ShardLog::check() const {
   if (latched_) return;
   check_frames();
   check_pins();
+  segments_.check();
   for (const Group* group : sorted_groups()) group->index.check();
 }
 

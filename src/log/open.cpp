@@ -183,6 +183,11 @@ Status ShardLog::open_without_space(const ScanEnd& end, const Error& why) {
 }
 
 void ShardLog::serve() {
+  BOP_ASSERT_GE(head_, 1u);
+  BOP_ASSERT_GT(recovery_.epoch, 0u);
+  BOP_ASSERT_LE(durable_end_, next_position_);
+  BOP_ASSERT_LE(written_first_segment_, head_);
+  BOP_ASSERT(pins_.empty() || pins_.rbegin()->first <= head_);
   const auto ready = [this] {
     if (!queue_.empty()) submit();  // the first frame may have waited for this segment
   };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/assert.h"
 #include "log/block.h"
 #include "log/record.h"
 #include "log/seeded_bugs.h"
@@ -84,6 +85,7 @@ class Reads::Job : public port::FileCompletion {
   }
 
   void read_file() {
+    BOP_ASSERT(located_.segment != nullptr);
     const BlockRange range = blocks_of(located_.location);
     const size_t size = size_t{range.count} * block_bytes;
     reserve(size);
@@ -228,6 +230,7 @@ void Reads::start_waiting() {
 void Reads::ended(Job* job) {
   const auto found =
       std::ranges::find_if(running_, [job](const auto& one) { return one.get() == job; });
+  BOP_ASSERT(found != running_.end());  // a job ends once
   std::unique_ptr<Job> ended = std::move(*found);
   running_.erase(found);
   start_waiting();

@@ -72,6 +72,8 @@ void ShardLog::take_for_rewrite(GroupId id, Index first, Position last_record,
 }
 
 void ShardLog::rewrite(Group& group, const Entries& entries) {
+  BOP_ASSERT(rewriting_);
+  BOP_ASSERT(!group.suspect);
   Append append;
   append.group = group.id;
   append.hard = group.index.hard;
@@ -122,6 +124,7 @@ size_t ShardLog::rewrite_record(Group& group, std::span<const raft::Entry> entri
     header.bytes += static_cast<uint32_t>(size_of(entry));
     ++header.count;
   }
+  BOP_ASSERT(header.count > 0 || entries.empty());  // the first fits: gathering_for saw to it
   const auto offset = static_cast<uint32_t>(into.frame.size());
   uint8_t bytes[record_header_bytes];
   encode(header, bytes);

@@ -82,6 +82,8 @@ Status Segments::fill_now(port::File& file) {
 void Segments::adopt(SegmentFile file) {
   used_bytes_ += file.size;
   const uint32_t number = file.number;
+  BOP_ASSERT_GE(number, 1u);
+  BOP_ASSERT(find(number) == nullptr);
   segments_[number] = std::make_shared<Segment>(Segment{number, file.size, std::move(file.file)});
 }
 
@@ -93,6 +95,8 @@ std::shared_ptr<Segment> Segments::find(uint32_t number) const {
 }
 
 void Segments::start(Owner owner, uint32_t head) {
+  BOP_ASSERT(!owner_.ready);  // once
+  BOP_ASSERT(owner.ready && owner.failed && owner.left);
   owner_ = std::move(owner);
   const uint32_t highest = segments_.empty() ? 0 : segments_.rbegin()->first;
   next_ = std::max(highest + 1, head);
@@ -198,8 +202,9 @@ void Segments::complete(Result<size_t> result) {
     return;
   }
   if (!result) return after_failure(result.error());
+  BOP_ASSERT(done != Step::resting);  // an operation was under way
   switch (done) {
-    case Step::resting: BOP_ASSERT(false); break;  // no operation was in progress
+    case Step::resting: break;
     case Step::opening:
       filled_ = 0;
       left_at_first_ = owner_.left();
@@ -263,6 +268,7 @@ void Segments::fill_next_piece() {
 }
 
 void Segments::sync() {
+  BOP_ASSERT(making_ != nullptr);
   unsynced_ = false;
   if (seeded(Bug::no_directory_sync)) return ready();
   step_ = Step::syncing;
@@ -312,6 +318,27 @@ void Segments::try_later() {
 void Segments::retry_later() {
   retry_->arm(clock_.now() + retry_after_);
   retry_after_ = std::min(retry_after_ * 2, longest_retry);
+}
+
+void Segments::check() const {
+  if (stopped_ || !owner_.ready) return;
+  uint64_t bytes = 0;
+  for (const auto& [number, segment] : segments_) {
+    BOP_ASSERT_EQ(segment->number, number);
+    BOP_ASSERT_LT(number, next_);
+    bytes += segment->size;
+  }
+  for (const auto& released : released_) {
+    BOP_ASSERT(find(released->number) == nullptr);
+    bytes += released->size;
+  }
+  if (making_ != nullptr) bytes += making_->size;
+  // A new file is counted from when it is opened, and becomes making_ when it is filled.
+  const bool making_new =
+      step_ == Step::opening || step_ == Step::filling || step_ == Step::discarding;
+  if (making_new) bytes += options_.segment_bytes;
+  BOP_ASSERT_EQ(bytes, used_bytes_);
+  BOP_ASSERT_EQ(opened_ != nullptr, step_ == Step::filling);
 }
 
 }  // namespace bop::log

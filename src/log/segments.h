@@ -83,6 +83,9 @@ class Segments : private port::FileCompletion {
   std::string path(uint32_t number) const { return directory_ + "/" + segment_name(number); }
   port::FileOptions file_options() const;
 
+  // Asserts what must always hold between calls, until stop().
+  void check() const;
+
  private:
   enum class Step : uint8_t {
     resting,     // no operation is in progress

@@ -33,7 +33,12 @@ ShardLog::Group& ShardLog::group_of(GroupId id) {
   return group;
 }
 
-void ShardLog::attach(GroupId group, Appender* appender) { group_of(group).appender = appender; }
+void ShardLog::attach(GroupId id, Appender* appender) {
+  Group& group = group_of(id);
+  const bool replaces = group.appender != nullptr && group.appender != appender;
+  BOP_ASSERT(appender == nullptr || !replaces);  // a group has one at a time
+  group.appender = appender;
+}
 
 ShardLog::Demand ShardLog::demand_of(const Append& append) {
   Demand demand;
@@ -192,6 +197,8 @@ void ShardLog::put_entry(Gathering& into, Group& group, const raft::Entry& entry
 
 // Completes the header of the record and updates the group's index, after entries were put.
 void ShardLog::close_record(Gathering& into) {
+  BOP_ASSERT(into.tail_group != nullptr);
+  BOP_ASSERT_LE(into.tail_offset + record_header_bytes, into.frame.size());
   RecordHeader& header = into.tail;
   GroupIndex& index = into.tail_group->index;
   const uint32_t before = header.bytes;
@@ -231,6 +238,8 @@ ShardLog::Gathering& ShardLog::gathering_for(size_t bytes) {
 
 std::unique_ptr<ShardLog::Gathering> ShardLog::begin(FrameKind kind, size_t bytes) {
   const uint32_t needed = std::max(1u, blocks_for(bytes));
+  BOP_ASSERT(open_ == nullptr);
+  BOP_ASSERT_LE(needed, max_frame_blocks_);  // check() refuses what is larger
   // A loop: segments that were made with a smaller segment_bytes may all be too small for it.
   while (blocks_left() < needed + summary_blocks()) end_segment();
   const uint32_t left = blocks_left();
@@ -251,7 +260,10 @@ std::unique_ptr<ShardLog::Gathering> ShardLog::take_memory() {
   return gathering;
 }
 
-void ShardLog::close_open() { enqueue(std::move(open_)); }
+void ShardLog::close_open() {
+  BOP_ASSERT(open_ != nullptr);
+  enqueue(std::move(open_));
+}
 
 void ShardLog::enqueue(std::unique_ptr<Gathering> gathering) {
   BOP_ASSERT_EQ(gathering->frame.position(), next_position_);
@@ -360,6 +372,8 @@ void ShardLog::submit() {
   // Frames that may have been acknowledged are never overwritten.
   BOP_ASSERT_GE(writing_->frame.position(), durable_end_);
   BOP_ASSERT_LE(offset_of(writing_->frame.end() - 1), writing_to_->size - 1);
+  BOP_ASSERT_GE(next.first_segment, written_first_segment_);
+  BOP_ASSERT_LE(next.first_segment, segment_of(writing_->frame.position()));
   BlockHeader common;
   common.log_id = options_.log_id;
   common.durable_through =
@@ -407,6 +421,7 @@ void ShardLog::complete(Result<size_t> result) {
 
 void ShardLog::note_written(const Gathering& written) {
   const Frame& frame = written.frame;
+  BOP_ASSERT_GE(frame.position(), durable_end_);
   durable_end_ = frame.end();
   last_write_ended_ = ports_.clock.now();
   BOP_ASSERT_GE(gathered_bytes_, frame.size());
@@ -491,7 +506,11 @@ bool ShardLog::idle() const {
 void ShardLog::pin(Group& group) {
   const uint32_t needed = segment_of(group.index.needs());
   if (needed == group.pinned) return;
-  if (group.pinned != 0 && --pins_[group.pinned] == 0) pins_.erase(group.pinned);
+  if (group.pinned != 0) {
+    const auto pinned = pins_.find(group.pinned);
+    BOP_ASSERT(pinned != pins_.end());
+    if (--pinned->second == 0) pins_.erase(pinned);
+  }
   group.pinned = needed;
   if (needed != 0) ++pins_[needed];
 }
@@ -507,6 +526,8 @@ uint32_t ShardLog::first_needed() const {
 
 void ShardLog::compact(GroupId id, raft::EntryId through) {
   Group& group = group_of(id);
+  if (const Term term = group.index.term_at(through.index); term != 0)
+    BOP_ASSERT_EQ(through.term, term);
   if (group.health != Health::ok) return;
   if (through.index > group.index.last()) {
     group.restarts = true;
