@@ -30,6 +30,11 @@ void Forwarder::send(NodeId leader, Term term, Instant now, Request request) {
   sent_.emplace(forward.sequence, Sent{leader, term, std::move(request)});
 }
 
+void Forwarder::put_back(std::deque<Request> requests) {
+  for (; !waiting_.empty(); waiting_.pop_back()) requests.push_front(std::move(waiting_.back()));
+  waiting_ = std::move(requests);
+}
+
 std::optional<Forwarder::Sent> Forwarder::take_sent(NodeId from, const ForwardReply& reply) {
   if (reply.origin_epoch != options_.epoch) return {};
   const auto found = sent_.find(reply.sequence);

@@ -44,6 +44,8 @@ class Forwarder {
   void send(NodeId leader, Term term, Instant now, Request request);
   // Takes out the waiting requests, to be routed again.
   std::deque<Request> take_waiting() { return std::exchange(waiting_, {}); }
+  // Those of them that were not routed, in order: behind the ones that had to wait again.
+  void put_back(std::deque<Request> requests);
   // The request that `reply` belongs to; nullopt: it is completed already, or of an earlier start.
   std::optional<Sent> take_sent(NodeId from, const ForwardReply& reply);
 

@@ -229,7 +229,18 @@ void Replica::propose(Request request) {
   route(std::move(request));
 }
 
+// Behind what waits, so that a connection's commands keep their order.
 void Replica::route(Request request) {
+  if (forwarder_.has_waiting()) {
+    forwarder_.wait_for_leader(std::move(request));
+    route_waiting();
+  } else {
+    route_now(std::move(request));
+  }
+  arm_expiry();
+}
+
+void Replica::route_now(Request request) {
   const NodeId leader = core_->leader();
   if (core_->role() == raft::Role::leader) {
     stage({.completion = request.completion, .token = request.token}, request.deadline,
@@ -239,12 +250,19 @@ void Replica::route(Request request) {
   } else {
     forwarder_.wait_for_leader(std::move(request));
   }
-  arm_expiry();
 }
 
+// Up to the first that has to wait again.
 void Replica::route_waiting() {
-  if (!forwarder_.has_waiting() || core_->leader() == 0) return;
-  for (Request& request : forwarder_.take_waiting()) route(std::move(request));
+  if (core_->leader() == 0) return;
+  std::deque<Request> waiting = forwarder_.take_waiting();
+  while (!waiting.empty() && !forwarder_.has_waiting()) {
+    Request request = std::move(waiting.front());
+    waiting.pop_front();
+    route_now(std::move(request));
+  }
+  forwarder_.put_back(std::move(waiting));
+  arm_expiry();
 }
 
 void Replica::stage(const Origin& origin, Instant deadline, mem::Buffer payload) {

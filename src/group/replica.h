@@ -152,7 +152,8 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   std::string place_of_machine() const;  // for messages
 
   bool serving() const { return state_ == State::serving; }
-  void route(Request request);  // to the core, to the leader, or to wait
+  void route(Request request);
+  void route_now(Request request);  // to the core, to the leader, or to wait
   void route_waiting();
   void stage(const Origin& origin, Instant deadline, mem::Buffer payload);
 

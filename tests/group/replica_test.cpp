@@ -43,6 +43,10 @@ class Timers final : public port::Timers {
   std::vector<One*> all_;
 };
 
+std::string text_of(const mem::Buffer& payload) {
+  return {reinterpret_cast<const char*>(payload.data()), payload.size()};
+}
+
 // Records its appends, which become durable when the test says so.
 class Log final : public log::Log {
  public:
@@ -57,12 +61,16 @@ class Log final : public log::Log {
       for (const Entry& entry : piece) {
         terms.resize(entry.index);
         terms.back() = entry.term;
+        if (entry.kind == EntryKind::command) commands += text_of(entry.payload);
       }
     }
     return {};
   }
   void flush() override {}
-  Status reserve(size_t, bool) override { return {}; }
+  Status reserve(size_t, bool) override {
+    ++reservations;
+    return {};
+  }
   size_t largest_payload() const override { return 1 << 20; }
   // The term of the first entry, which the core does not have in memory.
   void read(GroupId, Index index, size_t,
@@ -82,8 +90,10 @@ class Log final : public log::Log {
 
   log::Appender* appender = nullptr;
   bool full = false;  // refuses appends, whatever reserve() returned before
+  size_t reservations = 0;
   std::vector<uint64_t> numbers;
   std::vector<Term> terms;  // of the entries given, by index - 1
+  std::string commands;     // their payloads, one behind the other
   raft::HardState hard;
   Entry first;
   std::vector<std::function<void()>> reads;
@@ -98,12 +108,14 @@ class Peers final : public Host {
   void schedule(Replica&) override {}
   void send(GroupId, const raft::Message& message) override { sent.push_back(message); }
   bool forward(NodeId, GroupId, const Forward& forward) override {
+    if (!reachable) return false;
     forwards.push_back(forward);
     return true;
   }
   void reply_forward(NodeId, GroupId, const ForwardReply& reply) override {
     replies.push_back(reply.outcome.status);
   }
+  bool reachable = true;  // forward() sends
   std::vector<raft::Message> sent;
   std::vector<Forward> forwards;
   std::vector<bop_status> replies;
@@ -239,9 +251,9 @@ class ReplicaTest : public testing::Test {
     turn();
   }
 
-  void propose() {
+  void propose(std::string_view command = "command") {
     replica_->propose({.group = 1,
-                       .payload = mem::Buffer::copy(as_bytes("command")),
+                       .payload = mem::Buffer::copy(as_bytes(command)),
                        .deadline = clock_.now() + 60 * seconds,
                        .completion = &client_,
                        .token = 1});
@@ -361,6 +373,45 @@ TEST_F(ReplicaTest, a_machine_ahead_of_its_log_is_suspect) {
   EXPECT_EQ(refused.error().detail,
             "group test: the machine holds entries up to 6, but its log ends at 5: the log lost "
             "entries");
+}
+
+TEST_F(ReplicaTest, commands_are_forwarded_in_the_order_in_which_they_came) {
+  ASSERT_TRUE(open(nullptr));
+  propose("1");  // no leader is known
+  hear(2, 2, 1);
+  peers_.reachable = false;
+  for (const char* command : {"2", "3"}) propose(command);
+  turn();
+  peers_.reachable = true;
+  for (const char* command : {"4", "5"}) propose(command);
+  pass(100 * milliseconds);
+  std::string order;
+  for (const Forward& forward : peers_.forwards) order += text_of(forward.payload);
+  EXPECT_EQ(order, "12345");
+}
+
+TEST_F(ReplicaTest, commands_that_waited_for_a_leader_are_proposed_before_later_ones) {
+  ASSERT_TRUE(open(nullptr));
+  for (const char* command : {"1", "2"}) propose(command);
+  win();
+  propose("3");
+  log_is_durable();
+  EXPECT_EQ(log_.commands, "123");
+}
+
+TEST_F(ReplicaTest, space_in_the_log_is_reserved_once_for_each_command) {
+  ASSERT_TRUE(open(nullptr));
+  win();
+  log_.reservations = 0;
+  for (const char* command : {"1", "2", "3"}) propose(command);
+  replica_->receive_forward(3, {.origin_epoch = 1,
+                                .sequence = 1,
+                                .term = 2,
+                                .time_left = 60 * seconds,
+                                .payload = mem::Buffer::copy(as_bytes("4"))});
+  turn();
+  log_is_durable();
+  EXPECT_EQ(log_.reservations, 4u);
 }
 
 // The log goes on in the background, and would report a failure to it.
