@@ -73,7 +73,7 @@ void ShardLog::take_for_rewrite(GroupId id, Index first, Position last_record,
 
 void ShardLog::rewrite(Group& group, const Entries& entries) {
   BOP_ASSERT(rewriting_);
-  BOP_ASSERT(!group.suspect);
+  BOP_ASSERT(group.health == Health::ok);
   Append append;
   append.group = group.id;
   append.hard = group.index.hard;

@@ -47,9 +47,11 @@ std::optional<size_t> count_known(const State& s, std::span<const Entry> entries
   return known;
 }
 
-// Backpressure of a machine that cannot keep up: the leader sends entries that were not taken again.
+// Backpressure of a machine that cannot keep up: the leader sends entries that were not taken again. Only of
+// the machine: while all that is committed is applied, the entries in the way are uncommitted, and refusing
+// more could keep this replica from the leader's no-op, without which none of them is ever committed.
 bool accepts_entries(const State& s) {
-  return s.log.open_bytes() < 2 * s.config.max_uncommitted_bytes;
+  return s.commit == s.applied || s.log.open_bytes() < 2 * s.config.max_uncommitted_bytes;
 }
 
 // Paper, figure 2: "If an existing entry conflicts with a new one (same index but different terms),

@@ -195,6 +195,72 @@ TEST(Core, unapplied_entries_are_limited_while_the_machine_is_behind) {
   EXPECT_EQ(update.proposed.size(), 4u);
 }
 
+// One of three, which hears node 2 lead in term 3.
+struct Follower {
+  Core core;
+  Update update;
+
+  explicit Follower(const Config& config) : core(config, three(), 0) {}
+
+  static Restored three() {
+    Restored r;
+    r.configuration.voters = {1, 2, 3};
+    return r;
+  }
+  // Entries of term 2 up to `last`, and the leader's no-op behind them if `noop`.
+  void hear(Index last, Index commit, bool noop = false) {
+    std::vector<Entry> entries;
+    for (Index i = core.last() + 1; i <= last; ++i) {
+      Entry entry;
+      entry.index = i;
+      entry.term = 2;
+      entry.kind = EntryKind::command;
+      entry.payload = mem::Buffer::copy(as_bytes("payload"));
+      entries.push_back(std::move(entry));
+    }
+    if (noop) entries.push_back({.term = 3, .index = last + 1});
+    Message append;
+    append.kind = MessageKind::append_request;
+    append.from = 2;
+    append.to = 1;
+    append.term = 3;
+    append.index = core.last();
+    append.log_term = core.term_at(core.last());
+    append.commit = commit;
+    append.entries = entries;
+    const Event received = Receive{append, LogCapacity::available};
+    core.step(0, 0, {&received, 1}, update);
+    const Event persisted = Persisted{update.mark};
+    core.step(0, 0, {&persisted, 1}, update);
+  }
+};
+
+// After all replicas restarted, the leader's log may hold more than these limits in front of its no-op.
+TEST(Core, a_follower_takes_all_that_stands_before_the_no_op_of_its_leader) {
+  Config small = config();
+  small.max_uncommitted_bytes = 300;
+  Follower follower(small);
+  follower.hear(20, 0);
+  EXPECT_EQ(follower.core.last(), 20u);
+  follower.hear(40, 0, true);
+  EXPECT_EQ(follower.core.last(), 41u);
+}
+
+TEST(Core, a_follower_takes_no_more_entries_while_its_machine_is_behind) {
+  Config small = config();
+  small.max_uncommitted_bytes = 300;
+  Follower follower(small);
+  follower.hear(5, 5);
+  follower.hear(20, 5);
+  const Index last = follower.core.last();
+  EXPECT_LT(last, 20u);
+  follower.hear(20, 5);
+  EXPECT_EQ(follower.core.last(), last);
+  follower.core.applied(5);
+  follower.hear(20, 5);
+  EXPECT_EQ(follower.core.last(), 20u);
+}
+
 TEST(Core, a_replica_outside_the_configuration_is_passive) {
   Restored foreign;
   foreign.configuration.voters = {2, 3, 4};
