@@ -131,11 +131,11 @@ TEST_F(WatchTest, both_processes_of_one_identity_learn_of_it) {
   EXPECT_EQ(after(20 * seconds, Condition::identity_in_use), "");
 }
 
-TEST_F(WatchTest, a_shard_that_knows_why_a_machine_is_behind_says_it_in_place_of_the_count) {
+TEST_F(WatchTest, a_shard_that_knows_why_a_machine_is_behind_states_it_in_place_of_the_count) {
   view.heard_own({report(10, 10)}, now);
   view.heard_own({report(50, 10)}, now);
   view.heard_own({report(50, 10)}, now);
-  watch.shard_said(0, {{Condition::behind, 1, "kv", "the machine applies nothing: no space"}});
+  watch.on_shard_report(0, {{Condition::behind, 1, "kv", "the machine applies nothing: no space"}});
   EXPECT_EQ(after(10 * seconds, Condition::behind), "the machine applies nothing: no space");
   EXPECT_EQ(std::ranges::count(check(), Condition::behind, &ActiveCondition::condition), 1);
 }

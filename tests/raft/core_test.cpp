@@ -218,7 +218,11 @@ struct Follower {
       entry.payload = mem::Buffer::copy(as_bytes("payload"));
       entries.push_back(std::move(entry));
     }
-    if (noop) entries.push_back({.term = 3, .index = last + 1});
+    if (noop) {
+      Entry& own = entries.emplace_back();
+      own.index = last + 1;
+      own.term = 3;
+    }
     Message append;
     append.kind = MessageKind::append_request;
     append.from = 2;
