@@ -279,6 +279,11 @@ int main(int count, char** values) {
              "\nExit codes: 0 no violation; 1 a violation; 2 usage error, or the output could not "
              "be written.");
   if (const auto ended = command_line::parse(app, count, values, 2)) return *ended;
+  if (!arguments.names.empty() && !arguments.mutants) {
+    std::fprintf(stderr, "bop-sim: %s: unexpected argument; see bop-sim --help\n",
+                 arguments.names.front().c_str());
+    return 2;
+  }
   if ((arguments.mutants || arguments.bug != "none") && module_bugs().empty())
     return run_seeded(values);
   if (!choose_seeded_bug(arguments.bug)) {

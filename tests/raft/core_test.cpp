@@ -234,6 +234,7 @@ struct Follower {
     append.entries = entries;
     const Event received = Receive{append, LogCapacity::available};
     core.step(0, 0, {&received, 1}, update);
+    if (update.mark.number == 0) return;
     const Event persisted = Persisted{update.mark};
     core.step(0, 0, {&persisted, 1}, update);
   }

@@ -194,7 +194,9 @@ TEST(NativeConnection, sends_a_goodbye_with_the_reason_to_invalid_clients) {
   ClientHello stranger;
   stranger.cluster[0] = 1;
   expect_goodbye(harness, encoded(stranger), BOP_E_WRONG_CLUSTER);
-  expect_goodbye(harness, encoded(ClientHello{.version_low = 2, .version_high = 3}),
+  expect_goodbye(harness,
+                 encoded(ClientHello{.version_low = proto::client_version + 1,
+                                     .version_high = proto::client_version + 2}),
                  BOP_E_VERSION_MISMATCH);
   expect_goodbye(harness, encoded(ClientRequest{}), BOP_E_PROTOCOL);
   expect_goodbye(harness, encoded(ClientHello{}) + encoded(ClientHello{}), BOP_E_PROTOCOL);

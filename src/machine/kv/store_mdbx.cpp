@@ -308,8 +308,8 @@ class MdbxStore final : public Store {
     // If the last flush found no space, this one is a repetition: libmdbx's messages are logged already.
     const LoggingScope logging(options_, full_);
     std::error_code ignored;
-    if (full_ && std::filesystem::space(options_.directory, ignored).available <
-                     static_cast<uintmax_t>(growth_bytes))
+    if (full_ &&
+        std::filesystem::space(options_.directory, ignored).available < allocated_ahead_bytes)
       return fail(BOP_E_DISK_FULL, path_ + ": no space to grow");
     Status flushed = flush_in_map(changes);
     full_ = !flushed && flushed.error().code == BOP_E_DISK_FULL;
@@ -408,7 +408,9 @@ class MdbxStore final : public Store {
   Status checked(int rc, const char* what) {
     map_is_full_ |= rc == MDBX_MAP_FULL;
     Status status = check(rc, path_, what);
-    if (rc == ENOMEM) return fail(BOP_E_DISK_FULL, status.error().detail);
+    if (rc == ENOMEM)
+      return fail(BOP_E_DISK_FULL,
+                  status.error().detail + "; is the address space limited (ulimit -v)?");
     return status;
   }
 

@@ -5,6 +5,7 @@ import struct
 CLIENT, PEER = b"BOPC", b"BOPF"
 HELLO, REQUEST, GOODBYE = 1, 3, 5
 QUERY, PING = 2, 4
+VERSION = 2
 
 
 def _crc_table():
@@ -32,12 +33,12 @@ def frame(magic, rest, size=None):
 
 
 def hello():
-    return frame(CLIENT, struct.pack("<BBH", 1, HELLO, 0) + struct.pack("<BBH16x", 1, 1, 0))
+    return frame(CLIENT, struct.pack("<BBH", VERSION, HELLO, 0) + struct.pack("<BBH16x", VERSION, VERSION, 0))
 
 
 def request(kind, payload, correlation=1):
-    body = struct.pack("<QQB3xII", correlation, 0, kind, 0, len(payload)) + payload
-    return frame(CLIENT, struct.pack("<BBH", 1, REQUEST, 0) + body)
+    body = struct.pack("<QQB3xII32x", correlation, 0, kind, 0, len(payload)) + payload
+    return frame(CLIENT, struct.pack("<BBH", VERSION, REQUEST, 0) + body)
 
 
 def get(key):
@@ -47,11 +48,11 @@ def get(key):
 
 
 def goodbye(status, detail):
-    return frame(CLIENT, struct.pack("<BBH", 1, GOODBYE, 0) + struct.pack("<iHH", status, len(detail), 0) + detail)
+    return frame(CLIENT, struct.pack("<BBH", VERSION, GOODBYE, 0) + struct.pack("<iHH", status, len(detail), 0) + detail)
 
 
 def peer_hello(cluster_id, sender, receiver, incarnation=1, size=None):
     """A frame without items, which is not valid as the first frame."""
-    rest = struct.pack("<BBH", 1, 0, 0) + bytes.fromhex(cluster_id)
+    rest = struct.pack("<BBH", VERSION, 0, 0) + bytes.fromhex(cluster_id)
     rest += struct.pack("<QQQQQIHH", sender, receiver, incarnation, 1, 0, 0, 0, 0)
     return frame(PEER, rest, size)

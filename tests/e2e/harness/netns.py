@@ -51,8 +51,12 @@ class NetnsCluster(HandCluster):
     def __init__(self, nodes=3, settings=None):
         super().__init__(nodes, {"insecure": "true", **(settings or {})})
         self.holders = {}
-        for node in self.nodes:
-            self._make_namespace(node)
+        try:
+            for node in self.nodes:
+                self._make_namespace(node)
+        except BaseException:
+            self.stop()
+            raise
 
     def make_node(self, number):
         node = super().make_node(number)
@@ -89,6 +93,9 @@ class NetnsCluster(HandCluster):
 
     def stop(self):
         super().stop()
+        # A namespace is gone some time after its last process; until then its link keeps its name.
+        for number in self.holders:
+            subprocess.run(["ip", "link", "del", f"n{number}"], capture_output=True, check=False)
         for holder in self.holders.values():
             holder.kill()
             holder.wait()
