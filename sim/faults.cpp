@@ -220,20 +220,20 @@ void Faults::start_later(Node& node) {
   });
 }
 
-// As an operator would: starts what is down, opens anew what a passing fault closed.
+// As an operator would: starts what is down, reopens what a passing fault closed.
 void Faults::supervise() {
   for (const auto& node : nodes_) {
     switch (node->state()) {
       case Node::State::down: start_later(*node); break;
       case Node::State::opening: break;
-      case Node::State::serving: tend_halted(*node); break;
+      case Node::State::serving: restart_halted(*node); break;
       case Node::State::refused: reopen_or_report(*node, node->refusal()); break;
     }
   }
   harness_.after(supervise_every, "supervise", [this] { supervise(); });
 }
 
-void Faults::tend_halted(Node& node) {
+void Faults::restart_halted(Node& node) {
   for (const node::GroupSpec& group : node.settings().shard.groups) {
     if (const auto halted = node.halted(group.id)) return reopen_or_report(node, *halted);
   }

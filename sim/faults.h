@@ -34,7 +34,7 @@ enum class Fault : uint8_t {
   slow_disk,    // a disk answers late
   stall,        // a disk answers not at all for a while
   failing,      // a write or sync fails
-  full,         // a disk has no room for a while
+  full,         // a disk has no space for a while
   rot,          // a block of a log changes or cannot be read (nodes that may lose data)
   clock,        // wall clocks jump, clocks drift
   store,        // a machine's storage fails
@@ -76,7 +76,7 @@ class Faults {
   void next();
   void strike(Fault fault);
   void supervise();
-  void tend_halted(Node& node);
+  void restart_halted(Node& node);
   void reopen_or_report(Node& node, const Error& error);
   void end_process(Node& node, Ending ending);
   void late_write();

@@ -9,7 +9,7 @@ namespace bop::node {
 namespace {
 
 // In which a reply of another shard arrives, even when all of the grace was used up before.
-constexpr Duration crossing_time = 100 * milliseconds;
+constexpr Duration cross_shard_time = 100 * milliseconds;
 
 // Of conditions, and of reports to peers.
 constexpr Duration check_every = 500 * milliseconds;
@@ -154,7 +154,7 @@ void Node::stop(Duration grace, std::function<void()> done) {
     const Instant deadline = contexts_[shard_index].clock.now() + grace;
     shards_[shard_index]->stop(grace, [this, shard_index, deadline, stopped = std::move(stopped)] {
       // What it asked of other shards may still be on its way there or back.
-      const Instant soon = contexts_[shard_index].clock.now() + crossing_time;
+      const Instant soon = contexts_[shard_index].clock.now() + cross_shard_time;
       services_[shard_index]->when_completed(std::max(deadline, soon), stopped);
     });
   };

@@ -136,7 +136,7 @@ std::vector<ActiveCondition> Watch::check(const ClusterView& view,
                    {},
                    fmt::format("{} MiB are free, the logs take {} MiB at a time", free_bytes_ >> 20,
                                options_.log.segment_bytes * shards_of_node_ >> 20)});
-  // A shard that knows why a machine is behind said so.
+  // A shard that knows why a machine is behind has reported it.
   for (ActiveCondition& active : view.behind(behind_limit, now))
     if (!has(Condition::quorum_lost, active.group) && !has(Condition::behind, active.group))
       out.push_back(std::move(active));
