@@ -174,7 +174,6 @@ class Load final : public Phase {
   const uint64_t read_below_;  // a request is a read if 32 random bits are below this
   std::vector<Slot> slots_;
   size_t key_in_command_ = 0, value_in_command_ = 0, key_in_question_ = 0;
-  uint64_t last_number_ = 0;
 
   std::atomic<bool> stopping_ = false;
   std::atomic<uint32_t> running_ = 0;
