@@ -172,7 +172,7 @@ struct bop_machine_table {
    * checked. NULL: every command is proposed. */
   int32_t (*check)(bop_machine* machine, bop_bytes command);
 
-  /* Why the machine applies nothing for now, for people: what it waits for ("flushing waits for space: ...").
+  /* Why the machine applies nothing at the moment, for people: what it waits for ("flushing waits for space: ...").
    * NULL: nothing hinders it. Meanwhile the node is not ready and refuses commands with BOP_E_OVERLOADED.
    * The text is valid until the machine is called again. A function that is NULL: nothing ever does. */
   const char* (*obstacle)(bop_machine* machine);

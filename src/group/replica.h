@@ -111,7 +111,7 @@ class Replica final : public log::Appender, public machine::DriverEvents {
     std::string file;     // of a replica that was halted from the start: where the problem is
     uint64_t offset = 0;  // in that file
     std::optional<bop_state_hash> hash;
-    std::string obstacle;  // why the machine applies nothing for now; empty: nothing hinders it
+    std::string obstacle;  // why the machine applies nothing; empty: nothing hinders it
   };
   Status status() const;
   // Requests a state hash from the machine, which costs it work: on demand, not for every report.

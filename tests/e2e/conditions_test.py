@@ -9,20 +9,10 @@ from harness.case import Case, main
 from harness.faults import LOG, NEW_SEGMENT, FaultyCluster
 from harness.process import program
 from harness.resp import RespError
+from harness.status import conditions, metric
 from harness.waiting import wait_until
 
 VALUE = b"v" * 60_000
-
-
-def conditions(node):
-    status = node.status()
-    return {c["condition"]: c for c in status["conditions"]} if status else {}
-
-
-def metric(node, name):
-    text = node.ask("GET", "/metrics")[1].decode()
-    found = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
-    return float(found.group(1)) if found else None
 
 
 class Conditions(Case):

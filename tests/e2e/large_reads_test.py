@@ -9,6 +9,7 @@ import time
 from harness.case import Case, main
 from harness.dev import DevCluster
 from harness.resp import encode
+from harness.waiting import wait_until
 
 MIB = 1 << 20
 VALUES = 8
@@ -116,7 +117,7 @@ class LargeReads(Case):
         with Watch(self.leader) as watch:
             for _ in range(200):
                 self.connect(self.leader.http, RANGE, receive_bytes=4096)
-            time.sleep(10)
+            wait_until(lambda: watch.responses >= 300 or watch.failures, "/livez was answered many times", 120)
         self.check(watch)
 
     def test_300_mgets_over_resp_leave_the_leader_in_office(self):

@@ -2,7 +2,6 @@
 """Faults of a node or its cluster appear in /v1/status, /readyz, the log and /metrics."""
 
 import os
-import re
 import shutil
 
 from harness.case import Case, main
@@ -10,6 +9,7 @@ from harness.hand import HandCluster
 from harness.node import Node
 from harness.ports import HOST, free_block, is_free
 from harness.process import program, run
+from harness.status import conditions, metric
 from harness.waiting import wait_until
 
 
@@ -19,18 +19,6 @@ def end(node):
     wait_until(lambda: not node.alive(), f"{node} is dead")
     ports = [int(address.rpartition(":")[2]) for address in (node.native, node.resp, node.http, node.listen_peer)]
     wait_until(lambda: all(map(is_free, ports)), f"the ports of {node} are free")
-
-
-def conditions(node):
-    status = node.status()
-    return {c["condition"]: c for c in status["conditions"]} if status else {}
-
-
-def metric(node, name):
-    """The value of a metric, given with its labels in the written order; None if it does not exist."""
-    text = node.ask("GET", "/metrics")[1].decode()
-    found = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
-    return float(found.group(1)) if found else None
 
 
 class Status(Case):
