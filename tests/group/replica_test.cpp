@@ -292,6 +292,20 @@ class ReplicaTest : public testing::Test {
     ASSERT_TRUE(replica_->leads());
   }
 
+  // Node 2 acknowledges all that this leader's log holds. Its reply, to be sent again for other rounds.
+  raft::Message follower_has_all() {
+    raft::Message reply;
+    reply.kind = raft::MessageKind::append_reply;
+    reply.from = 2;
+    reply.to = 1;
+    reply.term = 2;
+    reply.ok = true;
+    reply.match = replica_->core()->last();
+    replica_->receive(reply);
+    turn();
+    return reply;
+  }
+
   Client client_;
   Clock clock_;
   Timers timers_;
@@ -634,15 +648,7 @@ TEST_F(ReplicaTest, a_leader_answers_a_read_however_long_its_followers_take_to_c
   ASSERT_TRUE(open(nullptr));
   win();
   log_is_durable();
-  raft::Message reply;
-  reply.kind = raft::MessageKind::append_reply;
-  reply.from = 2;
-  reply.to = 1;
-  reply.term = 2;
-  reply.ok = true;
-  reply.match = replica_->core()->last();
-  replica_->receive(reply);
-  turn();
+  raft::Message reply = follower_has_all();
   query();
   turn();
   ASSERT_EQ(peers_.sent.back().kind, raft::MessageKind::append_request);
@@ -659,15 +665,7 @@ TEST_F(ReplicaTest, answers_reads_of_large_answers_in_several_turns) {
   ASSERT_TRUE(open(nullptr));
   win();
   log_is_durable();
-  raft::Message reply;
-  reply.kind = raft::MessageKind::append_reply;
-  reply.from = 2;
-  reply.to = 1;
-  reply.term = 2;
-  reply.ok = true;
-  reply.match = replica_->core()->last();
-  replica_->receive(reply);
-  turn();
+  raft::Message reply = follower_has_all();
   answer_bytes = 1 << 20;
   for (int i = 0; i < 10; ++i) query();
   turn();
