@@ -29,7 +29,7 @@ using boost::beast::error_code;
 
 namespace {
 
-// A body in one block, which grows with the bytes received, not with the length announced.
+// A body in one block, which grows with the bytes received, up to the length announced.
 struct BlockBody {
   class value_type {
    public:
@@ -40,6 +40,7 @@ struct BlockBody {
       if (block_ != nullptr) mem::free_block(block_);
     }
 
+    void announce(uint64_t size) { announced_ = size; }
     void append(const void* bytes, size_t size) {
       if (block_ == nullptr || block_->capacity - used_ < size) grow(used_ + size);
       std::memcpy(block_->data() + used_, bytes, size);
@@ -55,8 +56,9 @@ struct BlockBody {
 
    private:
     void grow(size_t least) {
-      mem::Block* larger =
-          mem::allocate_block(std::max({least, 2 * used_, size_t{4096} - sizeof(mem::Block)}));
+      const uint64_t doubled = std::min<uint64_t>(2 * used_, announced_);
+      mem::Block* larger = mem::allocate_block(
+          std::max({least, size_t{doubled}, size_t{4096} - sizeof(mem::Block)}));
       if (block_ != nullptr) {
         std::memcpy(larger->data(), block_->data(), used_);
         mem::free_block(block_);
@@ -66,13 +68,17 @@ struct BlockBody {
 
     mem::Block* block_ = nullptr;
     size_t used_ = 0;
+    uint64_t announced_ = UINT64_MAX;  // the body has at most this many bytes
   };
 
   class reader {
    public:
     template <bool is_request, class Fields>
     reader(http::header<is_request, Fields>&, value_type& body) : body_(body) {}
-    void init(const boost::optional<uint64_t>&, error_code& error) { error = {}; }
+    void init(const boost::optional<uint64_t>& length, error_code& error) {
+      if (length) body_.announce(*length);
+      error = {};
+    }
     template <class Buffers>
     size_t put(const Buffers& buffers, error_code& error) {
       size_t size = 0;

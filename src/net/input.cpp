@@ -11,8 +11,9 @@ namespace bop::net {
 
 namespace {
 
-// A read into less space than this is not worth a system call.
-constexpr size_t least_space = 1024;
+// A block holds about this many reads, so that an idle connection keeps little memory and a busy one allocates
+// rarely.
+constexpr size_t reads_per_block = 4;
 
 // With its header, such a block fills an allocation of a power of two.
 size_t capacity_of(size_t allocation) { return allocation - sizeof(mem::Block); }
@@ -33,10 +34,12 @@ void Input::clear() {
   begin_ = end_ = wanted_ = 0;
 }
 
-// How much space the next read needs. All that the handler wants is reserved at once only for a trusted
+// How much space the next read needs: as much as the last one, or the end of a block would cut it in two, and what
+// was cut off would be executed and replied to on its own. All that the handler wants is reserved at once only for a trusted
 // peer: otherwise a length field alone could make this side allocate a large block.
 size_t Input::wanted_space() const {
   const size_t unread = unread_bytes();
+  const size_t least_space = next_block_ / reads_per_block;
   if (wanted_ <= unread) return least_space;
   const size_t missing = wanted_ - unread;
   return limits_.trust_wanted ? missing : std::min(missing, std::max(unread, least_space));
@@ -80,9 +83,8 @@ void Input::move_to(mem::Block* block) {
 void Input::received(size_t size) {
   end_ += size;
   BOP_ASSERT_LE(end_, block_->capacity);
-  // A block holds about four reads, so that an idle connection keeps little memory and a busy one
-  // allocates rarely.
-  next_block_ = std::clamp(std::bit_ceil(4 * size), limits_.first_block_bytes, limits_.block_bytes);
+  next_block_ = std::clamp(std::bit_ceil(reads_per_block * size), limits_.first_block_bytes,
+                           limits_.block_bytes);
 }
 
 mem::Buffer Input::unread() const {

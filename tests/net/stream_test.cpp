@@ -114,6 +114,31 @@ TEST_F(Stream, appended_pieces_of_any_kind_arrive_in_order) {
   EXPECT_EQ(server.connection->sent_bytes(), expected.size());
 }
 
+TEST_F(Stream, the_end_of_a_receive_block_cuts_no_message_in_two) {
+  listen();
+  std::vector<mem::Buffer> kept;  // so that no block is reused
+  std::vector<size_t> sizes;
+  server.recorder.when_bytes = [&](const mem::Buffer& bytes) -> Consumed {
+    kept.push_back(bytes);
+    sizes.push_back(bytes.size());
+    return {bytes.size()};
+  };
+  auto client = connect();
+  wait_for_server();
+  constexpr size_t messages = 200;
+  const std::string one = pattern(6000);
+  size_t sent = 0;
+  // The first messages tell how large blocks should be.
+  for (size_t i = 0; i < messages; ++i) {
+    send_all(client, one);
+    sent += one.size();
+    ASSERT_TRUE(run_until([&] { return server.connection->received_bytes() == sent; }));
+  }
+  ASSERT_GE(sizes.size(), messages);
+  EXPECT_LE(sizes.size(), messages + 2);
+  EXPECT_EQ(sizes.back(), one.size());
+}
+
 // Messages of a u32 length and that many bytes.
 class Messages {
  public:
