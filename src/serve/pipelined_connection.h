@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <utility>
 
 #include "node/service.h"
@@ -22,32 +23,43 @@
 
 namespace bop::serve {
 
-// Received bytes that wait: unparsed input, or whole frames.
+// Received bytes that wait: unparsed input, or whole frames. The first buffer, mostly the only one, is kept apart: the
+// deque's memory would be two cache misses a request.
 class InputQueue {
  public:
   void push(mem::Buffer buffer) {
     bytes_ += cost(buffer);
-    buffers_.push_back(std::move(buffer));
+    if (first_) {
+      later_.push_back(std::move(buffer));
+    } else {
+      first_ = std::move(buffer);
+    }
   }
-  const mem::Buffer& front() const { return buffers_.front(); }
+  const mem::Buffer& front() const { return *first_; }
   mem::Buffer pop() {
-    mem::Buffer buffer = std::move(buffers_.front());
-    buffers_.pop_front();
+    mem::Buffer buffer = std::move(*first_);
+    first_.reset();
+    if (!later_.empty()) {
+      first_ = std::move(later_.front());
+      later_.pop_front();
+    }
     bytes_ -= cost(buffer);
     return buffer;
   }
   void clear() {
-    buffers_.clear();
+    first_.reset();
+    later_.clear();
     bytes_ = 0;
   }
-  bool empty() const { return buffers_.empty(); }
+  bool empty() const { return !first_; }
   // With what refers to them: many requests are shorter than that.
   size_t bytes() const { return bytes_; }
 
  private:
   static size_t cost(const mem::Buffer& buffer) { return buffer.size() + sizeof buffer; }
 
-  std::deque<mem::Buffer> buffers_;
+  std::optional<mem::Buffer> first_;
+  std::deque<mem::Buffer> later_;
   size_t bytes_ = 0;
 };
 

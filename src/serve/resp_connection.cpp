@@ -191,7 +191,7 @@ uint64_t RespConnection::open_slot(PendingReply reply) {
 void RespConnection::grow_slots() {
   std::vector<Slot> larger(2 * slots_.size());
   for (uint64_t number = head_; number != tail_; ++number)
-    larger[number % larger.size()] = std::move(slot(number));
+    larger[number & (larger.size() - 1)] = std::move(slot(number));
   slots_.swap(larger);
 }
 

@@ -105,8 +105,8 @@ class RespConnection final : public PipelinedConnection {
   bool dispatch(Arguments arguments);  // false: it has to wait
   bool admit(const RespCommand& command, Arguments arguments);
 
-  Slot& slot(uint64_t number) { return slots_[number % slots_.size()]; }
-  const Slot& slot(uint64_t number) const { return slots_[number % slots_.size()]; }
+  Slot& slot(uint64_t number) { return slots_[number & (slots_.size() - 1)]; }
+  const Slot& slot(uint64_t number) const { return slots_[number & (slots_.size() - 1)]; }
   void grow_slots();
   uint64_t open_slot(PendingReply reply);
   bool find_group();
@@ -187,7 +187,8 @@ class RespConnection final : public PipelinedConnection {
   Access access_;         // of the command that is being dispatched
   GroupId group_ = 0;
 
-  std::vector<Slot> slots_;  // a ring; numbers head_ to tail_ - 1 are taken
+  std::vector<Slot>
+      slots_;  // a ring whose size is a power of two; numbers head_ to tail_ - 1 are taken
   uint64_t head_ = 0;
   uint64_t tail_ = 0;
   size_t held_reply_bytes_ = 0;    // of replies that wait in their slots for one before them
