@@ -176,6 +176,11 @@ struct bop_machine_table {
    * NULL: nothing hinders it. Meanwhile the node is not ready and refuses commands with BOP_E_OVERLOADED.
    * The text is valid until the machine is called again. A function that is NULL: nothing ever does. */
   const char* (*obstacle)(bop_machine* machine);
+
+  /* A hint: bop passes this query to `query` after a few others, so that the machine can load what it
+   * will read into the processor's cache meanwhile. Changes nothing, and need not be followed by the query.
+   * `query` is valid during the call. NULL: the machine has no use for it. */
+  void (*expect_query)(bop_machine* machine, bop_bytes query);
 };
 
 #ifdef __cplusplus

@@ -2,7 +2,8 @@
 
 #include <isa-l/crc.h>
 
-#define XXH_STATIC_LINKING_ONLY
+// Compiled in: a call of the library costs as much as the hash of a short key.
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 namespace bop {

@@ -39,7 +39,7 @@ class ApplyPipeline {
   // Applies committed entries until it has to wait for the machine or the log.
   void advance(const raft::Core& core, machine::Driver& driver);
   // Takes the machine's replies to the batch. `each` is called for every entry of the batch, in order, with
-  // its index, its term (0: not a command) and its outcome.
+  // its index, its term (0: not a command) and its outcome, which it may complete.
   template <class Each>
   void finish_batch(std::span<const bop_reply> replies, Each each);
   void stop() { stage_ = Stage::stopped; }

@@ -84,6 +84,12 @@ std::optional<ReadQueue::Question> ReadQueue::next(Index applied) {
   return {};
 }
 
+Bytes ReadQueue::upcoming(size_t ahead) const {
+  if (ahead >= waiting_.size()) return {};
+  const Slot& read = slots_[waiting_[ahead]];
+  return read.stage == Stage::waiting ? read.request.payload.bytes() : Bytes();
+}
+
 Request ReadQueue::take(uint32_t slot) {
   BOP_ASSERT_LT(slot, slots_.size());
   BOP_ASSERT(slots_[slot].stage == Stage::with_machine);

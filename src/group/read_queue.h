@@ -38,6 +38,8 @@ class ReadQueue {
     Bytes bytes;
   };
   std::optional<Question> next(Index applied);
+  // The bytes of the query that next() will mostly return after `ahead` others; empty: not known.
+  Bytes upcoming(size_t ahead) const;
   // Takes out the request of that slot, which the machine answered.
   Request take(uint32_t slot);
 

@@ -16,6 +16,8 @@ constexpr Duration expiry_grain = 20 * milliseconds;
 // Of answers to reads. Further reads wait for the next turn: the machine does not make their answers before, and this
 // node's heartbeats and its peers' messages are not late.
 constexpr size_t max_answer_bytes_a_turn = 4 << 20;
+// How early the machine is told of a query that waits: with fewer, its prefetches come too late.
+constexpr size_t queries_ahead = 8;
 
 // The outcome of a proposal whose entry provably will never be committed.
 Outcome superseded() {
@@ -496,15 +498,20 @@ void Replica::load_for_peers() {
 // ---- apply ----
 
 void Replica::applied(std::span<const bop_reply> replies) {
-  apply_.finish_batch(replies, [this](Index index, Term term, const Outcome& outcome) {
-    complete_entry(index, term, outcome);
-  });
+  // Most batches of a follower have nobody to complete.
+  if (proposals_.size() == 0) {
+    apply_.finish_batch(replies, [](Index, Term, const Outcome&) {});
+  } else {
+    apply_.finish_batch(replies, [this](Index index, Term term, Outcome& outcome) {
+      complete_entry(index, term, outcome);
+    });
+  }
   core_->applied(apply_.applied());
   complete_superseded();
   hash_.on_applied(apply_.applied());
 }
 
-void Replica::complete_entry(Index index, Term term, Outcome outcome) {
+void Replica::complete_entry(Index index, Term term, Outcome& outcome) {
   const Pending pending = proposals_.take(index);
   if (pending.term == 0) return;
   // Another entry was committed at this index, so the proposal's entry never will be.
@@ -534,6 +541,8 @@ void Replica::serve_reads() {
   while (answered_bytes_ < max_answer_bytes_a_turn) {
     const auto question = reads_.next(apply_.applied());
     if (!question) return;
+    if (const Bytes later = reads_.upcoming(queries_ahead); !later.empty())
+      driver_->expect_query(later);
     driver_->query(question->bytes, question->slot);
   }
   reads_timer_->arm(ports_.clock.now());

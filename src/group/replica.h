@@ -163,7 +163,7 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   void refuse_staged(const Staged& staged, bop_status error);
   void load_for_peers();
   Index stable_index() const;
-  void complete_entry(Index index, Term term, Outcome outcome);
+  void complete_entry(Index index, Term term, Outcome& outcome);
   void complete_superseded();
   void serve_reads();
   void compact_log();

@@ -392,6 +392,14 @@ bop_status Driver::check(Bytes command) {
 }
 
 void Driver::query(Bytes question, uint64_t token) { state_->query(question, token); }
+void Driver::expect_query(Bytes question) {
+  State& state = *state_;
+  if (state.failed || state.table.expect_query == nullptr) return;
+  state.in_machine = true;
+  state.table.expect_query(state.machine, {question.data(), question.size()});
+  state.in_machine = false;
+  state.violated();
+}
 void Driver::sync() { state_->sync(); }
 bool Driver::syncing() const { return state_->syncing; }
 

@@ -78,6 +78,8 @@ class Driver {
 
   // The bytes of `query` must stay unchanged until answered().
   void query(Bytes query, uint64_t token);
+  // A hint: this query will be passed after a few others.
+  void expect_query(Bytes query);
 
   // Requests to make durable what is applied, so that durable() rises. It waits until stable() has reached
   // the last entry applied. All calls during a sync are served by one further sync.

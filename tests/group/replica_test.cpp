@@ -156,6 +156,8 @@ unsigned hash_questions = 0;
 size_t answer_bytes = 0;
 unsigned questions_until_hash = 1;
 const char* obstacle = nullptr;
+std::vector<std::string> expected_questions;  // as expect_query() received them
+std::vector<std::string> questions;
 
 bop_machine_table make_table() {
   bop_machine_table out{};
@@ -173,7 +175,11 @@ bop_machine_table make_table() {
     for (size_t i = 0; i < count; ++i) machine->applied = {entries[i].index, entries[i].term};
     return BOP_OK;
   };
-  out.query = [](bop_machine*, bop_bytes, bop_reply* reply, uint64_t) -> int32_t {
+  out.expect_query = [](bop_machine*, bop_bytes question) {
+    expected_questions.emplace_back(as_text({question.data, question.size}));
+  };
+  out.query = [](bop_machine*, bop_bytes question, bop_reply* reply, uint64_t) -> int32_t {
+    questions.emplace_back(as_text({question.data, question.size}));
     static const std::vector<uint8_t> body(16 << 20);
     reply->body = {body.data(), answer_bytes};
     return BOP_OK;
@@ -200,6 +206,8 @@ class ReplicaTest : public testing::Test {
     answer_bytes = 0;
     questions_until_hash = 1;
     obstacle = nullptr;
+    expected_questions.clear();
+    questions.clear();
     options_.id = 1;
     options_.name = "test";
     options_.configuration.voters = {1, 2, 3};
@@ -258,9 +266,9 @@ class ReplicaTest : public testing::Test {
                        .completion = &client_,
                        .token = 1});
   }
-  void query() {
+  void query(const std::string& question = "question") {
     replica_->query({.group = 1,
-                     .payload = mem::Buffer::copy(as_bytes("question")),
+                     .payload = mem::Buffer::copy(as_bytes(question)),
                      .deadline = clock_.now() + 60 * seconds,
                      .completion = &client_,
                      .token = 1});
@@ -680,6 +688,22 @@ TEST_F(ReplicaTest, answers_reads_of_large_answers_in_several_turns) {
   timers_.fire_all();
   turn();
   EXPECT_EQ(client_.answers, std::vector(10, BOP_OK));
+}
+
+TEST_F(ReplicaTest, tells_the_machine_of_a_query_some_queries_before_it) {
+  ASSERT_TRUE(open(nullptr));
+  win();
+  log_is_durable();
+  raft::Message reply = follower_has_all();
+  for (int i = 0; i < 20; ++i) query(std::to_string(i));
+  turn();
+  reply.round = peers_.sent.back().round;
+  replica_->receive(reply);
+  turn();
+  ASSERT_EQ(questions.size(), 20u);
+  ASSERT_FALSE(expected_questions.empty());
+  const size_t ahead = questions.size() - expected_questions.size();
+  EXPECT_TRUE(std::ranges::equal(expected_questions, std::span(questions).subspan(ahead)));
 }
 
 TEST_F(ReplicaTest, a_read_without_a_leader_is_passed_to_the_core_again_when_there_is_one) {

@@ -219,6 +219,24 @@ TEST_F(DriverTest, an_obstacle_is_passed_on_and_a_machine_without_the_function_h
   EXPECT_EQ(std::string(driver_->obstacle()), "waits for space");
 }
 
+TEST_F(DriverTest, a_machine_is_told_of_a_query_that_follows_unless_it_failed) {
+  static std::string expected;
+  must_open();
+  driver_->expect_query(as_bytes("a machine without the function"));
+  table_.expect_query = [](bop_machine*, bop_bytes query) {
+    expected.assign(reinterpret_cast<const char*>(query.data), query.size);
+  };
+  must_open();
+  driver_->expect_query(as_bytes("later"));
+  EXPECT_EQ(expected, "later");
+  EXPECT_TRUE(script_.questions.empty());
+  script_.apply_status = BOP_E_IO;
+  apply({1});
+  ASSERT_TRUE(driver_->has_failed());
+  driver_->expect_query(as_bytes("after it failed"));
+  EXPECT_EQ(expected, "later");
+}
+
 TEST_F(DriverTest, a_check_refuses_a_command_by_name_or_fails_the_machine) {
   table_.check = [](bop_machine*, bop_bytes command) -> int32_t {
     return command.size == 4 ? BOP_OK : command.size == 3 ? BOP_E_PROTOCOL : -12345;

@@ -125,6 +125,7 @@ class Replica final : public DriverEvents {
   uint64_t ask_later(std::vector<uint8_t> question) {
     questions_.push_back(std::move(question));
     const uint64_t token = next_token_++;
+    driver_->expect_query(questions_.back());  // which must change nothing
     driver_->query(questions_.back(), token);
     return token;
   }

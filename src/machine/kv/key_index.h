@@ -42,7 +42,7 @@ class KeyIndex {
     const Part& part = parts_[hash >> 56];
     if (part.slots == nullptr) return;
     const Slot& slot = part.slots[hash & part.mask];
-    if (slot.record == nullptr) return;
+    if (slot.hash != hash || slot.record == nullptr) return;
     prefetch(*slot.record);
   }
   // The key must not be in the index.

@@ -20,6 +20,7 @@
 //     So the store is never ahead of the log.
 #pragma once
 
+#include <array>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -56,6 +57,7 @@ class Kv final : public ReadsOwner {
   // As the functions of the same names in bop_machine_table (bop/machine.h). On the shard's thread.
   int32_t apply(std::span<const bop_entry> entries, bop_reply* replies, uint64_t token);
   int32_t query(Bytes question, bop_reply& reply, uint64_t token);
+  void expect_query(Bytes question);
   int32_t sync(uint64_t token);
   bop_status check(Bytes command);
   void stable(uint64_t index);
@@ -228,6 +230,10 @@ class Kv final : public ReadsOwner {
       0;  // range queries that may need several rounds; while there are any, no entry is executed
   std::vector<Working> working_;  // of the current command; the first working_count_ are in use
   size_t working_count_ = 0;
+
+  // Hashes of keys that are read soon, in a ring: see expect_query().
+  std::array<uint64_t, 4> expected_{};
+  size_t expected_count_ = 0;
 
   Question question_;            // decoded by query(); reused
   std::vector<uint8_t> answer_;  // reply to a query that completes within the call; reused

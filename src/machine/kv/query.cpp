@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include "base/assert.h"
 #include "machine/kv/answer.h"
@@ -31,6 +32,23 @@ int32_t Kv::query(Bytes question, bop_reply& reply, uint64_t token) {
     case BOP_KV_COUNT: return query_count(reply, token);
   }
   return BOP_E_INTERNAL;
+}
+
+// A get of a random key misses the cache twice: at its slot in the index, and at its record. The slot is prefetched
+// now, and the record once the slot has arrived, some queries later.
+void Kv::expect_query(Bytes question) {
+  bop_kv_query query;
+  bop_kv_reader keys;
+  bop_kv_open_query(as_c(question), &query, &keys);
+  bop_bytes key;
+  if (query.kind != BOP_KV_GET || bop_kv_next_key(&keys, &key) != 1) return;
+  const uint64_t hash = hash_of(bytes_of(key));
+  const uint64_t earlier = std::exchange(expected_[expected_count_++ % expected_.size()], hash);
+  for (const Memtable* memtable : {active_.get(), immutable_.get(), flushed_.get()}) {
+    if (memtable == nullptr) continue;
+    memtable->expect(hash);
+    memtable->expect_next(earlier);
+  }
 }
 
 // ---- queries that wait ----

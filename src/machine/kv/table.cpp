@@ -40,6 +40,9 @@ KvTable::KvTable(StoreFactory make_store, const Settings& settings)
   table.query = [](bop_machine* machine, bop_bytes question, bop_reply* reply, uint64_t token) {
     return kv_of(machine).query({question.data, question.size}, *reply, token);
   };
+  table.expect_query = [](bop_machine* machine, bop_bytes question) {
+    kv_of(machine).expect_query({question.data, question.size});
+  };
   table.sync = [](bop_machine* machine, uint64_t token) { return kv_of(machine).sync(token); };
   table.applied = [](bop_machine* machine) { return kv_of(machine).applied(); };
   table.durable = [](bop_machine* machine) { return kv_of(machine).durable(); };
