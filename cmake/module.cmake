@@ -12,7 +12,7 @@
 # an include of a module that the target does not link fails to compile. The table below lists the permitted
 # dependencies; docs/ARCHITECTURE.md explains it.
 
-set(BOP_MODULES base mem port io net raft log proto machine group node client serve capi)
+set(BOP_MODULES base mem port io net raft log snapshot proto machine group node client serve capi)
 set(bop_module_base_may)
 set(bop_module_mem_may)
 set(bop_module_port_may mem)
@@ -20,13 +20,14 @@ set(bop_module_io_may mem port)
 set(bop_module_net_may mem port io)
 set(bop_module_raft_may mem)
 set(bop_module_log_may mem port raft_types)
+set(bop_module_snapshot_may mem port)
 set(bop_module_proto_may mem raft_types)
 set(bop_module_machine_may mem proto)
-set(bop_module_group_may mem port raft log proto machine)
+set(bop_module_group_may mem port raft log snapshot proto machine)
 set(bop_module_node_may mem port group log proto machine)
 set(bop_module_client_may mem port io net proto)
 set(bop_module_serve_may mem port io net node proto)
-set(bop_module_capi_may mem port io net raft log proto machine machine_kv group node client serve)
+set(bop_module_capi_may mem port io net raft log snapshot proto machine machine_kv group node client serve)
 
 # The order matters only to readers; a nested module follows its parent.
 list(TRANSFORM BOP_MODULES REPLACE "^machine$" "machine;machine/kv")

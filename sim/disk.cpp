@@ -328,19 +328,25 @@ Result<std::unique_ptr<port::File>> Disk::open_now(const std::string& name,
 
 Result<std::vector<std::string>> Disk::list_now(const std::string& directory) {
   std::vector<std::string> names;
-  for (const auto& [name, inode] : names_) {
+  const auto list = [&](const std::string& name) {
     if (is_in(name, directory)) names.push_back(name.substr(name.rfind('/') + 1));
-  }
+  };
+  for (const auto& [name, inode] : names_) list(name);
+  for (const std::string& name : directories_) list(name);
+  std::ranges::sort(names);
   const bool known = std::ranges::find(directories_, directory) != directories_.end();
   if (names.empty() && !known && !directory.empty() && directory != ".") {
     return bop::fail(BOP_E_NOT_FOUND, describe(directory));
   }
-  return names;  // sorted, as the map is
+  return names;
 }
 
 Status Disk::make_directory_now(const std::string& name) {
-  if (std::ranges::find(directories_, name) == directories_.end()) directories_.push_back(name);
-  return {};
+  for (size_t end = name.find('/'); true; end = name.find('/', end + 1)) {
+    const std::string each = name.substr(0, end);
+    if (std::ranges::find(directories_, each) == directories_.end()) directories_.push_back(each);
+    if (end == std::string::npos) return {};
+  }
 }
 
 Status Disk::remove_now(const std::string& name) {

@@ -22,4 +22,20 @@ Hash128 hash128(Bytes bytes, uint64_t seed) {
   return {hash.low64, hash.high64};
 }
 
+struct Hasher128::State {
+  XXH3_state_t xxh3;
+};
+
+Hasher128::Hasher128() : state_(std::make_unique<State>()) { XXH3_128bits_reset(&state_->xxh3); }
+Hasher128::~Hasher128() = default;
+Hasher128::Hasher128(Hasher128&&) noexcept = default;
+Hasher128& Hasher128::operator=(Hasher128&&) noexcept = default;
+
+void Hasher128::add(Bytes bytes) { XXH3_128bits_update(&state_->xxh3, bytes.data(), bytes.size()); }
+
+Hash128 Hasher128::hash() const {
+  const XXH128_hash_t hash = XXH3_128bits_digest(&state_->xxh3);
+  return {hash.low64, hash.high64};
+}
+
 }  // namespace bop

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include "base/bytes.h"
 
@@ -20,5 +21,20 @@ struct Hash128 {
 
 uint64_t hash64(Bytes bytes, uint64_t seed = 0);
 Hash128 hash128(Bytes bytes, uint64_t seed = 0);
+
+// hash128() of bytes that come in pieces.
+class Hasher128 {
+ public:
+  Hasher128();
+  ~Hasher128();
+  Hasher128(Hasher128&&) noexcept;
+  Hasher128& operator=(Hasher128&&) noexcept;
+  void add(Bytes bytes);
+  Hash128 hash() const;  // of all added so far
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
 
 }  // namespace bop

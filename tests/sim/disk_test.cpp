@@ -118,6 +118,16 @@ TEST(Disk, keeps_the_first_so_many_directory_changes_that_were_not_synced) {
   EXPECT_EQ(kept.size(), 4u);
 }
 
+TEST(Disk, makes_directories_with_their_parents_and_lists_them) {
+  Disk disk(1);
+  ASSERT_TRUE(disk.make_directory_now("x/y/z"));
+  make_file(disk, "x/file", pattern(512, 1), true);
+  EXPECT_EQ(disk.list_now("x").value(), (std::vector<std::string>{"file", "y"}));
+  EXPECT_EQ(disk.list_now("x/y").value(), std::vector<std::string>{"z"});
+  EXPECT_TRUE(disk.list_now("x/y/z").value().empty());
+  EXPECT_EQ(disk.list_now("z").error().code, BOP_E_NOT_FOUND);
+}
+
 TEST(Disk, renames_in_one_step) {
   for (uint64_t seed = 0; seed < 20; ++seed) {
     Disk disk(seed);
