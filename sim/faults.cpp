@@ -5,15 +5,16 @@
 #include <string>
 
 #include "base/assert.h"
+#include "group/replica.h"
 
 namespace bop::sim {
 
 namespace {
 
 constexpr std::array<const char*, fault_count> names{
-    "kill",    "power", "blackout",   "restart", "pause",      "isolate", "split",
-    "one_way", "storm", "slow_disk",  "stall",   "failing",    "full",    "rot",
-    "clock",   "store", "late_write", "large",   "crash_at_io"};
+    "kill",    "power", "blackout",   "restart", "pause",       "isolate", "split",
+    "one_way", "storm", "slow_disk",  "stall",   "failing",     "full",    "rot",
+    "clock",   "store", "late_write", "large",   "crash_at_io", "depose"};
 
 constexpr Duration supervise_every = 100 * milliseconds;
 constexpr Disk::Latency swift{};
@@ -105,6 +106,16 @@ Node* Faults::any_serving() {
   return node.serving() ? &node : nullptr;
 }
 
+Node* Faults::leader_of_any_group() {
+  const auto& groups = nodes_.front()->settings().shard.groups;
+  const GroupId group = groups[random_.below(groups.size())].id;
+  for (const auto& node : nodes_) {
+    const group::Replica* replica = node->replica(group);
+    if (replica != nullptr && replica->status().role == raft::Role::leader) return node.get();
+  }
+  return nullptr;
+}
+
 void Faults::strike(Fault fault) {
   ++counters_[fault];
   scheduler_.trace().remark(scheduler_.now(), name_of(fault));
@@ -124,6 +135,7 @@ void Faults::strike(Fault fault) {
       network_.isolate(any().id());
       return until(while_long(), [this] { network_.heal_all(); });
     case Fault::split: return split();
+    case Fault::depose: return depose();
     case Fault::one_way: {
       const NodeId from = any().id();
       const NodeId to = any().id();
@@ -182,18 +194,16 @@ void Faults::crash_at_io() {
   const Ending ending = endings[random_.below(endings.size())];
   const Duration later = random_.between(0, 2 * disk.latency().most);
   const Duration lands_after = random_.between(1 * milliseconds, 2 * options_.lasts_longest);
-  disk.at_operation(
-      kinds[random_.below(kinds.size())], 1 + random_.below(20),
-      [this, &node, ending, later, lands_after] {
-        harness_.after(later, "crash at io",
-                       [this, &node, ending, lands_after, life = node.life()] {
-                         if (stopped_ || node.life() != life || node.state() == Node::State::down)
-                           return;
-                         end_process(node, ending);
-                         if (ending == Ending::process_with_late_writes)
-                           land_late_writes(node, lands_after);
-                       });
-      });
+  const DiskOperation kind = kinds[random_.below(kinds.size())];
+  // The next one of a kind that is rare.
+  const uint64_t within = kind == write || kind == read ? 20 : 2;
+  disk.at_operation(kind, 1 + random_.below(within), [this, &node, ending, later, lands_after] {
+    harness_.after(later, "crash at io", [this, &node, ending, lands_after, life = node.life()] {
+      if (stopped_ || node.life() != life || node.state() == Node::State::down) return;
+      end_process(node, ending);
+      if (ending == Ending::process_with_late_writes) land_late_writes(node, lands_after);
+    });
+  });
 }
 
 void Faults::land_late_writes(Node& node, Duration after) {
@@ -270,6 +280,29 @@ void Faults::split() {
     }
   }
   until(while_long(), [this] { network_.heal_all(); });
+}
+
+// The leader of a group goes on, with fewer than half of the nodes, and clients still reach it, while the others elect
+// another one. If its clock stands still, it neither sends heartbeats nor notices that nobody answers them.
+void Faults::depose() {
+  Node* leader = leader_of_any_group();
+  if (leader == nullptr) return;
+  std::set<NodeId> side{leader->id()};
+  const size_t size = 1 + random_.below(std::max<size_t>((nodes_.size() - 1) / 2, 1));
+  while (side.size() < size) side.insert(any().id());
+  for (const auto& from : nodes_) {
+    for (const auto& to : nodes_) {
+      if (side.contains(from->id()) != side.contains(to->id())) network_.cut(from->id(), to->id());
+    }
+  }
+  const Duration time =
+      leader->settings().shard.raft.election_timeout * static_cast<Duration>(random_.between(2, 8));
+  const bool stands = random_.chance(1, 2);
+  if (stands) leader->set_clock_rate(-999'000, time);
+  until(time, [this, leader, stands] {
+    network_.heal_all();
+    if (stands) leader->clock().set_drift(0);
+  });
 }
 
 // As behind a link that drops packets above its MTU: heartbeats pass, entries do not.

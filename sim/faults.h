@@ -41,8 +41,9 @@ enum class Fault : uint8_t {
   late_write,   // a process is killed while its disk is slow; its last writes land seconds later
   large,        // large frames of a node are lost, small ones pass
   crash_at_io,  // a node crashes while an operation of a chosen kind is under way
+  depose,       // a leader is cut off with a minority, and its clock may stand still
 };
-constexpr size_t fault_count = 19;
+constexpr size_t fault_count = 20;
 
 const char* name_of(Fault fault);
 using FaultSet = std::set<Fault>;
@@ -84,6 +85,7 @@ class Faults {
   void land_late_writes(Node& node, Duration after);
   void start_later(Node& node);
   void split();
+  void depose();
   void lose_large();
   void storm();
   void disk_fault(Fault fault);
@@ -91,6 +93,7 @@ class Faults {
   void clock_fault();
   Node& any();
   Node* any_serving();
+  Node* leader_of_any_group();
   Duration while_long() { return random_.between(1 * milliseconds, options_.lasts_longest); }
   void until(Duration time, Task end);
 

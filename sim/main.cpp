@@ -154,6 +154,7 @@ nlohmann::ordered_json to_json(const MutantResult& result) {
           {"caught", result.caught},
           {"seed", result.seed},
           {"seeds", result.seeds},
+          {"skipped", result.skipped},
           {"seconds", result.seconds},
           {"check", result.check},
           {"message", result.message}};
@@ -190,6 +191,8 @@ int mutants(const Arguments& arguments, const SimulationOptions& simulation) {
     std::printf("%-32s %-10s %-7s %6" PRIu64 " %8.1f  %s\n", result.bug.bug.name.data(),
                 result.bug.module.data(), result.caught ? "yes" : "no", result.seed, result.seconds,
                 by.c_str());
+    for (const uint64_t seed : result.skipped)
+      std::printf("  skipped seed %" PRIu64 ", which fails without any bug\n", seed);
     std::fflush(stdout);
   };
   std::string unknown;

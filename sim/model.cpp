@@ -1,8 +1,10 @@
 #include "sim/model.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "base/assert.h"
+#include "base/checksum.h"
 #include "proto/kv.h"
 
 namespace bop::sim {
@@ -129,9 +131,24 @@ KvModel::Answer KvModel::apply(Bytes command, Index index) {
   }
   for (const auto& [key, yes] : touched) {
     records_.erase(key);
-    if (const Record* record = find(changed, key)) records_[key] = *record;
+    const Record* const record = find(changed, key);
+    if (record != nullptr) records_[key] = *record;
+    changes_[key].push_back(
+        {index, record == nullptr ? Version{} : version(index, as_bytes(record->value))});
   }
   return answer;
+}
+
+KvModel::Version KvModel::version(uint64_t revision, Bytes value) {
+  return {revision, hash64(value)};
+}
+
+KvModel::Version KvModel::version_at(const std::string& key, Index index) const {
+  const auto found = changes_.find(key);
+  if (found == changes_.end()) return {};
+  const std::vector<Change>& changes = found->second;
+  const auto after = std::ranges::upper_bound(changes, index, {}, &Change::index);
+  return after == changes.begin() ? Version{} : std::prev(after)->version;
 }
 
 KvModel::Answer KvModel::refuse(bop_status status, const std::vector<Operation>& operations) const {

@@ -42,11 +42,26 @@ class KvModel {
 
   const Records& records() const { return records_; }
 
+  // What a read of the state after the entry at `index` must show of a key.
+  struct Version {
+    Index revision = 0;  // 0: the key was absent
+    uint64_t value_hash = 0;
+    friend bool operator==(const Version&, const Version&) = default;
+  };
+  Version version_at(const std::string& key, Index index) const;
+  static Version version(uint64_t revision, Bytes value);
+
  private:
   struct Operation;
   Answer refuse(bop_status status, const std::vector<Operation>& operations) const;
 
+  struct Change {
+    Index index;
+    Version version;
+  };
+
   Records records_;
+  std::map<std::string, std::vector<Change>> changes_;  // of each key, by index
 };
 
 }  // namespace bop::sim

@@ -6,9 +6,11 @@
 
 #include <algorithm>
 #include <charconv>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <map>
 
 #include "base/assert.h"
 #include "base/logging.h"
@@ -43,21 +45,23 @@ void write_all(const std::string& text) {
 }
 
 // "S 17" for each seed begun, then "F reason" when one failed.
-[[noreturn]] void run_bug(const MutantOptions& options) {
+[[noreturn]] void run_seeds(const SimulationOptions& options, uint64_t first, uint64_t last,
+                            double core_time) {
   // A seed that never ends is ended.
-  const auto limit = static_cast<rlim_t>(options.seconds_each) + 30;
+  const auto limit = static_cast<rlim_t>(core_time) + 30;
   const rlimit cpu{limit, limit};
   setrlimit(RLIMIT_CPU, &cpu);
   const rlimit core{0, 0};
   setrlimit(RLIMIT_CORE, &core);
   set_assert_handler(assert_failed);
   logging::start({.level = logging::Level::off});
-  for (uint64_t seed = options.first_seed; core_seconds() < options.seconds_each; ++seed) {
+  for (uint64_t seed = first; core_seconds() < core_time; ++seed) {
     running_seed = seed;
     write_all("S " + std::to_string(seed) + "\n");
-    SimulationOptions simulation = options.simulation;
+    SimulationOptions simulation = options;
     simulation.seed = seed;
     if (const auto failure = simulate(simulation).failure) report_from_mutant(*failure);
+    if (seed == last) break;
   }
   std::_Exit(0);
 }
@@ -93,7 +97,9 @@ void take_lines(const std::string& text, MutantResult& result) {
   }
 }
 
-MutantResult run_one(const MutantOptions& options, const ModuleBug& bug) {
+// From seed `first` on until one fails or the time is used up.
+MutantResult run_from(const SimulationOptions& options, const ModuleBug& bug, uint64_t first,
+                      uint64_t last, double core_time) {
   int ends[2];
   BOP_ASSERT_EQ(pipe(ends), 0);
   const pid_t child = fork();
@@ -102,7 +108,7 @@ MutantResult run_one(const MutantOptions& options, const ModuleBug& bug) {
     close(ends[0]);
     report_to = ends[1];
     BOP_ASSERT(choose_seeded_bug(bug.bug.name));
-    run_bug(options);
+    run_seeds(options, first, last, core_time);
   }
   close(ends[1]);
   MutantResult result;
@@ -128,6 +134,47 @@ MutantResult run_one(const MutantOptions& options, const ModuleBug& bug) {
   return result;
 }
 
+constexpr ModuleBug no_bug{"", {"none", "the correct build", "", "there is nothing to see"}};
+
+class Runner {
+ public:
+  explicit Runner(const MutantOptions& options) : options_(options) {}
+
+  MutantResult run(const ModuleBug& bug) {
+    MutantResult all;
+    for (uint64_t seed = options_.first_seed;;) {
+      MutantResult some =
+          run_from(options_.simulation, bug, seed, last, options_.seconds_each - all.seconds);
+      some.seconds += all.seconds;
+      some.seeds += all.seeds;
+      some.skipped = all.skipped;
+      if (!some.caught || bug.bug.name == no_bug.bug.name || !fails_without_bug(some.seed))
+        return some;
+      all = std::move(some);
+      all.skipped.push_back(all.seed);
+      all.caught = false;
+      all.check.clear();
+      all.message = "no check reported it";
+      if (all.seconds >= options_.seconds_each || all.seed == last) return all;
+      seed = all.seed + 1;
+    }
+  }
+
+ private:
+  static constexpr uint64_t last = ~uint64_t{0};
+
+  bool fails_without_bug(uint64_t seed) {
+    const auto [known, first] = correct_fails_.try_emplace(seed, false);
+    if (first)
+      known->second =
+          run_from(options_.simulation, no_bug, seed, seed, options_.seconds_each).caught;
+    return known->second;
+  }
+
+  const MutantOptions& options_;
+  std::map<uint64_t, bool> correct_fails_;  // by seed
+};
+
 }  // namespace
 
 void report_from_mutant(const std::string& why) {
@@ -148,12 +195,11 @@ bool run_mutants(const MutantOptions& options, const std::function<void(const Mu
   const auto wanted = [&](std::string_view name) {
     return options.names.empty() || std::ranges::find(options.names, name) != options.names.end();
   };
+  Runner runner(options);
   for (const ModuleBug& bug : all) {
-    if (wanted(bug.bug.name)) done(run_one(options, bug));
+    if (wanted(bug.bug.name)) done(runner.run(bug));
   }
-  if (!options.names.empty() && wanted("none")) {
-    done(run_one(options, {"", {"none", "the correct build", "", "there is nothing to see"}}));
-  }
+  if (!options.names.empty() && wanted("none")) done(runner.run(no_bug));
   return true;
 }
 

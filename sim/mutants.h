@@ -1,5 +1,7 @@
 // Runs the simulator on each seeded bug until a check reports it or its core time is used up. Each bug has a
 // process of its own, so that failed asserts, crashes and endless loops end that one alone.
+//
+// A seed that fails without any bug, too, proves nothing about a bug: it is skipped and reported.
 #pragma once
 
 #include <cstdint>
@@ -23,10 +25,11 @@ struct MutantOptions {
 struct MutantResult {
   ModuleBug bug;
   bool caught = false;
-  uint64_t seed = 0;    // that caught it, or the last one begun
-  uint64_t seeds = 0;   // begun
-  double seconds = 0;   // of core time
-  std::string check;    // that reported it: "election safety"
+  uint64_t seed = 0;              // that caught it, or the last one begun
+  uint64_t seeds = 0;             // begun
+  std::vector<uint64_t> skipped;  // seeds that fail without any bug
+  double seconds = 0;             // of core time
+  std::string check;              // that reported it: "election safety"
   std::string message;  // all of its first line; of a bug that is not caught, how its process ended
 };
 

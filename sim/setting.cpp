@@ -100,7 +100,9 @@ NetworkOptions draw_network(Random& random) {
   network.quality.longest = pick(
       random, std::array<Duration, 3>{100 * microseconds, 1 * milliseconds, 20 * milliseconds});
   network.quality.overtaken = pick(random, std::array<uint32_t, 3>{0, 0, 10'000});
-  network.quality.repeated = pick(random, std::array<uint32_t, 3>{0, 0, 10'000});
+  network.quality.repeated = pick(random, std::array<uint32_t, 3>{0, 10'000, 100'000});
+  network.quality.overtaken_by = pick(
+      random, std::array<Duration, 3>{1 * milliseconds, 20 * milliseconds, 300 * milliseconds});
   network.quality.lost = pick(random, std::array<uint32_t, 3>{0, 0, 1'000});
   return network;
 }
@@ -125,7 +127,7 @@ WorkloadOptions draw_workload(Random& random, uint32_t groups) {
   workload.reads_percent = pick(random, std::array<uint32_t, 5>{0, 10, 40, 70, 98});
   workload.ranges_percent = pick(random, std::array<uint32_t, 3>{0, 5, 30});
   workload.several_percent = pick(random, std::array<uint32_t, 3>{0, 10, 50});
-  workload.value_bytes = pick(random, std::array<uint32_t, 3>{8, 64, 600});
+  workload.value_bytes = pick(random, std::array<uint32_t, 4>{8, 64, 600, 3000});
   workload.largest_value_bytes =
       pick(random, std::array<uint32_t, 5>{600, 4 * kibi, 16 * kibi, 64 * kibi, BOP_KV_VALUE_MAX});
   workload.group_shares = draw_shares(random, groups);
@@ -155,7 +157,7 @@ FaultOptions draw_faults(Random& random, const SettingOptions& options, uint32_t
 
 Setting draw_setting(const SettingOptions& options, Random random) {
   Setting setting;
-  const auto nodes = pick(random, std::array<uint32_t, 8>{3, 3, 3, 3, 5, 4, 2, 1});
+  const auto nodes = pick(random, std::array<uint32_t, 8>{3, 3, 3, 5, 5, 4, 2, 1});
   setting.nodes = options.nodes != 0 ? options.nodes : nodes;
   setting.shards = pick(random, std::array<uint32_t, 6>{1, 1, 1, 2, 2, 3});
   setting.groups = pick(random, std::array<uint32_t, 6>{1, 1, 1, 2, 4, 8});

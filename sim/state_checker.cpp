@@ -450,12 +450,27 @@ void StateChecker::check_executions(GroupId group, const Group::Proposals& propo
          std::to_string(proposals.open) + " may have been");
 }
 
-void StateChecker::read_answered(NodeId node, GroupId group, Index last_command) {
+void StateChecker::read_answered(NodeId node, GroupId group, Index last_command, Index index) {
   ++counters_.checks;
   const Index applied = groups_[group].replicas[node].applied;
-  if (applied >= last_command) return;
-  report("read: " + name(node, group) + " answers from the state at " + std::to_string(applied) +
+  if (index > applied) {
+    report("read: " + name(node, group) + " answers from the state at " + std::to_string(index) +
+           ", its machine was handed entries up to " + std::to_string(applied));
+  }
+  if (index >= last_command) return;
+  report("read: " + name(node, group) + " answers from the state at " + std::to_string(index) +
          ", command " + std::to_string(last_command) + " was executed before the read was asked");
+}
+
+void StateChecker::read_shows(NodeId node, GroupId group, Index index, const std::string& key,
+                              const KvModel::Version& version) {
+  ++counters_.checks;
+  const KvModel::Version expected = groups_[group].model.version_at(key, index);
+  if (version == expected) return;
+  report("read: " + name(node, group) + " answers from the state at " + std::to_string(index) +
+         " with revision " + std::to_string(version.revision) + " of key " + key +
+         ", which had revision " + std::to_string(expected.revision) +
+         (version.revision == expected.revision ? " and another value" : ""));
 }
 
 void StateChecker::acknowledged(GroupId group, Index index, uint64_t command_hash) {

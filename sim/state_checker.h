@@ -12,8 +12,8 @@
 //   promise               a node that told a peer of a term, a vote or an acknowledgement has it in its log:
 //                         after any end of its process it is still in that term, has still given that
 //                         vote, and votes for nobody else
-//   read                  an answer to a read shows every command that was executed anywhere before the
-//                         read was asked for
+//   read                  an answer to a read shows the state after one entry, and with it every command
+//                         that was executed anywhere before the read was asked for
 //   at most once          a command is executed no more often than it was proposed, and never when its
 //                         client was told that it was not
 //   durability            an entry that a replica reported durable exists after any end of its
@@ -75,8 +75,12 @@ class StateChecker {
   void refused(GroupId group, uint64_t command_hash);
   // A client received success for a command of that content at that index.
   void acknowledged(GroupId group, Index index, uint64_t command_hash);
-  // A node answered a read that was asked for when `last_command` was the last command executed anywhere.
-  void read_answered(NodeId node, GroupId group, Index last_command);
+  // A node answered a read that was asked for when `last_command` was the last command executed anywhere, from the
+  // state after the entry at `index`.
+  void read_answered(NodeId node, GroupId group, Index last_command, Index index);
+  // Of that answer, one key.
+  void read_shows(NodeId node, GroupId group, Index index, const std::string& key,
+                  const KvModel::Version& version);
 
   Index committed(GroupId group) const;
   // The last index at which a machine received a command.

@@ -73,6 +73,8 @@ class Workload::Client : public port::Completion {
   void understand_command(const port::Outcome& answer);
   void understand_get(const port::Outcome& answer);
   void understand_range(const port::Outcome& answer);
+  void saw_state(Index index);
+  void saw(Index index, const std::string& key, const Operation::Seen& seen);
   void end(Outcome outcome);  // of all operations, when the answer tells no more
   void drop();                // nothing was executed, and never will be
   void forget();              // nothing was changed
@@ -410,9 +412,9 @@ void Workload::Client::understand_command(const port::Outcome& answer) {
 }
 
 void Workload::Client::understand_get(const port::Outcome& answer) {
-  workload_.checker_.read_answered(request_->node, request_->group, request_->last_command);
   if (request_->range) return understand_range(answer);
   proto::KvItems items(answer.body);
+  saw_state(items.position());
   for (Operation& operation : request_->operations) {
     proto::KvItem item;
     if (!items.next(item)) {
@@ -421,19 +423,34 @@ void Workload::Client::understand_get(const port::Outcome& answer) {
     }
     operation.outcome = Outcome::ok;
     operation.seen = Operation::Seen{item.present, std::string(as_text(item.value)), item.revision};
+    saw(items.position(), operation.key, *operation.seen);
   }
   ++workload_.counters_.ok;
   record();
 }
 
+// The state at that index, whatever the key: linearizability is checked for each key alone.
+void Workload::Client::saw_state(Index index) {
+  workload_.checker_.read_answered(request_->node, request_->group, request_->last_command, index);
+}
+
+void Workload::Client::saw(Index index, const std::string& key, const Operation::Seen& seen) {
+  workload_.checker_.read_shows(
+      request_->node, request_->group, index, key,
+      seen.present ? KvModel::version(seen.revision, as_bytes(*seen.value)) : KvModel::Version{});
+}
+
 // Of each key in use a read; of those behind an answer that was cut short, none.
 void Workload::Client::understand_range(const port::Outcome& answer) {
   proto::KvRecords records(answer.body);
+  saw_state(records.applied());
   std::map<std::string, Operation::Seen> seen;
   Bytes key;
   proto::KvItem item;
   while (records.next(key, item)) {
-    seen[std::string(as_text(key))] = {true, std::string(as_text(item.value)), item.revision};
+    Operation::Seen record{true, std::string(as_text(item.value)), item.revision};
+    saw(records.applied(), std::string(as_text(key)), record);
+    seen[std::string(as_text(key))] = std::move(record);
   }
   if (!records.ok()) {
     workload_.checker_.report("promise: a malformed answer to a range");
@@ -452,6 +469,7 @@ void Workload::Client::understand_range(const port::Outcome& answer) {
     operation.outcome = Outcome::ok;
     const auto found = seen.find(operation.key);
     operation.seen = found == seen.end() ? Operation::Seen{} : found->second;
+    if (found == seen.end()) saw(records.applied(), operation.key, {});
     operations.push_back(std::move(operation));
     keys.push_back(request_->keys[i]);
   }

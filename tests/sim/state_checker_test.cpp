@@ -470,10 +470,33 @@ TEST_F(MachineChecks, report_a_command_that_was_refused_and_is_executed) {
 
 TEST_F(MachineChecks, report_an_answer_from_before_the_read) {
   checker.machine_applies(1, group, entry_at(2, a));
-  checker.read_answered(1, group, 2);
+  checker.read_answered(1, group, 2, 2);
   expect_good();
-  checker.read_answered(2, group, 2);
+  checker.read_answered(2, group, 2, 0);
   expect_violation("read: node 2");
+}
+
+TEST_F(MachineChecks, report_an_answer_from_a_state_that_the_machine_did_not_reach) {
+  checker.machine_applies(1, group, entry_at(2, a));
+  checker.read_answered(1, group, 2, 3);
+  expect_violation("handed entries up to 2");
+}
+
+TEST_F(MachineChecks, report_a_read_that_shows_two_states) {
+  checker.machine_applies(1, group, entry_at(2, a));
+  checker.machine_applies(1, group, entry_at(5, b));
+  checker.read_shows(1, group, 1, "k", {});
+  checker.read_shows(1, group, 4, "k", KvModel::version(2, as_bytes("a")));
+  checker.read_shows(1, group, 5, "k", KvModel::version(5, as_bytes("b")));
+  expect_good();
+  checker.read_shows(1, group, 4, "k", KvModel::version(5, as_bytes("b")));
+  expect_violation("state at 4 with revision 5 of key k, which had revision 2");
+}
+
+TEST_F(MachineChecks, report_a_read_of_another_value) {
+  checker.machine_applies(1, group, entry_at(2, a));
+  checker.read_shows(1, group, 2, "k", KvModel::version(2, as_bytes("b")));
+  expect_violation("another value");
 }
 
 TEST_F(MachineChecks, report_an_acknowledgement_of_nothing) {
