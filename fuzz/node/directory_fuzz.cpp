@@ -11,10 +11,11 @@ namespace {
 using namespace bop;
 using namespace bop::node;
 
-constexpr size_t format_bytes = 72;
+constexpr size_t format_bytes = 88;
 
 void check_error(const Error& error) {
-  BOP_ASSERT(error.code == BOP_E_DAMAGED || error.code == BOP_E_NEWER_FORMAT);
+  BOP_ASSERT(error.code == BOP_E_DAMAGED || error.code == BOP_E_NEWER_FORMAT ||
+             error.code == BOP_E_OLDER_FORMAT);
   BOP_ASSERT(!error.detail.empty());
 }
 

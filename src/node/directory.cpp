@@ -15,9 +15,9 @@ constexpr const char* new_format_file = "format.new";
 
 // docs/formats/directory.md
 constexpr std::string_view magic("BOPNODE\n", 8);
-constexpr uint32_t format_version = 1;
-constexpr size_t format_bytes = 72;
-constexpr size_t checksum_at = 68;
+constexpr uint32_t format_version = 2;
+constexpr size_t format_bytes = 88;
+constexpr size_t checksum_at = 84;
 constexpr uint32_t served_flag = 1;
 
 std::vector<uint8_t> encode(const Identity& identity) {
@@ -32,6 +32,8 @@ std::vector<uint8_t> encode(const Identity& identity) {
   writer.u64(identity.bootstrap.high);
   writer.u32(identity.served ? served_flag : 0);
   writer.u32(0);
+  writer.u64(identity.formation.low);
+  writer.u64(identity.formation.high);
   BOP_ASSERT_EQ(writer.size(), checksum_at);
   writer.u32(crc32c(out));
   BOP_ASSERT_EQ(writer.size(), format_bytes);
@@ -50,6 +52,11 @@ Result<Identity> decode(Bytes bytes, const std::string& path) {
                 fmt::format("{}: format version {} is newer than version {} of this program", path,
                             version, format_version));
   }
+  if (version < format_version) {
+    return fail(BOP_E_OLDER_FORMAT,
+                fmt::format("{}: format version {} is older than version {} of this program", path,
+                            version, format_version));
+  }
   if (bytes.size() != format_bytes ||
       load_le<uint32_t>(bytes.data() + checksum_at) != crc32c(bytes.first(checksum_at))) {
     return fail(BOP_E_DAMAGED, path + " at 0: wrong checksum");
@@ -62,6 +69,9 @@ Result<Identity> decode(Bytes bytes, const std::string& path) {
   identity.bootstrap.low = reader.u64();
   identity.bootstrap.high = reader.u64();
   identity.served = (reader.u32() & served_flag) != 0;
+  reader.u32();
+  identity.formation.low = reader.u64();
+  identity.formation.high = reader.u64();
   return identity;
 }
 
@@ -89,22 +99,27 @@ std::string hex(const std::array<uint8_t, 16>& id) {
 
 }  // namespace
 
-Hash128 bootstrap_digest(const std::vector<BootstrapGroup>& groups) {
+Hash128 formation_digest(const std::vector<FormationGroup>& groups) {
   std::vector<uint8_t> out;
   Writer writer(out);
   const auto put_text = [&](const std::string& text) {
     writer.u32(static_cast<uint32_t>(text.size()));
     writer.bytes(as_bytes(text));
   };
-  for (const BootstrapGroup& group : groups) {
+  for (const FormationGroup& group : groups) {
     writer.u64(group.id);
     put_text(group.name);
     put_text(group.machine);
-    writer.u32(group.shard);
     writer.u32(static_cast<uint32_t>(group.voters.size()));
     for (const NodeId voter : group.voters) writer.u64(voter);
   }
   return hash128(out);
+}
+
+Hash128 bootstrap_digest(const std::vector<FormationGroup>& groups) {
+  std::vector<FormationGroup> system = groups;
+  std::erase_if(system, [](const FormationGroup& group) { return group.id != system_group; });
+  return formation_digest(system);
 }
 
 Status format_directory(port::FileSystem& files, const Identity& identity) {
@@ -143,9 +158,17 @@ Status check_identity(port::FileSystem& files, const Identity& found, const Iden
                 fmt::format("{}: belongs to node {}, not to {}", path, found.node, expected.node));
   }
   if (found.bootstrap != expected.bootstrap) {
+    return fail(BOP_E_BAD_CONFIG,
+                fmt::format("{}: the name, machine and voters of group {} must stay as they were "
+                            "when the directory was formatted",
+                            path, system_group));
+  }
+  // Until the groups are in the log, the configuration that made the digest is the only record of them.
+  if (!found.served && found.formation != expected.formation) {
     return fail(BOP_E_BAD_CONFIG, path +
-                                      ": groups, their voters, machines and shards must stay as "
-                                      "they were when the directory was formatted");
+                                      ": until the first start, the groups, their machines and "
+                                      "voters must stay as they were when the directory was "
+                                      "formatted");
   }
   return {};
 }

@@ -24,30 +24,36 @@ struct Identity {
   std::array<uint8_t, 16> cluster{};
   NodeId node = 0;
   uint64_t incarnation = 0;  // random, of this formatting: peers remember it and refuse another
-  Hash128 bootstrap;         // of the groups, voters and shards it was formatted for
+  Hash128 bootstrap;         // digest of the system group it was formatted for
+  Hash128 formation;         // digest of all groups it was formatted for
   bool served = false;       // its shards' logs were made
   friend bool operator==(const Identity&, const Identity&) = default;
 };
 
-// What the digest is of, group by group in order of ids.
-struct BootstrapGroup {
+// The group whose configuration every start compares with the one that the directory was formatted for.
+inline constexpr GroupId system_group = 1;
+
+// What the digests cover. A group's shard is not among it: each node places its groups itself.
+struct FormationGroup {
   GroupId id = 0;
   std::string name;
   std::string machine;
-  uint32_t shard = 0;
   std::vector<NodeId> voters;  // sorted
 };
-Hash128 bootstrap_digest(const std::vector<BootstrapGroup>& groups);
+// Of the system group alone.
+Hash128 bootstrap_digest(const std::vector<FormationGroup>& groups);
+// Of all groups, in order of ids.
+Hash128 formation_digest(const std::vector<FormationGroup>& groups);
 
 // Writes the format file of a fresh directory, durably. ALREADY_FORMATTED when there is one, whatever
 // it holds.
 Status format_directory(port::FileSystem& files, const Identity& identity);
 
-// NOT_FORMATTED, NEWER_FORMAT, DAMAGED, IO.
+// NOT_FORMATTED, NEWER_FORMAT, OLDER_FORMAT, DAMAGED, IO.
 Result<Identity> read_identity(port::FileSystem& files);
 
 // The directory is the one that the configuration means: FOREIGN_DIRECTORY when cluster or node differ,
-// BAD_CONFIG when the groups do.
+// BAD_CONFIG when the system group does or, before the directory has served, any group.
 Status check_identity(port::FileSystem& files, const Identity& found, const Identity& expected);
 
 // The logs of all shards are made and durable.

@@ -15,6 +15,7 @@ log::Options log_options(const ShardOptions& options, const ShardPorts& ports) {
                           .node = options.self,
                           .incarnation = options.incarnation,
                           .bootstrap = {},
+                          .formation = {},
                           .served = !options.fresh};
   out.log_id = log_id(identity, options.shard);
   out.write_ns = ports.log_write_ns;

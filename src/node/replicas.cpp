@@ -25,6 +25,9 @@ class WorkerOffload final : public machine::Offload {
   std::array<std::unique_ptr<port::Worker>, 2> workers_;
 };
 
+// Of a group's machine. A later one is what replaces it, as a restored snapshot does.
+constexpr uint64_t first_instance = 1;
+
 std::vector<NodeId> sorted(std::vector<NodeId> nodes) {
   std::sort(nodes.begin(), nodes.end());
   return nodes;
@@ -61,8 +64,9 @@ Status Replicas::open() {
   return {};
 }
 
-std::string Replicas::directory_of(GroupId group) const {
-  return "shard" + std::to_string(options_.shard) + "/group-" + std::to_string(group);
+std::string Replicas::directory_of(GroupId group, uint64_t instance) const {
+  return "shard" + std::to_string(options_.shard) + "/group-" + std::to_string(group) + "/" +
+         std::to_string(instance);
 }
 
 Result<group::ReplicaOptions> Replicas::options_of(const GroupSpec& spec) const {
@@ -77,7 +81,7 @@ Result<group::ReplicaOptions> Replicas::options_of(const GroupSpec& spec) const 
   options.machine = ports_.find_machine(spec.machine);
   if (options.machine == nullptr)
     return fail(BOP_E_BAD_CONFIG, "group " + spec.name + ": no machine of kind " + spec.machine);
-  options.machine_directory = ports_.files.describe(directory_of(spec.id));
+  options.machine_directory = ports_.files.describe(directory_of(spec.id, first_instance));
   options.machine_options = spec.machine_options;
   options.epoch = log_.recovery().epoch;
   options.limits = options_.limits;
@@ -110,8 +114,9 @@ Status Replicas::open_one(const GroupSpec& spec) {
   if (!replica && ends_the_start(options_, replica.error().code))
     return std::unexpected(replica.error());
   hosted.replica = replica ? std::move(*replica)
-                           : group::Replica::halted(options, ports, replica.error(),
-                                                    {.file = directory_of(spec.id), .offset = 0});
+                           : group::Replica::halted(
+                                 options, ports, replica.error(),
+                                 {.file = directory_of(spec.id, first_instance), .offset = 0});
   if (!hosted.replica->bootstrapped()) bootstrapping_.push_back(hosted.replica.get());
   take(std::move(hosted));
   return {};
@@ -119,7 +124,7 @@ Status Replicas::open_one(const GroupSpec& spec) {
 
 Result<std::unique_ptr<group::Replica>> Replicas::recover(const group::ReplicaOptions& options,
                                                           const group::ReplicaPorts& ports) {
-  const std::string directory = directory_of(options.id);
+  const std::string directory = directory_of(options.id, first_instance);
   BOP_TRY(ports_.files.make_directory_now(directory));
   const log::RecoveredGroup* found = recovered(options.id);
   log::RecoveredGroup lost;

@@ -52,7 +52,7 @@ class Replicas {
 
   Status open_one(const GroupSpec& spec);
   Result<group::ReplicaOptions> options_of(const GroupSpec& spec) const;
-  std::string directory_of(GroupId group) const;
+  std::string directory_of(GroupId group, uint64_t instance) const;
   group::ReplicaPorts ports_for(machine::Offload& offload) const;
   void take(Hosted hosted);
   Result<std::unique_ptr<group::Replica>> recover(const group::ReplicaOptions& options,

@@ -96,7 +96,7 @@ class BopStatus(Case):
         self.assertNotIn("differs", self.bop_status().stdout)
         edited = self.cluster.node(3)
         self.stop(edited)  # which makes durable what its machine applied
-        run([EDIT_STORE, os.path.join(edited.directory, "data", "shard0", "group-1"), "k", "as it never was"])
+        run([EDIT_STORE, os.path.join(edited.directory, "data", "shard0", "group-1", "1"), "k", "as it never was"])
         self.cluster.start_node(edited)
         wait_until(edited.ready, f"{edited} is back")
         self.assertEqual(edited.call("GET", "k"), b"as it never was")

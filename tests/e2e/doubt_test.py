@@ -153,7 +153,7 @@ class InDoubt(Case):
         group = self.out.group()
         self.assertEqual(group["health"], "suspect")
         self.assertRegex(group["halted"]["reason"],
-                         r"shard0/group-1: the machine holds entries up to \d+, but its log ends at \d+: ")
+                         r"shard0/group-1/1: the machine holds entries up to \d+, but its log ends at \d+: ")
         self.serve_without_it()
 
 
@@ -167,7 +167,7 @@ class BadStore(Case):
         cluster.wait_until_equal()
         cluster.dev.stop()
         node = cluster.nodes[1]
-        store = os.path.join(node.directory, "shard0", "group-2", "kv.mdbx")
+        store = os.path.join(node.directory, "shard0", "group-2", "1", "kv.mdbx")
         with open(store, "r+b") as file:
             file.write(os.urandom(64 << 10))
         cluster.start()

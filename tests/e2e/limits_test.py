@@ -382,7 +382,7 @@ class AFullDiskAtTheStart(AFullDiskOfItsOwn):
         self.node.kill()
         wait_until(lambda: not self.node.alive(), "the node is dead")
         # Punches out space that was allocated and never written, as after a power loss.
-        run(["fallocate", "--dig-holes", os.path.join(self.node.directory, "data", "shard0", "group-1", "kv.mdbx")])
+        run(["fallocate", "--dig-holes", os.path.join(self.node.directory, "data", "shard0", "group-1", "1", "kv.mdbx")])
         self.fill_disk()
         self.cluster.start_node(self.node)
         wait_until(self.node.ready, "the node is ready")

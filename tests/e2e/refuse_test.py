@@ -129,8 +129,24 @@ class OfAStoppedNode(Refusal):
         with open(path, "rb") as file:
             before = file.read()
         self.addCleanup(self.write, path, before)
-        self.write(path, before[:8] + struct.pack("<I", 2) + before[12:])
+        self.write(path, before[:8] + struct.pack("<I", 3) + before[12:])
         self.assertIn("BOP_E_NEWER_FORMAT", self.start())
+
+    def test_an_older_format_is_refused_by_name(self):
+        path = format_file(self.node)
+        with open(path, "rb") as file:
+            before = file.read()
+        self.addCleanup(self.write, path, before)
+        self.write(path, before[:8] + struct.pack("<I", 1) + before[12:72])
+        self.assertIn("BOP_E_OLDER_FORMAT", self.start())
+
+    def test_a_group_of_the_directory_that_the_configuration_lacks_is_refused_by_name(self):
+        group = os.path.join(os.path.dirname(format_file(self.node)), "shard0", "group-9")
+        os.mkdir(group)
+        self.addCleanup(os.rmdir, group)
+        message = self.start()
+        self.assertIn("BOP_E_BAD_CONFIG", message)
+        self.assertIn("shard0/group-9: the configuration has no group with this id", message)
 
     def test_a_segment_size_that_cannot_hold_the_largest_value_is_refused(self):
         self.configure(re.sub(r"segment_bytes *= *\d+", "segment_bytes = 1048576", self.original))

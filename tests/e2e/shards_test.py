@@ -4,6 +4,7 @@
 import json
 
 from harness.case import Case, main
+from harness.dev import DevCluster
 from harness.hand import HandCluster
 from harness.process import program, run
 from harness.waiting import wait_until
@@ -12,6 +13,25 @@ GROUPS = {"kv": 0, "accounts": 1, "orders": 1}  # name: shard
 LISTED = ", ".join(f'{{name = "{name}", id = {number}, shard = {shard}}}'
                    for number, (name, shard) in enumerate(GROUPS.items(), 1))
 HASH_EVERY = 4096  # indexes
+
+
+class Placement(Case):
+    def test_a_group_stays_on_its_shard_whatever_the_configuration_says_later(self):
+        groups = '[{name = "kv", id = 1, shard = 0}, {name = "more", id = 2, shard = %d}]'
+        cluster = self.use(DevCluster(nodes=1, settings={"shards": 2, "groups": groups % 1}))
+        node = cluster.nodes[0]
+        run([program("bop"), "--endpoint", node.native, "--group", "more", "put", "key", "kept"])
+        cluster.dev.stop()
+        with open(node.configuration, encoding="utf-8") as file:
+            text = file.read()
+        self.assertIn("shard = 1", text)
+        with open(node.configuration, "w", encoding="utf-8") as file:
+            file.write(text.replace("shard = 1", "shard = 0"))
+        process = cluster.start_process("moved", [program("bopd"), "start", "--config", node.configuration])
+        wait_until(node.ready, "the node is ready")
+        self.assertIn("group more: stays on shard 1; the configuration's shard 0 is ignored", process.text())
+        self.assertEqual(run([program("bop"), "--endpoint", node.native, "--group", "more", "get", "key"]).stdout.strip(),
+                         "kept")
 
 
 class Shards(Case):

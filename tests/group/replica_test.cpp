@@ -447,7 +447,7 @@ TEST_F(ReplicaTest,
        a_replica_that_could_not_be_opened_is_halted_and_completes_requests_with_the_reason) {
   replica_ = Replica::halted(options_, {clock_, timers_, log_, peers_, offload_},
                              {BOP_E_DAMAGED, "kv.mdbx: a page is damaged"},
-                             {.file = "shard0/group-1", .offset = 0});
+                             {.file = "shard0/group-1/1", .offset = 0});
   EXPECT_TRUE(replica_->bootstrapped());
   replica_->start();
   hear(2, 2, 1);

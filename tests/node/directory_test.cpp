@@ -25,7 +25,8 @@ class ADirectory : public testing::Test {
     identity_.cluster = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0xff};
     identity_.node = 3;
     identity_.incarnation = 0x1122334455667788;
-    identity_.bootstrap = bootstrap_digest({{1, "kv", "kv", 0, {1, 2, 3}}});
+    identity_.bootstrap = bootstrap_digest({{1, "kv", "kv", {1, 2, 3}}});
+    identity_.formation = formation_digest({{1, "kv", "kv", {1, 2, 3}}, {2, "a", "kv", {1, 2}}});
   }
   ~ADirectory() override {
     files_.reset();
@@ -100,6 +101,12 @@ TEST_F(ADirectory, of_another_cluster_or_node_is_refused) {
   other.bootstrap.low ^= 1;
   EXPECT_EQ(check_identity(*files_, identity_, other).error().code, BOP_E_BAD_CONFIG);
   other = identity_;
+  other.formation.low ^= 1;
+  EXPECT_EQ(check_identity(*files_, identity_, other).error().code, BOP_E_BAD_CONFIG);
+  Identity served = identity_;
+  served.served = true;
+  EXPECT_TRUE(check_identity(*files_, served, other));
+  other = identity_;
   other.incarnation = 5;  // the configuration does not know it
   EXPECT_TRUE(check_identity(*files_, identity_, other));
 }
@@ -107,15 +114,23 @@ TEST_F(ADirectory, of_another_cluster_or_node_is_refused) {
 TEST_F(ADirectory, of_a_newer_format_is_refused_whatever_follows) {
   ASSERT_TRUE(format_directory(*files_, identity_));
   std::string bytes = format_file();
-  bytes[8] = 2;
+  bytes[8] = 3;
   write_format_file(bytes + "and more");
   EXPECT_EQ(read_error(), BOP_E_NEWER_FORMAT);
+}
+
+TEST_F(ADirectory, of_an_older_format_is_refused_by_name) {
+  ASSERT_TRUE(format_directory(*files_, identity_));
+  std::string bytes = format_file();
+  bytes[8] = 1;
+  write_format_file(bytes.substr(0, 72));
+  EXPECT_EQ(read_error(), BOP_E_OLDER_FORMAT);
 }
 
 TEST_F(ADirectory, shows_every_flipped_bit_of_its_format_file) {
   ASSERT_TRUE(format_directory(*files_, identity_));
   const std::string bytes = format_file();
-  ASSERT_EQ(bytes.size(), 72u);
+  ASSERT_EQ(bytes.size(), 88u);
   for (size_t bit = 0; bit < bytes.size() * 8; ++bit) {
     std::string flipped = bytes;
     flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << (bit % 8)));
@@ -136,19 +151,27 @@ TEST_F(ADirectory, with_a_format_file_of_another_length_is_damaged) {
   EXPECT_EQ(read_error(), BOP_E_DAMAGED);
 }
 
-TEST(TheBootstrapDigest, sees_every_part_of_a_group) {
-  const BootstrapGroup group{1, "kv", "kv", 0, {1, 2, 3}};
-  const Hash128 digest = bootstrap_digest({group});
-  EXPECT_EQ(bootstrap_digest({group}), digest);
-  std::vector<BootstrapGroup> others(6, group);
+TEST(TheFormationDigest, sees_every_part_of_a_group) {
+  const FormationGroup group{1, "kv", "kv", {1, 2, 3}};
+  const Hash128 digest = formation_digest({group});
+  EXPECT_EQ(formation_digest({group}), digest);
+  std::vector<FormationGroup> others(5, group);
   others[0].id = 2;
   others[1].name = "kw";
   others[2].machine = "sql";
-  others[3].shard = 1;
-  others[4].voters = {1, 2};
-  others[5].name = "k", others[5].machine = "vkv";
-  for (const BootstrapGroup& other : others) EXPECT_NE(bootstrap_digest({other}), digest);
-  EXPECT_NE(bootstrap_digest({group, others[0]}), digest);
+  others[3].voters = {1, 2};
+  others[4].name = "k", others[4].machine = "vkv";
+  for (const FormationGroup& other : others) EXPECT_NE(formation_digest({other}), digest);
+  EXPECT_NE(formation_digest({group, others[0]}), digest);
+}
+
+TEST(TheBootstrapDigest, covers_the_system_group_alone) {
+  const FormationGroup system{system_group, "kv", "kv", {1, 2, 3}};
+  const FormationGroup other{2, "more", "kv", {1, 2}};
+  EXPECT_EQ(bootstrap_digest({system, other}), bootstrap_digest({system}));
+  FormationGroup changed = system;
+  changed.voters = {1, 2};
+  EXPECT_NE(bootstrap_digest({changed, other}), bootstrap_digest({system, other}));
 }
 
 TEST(TheLogId, differs_by_incarnation_and_shard) {

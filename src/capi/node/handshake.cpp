@@ -81,7 +81,7 @@ std::vector<uint8_t> Handshake::sections() const {
 mem::Buffer Handshake::hello(NodeId to, port::Channel channel) {
   proto::HelloItem item;
   item.channel = static_cast<uint8_t>(channel);
-  item.bootstrap = identity_.bootstrap.low;
+  item.bootstrap = identity_.formation.low;
   writer_.begin(header_to(to), sections());
   const bool added = writer_.add(item);
   BOP_ASSERT(added);
@@ -91,7 +91,7 @@ mem::Buffer Handshake::hello(NodeId to, port::Channel channel) {
 mem::Buffer Handshake::answer(NodeId to, port::Channel channel, const Status& verdict) {
   proto::HelloAckItem item;
   item.channel = static_cast<uint8_t>(channel);
-  item.bootstrap = identity_.bootstrap.low;
+  item.bootstrap = identity_.formation.low;
   if (!verdict) {
     item.status = verdict.error().code;
     item.detail = verdict.error().detail;
@@ -113,7 +113,7 @@ Status Handshake::validate(const proto::PeerHeader& header, uint64_t bootstrap) 
     return fail(BOP_E_PROTOCOL, "node " + std::to_string(header.from) + " expected node " +
                                     std::to_string(header.to) + ", but this is node " +
                                     std::to_string(identity_.node));
-  if (bootstrap != identity_.bootstrap.low)
+  if (bootstrap != identity_.formation.low)
     return fail(BOP_E_BAD_CONFIG, "node " + std::to_string(header.from) +
                                       " was formatted with other groups or voters");
   BOP_TRY(incarnations_.verify(header.from, header.incarnation));

@@ -24,6 +24,7 @@
 #include "node/directory.h"
 #include "node/incarnations.h"
 #include "node/node.h"
+#include "node/placement.h"
 
 namespace bop::capi {
 
@@ -36,10 +37,11 @@ node::Identity expected_identity(const Settings& settings) {
   node::Identity identity;
   identity.cluster = settings.node.cluster;
   identity.node = settings.node.self;
-  std::vector<node::BootstrapGroup> groups;
+  std::vector<node::FormationGroup> groups;
   for (const GroupSpec& group : settings.node.groups)
-    groups.push_back({group.id, group.name, group.machine, group.shard, group.voters});
+    groups.push_back({group.id, group.name, group.machine, group.voters});
   identity.bootstrap = node::bootstrap_digest(groups);
+  identity.formation = node::formation_digest(groups);
   return identity;
 }
 
@@ -169,7 +171,7 @@ struct Runtime::State {
   void halt();
   void save(const node::Incarnations& incarnations);
 
-  const Settings settings;
+  Settings settings;  // constant once the shards are open
   node::Identity identity;
   std::optional<io::DirectoryLock> lock;
   metrics::Registry registry;
@@ -252,6 +254,7 @@ Status Runtime::State::open_shards() {
   port::FileSystem& files = *runtimes.front()->files;
   BOP_TRY_ASSIGN(identity, node::read_identity(files));
   BOP_TRY(node::check_identity(files, identity, expected_identity(settings)));
+  BOP_TRY(node::place_groups(files, settings.node.shards, settings.node.groups));
   BOP_TRY_ASSIGN(worker, io::make_worker(runtimes.front()->loop, "bop-directory"));
   return {};
 }

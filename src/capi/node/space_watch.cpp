@@ -8,12 +8,12 @@ namespace {
 
 constexpr Duration measure_every = 5 * seconds;
 
-// Sum of the sizes of the files directly in the directory; machines have no subdirectories.
+// Sum of the sizes of the files in the directory and its subdirectories.
 uint64_t bytes_in(const std::string& directory) {
   uint64_t bytes = 0;
   std::error_code error;
-  for (std::filesystem::directory_iterator entry(directory, error), end; !error && entry != end;
-       entry.increment(error)) {
+  for (std::filesystem::recursive_directory_iterator entry(directory, error), end;
+       !error && entry != end; entry.increment(error)) {
     std::error_code gone;
     const uint64_t size = entry->is_regular_file(gone) ? entry->file_size(gone) : 0;
     if (!gone) bytes += size;

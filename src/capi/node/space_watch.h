@@ -19,7 +19,7 @@ class SpaceWatch {
   struct Store {
     std::string group;  // its name
     uint32_t shard = 0;
-    std::string directory;  // of the group's machine
+    std::string directory;  // of the group, with its machine's instances
   };
 
   // `heard` is called on the loop's thread after each measurement. The worker must be destroyed before this object.
