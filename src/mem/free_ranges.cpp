@@ -41,10 +41,17 @@ void FreeRanges::add(void* memory, size_t size) {
 }
 
 void FreeRanges::remove(void* memory, size_t size) {
-  if (!is_whole_granules(memory, size)) return;  // was never added
+  const auto begin = reinterpret_cast<uintptr_t>(memory);
+  const uintptr_t end = begin + size;
   const std::lock_guard lock(mutex_);
   if (count_ == 0) return;
-  each_granule(memory, size, [this](uint64_t granule) { remove_granule(granule); });
+  for (uint64_t granule = begin / granule_bytes; granule * granule_bytes < end; ++granule) {
+    if (!remove_granule(granule)) continue;
+    const uintptr_t first = granule * granule_bytes;
+    const uintptr_t last = first + granule_bytes;
+    if (first < begin) give_back(reinterpret_cast<void*>(first), begin - first);
+    if (end < last) give_back(reinterpret_cast<void*>(end), last - end);
+  }
 }
 
 size_t FreeRanges::release_unused(size_t most_bytes) {
@@ -83,10 +90,13 @@ bool FreeRanges::add_granule(uint64_t granule) {
   return true;
 }
 
-void FreeRanges::remove_granule(uint64_t granule) {
+bool FreeRanges::remove_granule(uint64_t granule) {
   for (size_t at = place_of(granule); places_[at].granule != 0; at = (at + 1) % places) {
-    if (places_[at].granule == granule) return remove_at(at);
+    if (places_[at].granule != granule) continue;
+    remove_at(at);
+    return true;
   }
+  return false;
 }
 
 // Moves those behind it up, so that no search ends at the place that is free now.

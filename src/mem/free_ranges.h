@@ -2,8 +2,11 @@
 // once costs a page fault for each of them at their next use: with values of 256 KiB, 50 faults a write. So a range
 // keeps its pages until it was unused for a whole period between two calls of release_unused().
 //
-// Ranges are counted in granules of 2 MiB, the size in which snmalloc's threads take memory and give it back. What is
-// smaller, or does not fit into the table, is given back at once.
+// Ranges are counted in granules of 2 MiB, the size in which snmalloc's threads give memory back. What is smaller, or
+// does not fit into the table, is given back at once. A thread may take less than a granule: its first memory comes in
+// pieces of 16 KiB to 1 MiB, cut from a free granule.
+//
+// Invariant: no byte of a granule in the table is in use.
 #pragma once
 
 #include <array>
@@ -23,7 +26,8 @@ class FreeRanges {
 
   // Any thread, on page boundaries. The memory keeps its addresses; its contents are undefined from add() on.
   void add(void* memory, size_t size);
-  void remove(void* memory, size_t size);
+  void remove(void* memory,
+              size_t size);  // of a granule that is used in part, the rest is given back
 
   // Gives back the pages of granules that were added before the previous call, at most `most_bytes`. The bytes given
   // back. Any thread; an allocation of a granule waits while one granule's pages are given back.
@@ -39,7 +43,7 @@ class FreeRanges {
   static constexpr size_t max_granules = places / 2;  // 8 GiB
 
   bool add_granule(uint64_t granule);
-  void remove_granule(uint64_t granule);
+  bool remove_granule(uint64_t granule);
   void remove_at(size_t at);
   static size_t place_of(uint64_t granule);
 

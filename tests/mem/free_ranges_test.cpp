@@ -71,6 +71,25 @@ TEST(FreeRanges, never_give_back_what_is_in_use_again) {
   EXPECT_FALSE(memory.resident(3));
 }
 
+TEST(FreeRanges, never_give_back_a_part_of_a_granule_that_is_in_use) {
+  static FreeRanges ranges;
+  Memory memory(3);
+  constexpr size_t part = 16 << 10;
+  for (size_t i = 0; i < 3; ++i) {
+    for (size_t at = 0; at < granule; at += part) memory.at(i)[at] = 1;
+  }
+  ranges.add(memory.at(0), 3 * granule);
+  ranges.remove(memory.at(0) + part, part);
+  ranges.remove(memory.at(1) + granule - part, 2 * part);  // in two granules
+  for (int period = 0; period < 3; ++period) EXPECT_EQ(ranges.release_unused(all), 0u);
+  for (size_t at = 0; at < 3 * granule; at += part) {
+    const bool in_use = at == part || at == 2 * granule - part || at == 2 * granule;
+    EXPECT_EQ(memory.at(0)[at], in_use ? 1 : 0) << at / part;
+  }
+  ranges.remove(memory.at(0) + 2 * part,
+                part);  // the rest of a granule is not in the table any more
+}
+
 TEST(FreeRanges, give_back_no_more_than_asked_for_and_the_rest_the_next_time) {
   static FreeRanges ranges;
   Memory memory(8);
