@@ -38,6 +38,7 @@ RecordingMachine::RecordingMachine(const bop_machine_table& behind, StateChecker
   table_.table.abi = BOP_MACHINE_ABI;
   table_.table.kind = behind.kind;
   table_.table.version = behind.version;
+  table_.table.version_min = behind.version_min;
   table_.table.open = open;
   table_.table.apply = apply;
   table_.table.query = query;

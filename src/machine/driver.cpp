@@ -7,33 +7,14 @@
 
 #include "base/assert.h"
 #include "base/logging.h"
+#include "machine/machine_calls.h"
+#include "machine/snapshot_calls.h"
+#include "machine/token.h"
 #include "machine/work_queues.h"
 
 namespace bop::machine {
 
 namespace {
-
-// A token contains the kind of its call, so that a completion can be checked.
-enum class Call : uint64_t { apply = 1, query = 2, sync = 3 };
-constexpr unsigned call_shift = 60;
-constexpr unsigned generation_shift = 32;
-constexpr uint64_t generation_mask = (1u << 28) - 1;
-
-uint64_t token_of(Call call, uint64_t generation, uint32_t slot) {
-  return static_cast<uint64_t>(call) << call_shift |
-         (generation & generation_mask) << generation_shift | slot;
-}
-
-bool is_status(int32_t status) {
-  switch (status) {
-    case BOP_OK:
-#define BOP_ERROR_CASE(name, number, text) case number:
-      BOP_ERROR_MAP(BOP_ERROR_CASE)
-#undef BOP_ERROR_CASE
-      return true;
-    default: return false;
-  }
-}
 
 bool is_reply(const bop_reply& reply) {
   return is_status(reply.status) && (reply.body.data != nullptr || reply.body.size == 0);
@@ -55,19 +36,35 @@ Status check_table(const bop_machine_table& table) {
                                             std::to_string(BOP_MACHINE_ABI));
   if (table.kind == nullptr || *table.kind == '\0')
     return fail(BOP_E_INVALID_ARGUMENT, "machine table: kind is missing");
-  const std::array<std::pair<bool, const char*>, 9> needed{{
-      {table.open != nullptr, "open"},
-      {table.apply != nullptr, "apply"},
-      {table.query != nullptr, "query"},
-      {table.sync != nullptr, "sync"},
-      {table.applied != nullptr, "applied"},
-      {table.durable != nullptr, "durable"},
-      {table.stable != nullptr, "stable"},
-      {table.state_hash != nullptr, "state_hash"},
-      {table.close != nullptr, "close"},
+  if (table.version_min == 0 || table.version_min > table.version)
+    return fail(BOP_E_INVALID_ARGUMENT,
+                "machine " + std::string(table.kind) + ": version_min must be 1 to version");
+  struct Function {
+    bool present;
+    const char* name;
+    bool needed;
+  };
+  // Storage and snapshots are each complete or absent, and one of them is there.
+  const bool storage = table.sync != nullptr;
+  const bool snapshots = table.snapshot_begin != nullptr;
+  const std::array<Function, 14> functions{{
+      {table.open != nullptr, "open", true},
+      {table.apply != nullptr, "apply", true},
+      {table.query != nullptr, "query", true},
+      {table.applied != nullptr, "applied", true},
+      {table.state_hash != nullptr, "state_hash", true},
+      {table.close != nullptr, "close", true},
+      {table.durable != nullptr, "durable", storage},
+      {table.stable != nullptr, "stable", storage},
+      {table.snapshot_begin != nullptr, "snapshot_begin", !storage},
+      {table.snapshot_next != nullptr, "snapshot_next", snapshots},
+      {table.snapshot_end != nullptr, "snapshot_end", snapshots},
+      {table.restore_begin != nullptr, "restore_begin", snapshots},
+      {table.restore_part != nullptr, "restore_part", snapshots},
+      {table.restore_end != nullptr, "restore_end", snapshots},
   }};
-  for (const auto& [present, name] : needed)
-    if (!present)
+  for (const auto& [present, name, needed] : functions)
+    if (needed && !present)
       return fail(BOP_E_INVALID_ARGUMENT,
                   "machine " + std::string(table.kind) + ": the table has no function " + name);
   return {};
@@ -84,21 +81,19 @@ logging::Level level_of(int32_t level) {
 
 }  // namespace
 
-struct Driver::State {
+struct Driver::State : MachineCalls {
   State(const bop_machine_table& original, const DriverOptions& driver_options, Offload& offload,
         DriverEvents& receiver)
-      : table(copy_of(original)), options(driver_options), queues(offload), events(receiver) {}
+      : options(driver_options), queues(offload), events(receiver) {
+    table = copy_of(original);
+  }
 
-  const bop_machine_table table;
   const DriverOptions options;
   WorkQueues queues;
   DriverEvents& events;
   bop_machine_host host{};
-  bop_machine* machine = nullptr;
-
-  bool in_machine = false;  // a function of the table is on the stack
   bool failed = false;
-  std::string violation;  // the rule of bop/machine.h that the call on the stack broke; empty: none
+  SnapshotCalls snapshots{*this};
 
   bool applying = false;
   uint64_t apply_number = 0;
@@ -122,15 +117,6 @@ struct Driver::State {
 
   // ---- calls into the machine ----
 
-  template <class Function, class... Args>
-  auto call(Function function, Args... arguments) {
-    BOP_ASSERT(!in_machine);
-    in_machine = true;
-    auto result = function(machine, arguments...);
-    in_machine = false;
-    return result;
-  }
-
   std::string name() const { return "group " + options.group + ": machine " + table.kind; }
 
   void fail_with(bop_status code, const std::string& what) {
@@ -148,6 +134,7 @@ struct Driver::State {
       close_query(query);
       events.answered(query.token, reply);
     }
+    snapshots.fail_all(error);
     events.failed(error);
   }
 
@@ -257,7 +244,7 @@ struct Driver::State {
   // ---- sync ----
 
   void sync() {
-    if (failed) return;
+    if (failed || table.sync == nullptr) return;
     if (syncing) {
       sync_again = true;
       return;
@@ -284,8 +271,8 @@ struct Driver::State {
       violation = "host->complete was called from within a call of the table";
       return;
     }
-    const auto slot = static_cast<uint32_t>(token);
-    switch (static_cast<Call>(token >> call_shift)) {
+    const uint32_t slot = slot_of(token);
+    switch (call_of(token)) {
       case Call::apply:
         if (!applying || token != token_of(Call::apply, apply_number, 0)) break;
         if (status != BOP_OK) return fail_with_status("apply", status);
@@ -302,11 +289,41 @@ struct Driver::State {
         if (!syncing || token != token_of(Call::sync, sync_number, 0)) break;
         if (status != BOP_OK) return fail_with_status("sync", status);
         return finish_sync();
+      case Call::snapshot: return note(snapshots.complete_snapshot(token, status));
+      case Call::restore: return note(snapshots.complete_restore(token, status));
+      case Call::part: break;
     }
     fail_with(BOP_E_MACHINE,
               "host->complete was called for a call that is not open, or with the wrong number of "
               "replies (" +
                   std::to_string(given.size()) + ")");
+  }
+
+  // The rule that the machine broke, if any.
+  void note(std::string broken) {
+    if (!broken.empty()) fail_with(BOP_E_MACHINE, broken);
+  }
+
+  // ---- snapshots ----
+
+  void snapshot_point(uint64_t handle) {
+    if (failed) return;
+    const bool within = std::exchange(in_machine, false);
+    std::string broken = snapshots.at_point(handle, call(table.applied));
+    in_machine = within;
+    if (within && violation.empty())
+      violation = std::move(broken);
+    else
+      note(std::move(broken));
+  }
+
+  void complete_part(uint64_t token, int32_t status, const bop_part* part) {
+    if (failed) return;
+    if (in_machine) {
+      violation = "host->complete_part was called from within a call of the table";
+      return;
+    }
+    note(snapshots.complete_part(token, status, part));
   }
 
   // ---- bop_machine_host ----
@@ -321,6 +338,13 @@ struct Driver::State {
                             size_t count) {
     of(context).complete(token, status, {replies, count});
   }
+  static void host_snapshot_point(void* context, uint64_t handle) {
+    of(context).snapshot_point(handle);
+  }
+  static void host_complete_part(void* context, uint64_t token, int32_t status,
+                                 const bop_part* part) {
+    of(context).complete_part(token, status, part);
+  }
   // Any thread: it only reads members that never change.
   static void host_log(void* context, int32_t level, const char* text) {
     logging::line(level_of(level), "{}: {}", of(context).name(), text);
@@ -332,10 +356,13 @@ struct Driver::State {
     host.offload = host_offload;
     host.complete = host_complete;
     host.log = host_log;
+    host.snapshot_point = host_snapshot_point;
+    host.complete_part = host_complete_part;
     host.directory = options.directory.empty() ? nullptr : options.directory.c_str();
     bop_machine_options given{};
     given.size = sizeof given;
     given.group = options.group.c_str();
+    given.version = table.version;
     given.memory_bytes = options.machine.memory_bytes;
     const std::string& configuration = options.machine.configuration;
     given.configuration = configuration.empty() ? nullptr : configuration.c_str();
@@ -403,9 +430,46 @@ void Driver::expect_query(Bytes question) {
 void Driver::sync() { state_->sync(); }
 bool Driver::syncing() const { return state_->syncing; }
 
+Result<uint64_t> Driver::begin_snapshot(const SnapshotOptions& options, SnapshotEvents& events) {
+  if (state_->failed) return fail(BOP_E_MACHINE, state_->name() + " has failed");
+  auto handle = state_->snapshots.begin(options, events);
+  state_->violated();
+  return handle;
+}
+void Driver::next_part(uint64_t handle) {
+  if (state_->failed) return;
+  state_->snapshots.next(handle);
+  state_->violated();
+}
+void Driver::end_snapshot(uint64_t handle) {
+  if (state_->failed) return;
+  state_->snapshots.end(handle);
+  state_->violated();
+}
+
+Status Driver::begin_restore(const RestoreOptions& options, RestoreEvents& events) {
+  if (state_->failed) return fail(BOP_E_MACHINE, state_->name() + " has failed");
+  if (state_->last_given.index != 0)
+    return fail(BOP_E_INVALID_ARGUMENT, state_->name() + " has a state already");
+  const Status begun = state_->snapshots.begin_restore(options, events);
+  state_->violated();
+  return begun;
+}
+void Driver::restore_part(const bop_part& part) {
+  if (state_->failed) return;
+  state_->snapshots.restore(part);
+  state_->violated();
+}
+void Driver::finish_restore(bop_position position) {
+  if (state_->failed) return;
+  state_->last_given = position;
+  state_->snapshots.finish_restore(position);
+  state_->violated();
+}
+
 void Driver::stable(uint64_t index) {
   State& state = *state_;
-  if (state.failed || index <= state.stable) return;
+  if (state.failed || state.table.stable == nullptr || index <= state.stable) return;
   state.stable = index;
   state.in_machine = true;
   state.table.stable(state.machine, index);
@@ -414,7 +478,10 @@ void Driver::stable(uint64_t index) {
 }
 
 bop_position Driver::applied() const { return state_->table.applied(state_->machine); }
-bop_position Driver::durable() const { return state_->table.durable(state_->machine); }
+bop_position Driver::durable() const {
+  return in_memory() ? bop_position{0, 0} : state_->table.durable(state_->machine);
+}
+bool Driver::in_memory() const { return state_->table.durable == nullptr; }
 
 std::optional<bop_state_hash> Driver::state_hash() {
   bop_state_hash hash{};

@@ -31,10 +31,14 @@ namespace bop::machine {
 // The workers of one machine, provided by the shard. Must outlive the driver.
 class Offload {
  public:
-  enum class WorkQueue : uint8_t { reads = BOP_WORK_READS, writes = BOP_WORK_WRITES };
+  enum class WorkQueue : uint8_t {
+    reads = BOP_WORK_READS,
+    writes = BOP_WORK_WRITES,
+    bulk = BOP_WORK_BULK,
+  };
   virtual ~Offload() = default;
   // Runs work() on the queue's worker and then done() on the shard's thread, never from within this
-  // call. Jobs of one queue run in order; the two queues run concurrently.
+  // call. Jobs of one queue run in order; the queues run concurrently.
   virtual void submit(WorkQueue queue, std::function<void()> work, std::function<void()> done) = 0;
 };
 
@@ -55,6 +59,39 @@ class DriverEvents {
   virtual void answered(uint64_t token, const bop_reply& reply) = 0;
   // Called once. Nothing is applied any more, and every query is answered with BOP_E_MACHINE.
   virtual void failed(const Error& error) = 0;
+};
+
+struct SnapshotOptions {
+  std::string scratch;            // an empty directory for files; empty: parts are bytes only
+  bop_position base{};            // of an earlier snapshot that parts may refer to; 0, 0: none
+  uint64_t part_bytes = 1 << 20;  // size that parts should have
+};
+
+// Events of one snapshot, also from within calls of the driver.
+class SnapshotEvents {
+ public:
+  virtual ~SnapshotEvents() = default;
+  virtual void begun() = 0;  // the first part may be asked for
+  // The snapshot captures the state that the machine has now, after the entry `applied`.
+  virtual void at_point(bop_position applied) = 0;
+  // The next part or piece, or BOP_PART_END, after which the snapshot is closed. Valid during the call.
+  virtual void part(const bop_part& part) = 0;
+  // The snapshot is closed; the machine goes on, unless it failed itself.
+  virtual void failed(const Error& error) = 0;
+};
+
+struct RestoreOptions {
+  std::string kind;      // of the machine that made the snapshot
+  uint32_t version = 0;  // of the state in it
+  uint64_t bytes = 0;    // of all parts
+};
+
+class RestoreEvents {
+ public:
+  virtual ~RestoreEvents() = default;
+  // The last call of the restore completed, perhaps from within it. After an error the restore is over: the driver
+  // has to be destroyed, and what the machine wrote removed.
+  virtual void restored(const Status& status) = 0;
 };
 
 class Driver {
@@ -86,11 +123,29 @@ class Driver {
   void sync();
   bool syncing() const;
 
+  // ---- snapshots ----
+  // The snapshot's handle, for the calls below. UNSUPPORTED: the machine makes none. OVERLOADED: too many are open.
+  // `events` must outlive the snapshot.
+  Result<uint64_t> begin_snapshot(const SnapshotOptions& options, SnapshotEvents& events);
+  // After begun(), and after each part but the end.
+  void next_part(uint64_t handle);
+  // At any time, but not from within a call of the machine. No event follows.
+  void end_snapshot(uint64_t handle);
+
+  // Restores a snapshot into a machine that has applied nothing: begin_restore, restore_part for each part or piece,
+  // finish_restore, each when the call before it completed. UNSUPPORTED: the machine restores none.
+  // INVALID_ARGUMENT: it has a state.
+  Status begin_restore(const RestoreOptions& options, RestoreEvents& events);
+  void restore_part(const bop_part& part);  // which stays unchanged until the call completes
+  void finish_restore(bop_position position);
+
   // `index` is min(committed, durable on this node): the machine may make that much permanent.
   void stable(uint64_t index);
 
   bop_position applied() const;
-  bop_position durable() const;
+  bop_position durable() const;  // 0, 0 for a machine that keeps its state in memory
+  bool in_memory()
+      const;  // the machine has no storage of its own: only a snapshot of it is durable
   std::optional<bop_state_hash> state_hash();
   uint32_t version() const;  // stamped into entries
   const char* kind() const;

@@ -8,9 +8,11 @@ namespace bop::node {
 
 namespace {
 
-// A machine's jobs on workers of its own: short reads never wait behind a long flush.
+// A machine's jobs on workers of its own: short reads never wait behind a long flush. Snapshots, which nothing waits
+// for, share the shard's.
 class WorkerOffload final : public machine::Offload {
  public:
+  explicit WorkerOffload(port::Worker& bulk) : bulk_(bulk) {}
   Status start(const ShardPorts& ports) {
     for (auto& worker : workers_) {
       BOP_TRY_ASSIGN(worker, ports.make_worker());
@@ -18,11 +20,13 @@ class WorkerOffload final : public machine::Offload {
     return {};
   }
   void submit(WorkQueue queue, std::function<void()> work, std::function<void()> done) override {
-    workers_[static_cast<size_t>(queue)]->submit(std::move(work), std::move(done));
+    port::Worker& worker = queue == WorkQueue::bulk ? bulk_ : *workers_[static_cast<size_t>(queue)];
+    worker.submit(std::move(work), std::move(done));
   }
 
  private:
-  std::array<std::unique_ptr<port::Worker>, 2> workers_;
+  std::array<std::unique_ptr<port::Worker>, 2> workers_;  // reads, writes
+  port::Worker& bulk_;
 };
 
 // Of a group's machine. A later one is what replaces it, as a restored snapshot does.
@@ -59,6 +63,7 @@ bool ends_the_start(const ShardOptions& options, bop_status error) {
 // ---- opening ----
 
 Status Replicas::open() {
+  BOP_TRY_ASSIGN(bulk_, ports_.make_worker());
   for (const GroupSpec& spec : options_.groups)
     if (spec.shard == options_.shard) BOP_TRY(open_one(spec));
   return {};
@@ -106,7 +111,7 @@ void Replicas::take(Hosted hosted) {
 Status Replicas::open_one(const GroupSpec& spec) {
   BOP_TRY_ASSIGN(const group::ReplicaOptions options, options_of(spec));
   Hosted hosted;
-  auto offload = std::make_unique<WorkerOffload>();
+  auto offload = std::make_unique<WorkerOffload>(*bulk_);
   BOP_TRY(offload->start(ports_));
   hosted.offload = std::move(offload);
   const group::ReplicaPorts ports = ports_for(*hosted.offload);

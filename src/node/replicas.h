@@ -63,6 +63,7 @@ class Replicas {
   const ShardPorts& ports_;
   log::Log& log_;
   group::Host& host_;
+  std::unique_ptr<port::Worker> bulk_;  // of all machines, for their snapshots
   std::map<GroupId, Hosted> hosted_;
   std::vector<const group::Replica*>
       bootstrapping_;  // new groups whose first entry was not durable

@@ -79,7 +79,7 @@ inline SumMachine::SumMachine() : bop_machine_table{} {
   size = sizeof(bop_machine_table);
   abi = BOP_MACHINE_ABI;
   kind = "sum";
-  version = 1;
+  version = version_min = 1;
   open = [](const bop_machine_table* self, const bop_machine_host* host, const bop_machine_options*,
             bop_machine** machine, char* error, size_t capacity) -> int32_t {
     const auto& table = *static_cast<const SumMachine*>(self);

@@ -164,7 +164,7 @@ bop_machine_table make_table() {
   out.size = sizeof out;
   out.abi = BOP_MACHINE_ABI;
   out.kind = "test";
-  out.version = 1;
+  out.version = out.version_min = 1;
   out.open = [](const bop_machine_table*, const bop_machine_host*, const bop_machine_options*,
                 bop_machine** machine, char*, size_t) -> int32_t {
     *machine = opened = new bop_machine{opens_at, 0};

@@ -2,6 +2,7 @@
 // stop between any two.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <deque>
 #include <functional>
@@ -17,7 +18,9 @@ class ManualOffload final : public Offload {
   }
 
   size_t waiting(WorkQueue queue) const { return lanes_[static_cast<size_t>(queue)].jobs.size(); }
-  bool idle() const { return lanes_[0].jobs.empty() && lanes_[1].jobs.empty(); }
+  bool idle() const {
+    return std::ranges::all_of(lanes_, [](const State& lane) { return lane.jobs.empty(); });
+  }
 
   // Runs the next step of a queue: work() of its first job, or done() of the one whose work() ran. False:
   // there is none.
@@ -36,7 +39,7 @@ class ManualOffload final : public Offload {
     return true;
   }
   void run() {
-    while (step(WorkQueue::reads) || step(WorkQueue::writes)) {
+    while (step(WorkQueue::reads) || step(WorkQueue::writes) || step(WorkQueue::bulk)) {
     }
   }
 
@@ -48,7 +51,7 @@ class ManualOffload final : public Offload {
     std::deque<Job> jobs;
     bool worked = false;
   };
-  std::array<State, 2> lanes_;
+  std::array<State, 3> lanes_;
 };
 
 }  // namespace bop::machine

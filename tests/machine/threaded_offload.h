@@ -79,7 +79,7 @@ class ThreadedOffload final : public Offload {
   std::deque<std::function<void()>> ready_;
   size_t open_ = 0;  // submitted, done not yet run
   bool stopping_ = false;
-  std::array<Worker, 2> workers_;
+  std::array<Worker, 3> workers_;
 };
 
 }  // namespace bop::machine

@@ -42,7 +42,7 @@ inline const bop_machine_table* echo_machine() {
     out.size = sizeof out;
     out.abi = BOP_MACHINE_ABI;
     out.kind = "echo";
-    out.version = 1;
+    out.version = out.version_min = 1;
     out.open = [](const bop_machine_table*, const bop_machine_host*,
                   const bop_machine_options* options, bop_machine** machine, char* error,
                   size_t capacity) -> int32_t {

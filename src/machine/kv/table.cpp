@@ -32,6 +32,7 @@ KvTable::KvTable(StoreFactory make_store, const Settings& settings)
   table.abi = BOP_MACHINE_ABI;
   table.kind = "kv";
   table.version = BOP_KV_VERSION;
+  table.version_min = BOP_KV_VERSION;
   table.open = open;
   table.apply = [](bop_machine* machine, const bop_entry* entries, size_t count, bop_reply* replies,
                    uint64_t token) {
