@@ -47,7 +47,7 @@ class SnapshotTakerTest : public testing::TestWithParam<bool> {
   void make_taker() {
     taker_.emplace(
         SnapshotTaker::Options{.cluster = {}, .group = 7, .name = "g", .directory = directory},
-        disk_, offload_, [this] {
+        disk_, offload_, [] {
           return SnapshotTaker::Facts{
               .time_ns = 123, .configuration_index = 1, .configuration = {2, 0}};
         });
