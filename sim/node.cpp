@@ -240,6 +240,13 @@ const group::Replica* Node::replica(GroupId group) const {
   return nullptr;
 }
 
+bool Node::ready() const {
+  return std::ranges::all_of(settings_.shard.groups, [this](const node::GroupSpec& spec) {
+    const group::Replica* found = replica(spec.id);
+    return found != nullptr && found->ready();
+  });
+}
+
 std::optional<Error> Node::halted(GroupId group) const {
   const group::Replica* found = replica(group);
   return found == nullptr ? std::nullopt : found->status().halted;

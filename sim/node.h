@@ -90,6 +90,8 @@ class Node {
 
   // The replica, while it serves; nullptr when it does not.
   const group::Replica* replica(GroupId group) const;
+  // While it serves: whether every replica knows a leader and has caught up with it.
+  bool ready() const;
   // Why a replica takes part no more: LATCHED leaves with a new process, SUSPECT stays.
   std::optional<Error> halted(GroupId group) const;
 

@@ -239,7 +239,7 @@ uint64_t Simulation::applied() const {
 std::string Simulation::lagging() const {
   for (const auto& node : nodes_) {
     if (faults_->lost(*node)) continue;
-    if (!node->serving() || !node->service(0).ready())
+    if (!node->serving() || !node->ready())
       return "node " + std::to_string(node->id()) + " does not become ready";
     for (const GroupId group : groups_) {
       const group::Replica* replica = node->replica(group);

@@ -90,7 +90,9 @@ BOP_API int32_t bop_node_query(bop_node* node, const bop_request* request);
  * Errors: OVERLOADED, STOPPED. Since 0.1. */
 BOP_API int32_t bop_node_status(bop_node* node, uint64_t tag);
 
-/* 1 if, for every group, this node knows a leader and has caught up with it, else 0. Since 0.1. */
+/* 1 if the node is ready as GET /readyz and the status mean it: for every group it knows a leader and has
+ * caught up with it, and no condition keeps it from its service. Else 0. Each call gives the answer to an
+ * earlier one and asks again, so that it never blocks. Since 0.1. */
 BOP_API int32_t bop_node_ready(const bop_node* node);
 
 /* The actual address of a listener, "127.0.0.1:7100": useful when the configuration gives port 0.

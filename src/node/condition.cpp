@@ -31,6 +31,8 @@ constexpr std::array<Kind, condition_count> kinds{{
     {"behind", true},
     {"suspect", true},
     {"halted", true},
+    {"shard_stalled", true},
+    {"log_unavailable", true},
 }};
 
 const Kind& kind_of(Condition condition) {

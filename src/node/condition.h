@@ -28,11 +28,13 @@ enum class Condition : uint8_t {
   log_nearly_full = 9,
   disk_full = 10,  // the log cannot grow: the file system has no space
   disk_nearly_full = 11,
-  behind = 12,   // of a group: the machine lacks entries that were committed a while ago
-  suspect = 13,  // of a group: the replica may have lost acknowledged data
-  halted = 14,   // of a group: the replica stopped for another reason
+  behind = 12,           // of a group: the machine lacks entries that were committed a while ago
+  suspect = 13,          // of a group: the replica may have lost acknowledged data
+  halted = 14,           // of a group: the replica stopped for another reason
+  shard_stalled = 15,    // the thread of a shard does not run
+  log_unavailable = 16,  // the log of a shard cannot be opened, and its groups are not served
 };
-inline constexpr size_t condition_count = 15;
+inline constexpr size_t condition_count = 17;
 
 const char* name_of(Condition condition);
 // Whether a node with it is not ready. The others warn of what comes, or of a peer.

@@ -9,7 +9,8 @@ namespace bop::node {
 
 namespace {
 
-constexpr Duration ready_every = 100 * milliseconds;
+// How long a status waits for the other shards.
+constexpr Duration status_patience = 1 * seconds;
 constexpr Duration completed_every = 10 * milliseconds;
 // Of outcomes that are passed on in one turn, as in group::Limits.
 constexpr size_t max_outcome_bytes_a_turn = 4 << 20;
@@ -21,23 +22,6 @@ CrossShardOutcome copy_of(uint64_t token, const Outcome& outcome) {
           .index = outcome.index,
           .leader = outcome.leader,
           .detail = std::string(outcome.detail)};
-}
-
-// What concerns the node comes from the first shard, logs and groups from each.
-NodeStatus merged(const std::vector<NodeStatus>& parts) {
-  NodeStatus all = parts.front();
-  for (size_t shard_index = 1; shard_index < parts.size(); ++shard_index) {
-    const NodeStatus& part = parts[shard_index];
-    all.groups.insert(all.groups.end(), part.groups.begin(), part.groups.end());
-    all.log_used_bytes += part.log_used_bytes;
-    all.stopping = all.stopping || part.stopping;
-    all.shards.insert(all.shards.end(), part.shards.begin(), part.shards.end());
-    if (part.log_latched) all.log_latched = true, all.log_error = part.log_error;
-  }
-  std::sort(all.groups.begin(), all.groups.end(),
-            [](const GroupStatus& a, const GroupStatus& b) { return a.id < b.id; });
-  complete(all);
-  return all;
 }
 
 }  // namespace
@@ -80,12 +64,8 @@ CrossShardService::~CrossShardService() = default;
 
 void CrossShardService::start() {
   const ShardContext& context = node_.contexts_[shard_index_];
-  ready_timer_ = context.timers.make_timer([this, &context] {
-    ready_.store(shard_.ready(), std::memory_order_relaxed);
-    ready_timer_->arm(context.clock.now() + ready_every);
-  });
+  status_timer_ = context.timers.make_timer([this] { expire_statuses(); });
   completed_timer_ = context.timers.make_timer([this] { check_completed(); });
-  if (node_.contexts_.size() > 1) ready_timer_->arm(context.clock.now());
 }
 
 void CrossShardService::when_completed(Instant deadline, std::function<void()> done) {
@@ -109,15 +89,6 @@ std::string_view CrossShardService::machine_of(GroupId group) const {
 }
 
 Instant CrossShardService::now() const { return shard_.now(); }
-
-bool CrossShardService::ready() const {
-  for (const auto& other : node_.services_) {
-    const bool ready =
-        other.get() == this ? shard_.ready() : other->ready_.load(std::memory_order_relaxed);
-    if (!ready) return false;
-  }
-  return true;
-}
 
 // ---- the asking side ----
 
@@ -240,11 +211,15 @@ void CrossShardService::take_requests(uint32_t from, std::vector<CrossShardReque
 
 // Only values cross: `done` is called and destroyed on this shard's thread.
 void CrossShardService::status(std::function<void(NodeStatus)> done) {
-  const size_t contexts = node_.contexts_.size();
+  const size_t shards = node_.contexts_.size();
   const uint64_t gathering = ++last_gathering_;
-  gatherings_[gathering] = {
-      .parts = std::vector<NodeStatus>(contexts), .left = contexts, .done = std::move(done)};
-  for (uint32_t shard_index = 0; shard_index < contexts; ++shard_index) {
+  const Instant deadline = now() + status_patience;
+  if (gatherings_.empty()) status_timer_->arm(deadline);
+  gatherings_[gathering] = {.parts = std::vector<std::optional<NodeStatus>>(shards),
+                            .left = shards,
+                            .deadline = deadline,
+                            .done = std::move(done)};
+  for (uint32_t shard_index = 0; shard_index < shards; ++shard_index) {
     node_.contexts_[shard_index].post.post([this, shard_index, gathering] {
       node_.contexts_[shard_index_].post.post(
           [this, shard_index, gathering, status = node_.status_of(shard_index)]() mutable {
@@ -255,12 +230,28 @@ void CrossShardService::status(std::function<void(NodeStatus)> done) {
 }
 
 void CrossShardService::take_status(uint64_t number, uint32_t shard_index, NodeStatus status) {
-  Gathering& gathering = gatherings_.at(number);
+  const auto found = gatherings_.find(number);
+  if (found == gatherings_.end()) return;  // too late
+  Gathering& gathering = found->second;
+  BOP_ASSERT(!gathering.parts[shard_index].has_value());
   gathering.parts[shard_index] = std::move(status);
-  if (--gathering.left > 0) return;
-  const Gathering whole = std::move(gathering);
+  if (--gathering.left == 0) finish_status(number);
+}
+
+void CrossShardService::finish_status(uint64_t number) {
+  Gathering whole = std::move(gatherings_.at(number));
   gatherings_.erase(number);
-  whole.done(merged(whole.parts));
+  whole.done(merged(node_.options_, std::move(whole.parts)));
+}
+
+void CrossShardService::expire_statuses() {
+  while (!gatherings_.empty()) {
+    const auto& [number, oldest] = *gatherings_.begin();
+    if (oldest.deadline > now()) return status_timer_->arm(oldest.deadline);
+    // This shard did not run itself for long, and its own part is still on its way.
+    if (!oldest.parts[shard_index_]) return status_timer_->arm(now() + 1 * milliseconds);
+    finish_status(number);
+  }
 }
 
 // ---- frames ----

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "node/node.h"
@@ -39,12 +40,11 @@ class CrossShardService final : public Service {
   void propose(Request request) override { route(std::move(request), false); }
   void query(Request request) override { route(std::move(request), true); }
   void status(std::function<void(NodeStatus)> done) override;
-  bool ready() const override;
   Instant now() const override;
 
   static constexpr size_t max_open_calls = 1 << 16;
 
-  void start();  // from here on ready_ is kept current for the other shards
+  void start();  // on the shard's thread, before anything is asked
   // Calls `done` once no call to another shard is open, or at the deadline.
   void when_completed(Instant deadline, std::function<void()> done);
 
@@ -59,8 +59,9 @@ class CrossShardService final : public Service {
 
   // A status to which not all shards have contributed yet.
   struct Gathering {
-    std::vector<NodeStatus> parts;  // by shard
-    size_t left = 0;                // shards that have not
+    std::vector<std::optional<NodeStatus>> parts;  // by shard
+    size_t left = 0;                               // shards that have not
+    Instant deadline = 0;                          // then the status is made without them
     std::function<void(NodeStatus)> done;
   };
 
@@ -71,6 +72,8 @@ class CrossShardService final : public Service {
   void take_requests(uint32_t from, std::vector<CrossShardRequest> requests);
   void take_outcomes(std::vector<CrossShardOutcome> answers);
   void take_status(uint64_t gathering, uint32_t shard_index, NodeStatus status);
+  void finish_status(uint64_t gathering);
+  void expire_statuses();
   void check_completed();
   void check_invariants() const;
   size_t open_calls() const { return calls_.size() - free_calls_.size(); }
@@ -84,13 +87,12 @@ class CrossShardService final : public Service {
   std::vector<std::vector<CrossShardRequest>> requests_;               // by the shard they go to
   std::vector<std::unique_ptr<RemoteCompletion>> remote_completions_;  // by the shard that asked
   bool flush_requested_ = false;
-  std::map<uint64_t, Gathering> gatherings_;  // by number
+  std::map<uint64_t, Gathering> gatherings_;  // by number, and so by deadline
   uint64_t last_gathering_ = 0;
-  std::unique_ptr<port::Timer> ready_timer_;
+  std::unique_ptr<port::Timer> status_timer_;
   std::unique_ptr<port::Timer> completed_timer_;
   std::function<void()> completed_;
   Instant completed_deadline_ = 0;
-  std::atomic<bool> ready_ = false;  // read by other shards
 };
 
 // The Transport of every shard but the first, which alone has the connections to peers: frames cross to it.

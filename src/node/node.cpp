@@ -106,9 +106,27 @@ void Node::shard_opened(uint32_t shard_index, Status status) {
                                                    status.error().to_string());
     }
     if (--opening_ > 0) return;
+    if (open_status_) open_status_ = any_log_opened();
     auto opened = std::move(opened_);
     opened(open_status_);
   });
+}
+
+// When no shard with groups has its log: the error of the first.
+Status Node::any_log_opened() const {
+  Status status;
+  for (const GroupSpec& group : options_.groups) {
+    const std::optional<Error>& error = shards_[group.shard]->log_error();
+    if (!error) return {};
+    if (status) status = std::unexpected(*error);
+  }
+  return status;
+}
+
+uint64_t Node::epoch() const {
+  uint64_t highest = 0;
+  for (const auto& shard : shards_) highest = std::max(highest, shard->epoch());
+  return highest;
 }
 
 void Node::start() {

@@ -58,7 +58,8 @@ class Node final : public port::TransportReceiver, public Liveness::Listener {
   // On that shard's thread.
   Service& service(uint32_t shard_index);
   Shard& shard(uint32_t shard_index) { return *shards_[shard_index]; }
-  uint64_t epoch() const { return shards_[0]->epoch(); }
+  // Rises at each start: the highest of the shards' logs.
+  uint64_t epoch() const;
 
   // Of each shard's log (log.max_bytes). First shard's thread.
   void set_log_max_bytes(uint64_t bytes);
@@ -85,6 +86,7 @@ class Node final : public port::TransportReceiver, public Liveness::Listener {
       std::function<void()> done);
   void open_shard(uint32_t shard_index);
   void shard_opened(uint32_t shard_index, Status status);
+  Status any_log_opened() const;
   void pass_channel(NodeId node, port::Channel channel, bool up);
   void on_heartbeat(NodeId from, const proto::PeerHeader& header, const proto::HeartbeatItem& item);
   void check_conditions();

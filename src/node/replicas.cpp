@@ -49,14 +49,22 @@ raft::Configuration configuration_of(const GroupSpec& spec, const ShardOptions& 
 
 }  // namespace
 
-bool ends_the_start(const ShardOptions& options, bop_status error) {
+bool store_error_ends_start(const ShardOptions& options, bop_status error) {
   if (options.fresh) return true;  // there is nothing to serve yet
   switch (error) {
     case BOP_E_BAD_CONFIG:  // what is configured cannot run
     case BOP_E_INVALID_ARGUMENT:
-    case BOP_E_VERSION_MISMATCH:  // a machine for another bop
-      return true;
+    case BOP_E_VERSION_MISMATCH: return true;  // a machine made for another bop
     default: return false;
+  }
+}
+
+bool log_error_ends_start(const ShardOptions& options, bop_status error) {
+  switch (error) {
+    case BOP_E_NEWER_FORMAT:      // the directory was written by a newer bop
+    case BOP_E_DIRECTORY_IN_USE:  // a process that was killed still writes to it
+    case BOP_E_FOREIGN_DIRECTORY: return true;
+    default: return store_error_ends_start(options, error);
   }
 }
 
@@ -102,6 +110,12 @@ group::ReplicaPorts Replicas::ports_for(machine::Offload& offload) const {
           .metrics = ports_.metrics};
 }
 
+Result<std::unique_ptr<machine::Offload>> Replicas::make_offload() const {
+  auto offload = std::make_unique<WorkerOffload>(*bulk_);
+  BOP_TRY(offload->start(ports_));
+  return offload;
+}
+
 void Replicas::take(Hosted hosted) {
   const GroupId id = hosted.replica->id();
   const bool added = hosted_.emplace(id, std::move(hosted)).second;
@@ -111,12 +125,10 @@ void Replicas::take(Hosted hosted) {
 Status Replicas::open_one(const GroupSpec& spec) {
   BOP_TRY_ASSIGN(const group::ReplicaOptions options, options_of(spec));
   Hosted hosted;
-  auto offload = std::make_unique<WorkerOffload>(*bulk_);
-  BOP_TRY(offload->start(ports_));
-  hosted.offload = std::move(offload);
+  BOP_TRY_ASSIGN(hosted.offload, make_offload());
   const group::ReplicaPorts ports = ports_for(*hosted.offload);
   auto replica = recover(options, ports);
-  if (!replica && ends_the_start(options_, replica.error().code))
+  if (!replica && store_error_ends_start(options_, replica.error().code))
     return std::unexpected(replica.error());
   hosted.replica = replica ? std::move(*replica)
                            : group::Replica::halted(
@@ -152,6 +164,21 @@ const log::RecoveredGroup* Replicas::recovered(GroupId group) const {
   for (const log::RecoveredGroup& found : log_.recovery().groups)
     if (found.group == group) return &found;
   return nullptr;
+}
+
+Status Replicas::halt_all(const Error& reason) {
+  const std::string directory = "shard" + std::to_string(options_.shard);
+  BOP_TRY_ASSIGN(bulk_, ports_.make_worker());
+  for (const GroupSpec& spec : options_.groups) {
+    if (spec.shard != options_.shard) continue;
+    BOP_TRY_ASSIGN(const group::ReplicaOptions options, options_of(spec));
+    Hosted hosted;
+    BOP_TRY_ASSIGN(hosted.offload, make_offload());
+    hosted.replica = group::Replica::halted(options, ports_for(*hosted.offload), reason,
+                                            {.file = directory, .offset = 0});
+    take(std::move(hosted));
+  }
+  return {};
 }
 
 std::optional<Status> Replicas::bootstrapped() const {

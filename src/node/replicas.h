@@ -22,8 +22,10 @@ class Replicas {
       : options_(options), ports_(ports), log_(log), host_(host) {}
 
   // Opens those of this shard's groups, blocking. A replica that cannot be opened is halted, and the others
-  // serve; an error that ends the start (ends_the_start) is returned.
+  // serve; an error that ends the start is returned.
   Status open();
+  // Instead of open(), when the log could not be opened: all of the shard's groups are halted with `reason`.
+  Status halt_all(const Error& reason);
 
   // nullptr: no group of this shard has that id.
   group::Replica* find(GroupId group) const;
@@ -54,6 +56,7 @@ class Replicas {
   Result<group::ReplicaOptions> options_of(const GroupSpec& spec) const;
   std::string directory_of(GroupId group, uint64_t instance) const;
   group::ReplicaPorts ports_for(machine::Offload& offload) const;
+  Result<std::unique_ptr<machine::Offload>> make_offload() const;
   void take(Hosted hosted);
   Result<std::unique_ptr<group::Replica>> recover(const group::ReplicaOptions& options,
                                                   const group::ReplicaPorts& ports);
@@ -69,8 +72,9 @@ class Replicas {
       bootstrapping_;  // new groups whose first entry was not durable
 };
 
-// Whether opening a shard's log or store failed in a way that the operator has to act on before the node
-// serves at all. Other errors concern one log or store, and the rest of the node serves without it.
-bool ends_the_start(const ShardOptions& options, bop_status error);
+// Whether the error ends the start of the node: the operator has to act before it serves at all. Other errors
+// concern one store or one log, and the rest of the node serves without it.
+bool store_error_ends_start(const ShardOptions& options, bop_status error);
+bool log_error_ends_start(const ShardOptions& options, bop_status error);
 
 }  // namespace bop::node

@@ -120,10 +120,9 @@ class Service {
   // A linearizable read: confirmed by ReadIndex, answered from this node's own machine.
   virtual void query(Request request) = 0;
 
-  // Of all shards; `done` is called later on this thread.
+  // Of all shards; `done` is called later on this thread, within about a second: a shard whose thread does
+  // not run is reported, not waited for. The node is ready when not_ready_reasons() of it are empty.
   virtual void status(std::function<void(NodeStatus)> done) = 0;
-  // Every group has a leader that this node knows and this node has caught up to it: /readyz.
-  virtual bool ready() const = 0;
 
   virtual Instant now() const = 0;
 };

@@ -1,11 +1,11 @@
 #include "node/shard.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "base/assert.h"
+#include "base/logging.h"
 #include "group/replica.h"
-#include "log/log.h"
+#include "log/closed_log.h"
 #include "node/frame_delivery.h"
 #include "node/open_log.h"
 #include "node/replicas.h"
@@ -28,20 +28,36 @@ Shard::Shard(const ShardOptions& options, const ShardPorts& ports)
 Shard::~Shard() = default;
 
 Status Shard::open() {
-  BOP_ASSERT(log_ == nullptr);
-  BOP_TRY_ASSIGN(log_, open_log(options_, ports_));
+  BOP_TRY(open_log());
   turn_ = std::make_unique<Turn>(ports_.post, Turn::Actions{.submit = [this] { submit(); },
                                                             .finished = [this] { finished(); }});
   host_ = std::make_unique<ShardHost>(options_, ports_.transport, epoch(), *turn_);
   replicas_ = std::make_unique<Replicas>(options_, ports_, *log_, *host_);
   delivery_ = std::make_unique<FrameDelivery>(options_, ports_, *replicas_);
-  health_ = std::make_unique<ShardHealth>(options_, ports_, *log_, *replicas_);
+  health_ = std::make_unique<ShardHealth>(options_, ports_, *log_, log_error_, *replicas_);
   stop_ = std::make_unique<ShardStop>(options_, ports_, *log_, *replicas_, *delivery_);
-  if (Status opened = replicas_->open(); !opened) {
+  const Status opened = log_error_ ? replicas_->halt_all(*log_error_) : replicas_->open();
+  if (!opened) {
     turn_->halt();  // those that were opened before take no turn
     return opened;
   }
   turn_->request();
+  return {};
+}
+
+Status Shard::open_log() {
+  BOP_ASSERT(log_ == nullptr);
+  auto opened = node::open_log(options_, ports_);
+  if (opened) {
+    log_ = std::move(*opened);
+    return {};
+  }
+  const Error& error = opened.error();
+  if (log_error_ends_start(options_, error.code)) return std::unexpected(error);
+  log_error_ = {error.code, "the log of shard " + std::to_string(options_.shard) +
+                                " cannot be opened: " + error.detail};
+  logging::error("{}", log_error_->to_string());
+  log_ = std::make_unique<log::ClosedLog>(*log_error_, ports_.post);
   return {};
 }
 
@@ -176,12 +192,6 @@ NodeStatus Shard::status() const {
   out.stopping = stop_->begun();
   out.shards.front().turns = turn_->count();
   return out;
-}
-
-bool Shard::ready() const {
-  return !stop_->begun() &&
-         std::ranges::all_of(replicas_->all(),
-                             [](const group::Replica& replica) { return replica.ready(); });
 }
 
 const group::Replica* Shard::replica(GroupId group) const { return replicas_->find(group); }

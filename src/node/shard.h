@@ -11,6 +11,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -80,9 +81,12 @@ class Shard {
   Shard(const Shard&) = delete;
   Shard& operator=(const Shard&) = delete;
 
-  // Opens log and machines, blocking. A shard that failed is kept until its files are at rest, as one
-  // that stopped: an open log prepares segments in the background.
+  // Opens log and machines, blocking. A shard whose log cannot be opened halts its groups, unless the error
+  // ends the start. A shard that failed is kept until its files are at rest, as one that stopped: an open log
+  // prepares segments in the background.
   Status open();
+  // Why the log could not be opened.
+  const std::optional<Error>& log_error() const { return log_error_; }
   // Calls `done` once the first entries of new groups are durable (later in this turn, when there are
   // none): then the directory has served, which must be recorded before start(). Or with the error that
   // kept them from it.
@@ -105,7 +109,7 @@ class Shard {
   Status on_frame(NodeId from, mem::Buffer frame);
   void on_channel(NodeId node, port::Channel channel, bool up);
 
-  uint64_t epoch() const;  // of the log: rises at each start
+  uint64_t epoch() const;  // of the log: rises at each start; 0 without a log
   bool healthy() const;
   // Called when healthy() changed.
   void on_health(std::function<void(bool healthy)> changed);
@@ -114,14 +118,14 @@ class Shard {
   ShardReport report(size_t most_groups);
   void set_log_max_bytes(uint64_t bytes);
 
-  NodeStatus status() const;  // of this shard alone
-  bool ready() const;         // all of its groups are, and it does not stop
+  NodeStatus status() const;                           // of this shard alone
   const group::Replica* replica(GroupId group) const;  // for checkers and tests
 
   // Asserts what holds between turns; on in builds with slow assertions at the end of each turn.
   void check_invariants() const;
 
  private:
+  Status open_log();
   void submit();
   void finished();
   void refuse(Request request);
@@ -131,6 +135,7 @@ class Shard {
 
   const ShardOptions options_;
   const ShardPorts ports_;
+  std::optional<Error> log_error_;
   std::unique_ptr<log::Log> log_;
   std::unique_ptr<Turn> turn_;
   std::unique_ptr<ShardHost> host_;

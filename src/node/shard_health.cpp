@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/logging.h"
+#include "node/status.h"
 
 namespace bop::node {
 
@@ -40,10 +41,11 @@ proto::GroupReport report_of(const group::Replica& replica) {
 }  // namespace
 
 ShardHealth::ShardHealth(const ShardOptions& options, const ShardPorts& ports, const log::Log& log,
-                         const Replicas& replicas)
+                         const std::optional<Error>& log_error, const Replicas& replicas)
     : options_(options),
       ports_(ports),
       log_(log),
+      log_error_(log_error),
       replicas_(replicas),
       timer_(ports.timers.make_timer([this] { check(); })) {}
 
@@ -52,13 +54,17 @@ void ShardHealth::check() {
   const bool healthy = log_.healthy(now, options_.raft.election_timeout / 2);
   if (healthy != healthy_) {
     healthy_ = healthy;
-    logging::warning("shard {}: {}", options_.shard,
-                     healthy ? "the log's writes complete in time again"
-                             : "a write to the log is late or failed; this shard gives up leading");
+    if (!log_error_) log_change();
     for (group::Replica& replica : replicas_.all()) replica.set_healthy(healthy);
     if (changed_) changed_(healthy);
   }
   timer_->arm(now + options_.raft.election_timeout / 8);
+}
+
+void ShardHealth::log_change() const {
+  logging::warning("shard {}: {}", options_.shard,
+                   healthy_ ? "the log's writes complete in time again"
+                            : "a write to the log is late or failed; this shard gives up leading");
 }
 
 ShardReport ShardHealth::report(size_t most_groups) {
@@ -73,6 +79,14 @@ ShardReport ShardHealth::report(size_t most_groups) {
 }
 
 void ShardHealth::check_log(std::vector<ActiveCondition>& out) const {
+  if (log_error_) {
+    out.push_back({Condition::log_unavailable,
+                   0,
+                   {},
+                   fmt::format("{}; {} not served", log_error_->to_string(),
+                               groups_of_shard(options_, options_.shard))});
+    return;
+  }
   const log::Log::Capacity capacity = log_.capacity();
   const auto add = [&](Condition condition, const std::string& what) {
     out.push_back({condition, 0, {}, fmt::format("shard {}: {}", options_.shard, what)});
@@ -102,8 +116,8 @@ void ShardHealth::check_group(const group::Replica& replica, std::vector<ActiveC
   };
   if (status.halted) {
     leaderless_since_.erase(replica.id());
-    // The log says it for all its groups.
-    if (status.halted->code == BOP_E_LATCHED) return;
+    // The condition of the log covers all its groups.
+    if (log_error_ || status.halted->code == BOP_E_LATCHED) return;
     if (status.halted->code == BOP_E_SUSPECT)
       return add(Condition::suspect,
                  fmt::format("{} at {}: {}", status.file, status.offset, status.halted->detail));

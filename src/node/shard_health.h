@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 
 #include "log/log.h"
 #include "node/replicas.h"
@@ -16,8 +17,9 @@ namespace bop::node {
 
 class ShardHealth {
  public:
+  // `log_error`: why the log could not be opened.
   ShardHealth(const ShardOptions& options, const ShardPorts& ports, const log::Log& log,
-              const Replicas& replicas);
+              const std::optional<Error>& log_error, const Replicas& replicas);
 
   // Checks the log from now on.
   void start() { check(); }
@@ -32,12 +34,14 @@ class ShardHealth {
 
  private:
   void check();
+  void log_change() const;
   void check_log(std::vector<ActiveCondition>& out) const;
   void check_group(const group::Replica& replica, std::vector<ActiveCondition>& out);
 
   const ShardOptions& options_;
   const ShardPorts& ports_;
   const log::Log& log_;
+  const std::optional<Error>& log_error_;
   const Replicas& replicas_;
   const std::unique_ptr<port::Timer> timer_;
   bool healthy_ = true;

@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
+
+#include "base/assert.h"
 
 namespace bop::node {
 
@@ -79,14 +82,63 @@ bool is_covered(const NodeStatus& status, GroupId group) {
   });
 }
 
+void add(NodeStatus& all, NodeStatus part) {
+  std::ranges::move(part.groups, std::back_inserter(all.groups));
+  std::ranges::move(part.shards, std::back_inserter(all.shards));
+  all.log_used_bytes += part.log_used_bytes;
+  all.stopping = all.stopping || part.stopping;
+  if (!part.log_latched) return;
+  all.log_latched = true;
+  all.log_error = part.log_error;
+}
+
 }  // namespace
 
 void complete(NodeStatus& status) {
   status.nodes.push_back(this_node(status));
-  std::sort(status.nodes.begin(), status.nodes.end(),
-            [](const KnownNode& a, const KnownNode& b) { return a.id < b.id; });
+  std::ranges::sort(status.nodes, {}, &KnownNode::id);
   set_lags(status.nodes);
   compare_hashes(status);
+}
+
+NodeStatus merged(const ShardOptions& options, std::vector<std::optional<NodeStatus>> parts) {
+  const auto answered = [](const std::optional<NodeStatus>& part) { return part.has_value(); };
+  BOP_ASSERT(std::ranges::any_of(parts, answered));
+  std::vector<uint32_t> stalled;
+  NodeStatus all;
+  for (uint32_t shard = 0; shard < parts.size(); ++shard) {
+    if (!parts[shard])
+      stalled.push_back(shard);
+    else if (all.shards.empty())
+      all = std::move(*parts[shard]);
+    else
+      add(all, std::move(*parts[shard]));
+  }
+  std::ranges::sort(all.groups, {}, &GroupStatus::id);
+  // What the node itself noticed of stalled shards is older.
+  std::erase_if(all.conditions, [](const ActiveCondition& active) {
+    return active.condition == Condition::shard_stalled;
+  });
+  for (const uint32_t shard : stalled) all.conditions.push_back(shard_stalled(options, shard));
+  complete(all);
+  return all;
+}
+
+std::string groups_of_shard(const ShardOptions& options, uint32_t shard) {
+  std::vector<std::string> names;
+  for (const GroupSpec& group : options.groups)
+    if (group.shard == shard) names.push_back(group.name);
+  if (names.empty()) return "no group is";
+  return fmt::format("the {} {} {}", names.size() == 1 ? "group" : "groups", fmt::join(names, ", "),
+                     names.size() == 1 ? "is" : "are");
+}
+
+ActiveCondition shard_stalled(const ShardOptions& options, uint32_t shard) {
+  return {Condition::shard_stalled,
+          0,
+          {},
+          fmt::format("shard {}: its thread does not run; {} not served", shard,
+                      groups_of_shard(options, shard))};
 }
 
 std::vector<std::string> not_ready_reasons(const NodeStatus& status) {

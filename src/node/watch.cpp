@@ -5,12 +5,15 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "node/status.h"
 
 namespace bop::node {
 
 namespace {
 
 constexpr Duration behind_limit = 5 * seconds;
+// Checks, not time: a process that stood still as a whole has missed none.
+constexpr unsigned most_missed_reports = 4;
 // A second process calls at least once a second.
 constexpr Duration second_process_kept = 10 * seconds;
 // The segments that each shard's log is about to make.
@@ -23,11 +26,15 @@ std::string list_of(const std::vector<NodeId>& nodes) {
 }  // namespace
 
 Watch::Watch(const ShardOptions& options, size_t shards)
-    : options_(options), shards_of_node_(shards), patience_(2 * options.raft.election_timeout) {}
+    : options_(options),
+      shards_of_node_(shards),
+      patience_(2 * options.raft.election_timeout),
+      missed_reports_(shards) {}
 
 void Watch::on_shard_report(uint32_t shard, std::vector<ActiveCondition> conditions) {
   BOP_ASSERT_LT(shard, shards_of_node_);
   shards_[shard] = std::move(conditions);
+  missed_reports_[shard] = 0;
 }
 
 void Watch::refused_by(NodeId peer, const Error& reason) {
@@ -119,6 +126,9 @@ std::vector<ActiveCondition> Watch::check(const ClusterView& view,
       return active.condition == condition && active.group == group;
     });
   };
+  for (uint32_t shard = 0; shard < missed_reports_.size(); ++shard)
+    if (++missed_reports_[shard] > most_missed_reports)
+      out.push_back(shard_stalled(options_, shard));
   bool disk_full = false;
   for (const auto& [shard, conditions] : shards_) {
     for (const ActiveCondition& active : conditions) {

@@ -47,6 +47,7 @@ class Watch {
   const size_t shards_of_node_;
   const Duration patience_;  // what depends on who is heard must have held for so long
   std::map<uint32_t, std::vector<ActiveCondition>> shards_;
+  std::vector<unsigned> missed_reports_;  // by shard: checks since its last report
   std::map<NodeId, Error> refusals_;
   std::map<NodeId, SecondProcess> second_processes_;
   std::map<std::pair<Condition, GroupId>, Instant> since_;

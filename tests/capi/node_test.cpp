@@ -553,6 +553,45 @@ TEST_F(ANodeWithAMachineOfItsCaller, is_served_raw_over_http_and_spared_the_comm
   EXPECT_EQ(query(request("sum", "")).body, "12") << "a command of kv reached it";
 }
 
+// Whichever shard the connections go to.
+TEST_F(ANodeWithAMachineOfItsCaller,
+       is_not_ready_and_says_so_while_the_thread_of_a_shard_is_stuck) {
+  set("shards", "2");
+  set("groups",
+      "[{name = \"kv\", id = 1}, {name = \"sum\", id = 7, machine = \"sum\", shard = 1}]");
+  set("listen.http", "127.0.0.1:0");
+  set("data_directory", directory_ + "/stuck");
+  format();
+  start();
+  ASSERT_NE(node_, nullptr);
+  ASSERT_EQ(propose(request("sum", "5")).status, BOP_OK);
+  ASSERT_TRUE(becomes_ready());
+  const std::string address = bop_node_address(node_, "http");
+  EXPECT_TRUE(talk(address, http_request("GET /readyz", "")).starts_with("HTTP/1.1 200 "));
+
+  sum_.stuck = true;
+  const bop_request command = request("sum", "7");
+  ASSERT_EQ(bop_node_propose(node_, &command), BOP_OK);
+  const auto latest = Clock::now() + long_enough;
+  while (!sum_.is_stuck && Clock::now() < latest) std::this_thread::sleep_for(1ms);
+  const std::string why =
+      "shard_stalled: shard 1: its thread does not run; the group sum is not served";
+  for (int i = 0; i < 4; ++i) {
+    const std::string answer = talk(address, http_request("GET /readyz", ""));
+    EXPECT_TRUE(answer.starts_with("HTTP/1.1 503 ")) << answer;
+    EXPECT_NE(answer.find(why), std::string::npos) << answer;
+  }
+  const std::string shown = status();
+  EXPECT_NE(shown.find("\"ready\":false"), std::string::npos) << shown;
+  EXPECT_NE(shown.find("shard_stalled"), std::string::npos) << shown;
+  while (bop_node_ready(node_) == 1 && Clock::now() < latest) std::this_thread::sleep_for(1ms);
+  EXPECT_EQ(bop_node_ready(node_), 0);
+
+  sum_.stuck = false;
+  EXPECT_EQ(wait().body, "12");
+  EXPECT_TRUE(becomes_ready());
+}
+
 TEST_F(ANodeWithAMachineOfItsCaller, halts_its_group_alone_when_it_breaks) {
   start();
   ASSERT_NE(node_, nullptr);

@@ -4,9 +4,11 @@
 
 #include <atomic>
 #include <charconv>
+#include <chrono>
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "bop/machine.h"
@@ -15,6 +17,9 @@ struct SumMachine : bop_machine_table {
   // What the test sees of its machines, from any thread.
   mutable std::atomic<int> opened = 0, open_now = 0, pending = 0;
   std::atomic<bool> broken = false;
+  // apply does not return, so that its shard's thread does not run; and whether one does not.
+  std::atomic<bool> stuck = false;
+  mutable std::atomic<bool> is_stuck = false;
 
   SumMachine();
 };
@@ -94,6 +99,10 @@ inline SumMachine::SumMachine() : bop_machine_table{} {
   };
   apply = [](bop_machine* machine, const bop_entry* entries, size_t count, bop_reply*,
              uint64_t token) -> int32_t {
+    while (machine->table.stuck) {
+      machine->table.is_stuck = true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
     bop_machine::Job job{machine, token, true, {}, {}};
     for (size_t i = 0; i < count; ++i) {
       const bop_bytes command = entries[i].command;

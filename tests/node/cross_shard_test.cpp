@@ -310,7 +310,7 @@ TEST(CrossShard, a_node_is_ready_when_the_groups_of_all_its_shards_are) {
     const Instant until = io::Loop::read_clock() + (all ? long_enough : 500 * milliseconds);
     bool ready = false;
     while (!ready && io::Loop::read_clock() < until)
-      cluster.member(1).on(0, [&](Service& service) { ready = service.ready(); });
+      ready = not_ready_reasons(cluster.member(1).status()).empty();
     EXPECT_EQ(ready, all);
   }
 }

@@ -79,6 +79,114 @@ TEST_F(ShardTest, a_new_directory_in_which_a_store_does_not_open_is_refused) {
   EXPECT_EQ(opened.error().code, BOP_E_DAMAGED);
 }
 
+// ---- a log that does not open ----
+
+// One group on each of two shards.
+std::vector<GroupSpec> on_two_shards() {
+  std::vector<GroupSpec> groups = two_groups();
+  groups[1].shard = 1;
+  return groups;
+}
+
+class ShardLogTest : public ShardTest {
+ protected:
+  // Both groups have served, and the node is stopped.
+  void serve_and_stop() {
+    cluster_.start();
+    EXPECT_EQ(ask(member_, healthy).status, BOP_OK);
+    EXPECT_EQ(ask(member_, broken).status, BOP_OK);
+    ASSERT_TRUE(member_.stop(long_enough));
+    member_.halt();
+  }
+  // From now on, no file of that shard's log opens.
+  void fail_log(uint32_t shard, bop_status error) {
+    member_.disk(shard).fail(sim::DiskOperation::open, error, 1, 1000);
+  }
+
+  Cluster cluster_{1, 2, on_two_shards()};
+  Member& member_ = cluster_.member(1);
+};
+
+TEST_F(ShardLogTest, that_does_not_open_is_reported_and_the_other_shards_serve) {
+  for (const bop_status error : {BOP_E_IO, BOP_E_DAMAGED, BOP_E_DISK_FULL, BOP_E_OVERLOADED}) {
+    Cluster cluster(1, 2, on_two_shards());
+    cluster.start();
+    Member& member = cluster.member(1);
+    EXPECT_EQ(ask(member, broken).status, BOP_OK);
+    ASSERT_TRUE(member.stop(long_enough));
+    member.halt();
+    member.disk(1).fail(sim::DiskOperation::open, error, 1, 1000);
+    const Status reopened = member.reopen();
+    ASSERT_TRUE(reopened) << reopened.error().to_string();
+    member.start();
+    EXPECT_EQ(ask(member, healthy).status, BOP_OK);
+    const Asker::Heard refused = ask(member, broken);
+    EXPECT_EQ(refused.status, error);
+    EXPECT_TRUE(refused.detail.starts_with("the log of shard 1 cannot be opened: "))
+        << refused.detail;
+    NodeStatus status = member.status();
+    const auto until = io::Loop::read_clock() + long_enough;
+    while (status.conditions.empty() && io::Loop::read_clock() < until) status = member.status();
+    ASSERT_EQ(status.conditions.size(), 1u);
+    EXPECT_EQ(status.conditions[0].condition, Condition::log_unavailable);
+    EXPECT_TRUE(status.conditions[0].detail.ends_with("; the group broken is not served"))
+        << status.conditions[0].detail;
+    EXPECT_EQ(status.groups[0].halted, BOP_OK);
+    EXPECT_EQ(status.groups[1].halted, error);
+    EXPECT_FALSE(not_ready_reasons(status).empty());
+
+    // The next start finds it again.
+    ASSERT_TRUE(member.stop(long_enough));
+    member.halt();
+    member.disk(1).heal();
+    ASSERT_TRUE(member.reopen());
+    member.start();
+    EXPECT_EQ(ask(member, broken).status, BOP_OK);
+  }
+}
+
+TEST_F(ShardLogTest, that_another_process_or_a_newer_bop_wrote_ends_the_start) {
+  serve_and_stop();
+  for (const bop_status error :
+       {BOP_E_DIRECTORY_IN_USE, BOP_E_NEWER_FORMAT, BOP_E_FOREIGN_DIRECTORY}) {
+    fail_log(1, error);
+    const Status reopened = member_.reopen();
+    ASSERT_FALSE(reopened);
+    EXPECT_EQ(reopened.error().code, error);
+    member_.halt();
+    member_.disk(1).heal();
+  }
+  ASSERT_TRUE(member_.reopen());
+}
+
+TEST_F(ShardLogTest, of_every_shard_that_does_not_open_ends_the_start) {
+  serve_and_stop();
+  fail_log(0, BOP_E_IO);
+  fail_log(1, BOP_E_IO);
+  const Status reopened = member_.reopen();
+  ASSERT_FALSE(reopened);
+  EXPECT_EQ(reopened.error().code, BOP_E_IO);
+  EXPECT_TRUE(reopened.error().detail.starts_with("the log of shard 0 cannot be opened: "))
+      << reopened.error().detail;
+}
+
+TEST_F(ShardLogTest, of_a_new_directory_that_does_not_open_ends_the_start) {
+  fail_log(1, BOP_E_IO);
+  const Status opened = member_.open();
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, BOP_E_IO);
+}
+
+TEST_F(ShardLogTest, of_the_first_shard_may_be_the_one_that_does_not_open) {
+  serve_and_stop();
+  fail_log(0, BOP_E_IO);
+  ASSERT_TRUE(member_.reopen());
+  EXPECT_GT(member_.node().epoch(), 1u);  // peers see that it started again
+  member_.start();
+  EXPECT_EQ(ask(member_, broken).status, BOP_OK);
+  EXPECT_EQ(ask(member_, healthy).status, BOP_E_IO);
+}
+
 TEST_F(ShardTest, a_shard_that_stops_refuses_by_name_what_comes_then) {
   Cluster cluster(1, 1, two_groups());
   cluster.start();

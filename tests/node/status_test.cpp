@@ -133,6 +133,56 @@ TEST(NodeStatus, says_that_the_log_is_full) {
   EXPECT_FALSE(not_ready_reasons(status).empty());
 }
 
+// The thread of a shard that does not run, until it is released.
+class Stuck {
+ public:
+  explicit Stuck(io::Loop& loop) {
+    loop.post([this] {
+      stuck_.set_value();
+      released_.get_future().wait();
+    });
+    stuck_.get_future().wait();
+  }
+  ~Stuck() { released_.set_value(); }
+
+ private:
+  std::promise<void> stuck_, released_;
+};
+
+TEST(NodeStatus, reports_a_shard_whose_thread_does_not_run_instead_of_waiting_for_it) {
+  GroupSpec first = one_group(), second = one_group();
+  first.name = "first";
+  second.name = "second";
+  second.id = 2;
+  second.shard = 1;
+  Cluster cluster(1, 2, {first, second});
+  cluster.start();
+  Member& member = cluster.member(1);
+  wait_for(member, [](const NodeStatus& seen) { return not_ready_reasons(seen).empty(); });
+  for (const uint32_t stuck : {1u, 0u}) {
+    const uint32_t running = 1 - stuck;
+    {
+      const Stuck thread(member.loop(stuck));
+      const Instant asked = io::Loop::read_clock();
+      const NodeStatus status = member.status(running);
+      EXPECT_LT(io::Loop::read_clock() - asked, 30 * seconds);
+      EXPECT_EQ(status.node, 1u);
+      ASSERT_EQ(status.groups.size(), 1u);
+      EXPECT_EQ(status.groups[0].name, running == 0 ? "first" : "second");
+      EXPECT_FALSE(status.nodes.empty());
+      const std::vector<std::string> reasons = not_ready_reasons(status);
+      ASSERT_EQ(reasons.size(), 1u);
+      EXPECT_EQ(reasons[0], "shard_stalled: shard " + std::to_string(stuck) +
+                                ": its thread does not run; the group " +
+                                (stuck == 0 ? "first" : "second") + " is not served");
+    }
+    const NodeStatus again =
+        wait_for(member, [](const NodeStatus& seen) { return not_ready_reasons(seen).empty(); });
+    EXPECT_TRUE(not_ready_reasons(again).empty());
+    EXPECT_EQ(again.groups.size(), 2u);
+  }
+}
+
 TEST(PeerFrames, an_item_for_another_generation_of_its_group_is_dropped) {
   Cluster cluster(3, 1, {one_group()});
   Member& member = cluster.member(1);

@@ -163,6 +163,19 @@ TEST_F(WatchTest, a_disk_is_nearly_full_when_the_next_segments_do_not_fit) {
   EXPECT_EQ(after(0, Condition::disk_nearly_full), "");
 }
 
+TEST_F(WatchTest, a_shard_that_misses_some_reports_is_stalled_until_it_reports) {
+  const auto stalled = [this] {
+    std::string detail;
+    for (const ActiveCondition& active : check())
+      if (active.condition == Condition::shard_stalled) detail = active.detail;
+    return detail;
+  };
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(stalled(), "");
+  EXPECT_EQ(stalled(), "shard 0: its thread does not run; the group kv is not served");
+  watch.on_shard_report(0, {});
+  EXPECT_EQ(stalled(), "");
+}
+
 TEST_F(WatchTest, a_peers_last_report_is_kept_when_it_is_not_heard_any_more) {
   view.introduced(2, {.instance = 5, .address = "moved:1", .native = "moved:2"});
   peer_reports(2,

@@ -51,7 +51,6 @@ class ModelService final : public node::Service {
   void propose(node::Request request) override;
   void query(node::Request request) override;
   void status(std::function<void(node::NodeStatus)> done) override;
-  bool ready() const override { return is_ready; }
   Instant now() const override { return time; }
 
   // Answers what waits, as it is at that moment. False: nothing waited.
@@ -65,7 +64,6 @@ class ModelService final : public node::Service {
 
   ModelKv kv;
   Instant time = 1 * seconds;
-  bool is_ready = true;
   bop_status refuse_with = BOP_OK;  // every request from now on
   std::string machine = "kv";       // reported for group 1, which is kv in any case
   node::NodeStatus node_status;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -62,6 +63,34 @@ Result<Completions> read_completions(const bop_node_options& options) {
   return Completions::of(options.queue, options.callback, options.context);
 }
 
+// Whether the node is ready, as of the latest answer of a shard.
+class Readiness {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  // Returns the latest answer and asks again. A question that stays unanswered for `patience` means that no shard
+  // runs: not ready.
+  bool look(Runtime& runtime) {
+    const bool overdue = asking_ && Clock::now() - asked_at_.load() > patience;
+    if (!asking_.exchange(true)) {
+      asked_at_ = Clock::now();
+      runtime.on_any_shard([this](bop::node::Service& service) {
+        service.status([this](const bop::node::NodeStatus& status) {
+          ready_ = bop::node::not_ready_reasons(status).empty();
+          asking_ = false;
+        });
+      });
+    }
+    return ready_ && !overdue;
+  }
+
+ private:
+  static constexpr auto patience = std::chrono::seconds(3);
+  std::atomic<bool> ready_ = false;
+  std::atomic<bool> asking_ = false;
+  std::atomic<Clock::time_point> asked_at_ = Clock::time_point();
+};
+
 }  // namespace
 
 struct bop_node {
@@ -86,8 +115,7 @@ struct bop_node {
   const Completions counting = *Completions::of(nullptr, on_complete, this);
   std::atomic<uint32_t> under_way = 0;  // calls in flight
   std::atomic<bool> stopping = false;
-  mutable std::atomic<bool> ready = false;         // as last reported by the first shard
-  mutable std::atomic<bool> asking_ready = false;  // a task that updates `ready` is posted
+  mutable Readiness readiness;
   std::unique_ptr<Runtime> runtime;
   std::vector<std::unique_ptr<ShardCalls>> shards;  // outlive the runtime, which answers them
   std::mutex status_mutex;
@@ -141,7 +169,7 @@ Status bop_node::ask_status(uint64_t tag) {
     const std::lock_guard lock(status_mutex);
     status_tags.insert(tag);
   }
-  runtime->on_shard(0, [this, tag](bop::node::Service& service) {
+  runtime->on_any_shard([this, tag](bop::node::Service& service) {
     service.status([this, tag](const bop::node::NodeStatus& status) {
       {
         const std::lock_guard lock(status_mutex);
@@ -298,17 +326,7 @@ int32_t bop_node_status(bop_node* node, uint64_t tag) {
 
 int32_t bop_node_ready(const bop_node* node) {
   if (node == nullptr) return 0;
-  // Returns the last known value and posts a task that updates it for the next call.
-  (void)guarded([&] {
-    if (!node->asking_ready.exchange(true)) {
-      node->runtime->on_shard(0, [node](bop::node::Service& service) {
-        node->ready = service.ready();
-        node->asking_ready = false;
-      });
-    }
-    return BOP_OK;
-  });
-  return node->ready ? 1 : 0;
+  return guarded([&] { return node->readiness.look(*node->runtime) ? 1 : 0; });
 }
 
 const char* bop_node_address(const bop_node* node, const char* listener) {

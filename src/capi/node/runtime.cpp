@@ -1,6 +1,7 @@
 #include "capi/node/runtime.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <future>
@@ -464,6 +465,14 @@ uint32_t Runtime::shards() const { return static_cast<uint32_t>(state_->runtimes
 void Runtime::on_shard(uint32_t shard, std::function<void(node::Service&)> task) {
   state_->runtimes[shard]->loop.post(
       [node = state_->node.get(), shard, task = std::move(task)] { task(node->service(shard)); });
+}
+
+void Runtime::on_any_shard(std::function<void(node::Service&)> task) {
+  auto taken = std::make_shared<std::atomic<bool>>(false);
+  for (uint32_t shard = 0; shard < shards(); ++shard)
+    on_shard(shard, [taken, task](node::Service& service) {
+      if (!taken->exchange(true)) task(service);
+    });
 }
 
 uint32_t Runtime::shard_of(GroupId group) const {

@@ -45,6 +45,9 @@ class Runtime {
   uint32_t shards() const;
   // Runs `task` on the shard's thread with the shard's service. Any thread.
   void on_shard(uint32_t shard, std::function<void(node::Service&)> task);
+  // Runs `task` once, on whichever shard's thread runs it first: a thread that is stuck delays nothing. Any
+  // thread.
+  void on_any_shard(std::function<void(node::Service&)> task);
   // The shard of a group; shards() if the node has no such group. Any thread.
   uint32_t shard_of(GroupId group) const;
   Result<GroupId> find_group(std::string_view name) const;
