@@ -8,8 +8,10 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/error.hpp>
+#include <deque>
 #include <utility>
 
 #include "base/assert.h"
@@ -29,6 +31,8 @@ using ListenSocket = asio::basic_socket_acceptor<asio::generic::stream_protocol,
 
 // A limit for one turn, so that many new connections do not starve the existing ones.
 constexpr int most_accepts_a_turn = 64;
+// How long another loop may take to take over a connection.
+constexpr Duration handover_patience = 1 * seconds;
 // When no descriptor is free, the listener stays readable: retrying at once would be a busy loop.
 constexpr Duration pause_after_failure = 100 * milliseconds;
 
@@ -79,6 +83,7 @@ class SocketAcceptor final : public Acceptor {
         address_(std::move(address)),
         log_([&loop] { return loop.now(); }, loop, "connections to " + address_.to_string()),
         retry_(loop.make_timer([this] { accept_all(); })),
+        overdue_(loop.make_timer([this] { take_back_overdue(); })),
         shared_(std::make_shared<Shared>(options, std::move(targets))) {
     wait();
   }
@@ -103,14 +108,28 @@ class SocketAcceptor final : public Acceptor {
         : options(given),
           targets(std::move(loops)),
           max_connections(given.max_connections),
-          max_output_bytes(given.limits.max_output_bytes) {}
+          max_output_bytes(given.limits.max_output_bytes),
+          late(targets.size()) {}
     const ListenOptions options;
     const std::vector<AcceptTarget> targets;
     std::atomic<size_t> max_connections;  // the latest values of set_limits()
     std::atomic<size_t> max_output_bytes;
+    // By target: it did not take a connection in time, and has not run since.
+    std::vector<std::atomic<bool>> late;
     const std::shared_ptr<StreamCount> count = std::make_shared<StreamCount>();
   };
   using Taken = std::shared_ptr<NativeSocket>;
+  // A task for another loop, run by whoever sets `taken`.
+  struct Handover {
+    std::atomic<bool> taken = false;
+    std::function<void(size_t at)> task;
+  };
+  // That was posted to the loop of target `at`, which alone keeps it.
+  struct Posted {
+    std::weak_ptr<Handover> handover;
+    size_t at;
+    Instant since;
+  };
   // Logs a text about a connection. Called on any loop.
   using Report = std::function<void(const std::string&)>;
 
@@ -141,26 +160,66 @@ class SocketAcceptor final : public Acceptor {
   }
 
   void take(Taken taken) {
-    const size_t at = next_target_++ % shared_->targets.size();
+    const size_t at = next_target();
     const std::string limit = reached_limit(*shared_, taken->get());
-    on_loop_of(at, [shared = shared_, taken = std::move(taken), at, limit, report = report()] {
-      if (limit.empty()) {
-        hand_over(*shared, at, *taken);
-      } else {
-        replace(shared, taken, at, shared->targets.size(), limit, report);
-      }
-    });
+    on_loop_of(at,
+               [shared = shared_, taken = std::move(taken), limit, report = report()](size_t to) {
+                 if (limit.empty()) {
+                   hand_over(*shared, to, *taken);
+                 } else {
+                   replace(shared, taken, to, shared->targets.size(), limit, report);
+                 }
+               });
+  }
+
+  bool is_own(size_t at) const { return &shared_->targets[at].streams->loop() == &loop_; }
+
+  // In rotation, without those that are late. This loop runs, so it never is.
+  size_t next_target() {
+    const size_t targets = shared_->targets.size();
+    for (size_t i = 0; i < targets; ++i) {
+      const size_t at = next_target_++ % targets;
+      if (is_own(at) || !shared_->late[at]) return at;
+    }
+    return next_target_++ % targets;
   }
 
   // Runs the task at once if that is this loop. The loop may end before a posted task runs: destroying the task
   // then closes the socket.
-  template <class Task>
-  void on_loop_of(size_t at, Task task) {
-    io::Loop& loop = shared_->targets[at].streams->loop();
-    if (&loop == &loop_) {
-      task();
-    } else {
-      loop.post(std::move(task));
+  void on_loop_of(size_t at, std::function<void(size_t at)> task) {
+    if (is_own(at)) return task(at);
+    auto handover = std::make_shared<Handover>();
+    handover->task = std::move(task);
+    if (posted_.empty()) overdue_->arm(loop_.now() + handover_patience);
+    posted_.push_back({handover, at, loop_.now()});
+    shared_->targets[at].streams->loop().post([shared = shared_, at, handover] {
+      const bool first = !handover->taken.exchange(true);
+      shared->late[at] = false;  // it runs
+      if (first) handover->task(at);
+    });
+    while (posted_.front().handover.expired() && posted_.size() > 1) posted_.pop_front();
+  }
+
+  // Serves here the connections that another loop has not taken within handover_patience, since that loop may be
+  // stuck.
+  void take_back_overdue() {
+    size_t own = 0;
+    while (own < shared_->targets.size() && !is_own(own)) ++own;
+    for (; !posted_.empty(); posted_.pop_front()) {
+      const Posted& oldest = posted_.front();
+      const std::shared_ptr<Handover> handover = oldest.handover.lock();
+      if (handover == nullptr) continue;
+      if (oldest.since + handover_patience > loop_.now())
+        return overdue_->arm(oldest.since + handover_patience);
+      if (own == shared_->targets.size()) continue;
+      // Before `taken` is set, after which the loop itself says that it runs again.
+      shared_->late[oldest.at] = true;
+      if (handover->taken.exchange(true)) {
+        shared_->late[oldest.at] = false;
+        continue;
+      }
+      handover->task(own);
+      handover->task = nullptr;  // the loop may keep it for long, and the socket with it
     }
   }
 
@@ -226,7 +285,8 @@ class SocketAcceptor final : public Acceptor {
   const Address address_;
   size_t next_target_ = 0;
   LogLines log_;
-  std::unique_ptr<port::Timer> retry_;
+  std::unique_ptr<port::Timer> retry_, overdue_;
+  std::deque<Posted> posted_;  // the oldest first; of the last second, while the loops run
   const std::shared_ptr<Shared> shared_;
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

@@ -243,6 +243,35 @@ TEST_F(AcceptorTest, connections_go_to_the_loops_in_turn) {
   }
 }
 
+TEST_F(AcceptorTest, connections_to_a_loop_that_does_not_run_are_served_by_another) {
+  io::Loop stuck;  // nobody runs it
+  net::Streams stuck_streams{stuck};
+  net::Streams own_streams{loop};
+  std::list<std::unique_ptr<net::Connection>> own;
+  int late = 0;
+  std::vector<net::AcceptTarget> targets;
+  targets.push_back({&own_streams, [&](std::unique_ptr<net::Connection> connection) {
+                       own.push_back(std::move(connection));
+                     }});
+  targets.push_back({&stuck_streams, [&](std::unique_ptr<net::Connection>) { ++late; }});
+  auto acceptor = net::Acceptor::listen(loop, on_free_port(), targets).value();
+  std::list<PlainClient> clients;
+  for (int i = 0; i < 4; ++i) clients.emplace_back(acceptor->address());
+  EXPECT_TRUE(run_until([&] { return own.size() == 4; }));
+  // From now on it gets none, until it runs again.
+  for (int i = 0; i < 2; ++i) clients.emplace_back(acceptor->address());
+  EXPECT_TRUE(run_until([&] { return own.size() == 6; }));
+  stuck.run_turn(0);
+  EXPECT_EQ(late, 0);
+  for (int i = 0; i < 2; ++i) clients.emplace_back(acceptor->address());
+  EXPECT_TRUE(run_until([&] {
+    stuck.run_turn(0);
+    return late == 1;
+  }));
+  EXPECT_EQ(own.size(), 7u);
+  acceptor.reset();
+}
+
 class DialTest : public AcceptorTest {
  protected:
   Result<std::unique_ptr<net::Connection>> call(const net::Address& address,
