@@ -35,7 +35,8 @@ void Liveness::heard(NodeId from, const Heartbeat& heartbeat) {
   auto found = peers_.find(from);
   if (found == peers_.end()) return;
   Peer& peer = found->second;
-  if (heartbeat.epoch < peer.last.epoch) return;  // delayed from before its restart
+  // Delayed from before its restart. A node that was lost may come back with a lower epoch (Node::epoch).
+  if (peer.alive && heartbeat.epoch < peer.last.epoch) return;
   const bool was_alive = peer.alive;
   const bool restarted = peer.last.epoch != 0 && heartbeat.epoch != peer.last.epoch;
   const bool fell_ill = (peer.last.healthy_shards & ~heartbeat.healthy_shards) != 0;

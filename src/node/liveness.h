@@ -1,7 +1,7 @@
 // Liveness between nodes, not groups: one heartbeat for each pair of nodes, however many groups they share.
 //
 // A heartbeat only suppresses elections; it proves nothing to ReadIndex or check-quorum. It carries the
-// sender's epoch, which rises at each start, and the health of its shards' logs. A node is reported as lost
+// sender's epoch, which changes at a restart, and the health of its shards' logs. A node is reported as lost
 // when it is not heard for a timeout, restarts, or has an unhealthy log: replicas then no longer follow
 // leaders on it.
 #pragma once

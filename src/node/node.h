@@ -58,7 +58,7 @@ class Node final : public port::TransportReceiver, public Liveness::Listener {
   // On that shard's thread.
   Service& service(uint32_t shard_index);
   Shard& shard(uint32_t shard_index) { return *shards_[shard_index]; }
-  // Rises at each start: the highest of the shards' logs.
+  // The highest of the shards' logs. Rises at each start, unless the log of the shard with the highest does not open.
   uint64_t epoch() const;
 
   // Of each shard's log (log.max_bytes). First shard's thread.

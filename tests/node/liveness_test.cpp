@@ -112,6 +112,15 @@ TEST_F(LivenessTest, a_heartbeat_from_before_a_restart_is_ignored) {
   EXPECT_TRUE(lost_.empty());
 }
 
+TEST_F(LivenessTest, a_lost_node_that_restarts_without_the_log_of_the_highest_epoch_is_alive) {
+  liveness_.heard(3, {.epoch = 7, .healthy_shards = 3});
+  liveness_.disconnected(3);
+  alive_.clear();
+  liveness_.heard(3, {.epoch = 6, .healthy_shards = 2});
+  EXPECT_TRUE(liveness_.alive(3));
+  EXPECT_EQ(alive_, std::vector<NodeId>{3});
+}
+
 TEST_F(LivenessTest, a_shard_that_falls_ill_ends_it_too_and_recovery_does_not) {
   liveness_.heard(2, {.epoch = 1, .healthy_shards = 3});
   liveness_.heard(2, {.epoch = 1, .healthy_shards = 1});
