@@ -27,10 +27,7 @@ std::string describe(const proto::ForwardReplyItem& item) {
          number("sequence", item.sequence) + " " +
          bop_error_name(static_cast<bop_status>(item.status)) + number("index", item.index);
 }
-std::string describe(const proto::HeartbeatItem& item) {
-  return "heartbeat" + number("sequence", item.sequence) +
-         number("healthy_shards", item.healthy_shards);
-}
+std::string describe(const proto::HeartbeatItem&) { return "heartbeat"; }
 std::string describe(const proto::HelloItem&) { return "hello"; }
 std::string describe(const proto::HelloAckItem&) { return "hello_ack"; }
 
@@ -42,10 +39,17 @@ std::string describe_frame(const mem::Buffer& frame) {
   if (!decoded) return decoded.error().to_string();
   std::string text;
   for (const proto::PeerItem& item : decoded->items) {
+    if (std::holds_alternative<proto::HeartbeatItem>(item)) continue;
     if (!text.empty()) text += "; ";
     text += std::visit([](const auto& one) { return describe(one); }, item);
   }
   return text;
+}
+
+bool Explainer::is_wanted() const {
+  if (scheduler_ == nullptr) return false;
+  const Instant now = scheduler_->now();
+  return from_ <= now && now <= to_;
 }
 
 void Explainer::write_time() {
@@ -54,19 +58,32 @@ void Explainer::write_time() {
 }
 
 void Explainer::log(logging::Level level, std::string_view text) {
-  if (scheduler_ == nullptr) return;
+  if (!is_wanted()) return;
   write_time();
   const Thread* running = scheduler_->running();
   const NodeId node = running != nullptr ? node_of_thread(running->number()) : 0;
-  if (node != 0) std::fprintf(file_, "node %" PRIu64 " ", node);
+  if (node != 0) {
+    std::fprintf(file_, "node %" PRIu64 " ", node);
+    // Most lines of a node name it themselves.
+    const std::string named = "node " + std::to_string(node) + ", ";
+    if (text.starts_with(named)) text.remove_prefix(named.size());
+  }
   std::fprintf(file_, "%s %.*s\n", logging::name_of(level), static_cast<int>(text.size()),
                text.data());
 }
 
+void Explainer::remark(std::string_view text) {
+  if (!is_wanted()) return;
+  write_time();
+  std::fprintf(file_, "%.*s\n", static_cast<int>(text.size()), text.data());
+}
+
 void Explainer::frame(NodeId from, NodeId to, port::Channel channel, Bytes frame,
                       std::string_view fate) {
-  write_time();
+  if (!is_wanted()) return;
   const std::string items = describe_frame(mem::Buffer::copy(frame));
+  if (items.empty()) return;
+  write_time();
   std::fprintf(file_, "%" PRIu64 " -> %" PRIu64 " %s %.*s: %s\n", from, to,
                channel == port::Channel::control ? "control" : "bulk",
                static_cast<int>(fate.size()), fate.data(), items.c_str());

@@ -57,7 +57,9 @@ Faults::Faults(Scheduler& scheduler, Thread& harness, Network& network, StateChe
       checker_(checker),
       nodes_(nodes),
       options_(options),
-      random_(scheduler.random("faults")) {}
+      schedule_(scheduler.random("faults")),
+      starts_(scheduler.random("starts")),
+      random_(scheduler.random("fault")) {}
 
 void Faults::start() {
   harness_.after(0, "supervise", [this] { supervise(); });
@@ -66,11 +68,12 @@ void Faults::start() {
 
 void Faults::next() {
   if (stopped_) return;
-  harness_.after(random_.between(0, options_.between_longest), "fault", [this] {
+  harness_.after(schedule_.between(0, options_.between_longest), "fault", [this] {
     if (stopped_) return;
     auto kind = options_.kinds.begin();
-    std::advance(kind, random_.below(options_.kinds.size()));
-    strike(*kind);
+    std::advance(kind, schedule_.below(options_.kinds.size()));
+    random_ = scheduler_.random("fault", ++drawn_);
+    if (!options_.only || options_.only->contains(drawn_)) strike(*kind);
     next();
   });
 }
@@ -118,7 +121,8 @@ Node* Faults::leader_of_any_group() {
 
 void Faults::strike(Fault fault) {
   ++counters_[fault];
-  scheduler_.trace().remark(scheduler_.now(), name_of(fault));
+  scheduler_.trace().remark(scheduler_.now(),
+                            "fault " + std::to_string(drawn_) + ": " + name_of(fault));
   switch (fault) {
     case Fault::kill:
       if (Node* node = any_serving()) end_process(*node, Ending::process);
@@ -223,7 +227,7 @@ void Faults::start_later(Node& node) {
   if (!starting_.insert(node.id()).second) return;
   const Duration longest =
       stopped_ || scheduler_.now() == 0 ? 500 * milliseconds : options_.lasts_longest;
-  const Duration delay = random_.between(0, longest);
+  const Duration delay = starts_.between(0, longest);
   harness_.after(delay, "start node", [this, &node] {
     starting_.erase(node.id());
     if (node.state() == Node::State::down) node.start();

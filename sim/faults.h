@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -57,6 +58,8 @@ struct FaultOptions {
   Duration between_longest = 4 * seconds;  // uniform from 0
   Duration lasts_longest = 3 * seconds;
   LinkQuality quality;  // of links without faults
+  // The numbers of those that strike, of all that are drawn; nullopt: all.
+  std::optional<std::set<uint64_t>> only;
 };
 
 class Faults {
@@ -72,6 +75,8 @@ class Faults {
   bool lost(const Node& node) const;
 
   const std::map<Fault, uint64_t>& counters() const { return counters_; }
+  // Faults that were drawn, numbered from 1.
+  uint64_t drawn() const { return drawn_; }
 
  private:
   void next();
@@ -103,7 +108,11 @@ class Faults {
   StateChecker& checker_;
   std::vector<std::unique_ptr<Node>>& nodes_;
   const FaultOptions options_;
-  Random random_;
+  Random schedule_;  // when a fault is drawn, and its kind
+  Random starts_;    // of nodes
+  Random
+      random_;  // of the fault that strikes, so that leaving out one leaves the others as they are
+  uint64_t drawn_ = 0;
   bool stopped_ = false;
   std::set<NodeId> starting_;  // a start is scheduled
   std::map<Fault, uint64_t> counters_;

@@ -2,6 +2,8 @@
 //
 //   bop-sim --seed S --minutes M        its last line is "trace HASH ok", or "FAILED seed S: ..." with
 //                                       exit 1 and the command that repeats it
+//   bop-sim --seed S --explain          what happens in it, as lines to read
+//   bop-sim --seed S --shrink           the smallest run that fails as that one does
 //   bop-sim --mutants [NAME...]         how long the checks take to report each seeded bug; exit 1 when one
 //                                       that they must report is missed
 //
@@ -10,11 +12,13 @@
 
 #include <chrono>
 #include <cinttypes>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -24,6 +28,7 @@
 #include "command_line/standard_streams.h"
 #include "sim/mutants.h"
 #include "sim/seeded.h"
+#include "sim/shrink.h"
 #include "sim/simulation.h"
 
 namespace {
@@ -35,10 +40,13 @@ struct Arguments {
   uint64_t seed = 1;
   std::string seeds;  // "A..B", in place of seed
   double minutes = 1;
-  uint32_t nodes = 0;  // the seed draws
-  std::string faults;  // empty: the seed picks
+  std::string faults;       // empty: the seed picks
+  std::string only_faults;  // empty: all
   std::string trace;
   std::string explain;
+  double from = 0;  // seconds
+  double to = 1e9;
+  bool shrink = false;
   std::string history;
   std::string bug = "none";
   bool mutants = false;
@@ -53,14 +61,33 @@ struct Arguments {
 std::string repeat_command;
 uint64_t running_seed = 0;
 
-std::string command_for(const Arguments& arguments, uint64_t seed) {
-  char text[128];
-  std::snprintf(text, sizeof text, " --seed %" PRIu64 " --minutes %g", seed, arguments.minutes);
+std::string join(const std::set<uint64_t>& numbers) {
+  std::string text;
+  for (const uint64_t number : numbers) text += (text.empty() ? "" : ",") + std::to_string(number);
+  return text.empty() ? "none" : text;
+}
+
+// The one command that repeats a run.
+std::string command_for(const Arguments& arguments, const SimulationOptions& options) {
   std::string command = "bop-sim";
-  if (arguments.bug != "none") command += "-seeded --bug " + arguments.bug;
-  command += text;
-  if (arguments.nodes != 0) command += " --nodes " + std::to_string(arguments.nodes);
-  if (!arguments.faults.empty()) command += " --faults " + arguments.faults;
+  const auto add = [&](const char* name, const std::string& value) {
+    command += std::string(" --") + name + " " + value;
+  };
+  if (arguments.bug != "none") add("bug", arguments.bug);
+  add("seed", std::to_string(options.seed));
+  char minutes[32];
+  std::snprintf(minutes, sizeof minutes, "%.10g", static_cast<double>(options.time) / 60e9);
+  add("minutes", minutes);
+  const SettingOptions& setting = options.setting;
+  for (const auto& [name, value] : {std::pair{"nodes", setting.nodes},
+                                    {"shards", setting.shards},
+                                    {"groups", setting.groups},
+                                    {"clients", setting.clients},
+                                    {"keys", setting.keys}}) {
+    if (value != 0) add(name, std::to_string(value));
+  }
+  if (!arguments.faults.empty()) add("faults", arguments.faults);
+  if (setting.only_faults) add("only-faults", join(*setting.only_faults));
   return command;
 }
 
@@ -124,7 +151,7 @@ SimulationResult run_once(const SimulationOptions& options, bool figures) {
 bool run_seed(const Arguments& arguments, SimulationOptions options, uint64_t seed) {
   options.seed = seed;
   running_seed = seed;
-  repeat_command = command_for(arguments, seed);
+  repeat_command = command_for(arguments, options);
   SimulationResult result = run_once(options, true);
   if (!result.failure && arguments.twice) {
     options.trace = nullptr;
@@ -143,6 +170,31 @@ bool run_seed(const Arguments& arguments, SimulationOptions options, uint64_t se
   return true;
 }
 
+// ---- shrinking ----
+
+int shrink_run(const Arguments& arguments, const SimulationOptions& simulation) {
+  ShrinkOptions options;
+  options.simulation = simulation;
+  options.core_time = arguments.minutes_each * 60;
+  const auto print = [](const ShrinkResult& result) {
+    const SettingOptions& setting = result.simulation.setting;
+    const uint64_t faults =
+        setting.only_faults ? setting.only_faults->size() : result.failure.progress.faults_drawn;
+    std::printf("%5" PRIu64 " runs: fails with %" PRIu64 " faults in %.3f s: %s\n", result.runs,
+                faults, static_cast<double>(result.simulation.time) / 1e9,
+                result.failure.message.c_str());
+    std::fflush(stdout);
+  };
+  const auto result = shrink(options, print);
+  if (!result) {
+    std::printf("seed %" PRIu64 " does not fail\n", simulation.seed);
+    return 0;
+  }
+  std::printf("FAILED seed %" PRIu64 ": %s (repeat: %s)\n", simulation.seed,
+              result->failure.message.c_str(), command_for(arguments, result->simulation).c_str());
+  return 1;
+}
+
 // ---- mutants ----
 
 nlohmann::ordered_json to_json(const MutantResult& result) {
@@ -151,18 +203,18 @@ nlohmann::ordered_json to_json(const MutantResult& result) {
           {"what", result.bug.bug.what},
           {"source", result.bug.bug.source},
           {"elsewhere", result.bug.bug.elsewhere},
-          {"caught", result.caught},
-          {"seed", result.seed},
-          {"seeds", result.seeds},
+          {"caught", result.trial.failed},
+          {"seed", result.trial.seed},
+          {"seeds", result.trial.seeds},
           {"skipped", result.skipped},
-          {"seconds", result.seconds},
-          {"check", result.check},
-          {"message", result.message}};
+          {"seconds", result.trial.seconds},
+          {"check", result.trial.check},
+          {"message", result.trial.message}};
 }
 
 bool is_as_expected(const MutantResult& result) {
-  if (result.bug.bug.name == "none") return !result.caught;
-  return result.caught || !result.bug.bug.elsewhere.empty();
+  if (result.bug.bug.name == "none") return !result.trial.failed;
+  return result.trial.failed || !result.bug.bug.elsewhere.empty();
 }
 
 int mutants(const Arguments& arguments, const SimulationOptions& simulation) {
@@ -181,15 +233,16 @@ int mutants(const Arguments& arguments, const SimulationOptions& simulation) {
                 "by");
   const auto done = [&](const MutantResult& result) {
     ++bugs;
-    if (result.caught) ++caught;
+    const TrialResult& trial = result.trial;
+    if (trial.failed) ++caught;
     good = good && is_as_expected(result);
     if (json) return list.push_back(to_json(result));
-    const std::string by = result.caught ? result.check
+    const std::string by = trial.failed ? trial.check
                            : result.bug.bug.elsewhere.empty()
-                               ? result.message
-                               : result.message + "; " + std::string(result.bug.bug.elsewhere);
+                               ? trial.message
+                               : trial.message + "; " + std::string(result.bug.bug.elsewhere);
     std::printf("%-32s %-10s %-7s %6" PRIu64 " %8.1f  %s\n", result.bug.bug.name.data(),
-                result.bug.module.data(), result.caught ? "yes" : "no", result.seed, result.seconds,
+                result.bug.module.data(), trial.failed ? "yes" : "no", trial.seed, trial.seconds,
                 by.c_str());
     for (const uint64_t seed : result.skipped)
       std::printf("  skipped seed %" PRIu64 ", which fails without any bug\n", seed);
@@ -228,6 +281,22 @@ bool parse_seeds(const std::string& text, uint64_t& first, uint64_t& last) {
   return from && to && first <= last;
 }
 
+// "none", or numbers with commas between them.
+std::optional<std::set<uint64_t>> parse_numbers(const std::string& text) {
+  std::set<uint64_t> numbers;
+  if (text == "none") return numbers;
+  for (size_t at = 0; at <= text.size();) {
+    const size_t end = std::min(text.find(',', at), text.size());
+    const auto number = command_line::parse_number<uint64_t>(text.substr(at, end - at));
+    if (!number) return {};
+    numbers.insert(*number);
+    at = end + 1;
+  }
+  return numbers;
+}
+
+bop::Instant seconds_of(double s) { return static_cast<bop::Instant>(s * 1e9); }
+
 }  // namespace
 
 int main(int count, char** values) {
@@ -245,20 +314,44 @@ int main(int count, char** values) {
       ->type_name("A..B");
   app.add_option("--minutes", arguments.minutes, "Simulated time (default 1)")
       ->type_name("MINUTES")
-      ->check(number(0.01, 100000.0));
-  app.add_option("--nodes", arguments.nodes, "Number of nodes (default: the seed selects 1 to 5)")
+      ->check(number(0.00001, 100000.0));
+  SimulationOptions options;
+  app.add_option("--nodes", options.setting.nodes,
+                 "Number of nodes (default: the seed selects 1 to 5)")
       ->type_name("N")
       ->check(number(1u, 9u));
+  const auto add_limit = [&](const char* name, uint32_t& value, const char* help) {
+    app.add_option(name, value, help)->type_name("N")->check(number(1u, 1000u));
+  };
+  add_limit("--shards", options.setting.shards, "At most so many shards");
+  add_limit("--groups", options.setting.groups, "At most so many groups");
+  add_limit("--clients", options.setting.clients, "At most so many clients");
+  add_limit("--keys", options.setting.keys, "At most so many keys in use for each group");
   app.add_option(
          "--faults", arguments.faults,
          "Kinds of faults, separated by commas, or none or all (default: the seed selects some)")
       ->type_name("KINDS");
+  app.add_option("--only-faults", arguments.only_faults,
+                 "Only these of the faults that the seed draws, by number (see --explain), "
+                 "separated by commas, or none")
+      ->type_name("NUMBERS");
   app.add_option("--trace", arguments.trace, "Write every event to this file, one line each")
       ->type_name("FILE");
-  app.add_option(
-         "--explain", arguments.explain,
-         "Write what the nodes log at level debug, and every frame in readable form, to this file")
-      ->type_name("FILE");
+  app.add_option("--explain", arguments.explain,
+                 "Write one line for each event (what the nodes log at level debug, frames, "
+                 "faults) to this "
+                 "file, or to standard output")
+      ->type_name("FILE")
+      ->expected(0, 1);
+  app.add_option("--from", arguments.from, "With --explain: simulated time of the first line")
+      ->type_name("SECONDS")
+      ->check(number(0.0, 1e9));
+  app.add_option("--to", arguments.to, "With --explain: simulated time of the last line")
+      ->type_name("SECONDS")
+      ->check(number(0.0, 1e9));
+  app.add_flag("--shrink", arguments.shrink,
+               "Run a seed that fails with less time, fewer faults, clients, keys, groups, shards "
+               "and nodes, as long as the same check fails; print the command of the smallest run");
   app.add_option("--history", arguments.history,
                  "Write the results of the clients to this file, for bop-check")
       ->type_name("FILE");
@@ -267,7 +360,7 @@ int main(int count, char** values) {
   app.add_option("BUG", arguments.names,
                  "With --mutants: run only these bugs; none is the correct build");
   app.add_option("--minutes-each", arguments.minutes_each,
-                 "With --mutants: core time for each bug (default 10)")
+                 "Core time for each bug with --mutants, and for --shrink (default 10)")
       ->type_name("MINUTES")
       ->check(number(0.01, 100000.0));
   app.add_option("-o,--output", arguments.output, "With --mutants: text or json (default text)")
@@ -294,17 +387,23 @@ int main(int count, char** values) {
     return 2;
   }
 
-  SimulationOptions options;
-  options.time = static_cast<bop::Duration>(arguments.minutes * 60 * 1e9);
-  options.nodes = arguments.nodes;
+  options.time = std::llround(arguments.minutes * 60e9);
+  if (!arguments.only_faults.empty()) {
+    options.setting.only_faults = parse_numbers(arguments.only_faults);
+    if (!options.setting.only_faults) {
+      std::fprintf(stderr,
+                   "bop-sim: --only-faults: must be numbers separated by commas, or none\n");
+      return 2;
+    }
+  }
   if (!arguments.faults.empty()) {
     const auto faults = parse_faults(arguments.faults);
     if (!faults) {
       std::fprintf(stderr, "bop-sim: --faults: %s\n", faults.error().detail.c_str());
       return 2;
     }
-    options.faults = *faults;
-    options.pick_faults = false;
+    options.setting.faults = *faults;
+    options.setting.pick_faults = false;
   }
   uint64_t first = arguments.seed;
   uint64_t last = arguments.seed;
@@ -316,11 +415,23 @@ int main(int count, char** values) {
     const int code = mutants(arguments, options);
     return command_line::end("bop-sim", code, 2);
   }
+  if (arguments.shrink) {
+    if (!arguments.seeds.empty()) {
+      std::fprintf(stderr, "bop-sim: --shrink takes one --seed\n");
+      return 2;
+    }
+    options.seed = arguments.seed;
+    return command_line::end("bop-sim", shrink_run(arguments, options), 2);
+  }
   const File trace = open_for_writing(arguments.trace);
   const File history = open_for_writing(arguments.history);
   const File explained = open_for_writing(arguments.explain);
-  const bool explains = explained != nullptr;
-  Explainer explainer(explains ? explained.get() : stderr, explains);
+  const bool explains = app.count("--explain") > 0;
+  Explainer explainer(explained != nullptr ? explained.get()
+                      : explains           ? stdout
+                                           : stderr,
+                      explains);
+  explainer.between(seconds_of(arguments.from), seconds_of(arguments.to));
   if (explains || arguments.verbose) options.explainer = &explainer;
   options.trace = trace.get();
   options.history = history.get();

@@ -168,6 +168,9 @@ void Node::crash(Ending ending) {
   BOP_ASSERT(state_ != State::down);
   scheduler_.trace().note(scheduler_.now(), shards_[0]->loop.number(),
                           ending == Ending::power ? "power loss" : "killed");
+  scheduler_.trace().remark(
+      scheduler_.now(),
+      "node " + std::to_string(id_) + (ending == Ending::power ? " loses power" : " is killed"));
   end(ending);
 }
 

@@ -155,16 +155,29 @@ FaultOptions draw_faults(Random& random, const SettingOptions& options, uint32_t
 
 }  // namespace
 
+namespace {
+
+void limit(uint32_t& drawn, uint32_t most) {
+  if (most != 0) drawn = std::min(drawn, most);
+}
+
+}  // namespace
+
 Setting draw_setting(const SettingOptions& options, Random random) {
   Setting setting;
   const auto nodes = pick(random, std::array<uint32_t, 8>{3, 3, 3, 5, 5, 4, 2, 1});
   setting.nodes = options.nodes != 0 ? options.nodes : nodes;
   setting.shards = pick(random, std::array<uint32_t, 6>{1, 1, 1, 2, 2, 3});
   setting.groups = pick(random, std::array<uint32_t, 6>{1, 1, 1, 2, 4, 8});
+  limit(setting.shards, options.shards);
+  limit(setting.groups, options.groups);
   setting.node = draw_node(random, setting.nodes, setting.groups, setting.shards);
   setting.network = draw_network(random);
   setting.workload = draw_workload(random, setting.groups);
   setting.faults = draw_faults(random, options, setting.nodes, setting.network.quality);
+  limit(setting.workload.clients, options.clients);
+  limit(setting.workload.keys, options.keys);
+  setting.faults.only = options.only_faults;
   // A replica that stays out for good keeps the others' logs from being released (there are no
   // snapshots): they need space for all of the run.
   if (!setting.faults.may_lose_data.empty()) setting.node.shard.log.max_bytes = 1ull << 40;

@@ -2,6 +2,8 @@
 // that full logs, held-back writes, refusals, rewriting and several segments happen in a minute.
 #pragma once
 
+#include <optional>
+#include <set>
 #include <string>
 
 #include "sim/faults.h"
@@ -23,8 +25,14 @@ struct Setting {
 
 struct SettingOptions {
   uint32_t nodes = 0;  // 0: the seed draws 1 to 5
+  // Of what the seed draws, at most so many; 0: all.
+  uint32_t shards = 0;
+  uint32_t groups = 0;
+  uint32_t clients = 0;
+  uint32_t keys = 0;
   FaultSet faults = all_faults();
-  bool pick_faults = true;  // false: all of them
+  bool pick_faults = true;                        // false: all of them
+  std::optional<std::set<uint64_t>> only_faults;  // see FaultOptions::only
 };
 
 Setting draw_setting(const SettingOptions& options, Random random);

@@ -66,8 +66,7 @@ class Simulation {
 Simulation::Simulation(const SimulationOptions& options)
     : options_(options),
       scheduler_(options.seed),
-      setting_(draw_setting({options.nodes, options.faults, options.pick_faults},
-                            scheduler_.random("setting"))),
+      setting_(draw_setting(options.setting, scheduler_.random("setting"))),
       harness_(scheduler_, 0, {}),
       network_(scheduler_, harness_, setting_.network),
       checker_(scheduler_) {
@@ -82,15 +81,20 @@ Simulation::Simulation(const SimulationOptions& options)
   workload_->write_history_to(options.history);
   faults_ =
       std::make_unique<Faults>(scheduler_, harness_, network_, checker_, nodes_, setting_.faults);
+  if (options_.progress != nullptr)
+    *options_.progress = [this] { return Progress{scheduler_.now(), faults_->drawn()}; };
 }
 
 Simulation::~Simulation() {
+  if (options_.progress != nullptr) *options_.progress = nullptr;
   for (const auto& node : nodes_) node->on_end(nullptr);
   if (options_.explainer != nullptr) options_.explainer->follow(nullptr);
 }
 
 void Simulation::explain() {
   options_.explainer->follow(&scheduler_);
+  scheduler_.trace().watch_remarks(
+      [this](std::string_view text) { options_.explainer->remark(text); });
   if (!options_.explainer->explains_frames()) return;
   network_.watch_frames(
       [this](NodeId from, NodeId to, port::Channel channel, Bytes frame, std::string_view fate) {
@@ -286,6 +290,7 @@ void Simulation::compare_contents() {
 SimulationResult Simulation::result() const {
   SimulationResult result;
   result.failure = checker_.violation();
+  result.failed_at = checker_.violated_at();
   result.trace_hash = scheduler_.trace().hash();
   result.events = scheduler_.trace().events();
   result.simulated = scheduler_.now();
@@ -293,6 +298,7 @@ SimulationResult Simulation::result() const {
   result.clients = workload_->counters();
   result.network = network_.counters();
   result.faults = faults_->counters();
+  result.faults_drawn = faults_->drawn();
   for (const auto& node : nodes_) {
     for (uint32_t shard = 0; shard < node->shard_count(); ++shard) {
       result.late_writes_waited_for += node->disk(shard).waited_for();

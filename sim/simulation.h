@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -11,27 +12,35 @@
 #include "base/time.h"
 #include "sim/explain.h"
 #include "sim/faults.h"
+#include "sim/setting.h"
 #include "sim/workload.h"
 
 namespace bop::sim {
 
+// How far a run is, for whoever reports a failed assert.
+struct Progress {
+  Instant at = 0;
+  uint64_t faults_drawn = 0;
+};
+
 struct SimulationOptions {
   uint64_t seed = 1;
   Duration time = 60 * seconds;
-  uint32_t nodes = 0;              // 0: the seed draws 1 to 5
-  FaultSet faults = all_faults();  // of these the seed picks some
-  bool pick_faults = true;         // false: all of them
+  SettingOptions setting;
   bool ignore_file_locks = false;  // a seeded bug: see Disk::Faults
   std::FILE* trace = nullptr;
   std::FILE* history = nullptr;
-  Explainer* explainer = nullptr;  // gets every frame, too
+  Explainer* explainer = nullptr;                 // gets every frame, too
+  std::function<Progress()>* progress = nullptr;  // set while the simulation exists
 };
 
 struct SimulationResult {
   std::optional<std::string> failure;
+  Instant failed_at = 0;
   uint64_t trace_hash = 0;
   uint64_t events = 0;
   Duration simulated = 0;
+  uint64_t faults_drawn = 0;
   StateChecker::Counters checker;
   Workload::Counters clients;
   Network::Counters network;

@@ -55,6 +55,7 @@ void StateChecker::report(const std::string& what) {
   std::snprintf(time, sizeof time, "at %" PRId64 ".%09" PRId64 " s: ", scheduler_.now() / seconds,
                 scheduler_.now() % seconds);
   violation_ = time + what;
+  violated_at_ = scheduler_.now();
 }
 
 std::string StateChecker::name(NodeId node, GroupId group) const {

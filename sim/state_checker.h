@@ -45,6 +45,7 @@ class StateChecker {
 
   // The first violation, with its time.
   const std::optional<std::string>& violation() const { return violation_; }
+  Instant violated_at() const { return violated_at_; }
   void report(const std::string& what);
 
   // ---- a replica's life ----
@@ -158,6 +159,7 @@ class StateChecker {
   Scheduler& scheduler_;
   std::map<GroupId, Group> groups_;
   std::optional<std::string> violation_;
+  Instant violated_at_ = 0;
   Counters counters_;
 };
 

@@ -30,6 +30,7 @@ void Trace::note(Instant when, uint32_t who, std::string_view what, uint64_t con
 }
 
 void Trace::remark(Instant when, std::string_view text) {
+  if (watch_remarks_) watch_remarks_(text);
   if (file_ == nullptr) return;
   write_time(file_, when);
   std::fprintf(file_, "# %.*s\n", static_cast<int>(text.size()), text.data());

@@ -5,7 +5,9 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <functional>
 #include <string_view>
+#include <utility>
 
 #include "base/time.h"
 
@@ -24,11 +26,15 @@ class Trace {
   bool written() const { return file_ != nullptr; }
   // A line for people that does not count as an event.
   void remark(Instant when, std::string_view text);
+  void watch_remarks(std::function<void(std::string_view text)> watch) {
+    watch_remarks_ = std::move(watch);
+  }
 
  private:
   uint64_t hash_ = 0;
   uint64_t events_ = 0;
   std::FILE* file_ = nullptr;
+  std::function<void(std::string_view)> watch_remarks_;
 };
 
 }  // namespace bop::sim

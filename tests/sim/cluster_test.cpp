@@ -205,9 +205,9 @@ TEST_F(SimulatedCluster, explains_who_became_leader_and_what_passed_between_the_
   const std::string leads = "node " + std::to_string(leader());
   const std::string follows = "node " + std::to_string(follower());
   for (const std::string& line :
-       {" " + leads + " info " + leads + ", group kv, term 2: leader of term 2: a majority voted",
-        " " + follows + " debug " + follows + ", group kv, term 2: granted its vote to " + leads,
-        " " + follows + " info " + follows + ", group kv, term 2: following " + leads,
+       {" " + leads + " info group kv, term 2: leader of term 2: a majority voted",
+        " " + follows + " debug group kv, term 2: granted its vote to " + leads,
+        " " + follows + " info group kv, term 2: following " + leads,
         std::string(" bulk arrives: group 1 append_request term 2 log_term 2 index ")}) {
     EXPECT_NE(story.find(line), std::string::npos) << line << "\nis not in\n" << story;
   }

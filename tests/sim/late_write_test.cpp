@@ -13,8 +13,8 @@ constexpr uint64_t seeds_with_locks = 10;
 SimulationResult run(uint64_t seed, bool ignore_file_locks) {
   SimulationOptions options;
   options.seed = seed;
-  options.faults = {Fault::late_write};
-  options.pick_faults = false;
+  options.setting.faults = {Fault::late_write};
+  options.setting.pick_faults = false;
   options.ignore_file_locks = ignore_file_locks;
   return simulate(options);
 }

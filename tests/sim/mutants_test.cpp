@@ -15,8 +15,8 @@ constexpr ModuleBug bugs[] = {{"none", {"harmless", "changes nothing", "", ""}}}
 MutantResult run(bool ignore_file_locks) {
   MutantOptions options;
   options.seconds_each = 2;
-  options.simulation.faults = {Fault::late_write};
-  options.simulation.pick_faults = false;
+  options.simulation.setting.faults = {Fault::late_write};
+  options.simulation.setting.pick_faults = false;
   options.simulation.ignore_file_locks = ignore_file_locks;
   MutantResult result;
   std::string unknown;
@@ -26,14 +26,14 @@ MutantResult run(bool ignore_file_locks) {
 
 TEST(Mutants, a_bug_is_not_caught_by_a_seed_that_fails_without_it) {
   const MutantResult result = run(true);
-  EXPECT_FALSE(result.caught) << result.message;
-  EXPECT_FALSE(result.skipped.empty()) << "no seed failed in " << result.seeds;
-  EXPECT_GT(result.seed, result.skipped.front()) << "it goes on after a skipped seed";
+  EXPECT_FALSE(result.trial.failed) << result.trial.message;
+  EXPECT_FALSE(result.skipped.empty()) << "no seed failed in " << result.trial.seeds;
+  EXPECT_GT(result.trial.seed, result.skipped.front()) << "it goes on after a skipped seed";
 }
 
 TEST(Mutants, a_bug_without_effect_is_not_caught) {
   const MutantResult result = run(false);
-  EXPECT_FALSE(result.caught) << result.message;
+  EXPECT_FALSE(result.trial.failed) << result.trial.message;
   EXPECT_TRUE(result.skipped.empty());
 }
 
