@@ -167,7 +167,8 @@ bop::Status Replica::restore(const log::RecoveredGroup& recovered) {
                                    std::to_string(machine.index) + " of term " +
                                    std::to_string(machine.term) +
                                    ", but in its log that entry has term " + std::to_string(term));
-  apply_.begin(seeded(Bug::skip_after_restart) ? restored.last : machine.index);
+  const bool again = seeded(Bug::apply_again_after_restart) && machine.index > 0;
+  apply_.begin(seeded(Bug::skip_after_restart) ? restored.last : machine.index - (again ? 1 : 0));
   persister_.begin(restored.before_first.index);
   core_ = std::make_unique<raft::Core>(raft_config(options_), restored, ports_.clock.now());
   return {};
@@ -394,6 +395,11 @@ void Replica::step_core() {
   core_->step(ports_.clock.now(), ports_.clock.wall_ns(), inbox_.begin_step(), update_);
   observer_.observe(*core_, update_.records);
   register_proposals();
+  if (seeded(Bug::fail_when_deposed) && update_.role_changed && !leads()) {
+    proposals_.expire(never, [this](Index, const Pending& pending) {
+      inbox_.complete(pending.origin, BOP_E_UNAVAILABLE);
+    });
+  }
   if (const bop::Status persisted = persister_.persist(update_, *core_); !persisted)
     return halt(persisted.error());
   for (const raft::Message& message : update_.messages) ports_.host.send(options_.id, message);

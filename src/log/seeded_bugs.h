@@ -11,9 +11,9 @@ namespace bop::log {
   bug(durable_through_too_far, "names a frame durable in its own blocks", \
       "etcd-io/etcd#6378", "") \
   bug(epoch_not_raised, "goes on in the epoch of the process before it", \
-      "", "") \
+      "facebook/rocksdb#880", "") \
   bug(rewriting_loses_vote, "writes the term of a cold group again without its vote", \
-      "", "") \
+      "databendlabs/databend#1051", "") \
   bug(acknowledge_at_submit, "reports an append durable when its write begins", \
       "lni/dragonboat#360", "") \
   bug(acknowledge_next_frame, "reports with a frame also the appends that the next one holds", \
@@ -24,18 +24,18 @@ namespace bop::log {
   bug(no_directory_sync, "uses a renamed segment before its directory is synced", \
       "baidu/braft#254", "") \
   bug(release_at_submit, "gives segments away before the frame that says so is durable", \
-      "", "") \
+      "orientechnologies/orientdb#10084", "") \
   bug(release_cold_groups, "gives segments away that only cold groups need", \
       "", "") \
   bug(ignore_write_error, "goes on after a failed write as if it had succeeded", \
       "rostamlabs/rostam#94", "") \
   /* ---- recovery ---- */ \
   bug(damage_is_a_tear, "cuts off what it cannot read at the end, acknowledged or not", \
-      "", "") \
+      "camunda/camunda#6098", "") \
   bug(read_without_checksum, "reads entries back without verifying their blocks", \
-      "", "") \
+      "CorfuDB/CorfuDB#2010", "") \
   bug(read_replaced_entries, "reads entries where those that they replaced stood", \
-      "", "")
+      "databendlabs/openraft#1184", "")
 // clang-format on
 
 BOP_SEEDED_BUGS_OF(BOP_LOG_BUGS)

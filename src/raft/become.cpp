@@ -99,7 +99,8 @@ void start_leading(State& s) {
   for (Progress& peer : s.peers) {
     start_probing(s, peer, s.last() + 1);
     peer.matched = false;
-    peer.match = peer.received = peer.commit = peer.told_commit = 0;
+    if (!seeded(Bug::leader_keeps_match)) peer.match = 0;
+    peer.received = peer.commit = peer.told_commit = 0;
     peer.progress_at = s.now;
     peer.delivered_bytes = 0;
     peer.round = 0;
@@ -157,6 +158,7 @@ void become_leader(State& s) {
 void step_down(State& s, Cause cause, bool transfer) {
   BOP_ASSERT(s.leads());
   const Standing before = standing(s);
+  if (seeded(Bug::forget_vote_on_step_down)) s.hard.vote = 0;
   stop_leading(s, transfer ? best_successor(s) : 0);
   change_role(s, Role::follower);
   set_leader(s, 0);

@@ -68,6 +68,10 @@ void count_grant(State& s, Progress& peer) {
   if (!peer.voter) return;
   Record& answer = record(s, RecordKind::vote_received, Cause::none, peer.id);
   answer.pre_vote = s.role == Role::pre_candidate;
+  if (seeded(Bug::count_votes_twice) && peer.granted) {
+    const auto other = std::ranges::find(s.peers, false, &Progress::granted);
+    if (other != s.peers.end()) other->granted = true;
+  }
   answer.granted = peer.granted = true;
   move_on_with_quorum(s);
 }

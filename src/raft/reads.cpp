@@ -75,7 +75,8 @@ bool advance_reads(State& s) {
   r.underway.swap(r.gathering);
   // All of them arrived before now, so what was committed on their arrival is committed now.
   r.index = s.commit;
-  if (s.quorum() == 1 || seeded(Bug::read_without_quorum)) {
+  const bool leased = seeded(Bug::read_by_lease) && quorum_answered(s, s.quorum_check_round);
+  if (s.quorum() == 1 || seeded(Bug::read_without_quorum) || leased) {
     answer_underway(s);
     return false;
   }

@@ -3,6 +3,7 @@
 #include "raft/become.h"
 #include "raft/configuration.h"
 #include "raft/election.h"
+#include "raft/seeded_bugs.h"
 
 namespace bop::raft {
 
@@ -104,7 +105,8 @@ void receive(State& s, const Message& m) {
   Progress* from = s.find_peer(m.from);
   if (from == nullptr || m.to != s.config.self || !is_plausible(s, *from, m)) return;
   if (is_of_a_real_term(m)) {
-    if (m.term < s.hard.term) return refuse_stale(s, m);
+    const bool accepts = seeded(Bug::accept_stale_append) && m.kind == MessageKind::append_request;
+    if (m.term < s.hard.term && !accepts) return refuse_stale(s, m);
     if (m.term > s.hard.term) {
       // Dissertation §4.2.3: a server that hears from its leader ignores a disruptive candidate's term.
       if (m.kind == MessageKind::vote_request && believes_in_leader(s))

@@ -17,16 +17,22 @@ namespace bop::raft {
   bug(vote_for_any_log, "grants votes without comparing logs", \
       "eBay/NuRaft#185", "") \
   bug(vote_reply_at_any_time, "counts a vote whatever its own role is by then", \
-      "", "") \
+      "eliben/raft#25", "") \
   bug(forget_vote_of_term, "forgets its vote when it starts to follow a leader of the same term", \
       "etcd-io/etcd#2461", "") \
+  bug(forget_vote_on_step_down, "forgets its vote of the term when it stops leading", \
+      "hazelcast/hazelcast#16643", "") \
+  bug(count_votes_twice, "counts a repeated vote of one peer as that of another", \
+      "xnnyygn/xraft#27", "") \
+  bug(accept_stale_append, "accepts appends of a leader of an earlier term", \
+      "nats-io/nats-server#7209", "") \
   bug(term_not_durable, "accepts entries of a term before that term is durable", \
       "NodeDB-Lab/nodedb#161", "") \
   /* ---- commit ---- */ \
   bug(commit_old_term, "commits entries of earlier terms by counting replicas (paper, section 5.4.2, figure 8)", \
       "goraft/raft#27", "") \
   bug(commit_by_minority, "commits with one acknowledgement too few", \
-      "", "") \
+      "async-raft/async-raft#143", "") \
   bug(commit_own_undurable, "counts the leader's own entries before they are durable", \
       "deventlab/d-engine#329", "") \
   bug(commit_beyond_match, "a follower commits entries that it never verified", \
@@ -39,16 +45,20 @@ namespace bop::raft {
   bug(no_truncate_clamp, "a write in progress acknowledges the entries that replaced its own", \
       "canonical/raft#320", "") \
   bug(no_durable_clamp, "takes entries for durable because those that they replaced were", \
-      "canonical/raft#320", "") \
+      "rabbitmq/ra#637", "") \
   bug(match_survives_term, "keeps from the previous term how far its log agrees with the leader's", \
-      "", "") \
+      "etcd-io/raft#139", "") \
+  bug(leader_keeps_match, "a new leader keeps what its peers acknowledged to it in an earlier term", \
+      "atomix/copycat#29", "") \
   bug(keep_conflicting, "does not compare the term of the previous entry", \
-      "", "") \
+      "ktoso/akka-raft#32", "") \
   bug(overwrite_committed, "overwrites committed entries when a leader sends others", \
-      "", "no correct leader ever sends them: raft core_test") \
+      "lerna-stack/akka-entity-replication#152", "no correct leader ever sends them: raft core_test") \
   /* ---- reads ---- */ \
   bug(read_without_quorum, "serves reads without confirming that it still leads", \
       "Hoverbear/old-raft-rs#107", "") \
+  bug(read_by_lease, "serves reads while its own clock says that a quorum answered lately", \
+      "tikv/tikv#964", "") \
   bug(read_of_current_round, "takes answers to a round that began before the read for its confirmation", \
       "etcd-io/raft#397", "") \
   bug(read_before_noop, "serves reads before an entry of its term is committed", \
@@ -57,9 +67,9 @@ namespace bop::raft {
       "antflydb/antfly#599", "") \
   /* ---- liveness ---- */ \
   bug(quiesce_for_the_lost, "quiesces for a leader whose node is lost", \
-      "", "") \
+      "tikv/tikv#16429", "") \
   bug(lead_without_progress, "goes on leading although its entries reach no quorum", \
-      "", "") \
+      "databendlabs/openraft#2080", "") \
   bug(compact_ignores_voters, "compacts the log beyond what every voter holds", \
       "matrixarkai/TemporalStore#260", "")
 // clang-format on

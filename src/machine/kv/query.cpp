@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "machine/kv/answer.h"
+#include "machine/kv/seeded_bugs.h"
 #include "machine/kv/tasks.h"
 
 namespace bop::machine::kv {
@@ -102,8 +103,10 @@ int32_t Kv::query_get(bop_reply& reply, uint64_t token) {
 const Record* Kv::find_in_memtables(Bytes key) const {
   const uint64_t hash = hash_of(key);
   const Record* record = nullptr;
-  for (const Memtable* memtable : {active_.get(), immutable_.get(), flushed_.get()})
+  for (const Memtable* memtable : {active_.get(), immutable_.get(), flushed_.get()}) {
+    if (seeded(Bug::get_skips_immutable) && memtable == immutable_.get()) continue;
     if (record == nullptr && memtable != nullptr) record = memtable->find(key, hash);
+  }
   return record;
 }
 
@@ -297,7 +300,9 @@ Status Kv::RangeQuery::work(Snapshot& snapshot) {
   if (ordering_) return {};
   size_t part = 0;
   static const std::vector<const Record*> none;
-  const std::vector<const Record*>& sorted = immutable_ != nullptr ? immutable_->sorted() : none;
+  const bool skips = seeded(Bug::range_skips_immutable);
+  const std::vector<const Record*>& sorted =
+      immutable_ != nullptr && !skips ? immutable_->sorted() : none;
   const Bytes from(from_);
   auto immutable = std::partition_point(sorted.begin(), sorted.end(), [&](const Record* record) {
     const int order = compare_keys(record->key(), from);

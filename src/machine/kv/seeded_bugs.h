@@ -12,9 +12,13 @@ namespace bop::machine::kv {
   bug(durable_before_sync, "reports a flush as durable when it is only committed", \
       "etcd-io/etcd#13967", "") \
   bug(hash_forgets_delete, "leaves a deleted record in the hash", \
-      "", "") \
+      "etcd-io/etcd#5791", "") \
   bug(flush_overtakes_reads, "changes the store under reads that were asked before", \
-      "", "") \
+      "facebook/rocksdb#6973", "") \
+  bug(get_skips_immutable, "looks a key up past the memtable that is being flushed", \
+      "justrach/turbodb#74", "") \
+  bug(range_skips_immutable, "reads a range past the memtable that is being flushed", \
+      "scylladb/scylladb#309", "") \
   bug(stored_version_skips_immutable, \
       "looks for the record beneath in the store alone, past the immutable memtable", \
       "", "")
