@@ -128,9 +128,10 @@ void print_figures(const SimulationResult& result, double took_s) {
               result.clients.unknown, result.clients.keys, result.clients.undecided,
               result.clients.peak_configurations);
   std::printf("  replicas: %" PRIu64 " elections, %" PRIu64 " entries, %" PRIu64
-              " commands, %" PRIu64 " acknowledged, %" PRIu64 " state hashes compared\n",
+              " commands, %" PRIu64 " acknowledged, %" PRIu64 " state hashes compared, %" PRIu64
+              " checks\n",
               result.checker.elections, result.checker.entries, result.checker.commands,
-              result.checker.acknowledged, result.checker.compared_hashes);
+              result.checker.acknowledged, result.checker.compared_hashes, result.checker.checks);
   std::printf("  frames: %" PRIu64 " sent, %" PRIu64 " delivered, %" PRIu64 " lost\n",
               result.network.sent, result.network.delivered, result.network.lost);
   std::printf("  faults:");

@@ -15,14 +15,13 @@ namespace {
 constexpr uint64_t million = 1'000'000;
 constexpr std::array channels{port::Channel::control, port::Channel::bulk};
 
-std::vector<uint8_t> concatenate(std::span<const mem::Buffer> parts) {
+mem::Buffer concatenate(std::span<const mem::Buffer> parts) {
   size_t size = 0;
   for (const mem::Buffer& part : parts) size += part.size();
-  std::vector<uint8_t> frame;
-  frame.reserve(size);
-  for (const mem::Buffer& part : parts) {
-    frame.insert(frame.end(), part.data(), part.data() + part.size());
-  }
+  mem::Block* const block = mem::allocate_block(size);
+  const mem::Buffer frame(block, block->data(), size);
+  uint8_t* into = block->data();
+  for (const mem::Buffer& part : parts) into = std::copy_n(part.data(), part.size(), into);
   return frame;
 }
 
@@ -274,14 +273,14 @@ bool Network::send(NodeId from, NodeId to, port::Channel channel,
   Connection& connection = this->connection(from, to, channel);
   Connection::Stream& stream = connection.stream_from(from);
   stream.advance(scheduler_.now());
-  const std::vector<uint8_t> frame = concatenate(parts);
+  const mem::Buffer frame = concatenate(parts);
   if (!connection.up || stream.queued_bytes + frame.size() > options_.max_queued_bytes) {
     ++counters_.refused;
-    watch(connection, from, frame, "refused");
+    watch(connection, from, frame.bytes(), "refused");
     return false;
   }
   ++counters_.sent;
-  if (watch_control_ && channel == port::Channel::control) watch_control_(mem::Buffer::copy(frame));
+  if (watch_control_ && channel == port::Channel::control) watch_control_(frame);
 
   const Direction& direction = this->direction(from, to);
   const LinkQuality& quality = direction.quality;
@@ -295,7 +294,7 @@ bool Network::send(NodeId from, NodeId to, port::Channel channel,
   const bool too_large = frame.size() > direction.largest_frame;
   if (lost || too_large) {
     ++counters_.lost;
-    watch(connection, from, frame, lost ? "lost" : "too large");
+    watch(connection, from, frame.bytes(), lost ? "lost" : "too large");
     return true;
   }
   Instant arrival = stream.free_at + random_.between(quality.shortest, quality.longest);
@@ -305,7 +304,7 @@ bool Network::send(NodeId from, NodeId to, port::Channel channel,
   } else {
     arrival = stream.last_arrival = std::max(arrival, stream.last_arrival);
   }
-  const uint64_t hash = hash64(frame, from);
+  const uint64_t hash = hash64(frame.bytes(), from);
   deliver(connection, from, to, arrival, frame, hash);
   if (random_.chance(quality.repeated, million)) {
     ++counters_.repeated;
@@ -314,13 +313,13 @@ bool Network::send(NodeId from, NodeId to, port::Channel channel,
   return true;
 }
 
-void Network::deliver(Connection& connection, NodeId from, NodeId to, Instant arrival, Bytes frame,
-                      uint64_t hash) {
+void Network::deliver(Connection& connection, NodeId from, NodeId to, Instant arrival,
+                      mem::Buffer frame, uint64_t hash) {
   End& end = *ends_.at(to);
   end.thread().at(
       arrival, "frame",
       [this, &connection, &end, epoch = connection.epoch, from,
-       frame = mem::Buffer::copy(frame)]() mutable {
+       frame = std::move(frame)]() mutable {
         if (connection.epoch != epoch ||
             is_cut(from, from == connection.low ? connection.high : connection.low)) {
           ++counters_.lost;

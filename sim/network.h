@@ -103,7 +103,7 @@ class Network {
   void tell(NodeId node, NodeId peer, port::Channel channel, bool up);
   bool send(NodeId from, NodeId to, port::Channel channel, std::span<const mem::Buffer> parts);
   uint64_t queued_bytes(NodeId from, NodeId to, port::Channel channel) const;
-  void deliver(Connection& connection, NodeId from, NodeId to, Instant arrival, Bytes frame,
+  void deliver(Connection& connection, NodeId from, NodeId to, Instant arrival, mem::Buffer frame,
                uint64_t hash);
 
   Scheduler& scheduler_;

@@ -136,6 +136,7 @@ void StateChecker::sent(GroupId group, const raft::Message& message) {
   }
   if (message.term < replica.told.term || (!grants && !campaigns)) return;
   const NodeId candidate = grants ? message.to : message.from;
+  groups_[group].votes[{message.term, candidate}].insert(message.from);
   if (replica.told.vote != 0 && replica.told.vote != candidate) {
     report("promise: " + name(message.from, group) + " votes for node " +
            std::to_string(candidate) + " in term " + std::to_string(message.term) +
@@ -205,7 +206,20 @@ void StateChecker::check_term(NodeId node, GroupId group, Replica& replica,
            std::to_string(node) + " lead group " + std::to_string(group) + " in term " +
            std::to_string(core.term()));
   }
+  check_votes(node, group, core);
   check_leader(node, group, core);
+}
+
+// A candidate votes for itself when it asks the others, whom a single voter does not have.
+void StateChecker::check_votes(NodeId node, GroupId group, const raft::Core& core) {
+  const std::vector<NodeId>& voters = core.configuration().voters;
+  if (voters.size() == 1) return;
+  ++counters_.checks;
+  const size_t votes = groups_[group].votes[{core.term(), node}].size();
+  if (votes > voters.size() / 2) return;
+  report("election safety: " + name(node, group) + " leads term " + std::to_string(core.term()) +
+         " by the votes of " + std::to_string(votes) + " of " + std::to_string(voters.size()) +
+         " voters");
 }
 
 void StateChecker::check_leader(NodeId node, GroupId group, const raft::Core& core) {

@@ -1,7 +1,7 @@
 // The checker observes every replica of a simulated cluster and reports the first violated invariant.
 // It sees only the public state of Core and the calls of machines.
 //
-//   election safety       at most one leader a term                          (Raft, figure 3)
+//   election safety       at most one leader a term (Raft, figure 3), by votes of a majority
 //   leader append-only    a leader neither overwrites nor drops its entries
 //   log matching          an entry's (index, term) determines its content and the entry before it
 //   leader completeness   a new leader's log has every committed entry
@@ -27,6 +27,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -133,6 +134,7 @@ class StateChecker {
     std::map<uint64_t, Proposals> proposals;  // by the hash of the command
     Index leader_commit = 0;                  // the highest that a leader's commit index ever was
     std::map<Term, NodeId> leaders;
+    std::map<std::pair<Term, NodeId>, std::set<NodeId>> votes;  // sent, by term and candidate
     std::map<raft::EntryId, EntryFacts, bool (*)(const raft::EntryId&, const raft::EntryId&)>
         entries;
     std::vector<Term> committed;  // by index - 1, 0: not known
@@ -153,6 +155,7 @@ class StateChecker {
   void check_log(NodeId node, GroupId group, Replica& replica, const raft::Core& core);
   void check_entry(NodeId node, GroupId group, const raft::Entry& entry, Term term_before);
   void check_commit(NodeId node, GroupId group, Replica& replica, const raft::Core& core);
+  void check_votes(NodeId node, GroupId group, const raft::Core& core);
   void check_leader(NodeId node, GroupId group, const raft::Core& core);
   void check_durable(NodeId node, GroupId group, const Replica& before, const raft::Core& core);
 

@@ -448,9 +448,7 @@ void Workload::Client::understand_range(const port::Outcome& answer) {
   Bytes key;
   proto::KvItem item;
   while (records.next(key, item)) {
-    Operation::Seen record{true, std::string(as_text(item.value)), item.revision};
-    saw(records.applied(), std::string(as_text(key)), record);
-    seen[std::string(as_text(key))] = std::move(record);
+    seen[std::string(as_text(key))] = {true, std::string(as_text(item.value)), item.revision};
   }
   if (!records.ok()) {
     workload_.checker_.report("promise: a malformed answer to a range");
@@ -469,7 +467,7 @@ void Workload::Client::understand_range(const port::Outcome& answer) {
     operation.outcome = Outcome::ok;
     const auto found = seen.find(operation.key);
     operation.seen = found == seen.end() ? Operation::Seen{} : found->second;
-    if (found == seen.end()) saw(records.applied(), operation.key, {});
+    saw(records.applied(), operation.key, *operation.seen);
     operations.push_back(std::move(operation));
     keys.push_back(request_->keys[i]);
   }

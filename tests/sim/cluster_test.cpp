@@ -7,11 +7,13 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "base/logging.h"
 #include "group/replica.h"
 #include "proto/kv.h"
+#include "proto/peer.h"
 #include "sim/explain.h"
 #include "sim/network.h"
 #include "sim/node.h"
@@ -25,6 +27,15 @@ class SimulatedCluster : public testing::Test, public port::Completion {
  protected:
   void start(const NetworkOptions& options = {}) {
     network_ = std::make_unique<Network>(scheduler_, harness_, options);
+    network_->watch_control([this](const mem::Buffer& frame) {
+      const auto decoded = decoder_.decode(frame);
+      ASSERT_TRUE(decoded.has_value());
+      for (const proto::PeerItem& item : decoded->items) {
+        const auto* raft = std::get_if<proto::RaftItem>(&item);
+        if (raft != nullptr) checker_.sent(raft->group, raft->message);
+      }
+      decoder_.clear();
+    });
     NodeSettings settings;
     node::GroupSpec group;
     group.name = "kv";
@@ -96,6 +107,7 @@ class SimulatedCluster : public testing::Test, public port::Completion {
   Thread harness_{scheduler_, 0, {}};
   std::unique_ptr<Network> network_;
   StateChecker checker_{scheduler_};
+  proto::PeerDecoder decoder_;
   std::vector<std::unique_ptr<Node>> nodes_;
 
  private:

@@ -208,6 +208,17 @@ TEST_F(RestartChecks, accept_that_a_later_term_replaced_them) {
   expect_good();
 }
 
+raft::Message reply(raft::MessageKind kind, NodeId from, NodeId to, Term term, Index match = 0) {
+  raft::Message message;
+  message.kind = kind;
+  message.from = from;
+  message.to = to;
+  message.term = term;
+  message.match = match;
+  message.ok = true;
+  return message;
+}
+
 // ---- commit ----
 
 // One of three voters, which leads in term 2 once the others voted for it.
@@ -233,11 +244,26 @@ struct Leader : Alone {
   }
 };
 
+// Tells the checker of the votes that made it leader.
+void elect(StateChecker& checker, const Leader& leader) {
+  const Term term = leader.core().term();
+  checker.sent(group, reply(raft::MessageKind::vote_request, 1, 2, term));
+  checker.sent(group, reply(raft::MessageKind::vote_reply, 2, 1, term));
+}
+
+TEST_F(ElectionChecks, report_a_leader_whom_no_majority_voted_for) {
+  Leader leader(log_of({{1, 1}}, 3));
+  checker.sent(group, reply(raft::MessageKind::vote_request, 1, 2, leader.core().term()));
+  begin(1, leader);
+  expect_violation("election safety: node 1, group 1 leads term 2 by the votes of 1 of 3 voters");
+}
+
 TEST_F(CommitChecks, accept_what_a_majority_has_durably) {
   Leader leader(log_of({{1, 1}}, 3));
   ASSERT_EQ(leader.core().role(), raft::Role::leader);
   Alone follower(2, log_of({{1, 1}, {4, 2}}, 4), {1, 2, 3});
   begin(2, follower);
+  elect(checker, leader);
   begin(1, leader);
   observe(1, leader);
   leader.acknowledge(4);
@@ -250,6 +276,7 @@ TEST_F(CommitChecks, report_what_only_the_leader_has_durably) {
   Leader leader(log_of({{1, 1}}, 3));
   Alone follower(2, log_of({{1, 1}}, 3), {1, 2, 3});
   begin(2, follower);
+  elect(checker, leader);
   begin(1, leader);
   observe(1, leader);
   leader.acknowledge(4);  // of an entry that it has not
@@ -275,17 +302,6 @@ TEST_F(CommitChecks, report_a_follower_that_is_ahead_of_every_leader) {
 }
 
 // ---- promises ----
-
-raft::Message reply(raft::MessageKind kind, NodeId from, NodeId to, Term term, Index match = 0) {
-  raft::Message message;
-  message.kind = kind;
-  message.from = from;
-  message.to = to;
-  message.term = term;
-  message.match = match;
-  message.ok = true;
-  return message;
-}
 
 TEST_F(PromiseChecks, report_two_votes_in_a_term) {
   checker.sent(group, reply(raft::MessageKind::vote_reply, 2, 1, 5));
