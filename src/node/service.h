@@ -80,6 +80,7 @@ struct ShardCounts {
   uint64_t log_writes = 0, log_bytes = 0, log_records = 0, log_entries = 0;
   uint64_t log_seals = 0, log_segments = 0, log_rewritten = 0;
   uint64_t log_used_bytes = 0, log_needed_bytes = 0, log_max_bytes = 0;
+  bool log_latched = false;
 };
 
 struct NodeStatus {

@@ -52,7 +52,8 @@ ShardCounts counts_of(const ShardOptions& options, const log::Log& log) {
           .log_rewritten = counters.rewritten,
           .log_used_bytes = log.used_bytes(),
           .log_needed_bytes = capacity.needed_bytes,
-          .log_max_bytes = capacity.max_bytes};
+          .log_max_bytes = capacity.max_bytes,
+          .log_latched = capacity.obstacle == BOP_E_LATCHED};
 }
 
 }  // namespace

@@ -73,6 +73,8 @@ void follow_shard(Registry& registry, const node::ShardCounts& shard) {
       shard.log_needed_bytes);
   set(registry, "bop_log_limit_bytes", "Bytes that the log's segments may have (log.max_bytes)",
       labels, shard.log_max_bytes);
+  set(registry, "bop_log_latched", "1 when a failed write closed the log", labels,
+      shard.log_latched);
 }
 
 void follow_peer(Registry& registry, const node::KnownNode& peer) {
@@ -92,7 +94,6 @@ void follow_status(Registry& registry, const node::NodeStatus& status) {
   follow_node(registry, status);
   for (const node::GroupStatus& group : status.groups) follow_group(registry, group);
   for (const node::ShardCounts& shard : status.shards) follow_shard(registry, shard);
-  set(registry, "bop_log_latched", "1 when a failed write closed the log", {}, status.log_latched);
   for (const node::PeerStatus& peer : status.peers)
     set(registry, "bop_peer_up", "1 when both connections to the peer are up",
         {{"peer", std::to_string(peer.id)}}, peer.control_up && peer.bulk_up);

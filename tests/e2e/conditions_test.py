@@ -80,7 +80,7 @@ class Conditions(Case):
             return "log_latched" in conditions(node)
         wait_until(latched, f"{node} reports log_latched")
         self.wait_until_reported(node, "log_latched", r"a write failed: .*\.seg")
-        self.assertEqual(metric(node, "bop_log_latched"), 1)
+        self.assertEqual(metric(node, 'bop_log_latched{shard="0"}'), 1)
         self.assertEqual(node.status()["log"]["health"], "latched")
         self.serve_without(node)
         # Only a restart ends it: what the device says afterwards proves nothing of what it lost.

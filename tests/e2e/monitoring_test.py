@@ -9,7 +9,7 @@ import tempfile
 import unittest
 
 from harness.case import SharedDevCase, main
-from harness.process import run
+from harness.process import program, run
 from harness.waiting import wait_until
 
 FOLDER = os.path.join(os.path.dirname(__file__), "../../packaging/monitoring")
@@ -71,6 +71,13 @@ class Monitoring(SharedDevCase):
     def test_the_dashboard_shows_every_counter_of_raft(self):
         shown = set(re.findall(r"^(bop_raft_[a-z_]+)\{", self.metrics(), re.MULTILINE))
         self.assertEqual(shown - set(NAMES.findall(" ".join(dashboard_expressions()))), set())
+
+    def test_every_limit_of_the_configuration_is_a_metric(self):
+        shown = dict(re.findall(r"^bop_limit_([a-z_]+) (\d+)$", self.metrics(), re.MULTILINE))
+        config = run([program("bopd"), "config", "show"]).stdout
+        configured = dict(re.findall(r"^limits\.([a-z_]+) = (\d+)", config, re.MULTILINE))
+        self.assertGreater(len(configured), 5)
+        self.assertEqual(shown, configured)
 
     def test_each_sample_has_help_and_type_and_process_metrics_are_plausible(self):
         text = self.whole_metrics()

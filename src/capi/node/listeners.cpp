@@ -96,6 +96,20 @@ net::StreamBudgetLimits budget_limits(const ClientLimits& limits, size_t shards)
           .output_bytes = limits.total_output_bytes / shards};
 }
 
+// So that alerts can compare use with the limit, whatever is configured.
+void export_limits(metrics::Registry& registry, const ClientLimits& limits) {
+  const auto set = [&](const std::string& key, uint64_t value) {
+    registry.gauge("bop_limit_" + key, "limits." + key + " of the configuration in force")
+        .set(static_cast<int64_t>(value));
+  };
+  set("connections", limits.connections);
+  set("in_flight", limits.in_flight);
+  set("output_bytes", limits.output_bytes);
+  set("input_bytes", limits.input_bytes);
+  set("total_output_bytes", limits.total_output_bytes);
+  set("total_input_bytes", limits.total_input_bytes);
+}
+
 }  // namespace
 
 Listeners::Listeners(const Settings& settings, const node::Identity& identity,
@@ -104,6 +118,10 @@ Listeners::Listeners(const Settings& settings, const node::Identity& identity,
       registry_(registry),
       options_(serve_options(settings, identity)),
       cursors_(identity.incarnation) {
+  export_limits(registry, settings.limits);
+  registry
+      .gauge("bop_limit_peer_queue_bytes", "limits.peer_queue_bytes of the configuration in force")
+      .set(static_cast<int64_t>(settings.node.peer_queue_bytes));
   const net::StreamBudgetLimits limits = budget_limits(settings.limits, listen_on.size());
   for (const ListenOn& listener : listen_on) {
     const auto shard = static_cast<uint32_t>(listeners_.size());
@@ -176,6 +194,7 @@ serve::HttpHosts Listeners::http_hosts(const Settings& settings) const {
 }
 
 void Listeners::reload(const Settings& settings) {
+  export_limits(registry_, settings.limits);
   for (const auto& [name, acceptor] : acceptors_)
     acceptor->set_limits(settings.limits.connections, settings.limits.output_bytes);
   for (const auto& listener : listeners_) {
