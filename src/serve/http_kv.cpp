@@ -13,6 +13,9 @@ namespace bop::serve {
 namespace {
 
 constexpr uint64_t default_limit = 100;  // of a range
+// A range is cut after this many bytes of JSON. Control characters become six bytes each, with which 4 MiB of records
+// would exceed limits.output_bytes and cost the client its connection.
+constexpr size_t max_range_json_bytes = 8u << 20;
 // Attempts of a change whose record is changed by others between the read and the write.
 constexpr uint32_t max_attempts = 16;
 
@@ -205,18 +208,21 @@ ApiResponse HttpApi::range_response(const OpenRequest& request, const port::Outc
   proto::KvRecords records(outcome.body);
   JsonWriter json;
   json.begin_object();
-  json.field("index", records.applied()).field("more", records.more());
+  json.field("index", records.applied());
   json.name("records").begin_array();
   Bytes key;
   proto::KvItem item;
+  bool cut = false;
   while (records.next(key, item)) {
+    cut = json.size() >= max_range_json_bytes;
+    if (cut) break;
     json.begin_object();
     json.name("key").bytes(key);
     json.field("revision", item.revision);
     if (!request.keys_only) json.name("value").bytes(item.value);
     json.end_object();
   }
-  json.end_array().end_object();
+  json.end_array().field("more", cut || records.more()).end_object();
   if (!records.ok()) return malformed_reply(false);
   return json_response(200, json.take());
 }

@@ -34,6 +34,7 @@ class JsonWriter {
     return name(field_name).value(field_value);
   }
 
+  size_t size() const { return text_.size(); }  // bytes so far
   std::string take() { return std::move(text_); }
 
  private:

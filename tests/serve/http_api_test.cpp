@@ -257,6 +257,22 @@ TEST_F(HttpConditionsTest, a_change_that_cannot_read_first_reports_that_it_was_n
   }
 }
 
+// Each control character becomes six bytes of JSON.
+TEST_F(HttpApiTest, cuts_a_range_whose_json_is_large_and_gives_the_rest_with_the_next) {
+  const std::string value(500'000, '\x01');
+  for (char key = 'a'; key < 'a' + 7; ++key) put(std::string("/v1/kv/") + key, value);
+  const Got first = get("/v1/kv");
+  EXPECT_LT(first.body.size(), size_t{12} << 20);
+  const json shown = first.parsed();
+  EXPECT_EQ(shown["more"], true);
+  EXPECT_EQ(shown["records"].size(), 3u);
+  const json rest = get("/v1/kv?after=c").parsed();
+  EXPECT_EQ(rest["records"].size(), 3u);
+  const json last = get("/v1/kv?after=f").parsed();
+  EXPECT_EQ(last["records"].size(), 1u);
+  EXPECT_EQ(last["more"], false);
+}
+
 TEST_F(HttpApiTest, lists_ranges) {
   for (const auto* key : {"a/1", "a/2", "a/3", "b"}) put(std::string("/v1/kv/") + key, "v");
   put("/v1/kv/c%ff", "\xff\xfe");
