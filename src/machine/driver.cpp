@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <mutex>
 #include <vector>
 
 #include "base/assert.h"
@@ -115,6 +116,9 @@ struct Driver::State : MachineCalls {
 
   uint64_t stable = 0;
 
+  std::mutex logged_error_mutex;  // the machine may log from its workers
+  std::string logged_error;       // the latest
+
   // ---- calls into the machine ----
 
   std::string name() const { return "group " + options.group + ": machine " + table.kind; }
@@ -138,9 +142,18 @@ struct Driver::State : MachineCalls {
     events.failed(error);
   }
 
+  std::string latest_logged_error() {
+    const std::lock_guard lock(logged_error_mutex);
+    return logged_error;
+  }
+
   // A function of the table returned an error that is not a reply: the machine has failed.
   void fail_with_status(const char* function, int32_t status) {
-    if (is_status(status))
+    // The machine's own words name the file; those of the status may be about the log.
+    const std::string logged = latest_logged_error();
+    if (is_status(status) && !logged.empty())
+      fail_with(BOP_E_MACHINE, std::string(function) + ": " + logged);
+    else if (is_status(status))
       fail_with(BOP_E_MACHINE, std::string(function) + ": " +
                                    Error{static_cast<bop_status>(status), {}}.to_string());
     else
@@ -347,6 +360,10 @@ struct Driver::State : MachineCalls {
   }
   // Any thread: it only reads members that never change.
   static void host_log(void* context, int32_t level, const char* text) {
+    if (level_of(level) == logging::Level::error) {
+      const std::lock_guard lock(of(context).logged_error_mutex);
+      of(context).logged_error = text;
+    }
     logging::line(level_of(level), "{}: {}", of(context).name(), text);
   }
 

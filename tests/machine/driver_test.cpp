@@ -205,6 +205,17 @@ TEST_F(DriverTest, a_status_that_is_not_in_the_list_fails_the_machine) {
   EXPECT_NE(events_.failures[0].find("BOP_E_MACHINE"), std::string::npos);
 }
 
+TEST_F(DriverTest, a_machine_that_fails_is_reported_in_the_words_that_it_logged) {
+  must_open();
+  script_.host->log(script_.host->context, 3, "kv.mdbx: sync: No space left on device");
+  script_.sync_status = BOP_E_DISK_FULL;
+  driver_->sync();
+  ASSERT_EQ(events_.failures.size(), 1u);
+  EXPECT_NE(events_.failures[0].find("sync: kv.mdbx: sync: No space left"), std::string::npos)
+      << events_.failures[0];
+  EXPECT_EQ(events_.failures[0].find("for the log"), std::string::npos) << events_.failures[0];
+}
+
 TEST_F(DriverTest, a_machine_without_a_check_takes_every_command) {
   must_open();
   EXPECT_EQ(driver_->check(as_bytes("anything")), BOP_OK);

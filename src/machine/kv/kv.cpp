@@ -47,8 +47,8 @@ void Kv::log(int32_t level, const std::string& text) const {
 void Kv::break_with(const Error& error) {
   if (broken_) return;
   broken_ = error;
-  log(3, "the store is in doubt and is not used any more; reopening it returns to its last sync: " +
-             error.to_string());
+  log(3, "the store is in doubt and is not used any more: " + error.to_string() +
+             "; remove the cause, then restart the node: the store returns to its last sync");
   // A single failed call halts the replica. If no call is open, the next one fails.
   if (const auto token = any_open_token())
     host_.complete(host_.context, *token, broken_->code, nullptr, 0);
