@@ -15,6 +15,7 @@
 #include <mutex>
 #include <string>
 #include <system_error>
+#include <thread>
 
 namespace bop::logging {
 namespace {
@@ -172,13 +173,20 @@ std::unique_ptr<spdlog::formatter> make_formatter(bool json) {
   return std::make_unique<spdlog::pattern_formatter>(pattern, spdlog::pattern_time_type::utc);
 }
 
+void name_this_thread() {
+#ifdef __linux__
+  pthread_setname_np(pthread_self(), "bop-log");  // <thread> declares it
+#endif
+}
+
 // A logger to a file or standard error; its lines are written by another thread.
 Status start_writer(Logger& started, const Options& options) {
   try {
     started.file = std::make_shared<FileSink>();
     BOP_TRY(started.file->open(options.path));
     started.file->set_formatter(make_formatter(options.json));
-    started.writer = std::make_shared<spdlog::details::thread_pool>(queue_lines, 1);
+    started.writer =
+        std::make_shared<spdlog::details::thread_pool>(queue_lines, 1, name_this_thread);
     started.logger = std::make_shared<spdlog::async_logger>(
         "bop", started.file, started.writer, spdlog::async_overflow_policy::overrun_oldest);
     started.logger->set_level(to_spdlog(options.level));

@@ -55,6 +55,22 @@ TEST_F(Logging, writes_every_line_at_or_above_its_level) {
   EXPECT_NE(text.find("Z error   disk gone\n"), std::string::npos) << text;
 }
 
+TEST_F(Logging, names_its_thread) {
+  ASSERT_TRUE(start(options(false)));
+  info("now the thread runs");
+  const auto named = [] {
+    for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+      std::string name;
+      std::ifstream(task.path() / "comm") >> name;
+      if (name == "bop-log") return true;
+    }
+    return false;
+  };
+  const auto latest = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (!named() && std::chrono::steady_clock::now() < latest) std::this_thread::yield();
+  EXPECT_TRUE(named());
+}
+
 TEST_F(Logging, continues_in_a_new_file_after_the_old_one_was_renamed) {
   ASSERT_TRUE(start(options(false)));
   const std::string rotated = path_ + ".1";
