@@ -168,7 +168,7 @@ void PeerChannel::take(std::unique_ptr<Connection> connection) {
   BOP_ASSERT(!awaits_answer());
   if (up()) lose({BOP_E_CONNECTION_LOST, "the peer connected again"});
   dial_.reset();  // an attempt of this side, which the peer's replaces
-  dialled_ = peer_.address;
+  dialled_ = learned_.value_or(peer_.address);
   configured_failure_.reset();
   connection_ = std::move(connection);
   connection_->hand_over(*this, limits(owner_.options, channel_));

@@ -358,6 +358,10 @@ NodeStatus Node::status_of(uint32_t shard_index) const {
   status.uptime = now - started_at_;
   status.conditions = conditions_;
   status.nodes = view_.peers([this](NodeId node) { return alive(node); }, now);
+  for (PeerStatus& peer : status.peers) {
+    const auto known = std::ranges::find(status.nodes, peer.id, &KnownNode::id);
+    if (known != status.nodes.end()) peer.address = known->address;
+  }
   return status;
 }
 
