@@ -33,6 +33,7 @@ class Host {
         case 8: events_.push_back(NodeAlive{node()}); break;
         case 9: events_.push_back(ForwardFailed{node()}); break;
         case 10: events_.push_back(ForwardDenied{node(), small()}); break;
+        case 11: events_.push_back(Hindered{static_cast<Cause>(in_.u8() % cause_count)}); break;
         default: receive(); continue;  // several messages make one step
       }
       step();
@@ -110,6 +111,7 @@ class Host {
     m.ok = flags & 1;
     m.quiesce = flags & 2;
     m.log_capacity = static_cast<LogCapacity>(flags / 8 % 3);
+    m.hindered = flags & 128;
     if (flags & 4) {
       received_.push_back(entries());
       m.entries = received_.back();

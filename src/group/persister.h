@@ -39,6 +39,7 @@ class Persister {
 
   // No replica needs this log's entries up to `through`.
   void compact(const raft::Core& core, Index through);
+  Index compacted() const { return compacted_; }
 
   void check_invariants(const raft::Core& core) const;
 

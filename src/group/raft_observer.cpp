@@ -49,7 +49,9 @@ void RaftObserver::make_counters(metrics::Registry& registry, const std::string&
            "Times that this replica stopped leading or lost the leader that it followed",
            {Cause::election_timeout, Cause::transfer, Cause::higher_term, Cause::append_received,
             Cause::vote_granted, Cause::quorum_lost, Cause::no_progress, Cause::unhealthy,
-            Cause::resigned, Cause::node_lost, Cause::step_down_notice, Cause::leadership_denied});
+            Cause::halted, Cause::machine_held_up, Cause::machine_behind, Cause::entry_unreadable,
+            Cause::log_full, Cause::disk_full, Cause::resigned, Cause::node_lost,
+            Cause::step_down_notice, Cause::leadership_denied});
   counters_.votes_granted =
       counter("bop_raft_votes_granted_total", "Votes and pre-votes that this replica granted");
   by_cause(counters_.votes_refused, "bop_raft_votes_refused_total",

@@ -81,7 +81,8 @@ Replica::Replica(const ReplicaOptions& options, const ReplicaPorts& ports)
       reads_(options.limits.max_waiting, inbox_),
       persister_(options.id, options.name, ports.log, inbox_),
       apply_(options.id, ports.log, inbox_, *this),
-      hash_(ports.clock, ports.timers) {
+      hash_(ports.clock, ports.timers),
+      hindrances_(options.name, options.raft.election_timeout) {
   step_timer_ = ports_.timers.make_timer([this] {
     step_armed_ = never;
     inbox_.schedule();
@@ -245,10 +246,10 @@ void Replica::route(Request request) {
 
 void Replica::route_now(Request request) {
   const NodeId leader = core_->leader();
-  if (core_->role() == raft::Role::leader) {
+  if (leads() && !core_->hands_over()) {
     stage({.completion = request.completion, .token = request.token}, request.deadline,
           std::move(request.payload));
-  } else if (leader != 0) {
+  } else if (leader != 0 && !leads()) {
     forwarder_.send(leader, core_->term(), ports_.clock.now(), std::move(request));
   } else {
     forwarder_.wait_for_leader(std::move(request));
@@ -257,7 +258,7 @@ void Replica::route_now(Request request) {
 
 // Up to the first that has to wait again.
 void Replica::route_waiting() {
-  if (core_->leader() == 0) return;
+  if (core_->leader() == 0 || core_->hands_over()) return;
   std::deque<Request> waiting = forwarder_.take_waiting();
   while (!waiting.empty() && !forwarder_.has_waiting()) {
     Request request = std::move(waiting.front());
@@ -288,6 +289,23 @@ void Replica::stage(const Origin& origin, Instant deadline, mem::Buffer payload)
   propose.machine_version = options_.machine->version;
   propose.payload = std::move(payload);
   staged_.push_back({origin, deadline, inbox_.add(std::move(propose))});
+}
+
+// The leader that takes over will execute it, or this one if nobody does.
+void Replica::hold(const Origin& origin, Instant deadline, mem::Buffer payload) {
+  if (held_forwards_.size() >= options_.limits.max_waiting)
+    return inbox_.complete(origin, BOP_E_OVERLOADED, "too many commands wait for the next leader");
+  held_forwards_.push_back({origin, deadline, std::move(payload)});
+}
+
+void Replica::release_held() {
+  if (held_forwards_.empty() || core_->hands_over()) return;
+  for (HeldForward& held : std::exchange(held_forwards_, {})) {
+    if (leads())
+      stage(held.origin, held.deadline, std::move(held.payload));
+    else
+      inbox_.complete(held.origin, BOP_E_NOT_LEADER);
+  }
 }
 
 void Replica::query(Request request) {
@@ -327,7 +345,9 @@ void Replica::receive_forward(NodeId from, Forward forward) {
     return;
   if (!leads() || core_->term() != forward.term) return inbox_.complete(origin, BOP_E_NOT_LEADER);
   if (refuse_too_large(origin, forward.payload.size())) return;
-  stage(origin, ports_.clock.now() + forward.time_left, std::move(forward.payload));
+  const Instant deadline = ports_.clock.now() + forward.time_left;
+  if (core_->hands_over()) return hold(origin, deadline, std::move(forward.payload));
+  stage(origin, deadline, std::move(forward.payload));
 }
 
 void Replica::receive_forward_reply(NodeId from, const ForwardReply& reply) {
@@ -390,8 +410,21 @@ void Replica::report_delivery() {
   }
 }
 
+void Replica::report_hindrance() {
+  const log::Log::Capacity log = ports_.log.capacity();
+  const Hindrances::Facts facts{.now = ports_.clock.now(),
+                                .commit = core_->commit(),
+                                .applied = apply_.applied(),
+                                .compacted = persister_.compacted(),
+                                .log_full = log.full ? log.obstacle : BOP_OK,
+                                .obstacle = driver_->obstacle()};
+  if (const auto cause = hindrances_.check(facts)) inbox_.add(raft::Hindered{*cause});
+}
+
 void Replica::step_core() {
   report_delivery();
+  report_hindrance();
+  const bool led = leads();
   core_->step(ports_.clock.now(), ports_.clock.wall_ns(), inbox_.begin_step(), update_);
   observer_.observe(*core_, update_.records);
   register_proposals();
@@ -407,7 +440,11 @@ void Replica::step_core() {
   // The core and the log share the payloads now.
   inbox_.end_step();
   for (const raft::Update::ReadReady& ready : update_.reads) reads_.on_index(ready);
-  if (update_.role_changed) route_waiting();
+  if (update_.role_changed) {
+    note_handover(led);
+    route_waiting();
+  }
+  release_held();
   arm();
 }
 
@@ -489,16 +526,28 @@ void Replica::load_for_peers() {
   for (const raft::Update::Load& load : update_.loads) {
     ports_.log.read(options_.id, load.first, load.max_bytes,
                     [this, load](Result<std::vector<raft::Entry>> entries) {
-                      if (!serving()) return;
-                      if (!entries)
-                        logging::warning("group {}: reading entry {} for node {}: {}",
-                                         options_.name, load.first, load.peer,
-                                         entries.error().to_string());
-                      raft::Loaded loaded{load.peer, load.first, {}};
-                      if (entries) loaded.entries = std::move(*entries);
-                      inbox_.add(std::move(loaded));
+                      if (serving()) loaded_for_peer(load, std::move(entries));
                     });
   }
+}
+
+// A leader whose log cannot be read would keep the peer from ever getting these entries, so it hands over after
+// the first failure. Other errors than these two say nothing about the log: the core tries again.
+void Replica::loaded_for_peer(const raft::Update::Load& load,
+                              Result<std::vector<raft::Entry>> entries) {
+  raft::Loaded loaded{load.peer, load.first, {}};
+  if (entries && !entries->empty()) {
+    hindrances_.read(load.first, entries->back().index);
+    loaded.entries = std::move(*entries);
+  } else if (!entries) {
+    const Error& error = entries.error();
+    if (error.code == BOP_E_DAMAGED || error.code == BOP_E_IO)
+      hindrances_.not_read(load.first, load.peer, error);
+    else
+      logging::debug("group {}: reading entry {} for node {}: {}", options_.name, load.first,
+                     load.peer, error.to_string());
+  }
+  inbox_.add(std::move(loaded));
 }
 
 // ---- apply ----
@@ -597,6 +646,7 @@ void Replica::expire() {
                     seeded(Bug::unknown_as_unavailable) ? BOP_E_UNAVAILABLE : BOP_E_OUTCOME_UNKNOWN,
                     "the deadline passed before the entry was committed");
   });
+  give_up_on_machine(now);
   forwarder_.expire_sent(now);
   if (!serving()) return arm_expiry();  // only forwarded requests can still be open
   forwarder_.expire_waiting(now);
@@ -604,6 +654,25 @@ void Replica::expire() {
   route_waiting();
   if (const bop::Status written = persister_.write_held_back(update_, *core_); !written)
     halt(written.error());
+}
+
+void Replica::note_handover(bool led) {
+  if (leads()) answers_until_ = never;
+  if (led && !leads() && hindrances_.of_machine())
+    answers_until_ = ports_.clock.now() + options_.raft.election_timeout / 2;
+}
+
+// The entries are committed, or soon will be, but only this machine knows whom to answer. Its clients go on with
+// the new leader instead of waiting for their deadlines.
+void Replica::give_up_on_machine(Instant now) {
+  if (now < answers_until_) return;
+  answers_until_ = never;
+  if (!hindrances_.of_machine()) return;
+  proposals_.expire(never, [this](Index, const Pending& pending) {
+    inbox_.complete(
+        pending.origin, BOP_E_OUTCOME_UNKNOWN,
+        "this node handed over the leadership, because its machine is too slow to answer");
+  });
 }
 
 // Completes all open requests except forwarded ones. Appended entries may still be committed by other nodes,
@@ -615,6 +684,8 @@ void Replica::complete_open(const Error& reason, const std::string& event) {
     else
       inbox_.complete(staged.origin, BOP_E_NOT_LEADER);
   }
+  for (const HeldForward& held : std::exchange(held_forwards_, {}))
+    inbox_.complete(held.origin, BOP_E_NOT_LEADER);
   proposals_.expire(never, [&](Index, const Pending& pending) {
     inbox_.complete(pending.origin, BOP_E_OUTCOME_UNKNOWN,
                     "the entry was not committed before " + event);
@@ -629,7 +700,8 @@ void Replica::abandon() {
 }
 
 bool Replica::idle() const {
-  return proposals_.size() == 0 && forwarder_.idle() && reads_.idle() && !inbox_.has_outcomes();
+  return proposals_.size() == 0 && held_forwards_.empty() && forwarder_.idle() && reads_.idle() &&
+         !inbox_.has_outcomes();
 }
 
 void Replica::arm() {
@@ -678,6 +750,8 @@ Replica::Status Replica::status() const {
     status.hash = hash_.latest();
     if (const char* obstacle = driver_->obstacle()) status.obstacle = obstacle;
   }
+  status.hindrance = hindrances_.cause();
+  status.hindrance_text = hindrances_.text();
   return status;
 }
 
@@ -713,7 +787,7 @@ void Replica::halt(const Error& error) {
   logging::error("group {}: halted: {}", options_.name, error.to_string());
   if (leads()) {
     // Sends a step-down notice, so that the other replicas need not wait for an election timeout.
-    const raft::Event unhealthy = raft::Health{false};
+    const raft::Event unhealthy = raft::Health{false, raft::Cause::halted};
     raft::Update last_update;
     core_->step(ports_.clock.now(), ports_.clock.wall_ns(), {&unhealthy, 1}, last_update);
     observer_.observe(*core_, last_update.records);
@@ -739,7 +813,7 @@ void Replica::check() const {
   BOP_ASSERT_LE(staged_.size() + proposals_.size(), options_.limits.max_open_proposals);
   if (state_ == State::halted) {
     BOP_ASSERT_EQ(proposals_.size(), 0u);
-    BOP_ASSERT(staged_.empty() && !forwarder_.has_waiting());
+    BOP_ASSERT(staged_.empty() && held_forwards_.empty() && !forwarder_.has_waiting());
   }
   if (!serving()) return;
   persister_.check_invariants(*core_);

@@ -19,6 +19,7 @@
 #include "group/duplicates.h"
 #include "group/forwarder.h"
 #include "group/hash_refresher.h"
+#include "group/hindrances.h"
 #include "group/host.h"
 #include "group/inbox.h"
 #include "group/limits.h"
@@ -112,6 +113,9 @@ class Replica final : public log::Appender, public machine::DriverEvents {
     uint64_t offset = 0;  // in that file
     std::optional<bop_state_hash> hash;
     std::string obstacle;  // why the machine applies nothing; empty: nothing hinders it
+    raft::Cause hindrance =
+        raft::Cause::none;       // what kept it from serving as leader in its last step
+    std::string hindrance_text;  // the same for people; empty: nothing did
   };
   Status status() const;
   // Requests a state hash from the machine, which costs it work: on demand, not for every report.
@@ -143,6 +147,12 @@ class Replica final : public log::Appender, public machine::DriverEvents {
     Instant deadline = never;
     size_t event = 0;  // index of its Propose in the inbox, which has the payload
   };
+  // A command that another node forwarded while this leader hands over.
+  struct HeldForward {
+    Origin origin;
+    Instant deadline = never;
+    mem::Buffer payload;
+  };
 
   Replica(const ReplicaOptions& options, const ReplicaPorts& ports);
   void stay_out(const Error& reason, const log::FileOffset& at);
@@ -156,12 +166,16 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   void route_now(Request request);  // to the core, to the leader, or to wait
   void route_waiting();
   void stage(const Origin& origin, Instant deadline, mem::Buffer payload);
+  void hold(const Origin& origin, Instant deadline, mem::Buffer payload);
+  void release_held();
 
   void step_core();
+  void report_hindrance();
   void report_delivery();
   void register_proposals();
   void refuse_staged(const Staged& staged, bop_status error);
   void load_for_peers();
+  void loaded_for_peer(const raft::Update::Load& load, Result<std::vector<raft::Entry>> entries);
   Index stable_index() const;
   void complete_entry(Index index, Term term, Outcome& outcome);
   void complete_superseded();
@@ -169,6 +183,8 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   void compact_log();
 
   void expire();
+  void note_handover(bool led);
+  void give_up_on_machine(Instant now);
   void arm();
   void arm_expiry();
   void complete_open(const Error& reason, const std::string& event);
@@ -193,7 +209,8 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   Inbox inbox_;
   raft::Update update_;         // of the latest step
   std::vector<Staged> staged_;  // by the token of their Propose
-  Proposals proposals_;         // appended and not applied yet
+  std::vector<HeldForward> held_forwards_;
+  Proposals proposals_;  // appended and not applied yet
   Forwarder forwarder_;
   Duplicates duplicates_;  // of requests that other nodes forward to this one
   ReadQueue reads_;
@@ -202,6 +219,9 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   Term applied_term_ = 0;  // of the last entry applied since the start; 0: none
   Index sync_asked_ = 0;   // the last sync_machine() was for entries up to this index
   HashRefresher hash_;
+  Hindrances hindrances_;
+  // It handed over because of its machine: the proposals that are not applied by then never get an answer.
+  Instant answers_until_ = never;
 
   std::unique_ptr<port::Timer> step_timer_;    // for the core's deadline
   std::unique_ptr<port::Timer> expiry_timer_;  // armed while a request is open

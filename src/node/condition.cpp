@@ -33,6 +33,7 @@ constexpr std::array<Kind, condition_count> kinds{{
     {"halted", true},
     {"shard_stalled", true},
     {"log_unavailable", true},
+    {"unreadable", false},  // its machine has applied the entry
 }};
 
 const Kind& kind_of(Condition condition) {

@@ -33,8 +33,9 @@ enum class Condition : uint8_t {
   halted = 14,           // of a group: the replica stopped for another reason
   shard_stalled = 15,    // the thread of a shard does not run
   log_unavailable = 16,  // the log of a shard cannot be opened, and its groups are not served
+  unreadable = 17,       // of a group: the log cannot read an entry that a peer needs
 };
-inline constexpr size_t condition_count = 17;
+inline constexpr size_t condition_count = 18;
 
 const char* name_of(Condition condition);
 // Whether a node with it is not ready. The others warn of what comes, or of a peer.

@@ -125,6 +125,10 @@ void ShardHealth::check_group(const group::Replica& replica, std::vector<ActiveC
   }
   if (!status.obstacle.empty())
     add(Condition::behind, "the machine applies nothing: " + status.obstacle);
+  else if (status.hindrance == raft::Cause::machine_behind)
+    add(Condition::behind, status.hindrance_text);
+  if (status.hindrance == raft::Cause::entry_unreadable)
+    add(Condition::unreadable, status.hindrance_text);
   if (status.leader != 0) {
     leaderless_since_.erase(replica.id());
     return;

@@ -25,7 +25,9 @@ constexpr uint16_t flag_quiesce = 2;
 constexpr unsigned log_capacity_shift = 2;
 constexpr uint16_t log_capacity_mask = 3;
 // Bit 4 (transfer) and all above are a later version's.
-constexpr uint16_t raft_flags = flag_ok | flag_quiesce | log_capacity_mask << log_capacity_shift;
+constexpr uint16_t flag_hindered = 32;
+constexpr uint16_t raft_flags =
+    flag_ok | flag_quiesce | log_capacity_mask << log_capacity_shift | flag_hindered;
 constexpr size_t kept_runs = 64;  // vectors kept for the next turn
 constexpr size_t kept_run_entries = 4096;
 
@@ -100,6 +102,7 @@ bool PeerFrameWriter::add(const RaftItem& item, EntriesCache* cache) {
   }
   const uint16_t flags =
       static_cast<uint16_t>((message.ok ? flag_ok : 0) | (message.quiesce ? flag_quiesce : 0) |
+                            (message.hindered ? flag_hindered : 0) |
                             static_cast<unsigned>(message.log_capacity) << log_capacity_shift);
   uint8_t* to = this->item(PeerItemKind::raft, static_cast<uint8_t>(message.kind), flags,
                            item.group, item.generation, raft_bytes, entries_bytes);
@@ -408,6 +411,7 @@ Status PeerDecoder::decode_raft(const mem::Buffer& frame, const PeerHeader& head
   const uint64_t held = body.u64();
   message.ok = (flags & flag_ok) != 0;
   message.quiesce = (flags & flag_quiesce) != 0;
+  message.hindered = (flags & flag_hindered) != 0;
   message.log_capacity =
       static_cast<raft::LogCapacity>(flags >> log_capacity_shift & log_capacity_mask);
   if (message.log_capacity > raft::LogCapacity::disk_full)

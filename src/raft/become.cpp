@@ -62,21 +62,12 @@ void enter_term(State& s, Term term, NodeId vote) {
   s.update->role_changed = true;
 }
 
-// The voter with the most up-to-date log, which can win at once.
-NodeId best_successor(const State& s) {
-  const Progress* best = nullptr;
-  for (const Progress& peer : s.peers) {
-    if (!peer.voter) continue;
-    if (best == nullptr || peer.match > best->match ||
-        (peer.match == best->match && peer.round > best->round))
-      best = &peer;
-  }
-  return best != nullptr ? best->id : 0;
-}
-
 void stop_leading(State& s, NodeId successor) {
-  for (const Progress& peer : s.peers)
-    send(s, peer.id, MessageKind::step_down_notice).ok = peer.id == successor;
+  for (const Progress& peer : s.peers) {
+    Message& notice = send(s, peer.id, MessageKind::step_down_notice);
+    notice.ok = peer.id == successor;
+    notice.hindered = s.hindrance != Cause::none;
+  }
   refuse_reads(s);
   for (Progress& peer : s.peers) {
     start_probing(s, peer, s.last() + 1);
@@ -86,6 +77,7 @@ void stop_leading(State& s, NodeId successor) {
   s.heartbeat_due = s.round_due = s.commit_update_due = false;
   s.quiesce_round = 0;
   s.all_quiesced = false;
+  s.handover_ends = never;
 }
 
 void start_leading(State& s) {
@@ -96,9 +88,10 @@ void start_leading(State& s) {
   s.heartbeat_at = s.now + s.config.heartbeat_interval;
   s.election_at = never;
   s.leader_term = s.hard.term;
+  s.deferred = false;
   for (Progress& peer : s.peers) {
     start_probing(s, peer, s.last() + 1);
-    peer.matched = false;
+    peer.matched = peer.hindered = false;
     if (!seeded(Bug::leader_keeps_match)) peer.match = 0;
     peer.received = peer.commit = peer.told_commit = 0;
     peer.progress_at = s.now;
@@ -155,15 +148,15 @@ void become_leader(State& s) {
   append_own(s, noop);
 }
 
-void step_down(State& s, Cause cause, bool transfer) {
+void step_down(State& s, Cause cause, NodeId successor) {
   BOP_ASSERT(s.leads());
   const Standing before = standing(s);
   if (seeded(Bug::forget_vote_on_step_down)) s.hard.vote = 0;
-  stop_leading(s, transfer ? best_successor(s) : 0);
+  stop_leading(s, successor);
   change_role(s, Role::follower);
   set_leader(s, 0);
   arm_election(s);
-  record_role(s, before, {cause});
+  record_role(s, before, {cause, successor});
 }
 
 void forget_leader(State& s, Cause cause) {

@@ -17,9 +17,9 @@ void become_pre_candidate(State& s, Reason why);
 void become_candidate(State& s);
 void become_leader(State& s);
 
-// A leader steps down within its own term and notifies its peers. With `transfer`, the most up-to-date
-// voter is asked to campaign at once.
-void step_down(State& s, Cause cause, bool transfer);
+// A leader steps down within its own term and notifies its peers. The successor (0: none) is asked to
+// campaign at once.
+void step_down(State& s, Cause cause, NodeId successor);
 // A follower's leader is known not to lead any more.
 void forget_leader(State& s, Cause cause);
 

@@ -29,6 +29,9 @@ struct Config {
   // lacks.
   uint64_t max_queued_bytes = 64 << 20;
   bool quiesce = true;  // an idle group sends no heartbeats
+  // The least time between two handovers of a group by leaders that are hindered (raft::Hindered), so that
+  // nodes whose disks fill up and drain in turn do not pass the leadership to and fro.
+  Duration handover_interval = 60 * seconds;
 };
 
 }  // namespace bop::raft

@@ -5,6 +5,7 @@
 #include "raft/become.h"
 #include "raft/configuration.h"
 #include "raft/election.h"
+#include "raft/handover.h"
 #include "raft/invariants.h"
 #include "raft/persist.h"
 #include "raft/propose.h"
@@ -87,16 +88,23 @@ void on(State& s, const Delivered& event) {
 
 void on(State& s, const Health& event) {
   s.healthy = event.healthy;
-  if (!s.healthy && s.leads()) step_down(s, Cause::unhealthy, true);
+  if (!s.healthy && s.leads()) step_down(s, event.cause, best_successor(s));
   const bool campaigns = s.role == Role::pre_candidate || s.role == Role::candidate;
-  if (!s.healthy && campaigns) become_follower(s, s.hard.term, 0, {Cause::unhealthy});
+  if (!s.healthy && campaigns) become_follower(s, s.hard.term, 0, {event.cause});
   if (s.healthy && s.voter && s.election_at == never && !s.leads() && !s.quiesced) arm_election(s);
+}
+
+void on(State& s, const Hindered& event) {
+  s.hindrance = event.cause;
+  if (s.hindrance == Cause::none) s.deferred = false;
+  // Nobody else learns of it while the group is quiesced.
+  if (s.hindrance != Cause::none && s.all_quiesced) wake(s, s.hindrance);
 }
 
 void on(State& s, const Resign&) {
   if (s.peers.empty()) return;  // nobody could take over
   s.campaign_after = s.now + 2 * s.config.election_timeout;
-  if (s.leads()) return step_down(s, Cause::resigned, true);
+  if (s.leads()) return step_down(s, Cause::resigned, best_successor(s));
   const bool campaigns = s.role == Role::pre_candidate || s.role == Role::candidate;
   if (campaigns) become_follower(s, s.hard.term, 0, {Cause::resigned});
 }
@@ -106,7 +114,7 @@ void on(State& s, const Resign&) {
 // Dissertation §6.2: "a leader steps down if an election timeout elapses without a successful round
 // of heartbeats to a majority of its cluster".
 void check_quorum(State& s) {
-  if (!quorum_answered(s, s.quorum_check_round)) return step_down(s, Cause::quorum_lost, false);
+  if (!quorum_answered(s, s.quorum_check_round)) return step_down(s, Cause::quorum_lost, 0);
   s.quorum_check_at = s.now + s.config.election_timeout;
   s.quorum_check_round = s.round + 1;
 }
@@ -117,7 +125,7 @@ void check_quorum(State& s) {
 void check_progress(State& s) {
   if (quorum_makes_progress(s) || seeded(Bug::lead_without_progress)) return;
   s.campaign_after = s.now + 2 * s.config.election_timeout;
-  step_down(s, Cause::no_progress, true);
+  step_down(s, Cause::no_progress, best_successor(s));
 }
 
 void send_heartbeats(State& s) {
@@ -167,6 +175,8 @@ void begin(State& s, Instant now, int64_t wall_ns, Update& update) {
 
 void lead(State& s) {
   advance_commit(s);
+  hand_over_if_hindered(s);
+  if (!s.leads()) return;
   s.round_due = advance_reads(s);
   start_quiescing(s);
   broadcast(s);
@@ -291,6 +301,7 @@ Index Core::durable() const { return state_->persists.durable; }
 const HardState& Core::durable_hard() const { return state_->persists.durable_hard; }
 Index Core::first_cached() const { return state_->log.first_cached(); }
 bool Core::quiesced() const { return state_->quiesced || state_->all_quiesced; }
+bool Core::hands_over() const { return raft::hands_over(*state_); }
 const Configuration& Core::configuration() const { return state_->configuration; }
 const Entry* Core::entry(Index index) const { return state_->log.find(index); }
 std::span<const Entry> Core::entries(Index first, Index last) const {

@@ -5,7 +5,7 @@
 //     ▲                             │                          │                      │
 //     └─────────────────────────────┴──── higher term, or a leader of this term ──────┘
 //                                          (a leader also: no quorum answers or receives entries, health
-//                                           lost)
+//                                           lost, hindered while another voter can serve)
 //
 // Core has no clock, no I/O and no threads. Equal config, restored state and events give equal
 // updates, bit for bit. The host must deliver events in the order in which they happened, and
@@ -103,15 +103,24 @@ struct Delivered {
   uint64_t bytes = 0;
 };
 // Whether this shard's log keeps up with writes. An unhealthy replica steps down and does not campaign.
+// `cause`: why it steps down.
 struct Health {
   bool healthy = true;
+  Cause cause = Cause::unhealthy;
+};
+// What keeps this replica from serving as leader while its log works: its machine applies nothing or is too far
+// behind, its log takes no commands or cannot read an entry that a peer needs. Cause::none: nothing, any more.
+// A hindered replica follows, votes and acknowledges as before. As leader it hands over to a voter that can
+// serve (handover.h); without a leader it campaigns only after the others had the time to.
+struct Hindered {
+  Cause cause = Cause::none;
 };
 // The host is about to stop: the replica steps down and does not campaign for two election timeouts. The
 // only replica of its group ignores it.
 struct Resign {};
 
 using Event = std::variant<Propose, Receive, Persisted, Read, Loaded, NodeLost, NodeAlive,
-                           ForwardFailed, ForwardDenied, Delivered, Health, Resign>;
+                           ForwardFailed, ForwardDenied, Delivered, Health, Hindered, Resign>;
 
 // ---- update ----
 
@@ -184,6 +193,9 @@ class Core {
   const HardState& durable_hard() const;  // the term and vote that a crash would leave
   Index first_cached() const;             // entries from here to last() are in memory
   bool quiesced() const;
+  // It leads, and waits for the voter that takes over to have all entries. Meanwhile it refuses proposals
+  // with NOT_LEADER; the host should hold them back, because this ends within an election timeout.
+  bool hands_over() const;
   const Configuration& configuration() const;
   // An entry in memory; nullptr when it has to be read from the log's files.
   const Entry* entry(Index index) const;

@@ -23,11 +23,17 @@ std::string because(const Record& record) {
   return text;
 }
 
+std::string describe_step_down(const Record& record) {
+  const std::string text = numbered("stepped down as leader of term ", record.before.term);
+  const bool names_successor = record.node != 0 && record.now.term == record.before.term;
+  if (!names_successor) return text + because(record);
+  return text + because(record.cause) + "; " + node(record.node) + " should take over";
+}
+
 std::string describe_role(const Record& record) {
   const auto& [before, now] = std::tie(record.before, record.now);
   if (now.role == Role::leader) return numbered("leader of term ", now.term) + because(record);
-  if (before.role == Role::leader)
-    return numbered("stepped down as leader of term ", before.term) + because(record);
+  if (before.role == Role::leader) return describe_step_down(record);
   if (now.leader != 0) return "following " + node(now.leader);
   if (now.role == Role::pre_candidate) {
     const std::string lost =
@@ -150,6 +156,7 @@ std::string describe_content(const Message& m) {
   if (m.ok) out += " ok";
   if (m.quiesce) out += " quiesce";
   add("log_capacity", static_cast<uint64_t>(m.log_capacity));
+  if (m.hindered) out += " hindered";
   return out;
 }
 

@@ -1,5 +1,7 @@
 #include "raft/election.h"
 
+#include <utility>
+
 #include "raft/become.h"
 #include "raft/persist.h"
 #include "raft/seeded_bugs.h"
@@ -35,6 +37,13 @@ void move_on_with_quorum(State& s) {
     become_leader(s);
 }
 
+// Once after it lost its leader, a hindered replica leaves an election timeout to the others: if it won, it
+// would have to hand over at once. If nobody won by then, a leader that serves reads is better than none.
+bool defers(State& s) {
+  if (s.hindrance == Cause::none || s.peers.empty()) return false;
+  return !std::exchange(s.deferred, true);
+}
+
 }  // namespace
 
 void arm_election(State& s) {
@@ -49,6 +58,11 @@ void arm_election_soon(State& s) {
 }
 
 void election_timed_out(State& s) {
+  if (may_campaign(s) && defers(s)) {
+    become_follower(s, s.hard.term, 0, {Cause::election_timeout});
+    s.election_at = s.now + s.config.election_timeout;
+    return;
+  }
   if (may_campaign(s)) return campaign(s, {Cause::election_timeout});
   // This replica may not campaign, but it knows now that it has no leader.
   become_follower(s, s.hard.term, 0, {Cause::election_timeout});

@@ -53,6 +53,7 @@ void check_leader(const State& s) {
   BOP_ASSERT_EQ(s.election_at, never);
   BOP_ASSERT(s.reads.asked.empty() && s.reads.to_ask.empty());
   BOP_ASSERT(!s.quiesced);
+  if (s.handover_ends != never) BOP_ASSERT(s.hindrance != Cause::none);
   if (s.all_quiesced)
     BOP_ASSERT(can_quiesce(s) && s.reads.underway.empty() && s.reads.gathering.empty());
   for (const Progress& peer : s.peers) {
@@ -77,6 +78,7 @@ void check_others(const State& s) {
   BOP_ASSERT_NE(s.leader, s.config.self);
   BOP_ASSERT(s.reads.gathering.empty() && s.reads.underway.empty());
   BOP_ASSERT(!s.all_quiesced);
+  BOP_ASSERT_EQ(s.handover_ends, never);
   BOP_ASSERT_EQ(s.quiesce_round, 0u);
   if (s.leader == 0) BOP_ASSERT(s.reads.asked.empty() && s.reads.to_ask.empty());
   if (s.quiesced) {

@@ -1,6 +1,7 @@
 #include "raft/propose.h"
 
 #include "raft/configuration.h"
+#include "raft/handover.h"
 #include "raft/quiesce.h"
 
 namespace bop::raft {
@@ -31,7 +32,7 @@ bop_status capacity_of_quorum(const State& s) {
 }
 
 bop_status validate(const State& s, const Propose& event) {
-  if (!s.leads()) return BOP_E_NOT_LEADER;
+  if (!s.leads() || hands_over(s)) return BOP_E_NOT_LEADER;
   if (changes_configuration(s, event)) return BOP_E_UNSUPPORTED;
   const size_t cost = Entry::cost_of(event.payload.size());
   if (s.log.open_bytes() + cost > s.config.max_uncommitted_bytes) return BOP_E_OVERLOADED;

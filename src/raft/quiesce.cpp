@@ -25,9 +25,11 @@ void reset_quiescing(State& s) {
 
 }  // namespace
 
-// Learners count, too: a quiesced leader would never send them the entries that they lack.
+// Learners count, too: a quiesced leader would never send them the entries that they lack. A hindered leader
+// waits for a voter that can take over, of which it learns by replies.
 bool can_quiesce(const State& s) {
   const Index last = s.last();
+  if (s.hindrance != Cause::none) return false;
   if (!s.config.quiesce || !s.leads() || s.commit != last || s.persists.durable != last)
     return false;
   for (const Progress& peer : s.peers) {

@@ -73,7 +73,7 @@ void follow(State& s, const Message& m) {
   if (!following || s.leader != m.from)
     become_follower(s, s.hard.term, m.from, {Cause::append_received, m.from});
   s.heard_at = s.now;
-  s.quiesced = false;
+  s.quiesced = s.deferred = false;
   arm_election(s);
   s.reply.round = std::max(s.reply.round, m.round);
 }

@@ -24,7 +24,10 @@ namespace bop::raft {
   cause(quorum_lost, "no majority answered for an election timeout") \
   cause(no_progress, "no majority received entries for two election timeouts") \
   cause(unhealthy, "its log does not keep up with writes") \
+  cause(halted, "it halted") \
   cause(resigned, "its node is stopping") \
+  cause(machine_held_up, "its machine applies nothing") \
+  cause(entry_unreadable, "its log cannot read an entry that another node needs") \
   cause(node_lost, "its leader's node is not heard any more, restarted or has an unhealthy log") \
   cause(step_down_notice, "its leader stepped down") \
   cause(leadership_denied, "the node that it followed does not lead") \
@@ -34,7 +37,7 @@ namespace bop::raft {
   cause(already_voted, "this node voted for another candidate in the term") \
   cause(leader_alive, "this node has a leader that is alive") \
   cause(log_behind, "the candidate's log is behind") \
-  /* of append_rejected */ \
+  /* of append_rejected; the last three also of a role: a hindered leader steps down */ \
   cause(missing_entry, "the entry before it is missing here") \
   cause(conflicting_entry, "the entry before it is of another term here") \
   cause(conflicts_with_committed, "it contradicts entries that are committed here") \
@@ -72,7 +75,8 @@ struct Standing {
 
 enum class RecordKind : uint8_t {
   configuration,  // Core::configuration() is in force; the first record after a start
-  role,           // `before` became `now` because of `cause`; also for each repeated campaign
+  role,  // `before` became `now` because of `cause`; also for each repeated campaign. Of a leader that
+         // steps down in its own term, `node` is the successor that it named
   vote,           // `node` requested a (pre-)vote in `entry.term`: granted, or refused for `cause`
   vote_received,  // `node` granted or refused its (pre-)vote to this replica
   append_rejected,  // an append of `node` after `entry`, or some of its entries, was rejected for `cause`

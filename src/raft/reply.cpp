@@ -6,6 +6,12 @@ namespace bop::raft {
 
 namespace {
 
+// Whether this replica takes entries, and could take over.
+void tell_state(const State& s, Message& reply) {
+  reply.log_capacity = s.log_capacity;
+  reply.hindered = s.hindrance != Cause::none || !s.healthy;
+}
+
 void accept(State& s) {
   Message& reply = send(s, s.leader, MessageKind::append_reply);
   reply.ok = true;
@@ -16,14 +22,14 @@ void accept(State& s) {
   reply.commit = s.commit;
   reply.round = s.reply.round;
   reply.quiesce = s.quiesced;
-  reply.log_capacity = s.log_capacity;
+  tell_state(s, reply);
   s.reply.acknowledged = std::max(s.reply.acknowledged, reply.match);
 }
 
 // The hint describes the log as it is now: appends that arrived out of order may have filled the gap.
 void refuse(State& s) {
   Message& reply = send(s, s.leader, MessageKind::append_reply);
-  reply.log_capacity = s.log_capacity;
+  tell_state(s, reply);
   reply.commit = s.commit;
   reply.round = s.reply.round;
   const Index missing = s.reply.missing.index;

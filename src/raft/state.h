@@ -71,11 +71,14 @@ struct State {
   Term leader_term;  // term of the leader whose log this one was last a prefix of
   Persists persists;
   bool healthy = true;
+  Cause hindrance = Cause::none;  // as in the latest Hindered
 
   // Elections.
-  Instant heard_at = 0;           // when the leader's last append arrived
-  Instant election_at = never;    // when the election timeout ends
-  Instant campaign_after = 0;     // no campaign before this time: it resigned or made no progress
+  Instant heard_at = 0;         // when the leader's last append arrived
+  Instant election_at = never;  // when the election timeout ends
+  Instant campaign_after = 0;   // no campaign before this time: it resigned or made no progress
+  bool deferred =
+      false;  // it is hindered, and let the others campaign first since it heard a leader last
   bool granted_by_self = false;   // this node's own vote counts: it is durable
   NodeId pending_vote_reply = 0;  // the candidate whose granted vote is not durable yet; 0: none
 
@@ -93,7 +96,9 @@ struct State {
   Instant quorum_check_at = never;
   uint64_t quorum_check_round = 0;  // replies to it or a later one count for the check
   uint64_t quiesce_round = 0;       // first round that told the followers to quiesce; 0: none
-  bool all_quiesced = false;  // all followers replied that they are quiesced; so is the leader
+  bool all_quiesced = false;      // all followers replied that they are quiesced; so is the leader
+  Instant handover_ends = never;  // it hands over, and resumes at this time; never: it does not
+  Instant handover_after = 0;     // no handover before this time
   PendingReads reads;
 
   // This step.

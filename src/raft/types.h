@@ -111,6 +111,8 @@ struct Message {
                     // at once
   bool quiesce = false;  // append_request: all is replicated and committed, quiesce; reply: it did
   LogCapacity log_capacity = LogCapacity::available;  // append_reply: of the follower's log
+  bool hindered = false;  // append_reply: the sender could not serve as leader (raft::Hindered).
+                          // step_down_notice: that is why it steps down
   // append_request without entries; not on the wire: the host must not let it overtake appends that were
   // sent before, as it may other messages.
   bool in_order = false;

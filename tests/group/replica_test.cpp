@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace bop::group {
 namespace {
 
@@ -76,13 +78,22 @@ class Log final : public log::Log {
   void read(GroupId, Index index, size_t,
             std::function<void(Result<std::vector<Entry>>)> done) override {
     ASSERT_EQ(index, 1u);
-    reads.push_back([this, done = std::move(done)] { done(std::vector<Entry>{first}); });
+    ++reads_asked;
+    reads.push_back([this, done = std::move(done)] {
+      if (unreadable) return done(fail(BOP_E_DAMAGED, "000001.seg at 4096: damaged"));
+      done(std::vector<Entry>{first});
+    });
   }
   void compact(GroupId, raft::EntryId) override {}
   bool healthy(Instant, Duration) const override { return true; }
   bool idle() const override { return true; }
   uint64_t used_bytes() const override { return 0; }
-  Capacity capacity() const override { return {}; }
+  Capacity capacity() const override {
+    Capacity out;
+    out.obstacle = takes_no_commands;
+    out.full = takes_no_commands != BOP_OK;
+    return out;
+  }
   bool crowded() const override { return false; }
   const Counters& counters() const override { return counters_; }
   void set_max_bytes(uint64_t) override {}
@@ -90,6 +101,9 @@ class Log final : public log::Log {
 
   log::Appender* appender = nullptr;
   bool full = false;  // refuses appends, whatever reserve() returned before
+  bop_status takes_no_commands = BOP_OK;
+  bool unreadable = false;
+  size_t reads_asked = 0;
   size_t reservations = 0;
   std::vector<uint64_t> numbers;
   std::vector<Term> terms;  // of the entries given, by index - 1
@@ -156,6 +170,7 @@ unsigned hash_questions = 0;
 size_t answer_bytes = 0;
 unsigned questions_until_hash = 1;
 const char* obstacle = nullptr;
+bool apply_takes_long = false;
 std::vector<std::string> expected_questions;  // as expect_query() received them
 std::vector<std::string> questions;
 
@@ -172,6 +187,7 @@ bop_machine_table make_table() {
   };
   out.apply = [](bop_machine* machine, const bop_entry* entries, size_t count, bop_reply*,
                  uint64_t) -> int32_t {
+    if (apply_takes_long) return BOP_PENDING;
     for (size_t i = 0; i < count; ++i) machine->applied = {entries[i].index, entries[i].term};
     return BOP_OK;
   };
@@ -206,6 +222,7 @@ class ReplicaTest : public testing::Test {
     answer_bytes = 0;
     questions_until_hash = 1;
     obstacle = nullptr;
+    apply_takes_long = false;
     expected_questions.clear();
     questions.clear();
     options_.id = 1;
@@ -298,6 +315,17 @@ class ReplicaTest : public testing::Test {
     log_is_durable();
     vote(raft::MessageKind::vote_reply, 2);
     ASSERT_TRUE(replica_->leads());
+    for (const NodeId peer : {2, 3}) replica_->node_alive(peer);
+    turn();
+  }
+
+  // Whether it does in this turn, at last.
+  bool hands_over_to(NodeId successor) {
+    turn();
+    return !replica_->leads() && std::ranges::any_of(peers_.sent, [&](const raft::Message& m) {
+      return m.kind == raft::MessageKind::step_down_notice && m.ok && m.hindered &&
+             m.to == successor;
+    });
   }
 
   // Node 2 acknowledges all that this leader's log holds. Its reply, to be sent again for other rounds.
@@ -309,6 +337,7 @@ class ReplicaTest : public testing::Test {
     reply.term = 2;
     reply.ok = true;
     reply.match = replica_->core()->last();
+    for (const raft::Message& m : peers_.sent) reply.round = std::max(reply.round, m.round);
     replica_->receive(reply);
     turn();
     return reply;
@@ -479,6 +508,162 @@ TEST_F(ReplicaTest, a_leader_whose_machine_is_held_up_refuses_commands_and_says_
   turn();
   EXPECT_EQ(client_.answers.size(), 1u) << "the second is taken, and waits for its majority";
   EXPECT_EQ(replica_->status().obstacle, "");
+}
+
+// ---- a leader that cannot serve ----
+
+TEST_F(ReplicaTest, a_leader_whose_machine_is_held_up_hands_over_to_a_voter_that_can_serve) {
+  ASSERT_TRUE(open(nullptr));
+  win();
+  log_is_durable();
+  follower_has_all();
+  obstacle = "flushing waits for space";
+  EXPECT_TRUE(hands_over_to(2));
+  EXPECT_EQ(replica_->status().hindrance, raft::Cause::machine_held_up);
+  EXPECT_EQ(replica_->status().hindrance_text, "the machine is held up: flushing waits for space");
+}
+
+TEST_F(ReplicaTest, a_leader_whose_disk_is_full_hands_over) {
+  ASSERT_TRUE(open(nullptr));
+  win();
+  log_is_durable();
+  follower_has_all();
+  log_.takes_no_commands = BOP_E_DISK_FULL;
+  EXPECT_TRUE(hands_over_to(2));
+}
+
+TEST_F(ReplicaTest, a_leader_whose_machine_is_behind_for_an_election_timeout_hands_over) {
+  ASSERT_TRUE(open(nullptr));
+  win();
+  log_is_durable();
+  follower_has_all();
+  apply_takes_long = true;
+  propose();
+  turn();
+  log_is_durable();
+  follower_has_all();
+  pass(options_.raft.election_timeout - 100 * milliseconds);
+  follower_has_all();
+  ASSERT_TRUE(replica_->leads());
+  pass(200 * milliseconds);
+  EXPECT_TRUE(hands_over_to(2));
+  // What its machine does not answer soon, nobody will.
+  EXPECT_TRUE(client_.answers.empty());
+  pass(options_.raft.election_timeout / 2 + 40 * milliseconds);
+  EXPECT_EQ(client_.answers, std::vector{BOP_E_OUTCOME_UNKNOWN});
+  EXPECT_EQ(client_.details[0],
+            "this node handed over the leadership, because its machine is too slow to answer");
+}
+
+TEST_F(ReplicaTest, a_leader_that_handed_over_answers_what_its_machine_applies_soon) {
+  ASSERT_TRUE(open(nullptr));
+  win();
+  log_is_durable();
+  follower_has_all();
+  propose();
+  turn();
+  obstacle = "flushing waits for space";
+  turn();
+  log_is_durable();
+  follower_has_all();
+  EXPECT_TRUE(hands_over_to(2));
+  EXPECT_EQ(client_.answers, std::vector{BOP_OK});
+  pass(options_.raft.election_timeout);
+  EXPECT_EQ(client_.answers.size(), 1u);
+}
+
+TEST_F(ReplicaTest, a_follower_whose_machine_is_held_up_tells_its_leader) {
+  ASSERT_TRUE(open(nullptr));
+  obstacle = "flushing waits for space";
+  hear(2, 2, 3);
+  log_is_durable();
+  ASSERT_EQ(peers_.sent.back().kind, raft::MessageKind::append_reply);
+  EXPECT_TRUE(peers_.sent.back().hindered);
+  obstacle = nullptr;
+  hear(2, 2, 3, 4, 2);
+  log_is_durable();
+  EXPECT_FALSE(peers_.sent.back().hindered);
+}
+
+TEST_F(ReplicaTest, a_leader_hands_over_after_one_entry_that_it_could_not_read) {
+  ASSERT_TRUE(open(nullptr));
+  win();
+  log_is_durable();
+  follower_has_all();
+  log_.unreadable = true;
+  log_.reads_asked = 0;
+  peers_.sent.clear();
+  raft::Message empty;  // of node 3, whose log has nothing
+  empty.kind = raft::MessageKind::append_reply;
+  empty.from = 3;
+  empty.to = 1;
+  empty.term = 2;
+  empty.index = 1;
+  replica_->receive(empty);
+  turn();
+  empty.ok = true;
+  empty.index = 0;
+  replica_->receive(empty);
+  EXPECT_TRUE(hands_over_to(2));
+  EXPECT_EQ(log_.reads_asked, 1u);
+  EXPECT_EQ(replica_->status().hindrance_text,
+            "entry 1 cannot be read: BOP_E_DAMAGED: 000001.seg at 4096: damaged");
+}
+
+TEST_F(ReplicaTest, commands_that_come_during_a_handover_wait_for_the_next_leader) {
+  ASSERT_TRUE(open(nullptr));
+  win();
+  log_is_durable();
+  follower_has_all();
+  propose("1");
+  turn();
+  obstacle = "flushing waits for space";
+  turn();
+  ASSERT_TRUE(replica_->core()->hands_over());
+  const Index last = replica_->core()->last();
+  propose("2");
+  replica_->receive_forward(3, {.origin_epoch = 1,
+                                .sequence = 1,
+                                .term = 2,
+                                .time_left = 60 * seconds,
+                                .payload = mem::Buffer::copy(as_bytes("3"))});
+  turn();
+  EXPECT_EQ(replica_->core()->last(), last);
+  EXPECT_TRUE(client_.answers.empty());
+  EXPECT_TRUE(peers_.replies.empty());
+  EXPECT_FALSE(replica_->idle());
+  follower_has_all();
+  EXPECT_TRUE(hands_over_to(2));
+  EXPECT_EQ(peers_.replies, std::vector{BOP_E_NOT_LEADER});
+  hear(2, 3, last, last + 1, 2);
+  ASSERT_EQ(peers_.forwards.size(), 1u);
+  EXPECT_EQ(text_of(peers_.forwards[0].payload), "2");
+}
+
+TEST_F(ReplicaTest, commands_that_waited_for_a_handover_that_nobody_completed_are_proposed) {
+  ASSERT_TRUE(open(nullptr));
+  win();
+  log_is_durable();
+  follower_has_all();
+  propose("1");
+  turn();
+  obstacle = "flushing waits for space";
+  turn();
+  ASSERT_TRUE(replica_->core()->hands_over());
+  propose("2");
+  replica_->receive_forward(3, {.origin_epoch = 1,
+                                .sequence = 1,
+                                .term = 2,
+                                .time_left = 60 * seconds,
+                                .payload = mem::Buffer::copy(as_bytes("3"))});
+  turn();
+  obstacle = nullptr;
+  pass(40 * milliseconds);
+  ASSERT_TRUE(replica_->leads());
+  EXPECT_FALSE(replica_->core()->hands_over());
+  EXPECT_EQ(log_.commands.size(), 3u);
+  EXPECT_NE(log_.commands.find('2'), std::string::npos);
+  EXPECT_NE(log_.commands.find('3'), std::string::npos);
 }
 
 TEST_F(ReplicaTest, requests_of_a_turn_in_which_the_log_fails_are_completed) {

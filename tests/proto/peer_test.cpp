@@ -54,6 +54,7 @@ raft::Message append(std::span<const raft::Entry> entries) {
   message.compact = 6;
   message.round = 99;
   message.quiesce = true;
+  message.hindered = true;
   message.entries = entries;
   return message;
 }
@@ -98,6 +99,7 @@ TEST(PeerFrame, carries_an_append_with_its_entries_whole) {
   EXPECT_EQ(message.round, 99u);
   EXPECT_FALSE(message.ok);
   EXPECT_TRUE(message.quiesce);
+  EXPECT_TRUE(message.hindered);
   ASSERT_EQ(message.entries.size(), 3u);
   for (size_t i = 0; i < 3; ++i) expect_same(message.entries[i], entries[i]);
 }

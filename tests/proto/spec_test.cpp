@@ -247,6 +247,7 @@ struct ItemFields {
             {"ok", message.ok},
             {"quiesce", message.quiesce},
             {"log_capacity", static_cast<unsigned>(message.log_capacity)},
+            {"hindered", message.hindered},
             {"entries", entries}};
   }
   json operator()(const ForwardItem& item) const {
@@ -375,6 +376,7 @@ bool add_raft(PeerFrameWriter& writer, const json& fields) {
   message.ok = fields.at("ok");
   message.quiesce = fields.at("quiesce");
   message.log_capacity = static_cast<raft::LogCapacity>(fields.at("log_capacity").get<unsigned>());
+  message.hindered = fields.at("hindered");
   std::vector<raft::Entry> entries;
   for (const json& entry : fields.at("entries")) entries.push_back(entry_of(entry));
   message.entries = entries;

@@ -35,6 +35,7 @@ Config random_config(Random& random) {
   config.cache_bytes = random.below(4000);
   config.max_pending_reads = 16;
   config.quiesce = random.chance(2, 3);
+  config.handover_interval = (1 + static_cast<Duration>(random.below(2000))) * milliseconds;
   return config;
 }
 
@@ -233,7 +234,7 @@ class RandomCluster {
   void fault() {
     if (now_ > fault_time) return;
     const NodeId id = random_node();
-    switch (weather_ == Weather::contest ? 6 * random_.below(2) : random_.below(8)) {
+    switch (weather_ == Weather::contest ? 6 * random_.below(2) : random_.below(9)) {
       case 0:
       case 1: crash(id); break;
       case 2: isolate(id, random_.chance(1, 2)); break;
@@ -242,6 +243,7 @@ class RandomCluster {
       case 5: tell(id, Resign{}); break;
       case 6: suspect_leader(id); break;
       case 7: fill(id); break;
+      case 8: hinder(id); break;
     }
     after(random_time(static_cast<uint64_t>(fault_every_ / milliseconds) * 2), [this] { fault(); });
   }
@@ -329,6 +331,11 @@ class RandomCluster {
     after(random_time(1000), [this, id] { tell(id, Health{true}); });
   }
 
+  void hinder(NodeId id) {
+    tell(id, Hindered{Cause::machine_held_up});
+    after(random_time(1500), [this, id] { tell(id, Hindered{}); });
+  }
+
   void fill(NodeId id) {
     cluster_.node(id).log_capacity =
         random_.chance(1, 2) ? LogCapacity::log_full : LogCapacity::disk_full;
@@ -343,6 +350,7 @@ class RandomCluster {
       if (!node.up()) start(id);
       node.log_capacity = LogCapacity::available;
       tell(id, Health{true});
+      tell(id, Hindered{});
       // A restored connection counts as lost and alive again: a group that quiesced while it was
       // partitioned learns nothing else.
       for (auto& [other, unused] : cluster_.nodes())

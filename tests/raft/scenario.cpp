@@ -48,6 +48,7 @@ uint64_t field_of(const Message& m, const std::string& name, size_t entries) {
   if (name == "ok") return m.ok;
   if (name == "quiesce") return m.quiesce;
   if (name == "log_capacity") return static_cast<uint64_t>(m.log_capacity);
+  if (name == "hindered") return m.hindered;
   if (name == "entries") return entries;
   throw Violation("no such field: " + name);
 }
@@ -71,6 +72,8 @@ void set_field(Message& m, const std::string& name, uint64_t value) {
     m.ok = value != 0;
   else if (name == "quiesce")
     m.quiesce = value != 0;
+  else if (name == "hindered")
+    m.hindered = value != 0;
   else
     throw Violation("no such field: " + name);
 }
@@ -80,6 +83,12 @@ LogCapacity capacity_named(const std::string& name) {
   if (name == "log_full") return LogCapacity::log_full;
   if (name == "disk_full") return LogCapacity::disk_full;
   throw Violation("no such capacity: " + name);
+}
+
+Cause cause_named(const std::string& name) {
+  for (size_t i = 0; i < cause_count; ++i)
+    if (name == name_of(static_cast<Cause>(i))) return static_cast<Cause>(i);
+  throw Violation("no such cause: " + name);
 }
 
 MessageKind kind_named(const std::string& name) {
@@ -131,6 +140,8 @@ class Scenario {
       config_.cache_bytes = value;
     else if (name == "quiesce")
       config_.quiesce = value != 0;
+    else if (name == "handover_interval")
+      config_.handover_interval = Duration(value) * milliseconds;
     else
       throw Violation("no such setting: " + name);
   }
@@ -405,6 +416,7 @@ class Scenario {
   void delivered(const Words& w) { tell(id_of(w, 1), Delivered{id_of(w, 2), number(word(w, 3))}); }
   void health(const Words& w) { tell(id_of(w, 1), Health{yes(word(w, 2))}); }
   void resign(const Words& w) { tell(id_of(w, 1), Resign{}); }
+  void hinder(const Words& w) { tell(id_of(w, 1), Hindered{cause_named(word(w, 2))}); }
   void crash(const Words& w) {
     core_of(w, 1);
     cluster().crash(id_of(w, 1), w.size() > 2 ? number(w[2]) : 0);
@@ -427,6 +439,7 @@ class Scenario {
     if (what == "tells") return expect_record(w);
     if (what == "proposal" || what == "read") return expect_outcome(w);
     if (what == "quiesced") return expect_same("quiesced", core.quiesced(), yes(w[3]));
+    if (what == "hands_over") return expect_same("hands_over", core.hands_over(), yes(w[3]));
     if (what == "deadline")
       return expect_same("deadline", node_of(w, 1).deadline != never, yes(w[3]));
     expect_same(what, value_of(w, core, what), number(w[3]));
@@ -580,6 +593,7 @@ class Scenario {
       {"delivered", bind(&Scenario::delivered)},
       {"health", bind(&Scenario::health)},
       {"resign", bind(&Scenario::resign)},
+      {"hinder", bind(&Scenario::hinder)},
       {"expect", bind(&Scenario::expect)},
       {"show", bind(&Scenario::show)},
   };

@@ -29,13 +29,14 @@
 //   forward_failed A B | forward_denied A B TERM   a request that A forwarded to B
 //   delivered A B BYTES              so many bytes of A's reach B's host
 //   health A yes|no | resign A       events of A
+//   hinder A CAUSE                   A could not serve as leader because of a cause of record.h; none: it can
 //   forge KIND A B [FIELD VALUE]... [entries TERM:INDEX...]   B receives a message that A never sent
 //   show                             prints all nodes and all messages in flight
 //
 //   expect A ROLE
 //   expect A term|vote|leader|commit|last|durable|cached|compact N
 //   expect A terms TERM...           of all its entries
-//   expect A quiesced yes|no | expect A deadline yes|no
+//   expect A quiesced yes|no | expect A deadline yes|no | expect A hands_over yes|no
 //   expect A proposal|read TOKEN at INDEX | refused ERROR | open
 //   expect A tells TEXT...           a record since A's start reads like TEXT or begins with it
 //   expect sent A B KIND [FIELD VALUE]... | expect nothing A B [KIND]
