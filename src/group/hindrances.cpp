@@ -37,8 +37,11 @@ Cause Hindrances::find(const Facts& facts) {
 }
 
 bool Hindrances::is_behind(const Facts& facts) {
+  const bool stood_still = facts.now - std::exchange(checked_at_, facts.now) > patience_ / 2;
   if (facts.applied >= mark_) {
     mark_ = facts.commit;
+    marked_at_ = facts.now;
+  } else if (stood_still) {
     marked_at_ = facts.now;
   }
   return facts.applied < mark_ && facts.now - marked_at_ > patience_;

@@ -52,9 +52,11 @@ class Hindrances {
 
   Index unreadable_ = 0;  // the last entry that could not be read; 0: none
   std::string unreadable_why_;
-  // The machine had to apply the entries up to the mark when it was set.
+  // When the mark was set, the entries up to it were committed. While this process stands still, or the replica
+  // takes no step, the machine has no time to apply them.
   Index mark_ = 0;
   Instant marked_at_ = 0;
+  Instant checked_at_ = 0;
   Instant log_full_since_ = never;
 };
 

@@ -15,6 +15,7 @@ struct Origin {
   uint64_t token = 0;                // of the completion, or the sequence of the Forward
   NodeId node = 0;                   // that forwarded it
   uint64_t origin_epoch = 0;         // of the Forward
+  uint64_t connection = 0;           // of the Request, if it came on this node
 };
 
 // A proposal that was appended and is not applied yet.

@@ -235,8 +235,8 @@ void Replica::propose(Request request) {
 
 // Behind what waits, so that a connection's commands keep their order.
 void Replica::route(Request request) {
-  if (forwarder_.has_waiting()) {
-    forwarder_.wait_for_leader(std::move(request));
+  if (!aim() || forwarder_.has_waiting() || forwarder_.holds(request.connection)) {
+    forwarder_.wait(std::move(request));
     route_waiting();
   } else {
     route_now(std::move(request));
@@ -244,21 +244,27 @@ void Replica::route(Request request) {
   arm_expiry();
 }
 
+// Whether requests have a leader to go to.
+bool Replica::aim() {
+  return core_->leader() != 0 && forwarder_.aim({core_->leader(), core_->term()});
+}
+
 void Replica::route_now(Request request) {
-  const NodeId leader = core_->leader();
   if (leads() && !core_->hands_over()) {
-    stage({.completion = request.completion, .token = request.token}, request.deadline,
-          std::move(request.payload));
-  } else if (leader != 0 && !leads()) {
-    forwarder_.send(leader, core_->term(), ports_.clock.now(), std::move(request));
+    stage({.completion = request.completion,
+           .token = request.token,
+           .connection = request.connection},
+          request.deadline, std::move(request.payload));
+  } else if (!leads()) {
+    forwarder_.send(ports_.clock.now(), std::move(request));
   } else {
-    forwarder_.wait_for_leader(std::move(request));
+    forwarder_.wait(std::move(request));
   }
 }
 
 // Up to the first that has to wait again.
 void Replica::route_waiting() {
-  if (core_->leader() == 0 || core_->hands_over()) return;
+  if (!aim() || core_->hands_over()) return;
   std::deque<Request> waiting = forwarder_.take_waiting();
   while (!waiting.empty() && !forwarder_.has_waiting()) {
     Request request = std::move(waiting.front());
@@ -298,7 +304,7 @@ void Replica::hold(const Origin& origin, Instant deadline, mem::Buffer payload) 
   held_forwards_.push_back({origin, deadline, std::move(payload)});
 }
 
-void Replica::release_held() {
+void Replica::route_held() {
   if (held_forwards_.empty() || core_->hands_over()) return;
   for (HeldForward& held : std::exchange(held_forwards_, {})) {
     if (leads())
@@ -351,16 +357,22 @@ void Replica::receive_forward(NodeId from, Forward forward) {
 }
 
 void Replica::receive_forward_reply(NodeId from, const ForwardReply& reply) {
-  const std::optional<Forwarder::Sent> sent = forwarder_.take_sent(from, reply);
+  std::optional<Forwarder::Sent> sent = forwarder_.take_sent(from, reply);
   if (!sent) return;
   const Request& request = sent->request;
-  if (reply.outcome.status != BOP_E_NOT_LEADER)
-    return request.completion->complete(request.token, reply.outcome);
-  if (halted_) return inbox_.complete(request, halted_->code, halted_->detail);
-  // A leader that halts notifies its followers only once, and that notice may have been lost.
-  inbox_.add(raft::ForwardDenied{from, sent->term});
-  forwarder_.wait_for_leader(request);
-  arm_expiry();
+  if (reply.outcome.status != BOP_E_NOT_LEADER) {
+    forwarder_.decided(*sent);
+    request.completion->complete(request.token, reply.outcome);
+  } else if (halted_) {
+    forwarder_.decided(*sent);
+    inbox_.complete(request, halted_->code, halted_->detail);
+  } else {
+    // A leader that halts notifies its followers only once, and that notice may have been lost.
+    inbox_.add(raft::ForwardDenied{from, sent->leader.term});
+    forwarder_.send_again(reply.sequence, std::move(*sent));
+    arm_expiry();
+  }
+  if (serving() && forwarder_.has_waiting()) route_waiting();
 }
 
 void Replica::node_lost(NodeId node) {
@@ -371,7 +383,10 @@ void Replica::node_alive(NodeId node) {
   if (serving()) inbox_.add(raft::NodeAlive{node});
 }
 
-void Replica::channel_lost(NodeId node) { forwarder_.channel_lost(node); }
+void Replica::channel_lost(NodeId node) {
+  forwarder_.channel_lost(node);
+  if (serving() && forwarder_.has_waiting()) route_waiting();
+}
 
 void Replica::set_healthy(bool healthy) {
   if (serving()) inbox_.add(raft::Health{healthy});
@@ -444,7 +459,7 @@ void Replica::step_core() {
     note_handover(led);
     route_waiting();
   }
-  release_held();
+  route_held();
   arm();
 }
 
@@ -507,7 +522,8 @@ void Replica::refuse_staged(const Staged& staged, bop_status error) {
   request.deadline = staged.deadline;
   request.completion = origin.completion;
   request.token = origin.token;
-  forwarder_.wait_for_leader(std::move(request));
+  request.connection = origin.connection;
+  forwarder_.wait(std::move(request));
 }
 
 void Replica::durable(uint64_t number) {

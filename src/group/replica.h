@@ -164,10 +164,11 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   bool serving() const { return state_ == State::serving; }
   void route(Request request);
   void route_now(Request request);  // to the core, to the leader, or to wait
+  bool aim();
   void route_waiting();
   void stage(const Origin& origin, Instant deadline, mem::Buffer payload);
   void hold(const Origin& origin, Instant deadline, mem::Buffer payload);
-  void release_held();
+  void route_held();
 
   void step_core();
   void report_hindrance();

@@ -22,6 +22,8 @@ namespace bop::group {
       "etcd-io/etcd#4691", "") \
   bug(refuse_duplicates, "refuses a duplicate of what it proposed, so that it is proposed elsewhere again", \
       "databendlabs/openraft#2095", "") \
+  bug(overtake_undecided, "sends a connection's command to a new leader while an earlier one may still be refused by the old", \
+      "", "") \
   /* ---- reads ---- */ \
   bug(read_before_applied, "asks the machine before it applied the read's index", \
       "RedisLabs/redisraft#326", "") \

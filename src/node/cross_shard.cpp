@@ -126,7 +126,8 @@ void CrossShardService::cross(uint32_t shard_index, Request request, bool read) 
        .group = request.group,
        .payload = {request.payload.data(), request.payload.data() + request.payload.size()},
        .deadline = request.deadline,
-       .token = call});
+       .token = call,
+       .connection = request.connection});
 }
 
 void CrossShardService::take_outcomes(std::vector<CrossShardOutcome> answers) {
@@ -200,6 +201,7 @@ void CrossShardService::take_requests(uint32_t from, std::vector<CrossShardReque
     request.deadline = crossed.deadline;
     request.completion = remote_completions_[from].get();
     request.token = crossed.token;
+    request.connection = crossed.connection;
     if (crossed.read)
       shard_.query(std::move(request));
     else

@@ -17,6 +17,7 @@ struct CrossShardRequest {
   std::vector<uint8_t> payload;
   Instant deadline = 0;  // the shards of a node have one clock
   uint64_t token = 0;    // number of the asking shard's call
+  uint64_t connection = 0;
 };
 
 struct CrossShardOutcome {

@@ -38,6 +38,9 @@ struct Request {
   Instant deadline = 0;  // by this node's clock
   Completion* completion = nullptr;
   uint64_t token = 0;  // passed back to completion->complete()
+  // The connection of the client, if it promises that its commands take effect in the order in which they are
+  // proposed; 0: no order matters. Unique in this node, for as long as it runs.
+  uint64_t connection = 0;
 };
 
 }  // namespace bop::port

@@ -71,9 +71,9 @@ namespace bop::raft {
   bug(lead_without_progress, "goes on leading although its entries reach no quorum", \
       "databendlabs/openraft#2080", "") \
   bug(lead_hindered, "goes on leading although it cannot serve and another voter can", \
-      "etcd-io/etcd#3068", "") \
+      "etcd-io/etcd#3068", "the simulator does not check who should lead: raft scenarios") \
   bug(hand_over_to_hindered, "hands its leadership over to a voter that cannot serve either", \
-      "", "") \
+      "", "the simulator does not check who should lead: raft scenarios") \
   bug(compact_ignores_voters, "compacts the log beyond what every voter holds", \
       "matrixarkai/TemporalStore#260", "")
 // clang-format on

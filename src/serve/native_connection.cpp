@@ -145,7 +145,7 @@ void NativeConnection::submit(proto::ClientRequest& request) {
                                                   : request.deadline_us * microseconds;
   const Instant deadline = opened.started + limit;
   if (request.kind == proto::RequestKind::propose)
-    return submit_proposal(number, group, std::move(request.payload), deadline);
+    return submit_proposal(number, group, std::move(request.payload), deadline, false);
   opened.read = true;
   opened.group = group;
   opened.deadline = deadline;

@@ -113,13 +113,14 @@ void PipelinedConnection::receive_or_pause() {
 // ---- requests ----
 
 void PipelinedConnection::submit_proposal(uint64_t number, GroupId group, mem::Buffer payload,
-                                          Instant deadline) {
+                                          Instant deadline, bool in_order) {
   ++in_flight_;
   connections_.service().propose({.group = group,
                                   .payload = std::move(payload),
                                   .deadline = deadline,
                                   .completion = this,
-                                  .token = number});
+                                  .token = number,
+                                  .connection = in_order ? id() : 0});
 }
 
 void PipelinedConnection::submit_query(uint64_t number, GroupId group, mem::Buffer payload,

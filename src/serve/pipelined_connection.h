@@ -116,7 +116,9 @@ class PipelinedConnection : public ClientConnection, protected port::Completion 
   bool may_start() const { return repeats_.empty() && !output_blocked(); }
 
   // Requests to the node. complete() is called with `number` for each.
-  void submit_proposal(uint64_t number, GroupId group, mem::Buffer payload, Instant deadline);
+  // In order: commands that were submitted so take effect one after the other, even when the leader changes.
+  void submit_proposal(uint64_t number, GroupId group, mem::Buffer payload, Instant deadline,
+                       bool in_order);
   void submit_query(uint64_t number, GroupId group, mem::Buffer payload, Instant deadline);
   // Calls `done` with the node's status.
   template <class Done>

@@ -286,7 +286,7 @@ void RespConnection::send_proposal(uint64_t number) {
   } else {
     payload = started.sets ? started.request : std::move(started.request);
   }
-  submit_proposal(number, group_, std::move(payload), deadline);
+  submit_proposal(number, group_, std::move(payload), deadline, true);
 }
 
 void RespConnection::send_query(uint64_t number) {

@@ -276,12 +276,36 @@ class ReplicaTest : public testing::Test {
     turn();
   }
 
-  void propose(std::string_view command = "command") {
+  void propose(std::string_view command = "command", uint64_t connection = 0,
+               Duration time = 60 * seconds) {
     replica_->propose({.group = 1,
                        .payload = mem::Buffer::copy(as_bytes(command)),
-                       .deadline = clock_.now() + 60 * seconds,
+                       .deadline = clock_.now() + time,
                        .completion = &client_,
-                       .token = 1});
+                       .token = 1,
+                       .connection = connection});
+  }
+  // The leader's reply to the nth forwarded command.
+  void reply_to_forward(size_t nth, NodeId from, bop_status status) {
+    Outcome outcome;
+    outcome.status = status;
+    replica_->receive_forward_reply(from, {options_.epoch, peers_.forwards[nth].sequence, outcome});
+    turn();
+  }
+  std::string forwarded() const {
+    std::string order;
+    for (const Forward& forward : peers_.forwards) order += text_of(forward.payload);
+    return order;
+  }
+  // Command "1" of connection 7 was sent to node 2, which another leader deposed.
+  void leave_a_command_with_a_deposed_leader(Duration time = 60 * seconds) {
+    ASSERT_TRUE(open(nullptr));
+    hear(2, 2, 3);
+    log_is_durable();
+    propose("1", 7, time);
+    hear(3, 3, 3, 4, 2);
+    ASSERT_EQ(replica_->core()->leader(), 3u);
+    ASSERT_EQ(forwarded(), "1");
   }
   void query(const std::string& question = "question") {
     replica_->query({.group = 1,
@@ -448,6 +472,117 @@ TEST_F(ReplicaTest, commands_that_waited_for_a_leader_are_proposed_before_later_
   propose("3");
   log_is_durable();
   EXPECT_EQ(log_.commands, "123");
+}
+
+// ---- the order of a connection's commands ----
+
+TEST_F(ReplicaTest,
+       a_command_waits_for_an_earlier_one_of_its_connection_that_a_deposed_leader_has) {
+  leave_a_command_with_a_deposed_leader();
+  propose("2", 7);
+  propose("3", 8);
+  propose("4");
+  turn();
+  EXPECT_EQ(forwarded(), "134") << "other connections do not wait";
+  propose("5", 7);
+  reply_to_forward(0, 2, BOP_E_NOT_LEADER);
+  EXPECT_EQ(forwarded(), "134125");
+}
+
+TEST_F(ReplicaTest, a_command_that_the_deposed_leader_executed_lets_the_later_ones_go_on) {
+  leave_a_command_with_a_deposed_leader();
+  propose("2", 7);
+  turn();
+  reply_to_forward(0, 2, BOP_OK);
+  EXPECT_EQ(client_.answers, std::vector{BOP_OK});
+  EXPECT_EQ(forwarded(), "12");
+  propose("3", 7);
+  EXPECT_EQ(forwarded(), "123");
+}
+
+TEST_F(ReplicaTest, a_command_waits_no_longer_than_the_earlier_ones_deadline) {
+  leave_a_command_with_a_deposed_leader(200 * milliseconds);
+  propose("2", 7);
+  pass(160 * milliseconds);
+  EXPECT_EQ(forwarded(), "1");
+  pass(80 * milliseconds);
+  EXPECT_EQ(client_.answers, std::vector{BOP_E_OUTCOME_UNKNOWN});
+  EXPECT_EQ(forwarded(), "12");
+}
+
+TEST_F(ReplicaTest, a_command_that_waits_for_an_earlier_one_expires_by_its_own_deadline) {
+  leave_a_command_with_a_deposed_leader();
+  propose("2", 7, 100 * milliseconds);
+  pass(140 * milliseconds);
+  EXPECT_EQ(client_.answers, std::vector{BOP_E_UNAVAILABLE});
+  EXPECT_EQ(client_.details[0],
+            "an earlier command of this connection was not decided before the deadline");
+}
+
+TEST_F(ReplicaTest, a_connection_to_the_deposed_leader_that_breaks_decides_its_commands) {
+  leave_a_command_with_a_deposed_leader();
+  propose("2", 7);
+  replica_->channel_lost(2);
+  turn();
+  EXPECT_EQ(client_.answers, std::vector{BOP_E_OUTCOME_UNKNOWN});
+  EXPECT_EQ(forwarded(), "12");
+}
+
+TEST_F(ReplicaTest, refused_commands_are_sent_again_in_order_however_the_refusals_arrive) {
+  ASSERT_TRUE(open(nullptr));
+  hear(2, 2, 3);
+  log_is_durable();
+  for (const char* command : {"1", "2", "3"}) propose(command, 7);
+  ASSERT_EQ(forwarded(), "123");
+  reply_to_forward(1, 2, BOP_E_NOT_LEADER);
+  propose("4", 7);
+  hear(3, 3, 3, 4, 2);
+  propose("5", 7);
+  reply_to_forward(2, 2, BOP_E_NOT_LEADER);
+  EXPECT_EQ(forwarded(), "123") << "the first may still be executed";
+  reply_to_forward(0, 2, BOP_E_NOT_LEADER);
+  EXPECT_EQ(forwarded(), "12312345");
+}
+
+TEST_F(ReplicaTest, nothing_is_sent_to_a_leader_any_more_that_refused_a_command) {
+  ASSERT_TRUE(open(nullptr));
+  hear(2, 2, 3);
+  log_is_durable();
+  propose("1", 7);
+  Outcome outcome;
+  outcome.status = BOP_E_NOT_LEADER;
+  replica_->receive_forward_reply(2, {options_.epoch, peers_.forwards[0].sequence, outcome});
+  propose("2", 7);  // in the same turn
+  propose("3");
+  turn();
+  EXPECT_EQ(forwarded(), "1");
+  hear(3, 3, 3, 4, 2);
+  EXPECT_EQ(forwarded(), "1123");
+}
+
+TEST_F(ReplicaTest, a_new_leader_proposes_no_command_before_the_earlier_ones_of_its_connection) {
+  ASSERT_TRUE(open(nullptr));
+  hear(2, 1, 1);
+  propose("1", 7);
+  ASSERT_EQ(forwarded(), "1");
+  log_.commands.clear();
+  win();
+  propose("2", 7);
+  turn();
+  EXPECT_EQ(log_.commands, "");
+  reply_to_forward(0, 2, BOP_E_NOT_LEADER);
+  EXPECT_EQ(log_.commands, "12");
+}
+
+TEST_F(ReplicaTest, commands_that_wait_for_earlier_ones_are_completed_when_the_log_fails) {
+  leave_a_command_with_a_deposed_leader();
+  propose("2", 7);
+  log_.appender->latched({BOP_E_LATCHED, "the disk failed"});
+  turn();
+  EXPECT_EQ(client_.answers, std::vector{BOP_E_LATCHED});
+  reply_to_forward(0, 2, BOP_E_NOT_LEADER);
+  EXPECT_EQ(client_.answers, (std::vector{BOP_E_LATCHED, BOP_E_LATCHED}));
+  EXPECT_TRUE(replica_->idle());
 }
 
 TEST_F(ReplicaTest, space_in_the_log_is_reserved_once_for_each_command) {
