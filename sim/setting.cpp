@@ -175,7 +175,13 @@ Setting draw_setting(const SettingOptions& options, Random random) {
   setting.network = draw_network(random);
   setting.workload = draw_workload(random, setting.groups);
   setting.faults = draw_faults(random, options, setting.nodes, setting.network.quality);
+  // Where frames overtake each other, which they do on no TCP connection, a leader may receive the commands of
+  // a connection out of order.
+  const bool in_order =
+      setting.network.quality.overtaken == 0 && !setting.faults.kinds.contains(Fault::storm);
+  setting.pipelines = in_order ? static_cast<uint32_t>(random.below(4)) : 0;
   limit(setting.workload.clients, options.clients);
+  limit(setting.pipelines, options.clients);
   limit(setting.workload.keys, options.keys);
   setting.faults.only = options.only_faults;
   // A replica that stays out for good keeps the others' logs from being released (there are no

@@ -20,6 +20,7 @@ struct Setting {
   NodeSettings node;
   NetworkOptions network;
   WorkloadOptions workload;
+  uint32_t pipelines;  // connections that send commands without waiting
   FaultOptions faults;
 };
 

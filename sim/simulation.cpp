@@ -10,6 +10,7 @@
 #include "group/replica.h"
 #include "proto/peer.h"
 #include "sim/contents.h"
+#include "sim/pipelines.h"
 #include "sim/setting.h"
 
 namespace bop::sim {
@@ -59,6 +60,7 @@ class Simulation {
   std::vector<GroupId> groups_;
   std::vector<std::unique_ptr<Node>> nodes_;
   std::unique_ptr<Workload> workload_;
+  std::unique_ptr<Pipelines> pipelines_;
   std::unique_ptr<Faults> faults_;
   std::optional<ContentsReader> reader_;
 };
@@ -79,6 +81,8 @@ Simulation::Simulation(const SimulationOptions& options)
   workload_ = std::make_unique<Workload>(scheduler_, harness_, checker_, nodes_, groups_,
                                          setting_.workload);
   workload_->write_history_to(options.history);
+  pipelines_ = std::make_unique<Pipelines>(scheduler_, harness_, checker_, nodes_, groups_,
+                                           setting_.pipelines);
   faults_ =
       std::make_unique<Faults>(scheduler_, harness_, network_, checker_, nodes_, setting_.faults);
   if (options_.progress != nullptr)
@@ -126,6 +130,7 @@ void Simulation::make_nodes() {
         std::make_unique<Node>(scheduler_, harness_, network_, checker_, id, settings));
     nodes_.back()->on_end([this, id] {
       workload_->node_ended(id);
+      pipelines_->node_ended(id);
       if (reader_) reader_->node_ended(id);
     });
   }
@@ -133,6 +138,7 @@ void Simulation::make_nodes() {
 
 SimulationResult Simulation::run() {
   workload_->start();
+  pipelines_->start();
   faults_->start();
   harness_.after(inspect_every, "inspect", [this] { inspect(); });
   run_faults();
@@ -260,7 +266,8 @@ std::string Simulation::lagging() const {
 // Nobody asks for anything more: every request is answered, and every replica has everything.
 void Simulation::drain() {
   workload_->stop();
-  if (!run_until(drain_at_most, [&] { return workload_->idle(); })) {
+  pipelines_->stop();
+  if (!run_until(drain_at_most, [&] { return workload_->idle() && pipelines_->idle(); })) {
     return checker_.report("liveness: requests stay without an answer");
   }
   network_.set_quality({});

@@ -381,6 +381,28 @@ void StateChecker::machine_stable(NodeId node, GroupId group, Index index) {
   if (replica.watched) replica.stable = std::max(replica.stable, index);
 }
 
+void StateChecker::has_order(GroupId group, uint64_t command_hash, uint64_t connection,
+                             uint64_t number) {
+  groups_[group].places[command_hash] = {connection, number};
+}
+
+void StateChecker::order_is_open(GroupId group, uint64_t command_hash) {
+  groups_[group].places.erase(command_hash);
+}
+
+void StateChecker::check_order(GroupId group, Group& all, uint64_t command_hash) {
+  const auto found = all.places.find(command_hash);
+  if (found == all.places.end()) return;
+  const Group::Place place = found->second;
+  all.places.erase(found);
+  uint64_t& last = all.last_places[place.connection];
+  if (place.number < last)
+    report("order: group " + std::to_string(group) + " executes command " +
+           std::to_string(place.number) + " of a connection after its command " +
+           std::to_string(last));
+  last = std::max(last, place.number);
+}
+
 void StateChecker::machine_applies(NodeId node, GroupId group, const bop_entry& entry) {
   Group& all = groups_[group];
   Replica& replica = all.replicas[node];
@@ -411,6 +433,7 @@ void StateChecker::machine_applies(NodeId node, GroupId group, const bop_entry& 
     Group::Proposals& proposals = all.proposals[payload];
     ++proposals.executed;
     check_executions(group, proposals);
+    check_order(group, all, payload);
     known->second.answer = all.model.apply({entry.command.data, entry.command.size}, entry.index);
     for (const auto& [other, state] : all.replicas) {
       if (other == node || state.applied < entry.index) continue;

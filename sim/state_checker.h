@@ -16,6 +16,8 @@
 //                         that was executed anywhere before the read was asked for
 //   at most once          a command is executed no more often than it was proposed, and never when its
 //                         client was told that it was not
+//   order                 the commands of one connection take effect in the order in which it sent them, unless
+//                         it was told that the outcome of one is unknown
 //   durability            an entry that a replica reported durable exists after any end of its
 //                         process, or was replaced in a later term, or the replica is suspect
 //   model                 the machine's replies and contents are those of sim/model.h; entries that a
@@ -75,6 +77,10 @@ class StateChecker {
   void proposed(GroupId group, uint64_t command_hash);
   // It was told that the command was not executed, and never will be.
   void refused(GroupId group, uint64_t command_hash);
+  // This command is the `number`th of that connection, which sends the next one without waiting for its answer.
+  void has_order(GroupId group, uint64_t command_hash, uint64_t connection, uint64_t number);
+  // Its outcome is unknown, and it may still be executed at any time.
+  void order_is_open(GroupId group, uint64_t command_hash);
   // A client received success for a command of that content at that index.
   void acknowledged(GroupId group, Index index, uint64_t command_hash);
   // A node answered a read that was asked for when `last_command` was the last command executed anywhere, from the
@@ -132,7 +138,13 @@ class StateChecker {
       uint64_t executed = 0;
     };
     std::map<uint64_t, Proposals> proposals;  // by the hash of the command
-    Index leader_commit = 0;                  // the highest that a leader's commit index ever was
+    struct Place {
+      uint64_t connection = 0;
+      uint64_t number = 0;
+    };
+    std::map<uint64_t, Place> places;          // of commands with an order, by hash
+    std::map<uint64_t, uint64_t> last_places;  // executed so far, by connection
+    Index leader_commit = 0;                   // the highest that a leader's commit index ever was
     std::map<Term, NodeId> leaders;
     std::map<std::pair<Term, NodeId>, std::set<NodeId>> votes;  // sent, by term and candidate
     std::map<raft::EntryId, EntryFacts, bool (*)(const raft::EntryId&, const raft::EntryId&)>
@@ -150,6 +162,7 @@ class StateChecker {
   void check_turn(NodeId node, GroupId group, Replica& replica, const raft::Core& core);
   void check_leader_commit(NodeId node, GroupId group, const Replica& replica,
                            const raft::Core& core);
+  void check_order(GroupId group, Group& all, uint64_t command_hash);
   void check_executions(GroupId group, const Group::Proposals& proposals);
   void check_term(NodeId node, GroupId group, Replica& replica, const raft::Core& core);
   void check_log(NodeId node, GroupId group, Replica& replica, const raft::Core& core);
