@@ -375,6 +375,7 @@ void Faults::rot() {
   if (files.empty()) return;
   if (node.state() != Node::State::down) node.crash(Ending::power);
   const std::string& file = files[random_.below(files.size())];
+  if (!disk.exists(file)) return;  // it was not in the directory yet when the power was lost
   const size_t size = disk.bytes(file).size();
   if (size == 0) return;
   const uint64_t offset = random_.below(size);
