@@ -90,12 +90,13 @@ Bytes ReadQueue::upcoming(size_t ahead) const {
   return read.stage == Stage::waiting ? read.request.payload.bytes() : Bytes();
 }
 
-Request ReadQueue::take(uint32_t slot) {
+std::optional<Request> ReadQueue::take(uint32_t slot) {
   BOP_ASSERT_LT(slot, slots_.size());
-  BOP_ASSERT(slots_[slot].stage == Stage::with_machine);
+  const Stage stage = std::exchange(slots_[slot].stage, Stage::free);
+  BOP_ASSERT(stage == Stage::with_machine || stage == Stage::overdue);
   Request request = std::exchange(slots_[slot].request, {});
-  slots_[slot].stage = Stage::free;
   free_.push_back(slot);
+  if (stage == Stage::overdue) return {};
   return request;
 }
 
@@ -112,9 +113,15 @@ void ReadQueue::refuse(uint32_t slot, bop_status status, std::string detail) {
 void ReadQueue::expire(Instant now, bool leader_known) {
   if (idle()) return;
   for (uint32_t slot = 0; slot < slots_.size(); ++slot) {
-    const Slot& read = slots_[slot];
+    Slot& read = slots_[slot];
+    const bool passed = read.request.deadline <= now;
+    if (read.stage == Stage::with_machine && passed) {
+      inbox_.complete(read.request, BOP_E_TIMEOUT, "the machine did not reply before the deadline");
+      read.request.completion = nullptr;
+      read.stage = Stage::overdue;
+    }
     if (!is_pending(read.stage)) continue;
-    if (read.request.deadline <= now) {
+    if (passed) {
       refuse(slot, BOP_E_TIMEOUT,
              read.stage == Stage::waiting
                  ? "this node did not receive the leader's entries before the deadline"
@@ -138,7 +145,8 @@ void ReadQueue::check_invariants() const {
   for (const Slot& slot : slots_) {
     if (slot.stage == Stage::waiting) ++waiting;
     if (slot.stage != Stage::free) ++held;
-    if (slot.stage == Stage::free) BOP_ASSERT(slot.request.completion == nullptr);
+    if (slot.stage == Stage::free || slot.stage == Stage::overdue)
+      BOP_ASSERT(slot.request.completion == nullptr);
   }
   BOP_ASSERT_LE(slots_.size(), capacity_);
   BOP_ASSERT_LE(waiting, waiting_.size());

@@ -9,6 +9,9 @@
 //                  unserved                        │
 //                    └────── deadline, halt ───────┴──► completed, free
 //
+// A read with the machine is completed at its deadline too (overdue), and its slot is freed when the machine replies:
+// the machine may still read the query.
+//
 // A read is passed to the core again only after the core refused it, however long that takes: otherwise an
 // index that is on its way would be discarded.
 #pragma once
@@ -40,8 +43,8 @@ class ReadQueue {
   std::optional<Question> next(Index applied);
   // The bytes of the query that next() will mostly return after `ahead` others; empty: not known.
   Bytes upcoming(size_t ahead) const;
-  // Takes out the request of that slot, which the machine answered.
-  Request take(uint32_t slot);
+  // Takes out the request of that slot, which the machine answered; nullopt: its deadline passed before.
+  std::optional<Request> take(uint32_t slot);
 
   // Completes reads whose deadline passed. With `leader_known`, passes those that the core refused to it
   // again.
@@ -60,6 +63,7 @@ class ReadQueue {
     unserved,      // the core knew no leader: passed to it again when there is one
     waiting,       // has its index, which is not applied yet; on waiting_
     with_machine,  // the machine answers the query
+    overdue,       // so, but its deadline passed and it was completed; only the query is kept
   };
   struct Slot {
     Request request;

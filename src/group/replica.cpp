@@ -620,7 +620,8 @@ void Replica::serve_reads() {
 }
 
 void Replica::answered(uint64_t token, const bop_reply& reply) {
-  const Request request = reads_.take(static_cast<uint32_t>(token));
+  const std::optional<Request> request = reads_.take(static_cast<uint32_t>(token));
+  if (!request) return;
   Outcome outcome;
   outcome.status = static_cast<bop_status>(reply.status);
   outcome.body = Bytes(reply.body.data, reply.body.size);
@@ -630,7 +631,7 @@ void Replica::answered(uint64_t token, const bop_reply& reply) {
     words = "the machine " + machine_kind() + " refused this query";
     outcome.detail = words;
   }
-  complete({.completion = request.completion, .token = request.token}, outcome);
+  complete({.completion = request->completion, .token = request->token}, outcome);
 }
 
 // ---- compaction and deadlines ----

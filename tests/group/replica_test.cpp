@@ -173,6 +173,9 @@ const char* obstacle = nullptr;
 bool apply_takes_long = false;
 std::vector<std::string> expected_questions;  // as expect_query() received them
 std::vector<std::string> questions;
+bool answers_later = false;  // query() returns PENDING
+std::vector<uint64_t> pending_queries;
+const bop_machine_host* machine_host = nullptr;
 
 bop_machine_table make_table() {
   bop_machine_table out{};
@@ -180,8 +183,9 @@ bop_machine_table make_table() {
   out.abi = BOP_MACHINE_ABI;
   out.kind = "test";
   out.version = out.version_min = 1;
-  out.open = [](const bop_machine_table*, const bop_machine_host*, const bop_machine_options*,
+  out.open = [](const bop_machine_table*, const bop_machine_host* host, const bop_machine_options*,
                 bop_machine** machine, char*, size_t) -> int32_t {
+    machine_host = host;
     *machine = opened = new bop_machine{opens_at, 0};
     return BOP_OK;
   };
@@ -194,8 +198,12 @@ bop_machine_table make_table() {
   out.expect_query = [](bop_machine*, bop_bytes question) {
     expected_questions.emplace_back(as_text({question.data, question.size}));
   };
-  out.query = [](bop_machine*, bop_bytes question, bop_reply* reply, uint64_t) -> int32_t {
+  out.query = [](bop_machine*, bop_bytes question, bop_reply* reply, uint64_t token) -> int32_t {
     questions.emplace_back(as_text({question.data, question.size}));
+    if (answers_later) {
+      pending_queries.push_back(token);
+      return BOP_PENDING;
+    }
     static const std::vector<uint8_t> body(16 << 20);
     reply->body = {body.data(), answer_bytes};
     return BOP_OK;
@@ -225,6 +233,8 @@ class ReplicaTest : public testing::Test {
     apply_takes_long = false;
     expected_questions.clear();
     questions.clear();
+    answers_later = false;
+    pending_queries.clear();
     options_.id = 1;
     options_.name = "test";
     options_.configuration.voters = {1, 2, 3};
@@ -1008,6 +1018,29 @@ TEST_F(ReplicaTest, answers_reads_of_large_answers_in_several_turns) {
   timers_.fire_all();
   turn();
   EXPECT_EQ(client_.answers, std::vector(10, BOP_OK));
+}
+
+TEST_F(ReplicaTest, a_read_that_the_machine_does_not_answer_is_completed_at_its_deadline) {
+  ASSERT_TRUE(open(nullptr));
+  win();
+  log_is_durable();
+  raft::Message reply = follower_has_all();
+  answers_later = true;
+  query();
+  turn();
+  reply.round = peers_.sent.back().round;
+  replica_->receive(reply);
+  turn();
+  ASSERT_EQ(pending_queries.size(), 1u);
+  EXPECT_TRUE(client_.answers.empty());
+  pass(61 * seconds);
+  EXPECT_EQ(client_.answers, std::vector{BOP_E_TIMEOUT});
+  EXPECT_FALSE(replica_->idle()) << "the machine still has the query";
+  const bop_reply late{sizeof(bop_reply), BOP_OK, {nullptr, 0}};
+  machine_host->complete(machine_host->context, pending_queries[0], BOP_OK, &late, 1);
+  turn();
+  EXPECT_EQ(client_.answers.size(), 1u) << "and what it replies later is nobody's";
+  EXPECT_TRUE(replica_->idle());
 }
 
 TEST_F(ReplicaTest, tells_the_machine_of_a_query_some_queries_before_it) {
