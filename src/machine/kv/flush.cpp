@@ -21,9 +21,6 @@ namespace {
 // How many records ahead a flush prefetches: in key order, each record is one or several cache misses.
 constexpr size_t records_ahead = 8;
 
-// The pause before a flush that found no space is tried again.
-constexpr std::chrono::milliseconds pause_without_space(200);
-
 }  // namespace
 
 // ---- the changes of a memtable ----
@@ -184,7 +181,7 @@ void Kv::start_flush() {
   job->work = [this](MemtableJob& mine) {
     Status flushed = store_->flush(*mine.changes);
     if (!flushed && flushed.error().code == BOP_E_DISK_FULL)
-      std::this_thread::sleep_for(pause_without_space);
+      std::this_thread::sleep_for(std::chrono::nanoseconds(settings_.pause_without_space));
     return flushed;
   };
   job->done = [this](MemtableJob& mine) { flushed(mine); };

@@ -28,6 +28,7 @@
 #include <string>
 #include <vector>
 
+#include "base/time.h"
 #include "bop/machine.h"
 #include "machine/kv/command.h"
 #include "machine/kv/memtable.h"
@@ -46,6 +47,8 @@ struct Settings {
   // memory, because the log can only be compacted up to the last entry that was flushed and synced.
   uint64_t freeze_log_bytes = 256 << 20;
   uint64_t map_bytes = 0;  // see StoreOptions
+  // So long the worker sleeps before a flush that found no space is tried again.
+  Duration pause_without_space = 200 * milliseconds;
 };
 
 class Kv final : public ReadsOwner {
