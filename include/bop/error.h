@@ -24,6 +24,7 @@ extern "C" {
   X(NOT_LEADER, -10, "this node does not lead the group")                                        \
   X(STOPPED, -11, "the node or handle is stopped")                                               \
   X(NO_GROUP, -12, "this node has no group of that name or id")                                  \
+  X(CONFIGURATION_PENDING, -13, "another change of the members is not finished, retry later")    \
   X(IO, -20, "the operating system reported an I/O error")                                       \
   X(DISK_FULL, -21, "no disk space left for the log, free space or add a disk")                  \
   X(LOG_FULL, -22, "the log reached its configured size and no segment can be reused yet")       \

@@ -70,6 +70,8 @@ Status check_configuration(const Configuration& configuration) {
     return fail(BOP_E_BAD_CONFIG, "more than " + std::to_string(max_voters) + " voters");
   if (configuration.learners.size() > max_learners)
     return fail(BOP_E_BAD_CONFIG, "more than " + std::to_string(max_learners) + " learners");
+  if (configuration.joint())
+    return fail(BOP_E_UNSUPPORTED, "a joint configuration cannot be in force in this version");
   BOP_TRY(check_ids("voters", configuration.voters));
   BOP_TRY(check_ids("learners", configuration.learners));
   for (NodeId learner : configuration.learners)

@@ -119,10 +119,15 @@ struct Message {
   std::span<const Entry> entries;
 };
 
-// The members of a group. Static in this version, but stored as an entry from the start.
+// The members of a group. Static in this version, but stored as an entry from the start. A joint configuration (§6) has
+// two halves: what it decides, a majority of each half decides.
 struct Configuration {
-  std::vector<NodeId> voters;    // sorted
-  std::vector<NodeId> learners;  // sorted
+  std::vector<NodeId>
+      voters;  // sorted; of a joint configuration, those of the half that is entered
+  std::vector<NodeId>
+      learners;  // sorted; of that half, so one that still votes in the other may be among them
+  std::vector<NodeId> outgoing{};  // sorted: the voters of the half that is left; empty: not joint
+  bool joint() const { return !outgoing.empty(); }
   friend bool operator==(const Configuration&, const Configuration&) = default;
 };
 
