@@ -11,7 +11,7 @@
 include(GNUInstallDirs)
 option(BOP_LIBRARIES "Build libbop and libbopd to be installed, static and shared" ON)
 
-set(bop_libbop_modules base mem port io net raft log proto machine machine_kv group client capi)
+set(bop_libbop_modules base mem port io net raft log snapshot proto machine machine_kv group client capi)
 set(bop_libbopd_modules node serve capi_node)
 
 function(bop_static_library name)

@@ -141,6 +141,7 @@ void Node::check_epochs() {
   epochs_.resize(shards_.size());
   for (uint32_t shard = 0; shard < shards_.size(); ++shard) {
     const uint64_t epoch = node_->shard(shard).epoch();
+    if (epoch == 0) continue;  // its log did not open; the node serves without it
     if (epoch <= epochs_[shard]) {
       checker_.report("epoch: node " + std::to_string(id_) + ", shard " + std::to_string(shard) +
                       ": the log's epoch is " + std::to_string(epoch) + " after " +

@@ -53,7 +53,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Reader in({data, size});
   const uint8_t choice = in.u8();
   if ((choice & 1) != 0) harness.service.refuse_with = BOP_E_OUTCOME_UNKNOWN;
-  harness.service.is_ready = (choice & 2) == 0;
+  if ((choice & 2) != 0) harness.service.node_status.groups.emplace_back();  // not ready
   if ((choice & 8) != 0) harness.service.machine = "other";
   if ((choice & 16) != 0) harness.options.http_hosts = {"0.0.0.0", {"b", "::1"}};
   std::string_view rest = as_text(in.rest());

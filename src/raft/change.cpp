@@ -11,14 +11,14 @@ namespace {
 
 using Ids = std::vector<NodeId>;
 
-bool contains(const Ids& ids, NodeId id) { return std::ranges::binary_search(ids, id); }
+bool includes(const Ids& ids, NodeId id) { return std::ranges::binary_search(ids, id); }
 
 void insert(Ids& ids, NodeId id) {
-  if (!contains(ids, id)) ids.insert(std::ranges::lower_bound(ids, id), id);
+  if (!includes(ids, id)) ids.insert(std::ranges::lower_bound(ids, id), id);
 }
 
 void erase(Ids& ids, NodeId id) {
-  if (contains(ids, id)) ids.erase(std::ranges::lower_bound(ids, id));
+  if (includes(ids, id)) ids.erase(std::ranges::lower_bound(ids, id));
 }
 
 size_t differing(const Ids& a, const Ids& b) {
