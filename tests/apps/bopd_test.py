@@ -141,19 +141,24 @@ listen.peer = "127.0.0.1:{self.port + 3}"
     def test_does_not_start_with_other_groups(self):
         self.bopd("format", "--config", self.configure())
         _, error = self.bopd("start", "--config", self.configure('groups = [{name = "other", id = 1}]'), code=2)
-        self.assertIn("groups", error)
+        self.assertIn("the name, machine and voters of group 1 must stay", error)
 
-    def test_does_not_start_on_a_newer_or_damaged_format(self):
+    def test_does_not_start_on_a_newer_older_or_damaged_format(self):
         config = self.configure()
         self.bopd("format", "--config", config)
         with open(self.path("data", "format"), "r+b") as file:
             file.seek(8)
-            file.write(b"\x02")
+            file.write(b"\x03")
         _, error = self.bopd("start", "--config", config, code=1)
         self.assertIn("BOP_E_NEWER_FORMAT", error)
         with open(self.path("data", "format"), "r+b") as file:
             file.seek(8)
             file.write(b"\x01")
+        _, error = self.bopd("start", "--config", config, code=1)
+        self.assertIn("BOP_E_OLDER_FORMAT", error)
+        with open(self.path("data", "format"), "r+b") as file:
+            file.seek(8)
+            file.write(b"\x02")
             file.seek(20)
             file.write(b"?")
         _, error = self.bopd("start", "--config", config, code=1)
