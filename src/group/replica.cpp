@@ -36,9 +36,13 @@ raft::Config raft_config(const ReplicaOptions& options) {
   return settings;
 }
 
-bool any_command(std::span<const raft::Entry> entries) {
-  return std::ranges::any_of(
-      entries, [](const raft::Entry& entry) { return entry.kind == raft::EntryKind::command; });
+// Whether an append has a command that can wait for space in the log. Those of earlier terms that are not committed
+// cannot: the leader's first entry comes behind them, and without it nothing commits and the log is not compacted (§5.4.2).
+bool has_command_that_can_wait(const raft::Message& append) {
+  return std::ranges::any_of(append.entries, [&append](const raft::Entry& entry) {
+    const bool needed = entry.term < append.term && entry.index > append.commit;
+    return entry.kind == raft::EntryKind::command && !needed;
+  });
 }
 
 // The capacity that is reported to the leader. A log that refuses entries because too many bytes are
@@ -331,7 +335,7 @@ void Replica::receive(const raft::Message& message) {
   if (!own.entries.empty()) {
     // Without space in the log the entries are dropped: the leader sends them again, and the rest of the
     // message still acts as its heartbeat.
-    const auto reserved = ports_.log.reserve(bytes_of(own.entries), any_command(own.entries));
+    const auto reserved = ports_.log.reserve(bytes_of(own.entries), has_command_that_can_wait(own));
     if (!reserved) {
       own.entries = {};
       log_capacity = capacity_without(reserved.error().code);

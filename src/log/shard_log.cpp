@@ -48,7 +48,8 @@ ShardLog::Demand ShardLog::demand_of(const Append& append) {
       const size_t size = size_of(entry);
       demand.bytes += size;
       demand.largest = std::max(demand.largest, size);
-      demand.commands |= entry.kind == raft::EntryKind::command;
+      // Those of earlier terms were reserved as what the group needs to commit anything.
+      demand.commands |= entry.kind == raft::EntryKind::command && entry.term >= append.hard.term;
     }
   }
   return demand;

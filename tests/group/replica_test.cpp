@@ -69,8 +69,9 @@ class Log final : public log::Log {
     return {};
   }
   void flush() override {}
-  Status reserve(size_t, bool) override {
+  Status reserve(size_t, bool commands) override {
     ++reservations;
+    reserved_commands = commands;
     return {};
   }
   size_t largest_payload() const override { return 1 << 20; }
@@ -100,7 +101,8 @@ class Log final : public log::Log {
   void check() const override {}
 
   log::Appender* appender = nullptr;
-  bool full = false;  // refuses appends, whatever reserve() returned before
+  bool reserved_commands = false;  // by the last reserve()
+  bool full = false;               // refuses appends, whatever reserve() returned before
   bop_status takes_no_commands = BOP_OK;
   bool unreadable = false;
   size_t reads_asked = 0;
@@ -1090,6 +1092,32 @@ TEST_F(ReplicaTest,
   forwarded(2, 2);
   EXPECT_EQ(replica_->core()->last(), last + 1);
   EXPECT_EQ(peers_.replies.size(), 1u);
+}
+
+// Nothing commits without the leader's first entry, which comes behind what earlier leaders left uncommitted.
+TEST_F(ReplicaTest, uncommitted_commands_of_earlier_terms_do_not_wait_for_space_in_the_log) {
+  ASSERT_TRUE(open(nullptr));
+  const auto commands_can_wait = [this](Term term, Index commit) {
+    Entry entry;
+    entry.kind = EntryKind::command;
+    entry.term = term;
+    entry.index = 2;
+    raft::Message message;
+    message.kind = raft::MessageKind::append_request;
+    message.from = 2;
+    message.to = 1;
+    message.term = 9;
+    message.log_term = 1;
+    message.index = 1;
+    message.commit = commit;
+    message.entries = {&entry, 1};
+    replica_->receive(message);
+    turn();
+    return log_.reserved_commands;
+  };
+  EXPECT_TRUE(commands_can_wait(9, 1)) << "the leader's own";
+  EXPECT_FALSE(commands_can_wait(8, 1));
+  EXPECT_TRUE(commands_can_wait(8, 2)) << "committed: it lacks them, and the group goes on";
 }
 
 TEST_F(ReplicaTest, a_write_that_a_full_log_held_back_is_written_unchanged_when_there_is_space) {

@@ -342,6 +342,33 @@ TEST(LogSpace, a_full_log_accepts_the_noop_of_a_new_leader) {
   EXPECT_TRUE(same(rig.read(1, next)->front(), noop));
 }
 
+// Uncommitted commands of earlier terms may lie before the noop, without which nothing is committed and released.
+TEST(LogSpace, a_full_log_accepts_commands_of_earlier_terms_that_were_reserved_as_no_commands) {
+  Rig rig;
+  rig.options.max_bytes = 4 * rig.options.segment_bytes;
+  rig.open(true);
+  Index next = 1;
+  EXPECT_EQ(fill(rig, 1, next).code, BOP_E_LOG_FULL);
+  rig.run_until_sealed();
+  std::vector<raft::Entry> entries{make_entry(4, next, 100), make_entry(5, next + 1, 0)};
+  entries[1].kind = raft::EntryKind::noop;
+  const TestAppender& told = rig.appender(1);
+  ASSERT_TRUE(rig.log->reserve(300, false));
+  const std::span<const raft::Entry> piece(entries);
+  Append append;
+  append.group = 1;
+  append.hard = {5, 3};
+  append.leader_term = 5;
+  append.entries = {&piece, 1};
+  append.number = ++rig.numbers[1];
+  ASSERT_TRUE(rig.log->append(append));
+  rig.log->flush();
+  rig.run();
+  EXPECT_EQ(told.last_durable, append.number);
+  EXPECT_EQ(rig.append(1, 5, next + 2, 1, 100).error().code, BOP_E_LOG_FULL)
+      << "the leader's own commands stay out";
+}
+
 // The group that filled it let go of everything; what is left holds the first segment.
 TEST(LogSpace, a_full_log_rewrites_its_cold_groups) {
   Rig rig;
