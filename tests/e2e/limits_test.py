@@ -305,7 +305,7 @@ class AFullDisk(Case):
             self.assertEqual(node.call("GET", key), VALUE)
             return True
         except RespError as refused:
-            self.assertIn("did not get what the leader had", str(refused))
+            self.assertIn("did not receive the leader's entries", str(refused))
             return False
 
     def test_refuses_writes_by_name_serves_reads_and_votes_and_recovers_with_space(self):
