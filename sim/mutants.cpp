@@ -10,7 +10,6 @@ namespace bop::sim {
 namespace {
 
 constexpr ModuleBug no_bug{"", {"none", "the correct build", "", "there is nothing to see"}};
-constexpr uint64_t last_seed = ~uint64_t{0};
 
 class Runner {
  public:
@@ -22,7 +21,8 @@ class Runner {
     for (uint64_t seed = options_.first_seed;; seed = all.seed + 1) {
       BOP_ASSERT(choose_seeded_bug(bug.bug.name));
       const TrialResult before = all;
-      all = run_apart(options_.simulation, seed, last_seed, options_.seconds_each - before.seconds);
+      all = run_apart(options_.simulation, seed, options_.last_seed,
+                      options_.seconds_each - before.seconds);
       all.seconds += before.seconds;
       all.seeds += before.seeds;
       if (!all.failed || bug.bug.name == no_bug.bug.name || !fails_without_bug(all.seed)) break;
@@ -30,7 +30,7 @@ class Runner {
       all.failed = false;
       all.check.clear();
       all.message = "no check reported it";
-      if (all.seconds >= options_.seconds_each || all.seed == last_seed) break;
+      if (all.seconds >= options_.seconds_each || all.seed >= options_.last_seed) break;
     }
     return result;
   }

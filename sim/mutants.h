@@ -18,6 +18,7 @@ struct MutantOptions {
   std::vector<std::string> names;  // empty: all
   double seconds_each = 60;        // of core time
   uint64_t first_seed = 1;
+  uint64_t last_seed = ~uint64_t{0};
   SimulationOptions simulation;  // its seed is replaced
 };
 
