@@ -2,7 +2,7 @@
 // gives records that stay within them.
 #include <cstdlib>
 
-#include "log/group_index.h"
+#include "log/group_history.h"
 #include "log/record.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -10,7 +10,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const bop::Bytes stream(data, size);
   std::vector<RecordView> records;
   if (!decode_records(stream, records)) return 0;
-  GroupIndex index;
+  GroupHistory history;
   for (const RecordView& record : records) {
     if (record.body.data() + record.body.size() > data + size) std::abort();
     if (record.header.kind == RecordKind::summary) {
@@ -19,7 +19,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     }
     const RecordLocation location{make_position(1, 0), record.offset, record.header.bytes,
                                   record.header.first, record.header.count};
-    index.apply(location, record.header, record.body);
+    if (location.position() <= history.last_record) continue;
+    history.apply(location, record);
+    const GroupIndex index = history.index();
+    index.check();
     for (const RecordLocation& one : index.locations()) {
       if (one.count == 0 || one.last() > index.last()) std::abort();
     }

@@ -292,7 +292,8 @@ void Replica::stage(const Origin& origin, Instant deadline, mem::Buffer payload)
     return inbox_.complete(origin, BOP_E_OVERLOADED,
                            std::string("the machine is held up: ") + obstacle);
   // Last, because the space stays reserved until the end of the turn.
-  if (auto reserved = ports_.log.reserve(raft::Entry::cost_of(payload.size())); !reserved)
+  if (auto reserved = ports_.log.reserve(options_.id, raft::Entry::cost_of(payload.size()));
+      !reserved)
     return inbox_.complete(origin, reserved.error().code, reserved.error().detail);
   raft::Propose propose;
   propose.token = staged_.size();
@@ -335,7 +336,8 @@ void Replica::receive(const raft::Message& message) {
   if (!own.entries.empty()) {
     // Without space in the log the entries are dropped: the leader sends them again, and the rest of the
     // message still acts as its heartbeat.
-    const auto reserved = ports_.log.reserve(bytes_of(own.entries), has_command_that_can_wait(own));
+    const auto reserved =
+        ports_.log.reserve(options_.id, bytes_of(own.entries), has_command_that_can_wait(own));
     if (!reserved) {
       own.entries = {};
       log_capacity = capacity_without(reserved.error().code);

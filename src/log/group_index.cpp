@@ -1,6 +1,7 @@
 #include "log/group_index.h"
 
 #include <algorithm>
+#include <map>
 
 #include "base/assert.h"
 
@@ -14,40 +15,91 @@ Term GroupIndex::term_at(Index index) const {
   return std::prev(after)->term;
 }
 
-bool GroupIndex::joins(const RecordHeader& header) const {
-  return header.first > before_first_.index && header.first <= last_ + 1;
+// ---- locations ----
+
+void GroupIndex::count(const RecordLocation& location) {
+  live_bytes_ += location.bytes;
+  const uint32_t segment = segment_of(location.frame);
+  if (!segments_.empty() && segments_.back().first == segment) {
+    ++segments_.back().second;
+    return;
+  }
+  const auto at =
+      std::ranges::lower_bound(segments_, segment, {}, &std::pair<uint32_t, size_t>::first);
+  if (at != segments_.end() && at->first == segment) {
+    ++at->second;
+  } else {
+    segments_.insert(at, {segment, 1});
+  }
 }
 
-bool GroupIndex::agrees(const RecordHeader& header) const {
-  BOP_ASSERT(joins(header));
-  if (header.count == 0 && header.first != last_ + 1) return false;
-  return term_at(header.first - 1) == header.previous_term;
+void GroupIndex::discount(const RecordLocation& location) {
+  BOP_ASSERT_GE(live_bytes_, location.bytes);
+  live_bytes_ -= location.bytes;
+  const uint32_t segment = segment_of(location.frame);
+  const auto at =
+      std::ranges::lower_bound(segments_, segment, {}, &std::pair<uint32_t, size_t>::first);
+  BOP_ASSERT(at != segments_.end() && at->first == segment);
+  if (--at->second == 0) segments_.erase(at);
 }
 
-void GroupIndex::replace_locations(std::deque<RecordLocation> locations) {
-  BOP_ASSERT_EQ(locations.empty(), locations_.empty());
-  BOP_ASSERT(locations.empty() || locations.back().last() == last_);
-  locations_ = std::move(locations);
-  live_bytes_ = 0;
-  for (const RecordLocation& location : locations_) live_bytes_ += location.bytes;
+GroupIndex::Locations::iterator GroupIndex::erase(Locations::iterator location) {
+  discount(*location);
+  return locations_.erase(location);
 }
+
+void GroupIndex::move(const RecordLocation& location) {
+  BOP_ASSERT_GT(location.first, before_first_.index);
+  BOP_ASSERT_LE(location.last(), last_);
+  auto at = std::ranges::upper_bound(locations_, location.first, {}, &RecordLocation::first);
+  BOP_ASSERT(at != locations_.begin());
+  --at;
+  // What is below in its record is compacted, or was moved before.
+  BOP_ASSERT(at->first == location.first || at == locations_.begin());
+  while (at != locations_.end() && at->last() <= location.last()) at = erase(at);
+  if (at != locations_.end() && at->first <= location.last()) {
+    at->count = static_cast<uint32_t>(at->last() - location.last());
+    at->first = location.last() + 1;
+  }
+  locations_.insert(at, location);
+  count(location);
+}
+
+GroupIndex::Range GroupIndex::first_in(uint32_t segment) const {
+  Range out;
+  for (const RecordLocation& location : locations_) {
+    const bool there = segment_of(location.frame) == segment;
+    if (!there && !out.empty()) break;
+    if (there && out.empty()) out.first = std::max(location.first, before_first_.index + 1);
+    if (there) out.last = location.last();
+  }
+  return out;
+}
+
+uint32_t GroupIndex::needed_segment() const {
+  uint32_t lowest = segment_of(last_record);
+  if (!segments_.empty()) lowest = std::min(lowest, segments_.front().first);
+  if (const Position checkpoint = checkpoints.needs(); checkpoint != 0)
+    lowest = std::min(lowest, segment_of(checkpoint));
+  return lowest;
+}
+
+// ---- entries ----
 
 void GroupIndex::restart(raft::EntryId before_first) {
   before_first_ = before_first;
   last_ = before_first.index;
   runs_.clear();
   locations_.clear();
+  segments_.clear();
   live_bytes_ = 0;
 }
 
 void GroupIndex::truncate(Index first) {
   BOP_ASSERT_GT(first, before_first_.index);
   if (first > last_) return;
-  while (!locations_.empty() && locations_.back().first >= first) {
-    BOP_ASSERT_GE(live_bytes_, locations_.back().bytes);
-    live_bytes_ -= locations_.back().bytes;
-    locations_.pop_back();
-  }
+  while (!locations_.empty() && locations_.back().first >= first)
+    erase(std::prev(locations_.end()));
   if (!locations_.empty() && locations_.back().last() >= first) {
     locations_.back().count = static_cast<uint32_t>(first - locations_.back().first);
   }
@@ -58,9 +110,8 @@ void GroupIndex::truncate(Index first) {
 void GroupIndex::add_location(const RecordLocation& location) {
   BOP_ASSERT_EQ(location.first, last_ + 1);
   BOP_ASSERT_GT(location.count, 0u);
-  BOP_ASSERT(locations_.empty() || locations_.back().position() < location.position());
   locations_.push_back(location);
-  live_bytes_ += location.bytes;
+  count(location);
   last_ += location.count;
 }
 
@@ -80,75 +131,37 @@ void GroupIndex::compact(raft::EntryId through) {
     restart(through);
     return;
   }
-  while (!locations_.empty() && locations_.front().last() <= through.index) {
-    BOP_ASSERT_GE(live_bytes_, locations_.front().bytes);
-    live_bytes_ -= locations_.front().bytes;
-    locations_.pop_front();
-  }
+  while (!locations_.empty() && locations_.front().last() <= through.index)
+    erase(locations_.begin());
   while (runs_.size() > 1 && runs_[1].first <= through.index + 1) runs_.erase(runs_.begin());
   if (!runs_.empty()) runs_.front().first = std::max(runs_.front().first, through.index + 1);
   before_first_ = through;
-}
-
-void GroupIndex::add_terms(Bytes entries) {
-  EntryReader reader(entries);
-  EntryView view;
-  while (reader.next(view)) add_term(view.entry.index, view.entry.term);
-}
-
-void GroupIndex::apply(const RecordLocation& location, const RecordHeader& header, Bytes entries) {
-  hard = header.hard;
-  leader_term = header.leader_term;
-  last_time_ns = header.last_time_ns;
-  last_record = location.position();
-  const bool restarts = (header.flags & record_restarts) != 0;
-  if (header.kind > RecordKind::summary) return;  // a newer version's
-  if (restarts || !joins(header)) restart({header.previous_term, header.first - 1});
-  if (header.kind == RecordKind::rewritten) {
-    apply_rewritten(location, header, entries);
-    return;
-  }
-  if (header.count == 0) return;
-  truncate(header.first);
-  add_terms(entries);
-  add_location(location);
-}
-
-// A copy of entries at a new location. It is ignored while the log still has all the original records.
-void GroupIndex::apply_rewritten(const RecordLocation& location, const RecordHeader& header,
-                                 Bytes entries) {
-  if (header.count == 0 || location.last() <= last_) return;
-  truncate(header.first);
-  add_terms(entries);
-  add_location(location);
 }
 
 void GroupIndex::check() const {
   BOP_ASSERT_GE(last_, before_first_.index);
   BOP_ASSERT_EQ(locations_.empty(), empty());
   BOP_ASSERT_EQ(runs_.empty(), empty());
+  checkpoints.check();
   uint64_t bytes = 0;
   Index next = 0;
-  Position behind = 0;
+  std::map<uint32_t, size_t> segments;
   for (const RecordLocation& location : locations_) {
     BOP_ASSERT_GT(location.count, 0u);
     BOP_ASSERT(next == 0 || location.first == next);
-    BOP_ASSERT_GE(location.position(), behind);
     next = location.last() + 1;
-    behind = location.position() + 1;
     bytes += location.bytes;
+    ++segments[segment_of(location.frame)];
   }
   BOP_ASSERT_EQ(bytes, live_bytes_);
+  BOP_ASSERT(std::ranges::equal(segments, segments_, [](const auto& a, const auto& b) {
+    return a.first == b.first && a.second == b.second;
+  }));
   BOP_ASSERT(locations_.empty() || locations_.front().first <= before_first_.index + 1);
   BOP_ASSERT(locations_.empty() || locations_.back().last() == last_);
   for (size_t i = 1; i < runs_.size(); ++i) BOP_ASSERT_LT(runs_[i - 1].first, runs_[i].first);
   BOP_ASSERT(runs_.empty() || runs_.front().first <= before_first_.index + 1);
   BOP_ASSERT(runs_.empty() || runs_.back().first <= last_);
-}
-
-Position GroupIndex::needs() const {
-  if (locations_.empty()) return last_record;
-  return std::min(locations_.front().position(), last_record);
 }
 
 }  // namespace bop::log

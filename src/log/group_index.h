@@ -5,14 +5,15 @@
 #include <deque>
 #include <vector>
 
+#include "log/checkpoints.h"
 #include "log/position.h"
 #include "log/record.h"
 #include "raft/types.h"
 
 namespace bop::log {
 
-// Consecutive entries in one record. Entries that were truncated or compacted are still in the record, but
-// are skipped when it is read.
+// Consecutive entries in one record. Entries that were truncated, compacted or rewritten are still in the record,
+// but are skipped when it is read.
 struct RecordLocation {
   Position frame = 0;
   uint32_t offset = 0;  // of the record in the frame's stream
@@ -32,6 +33,7 @@ class GroupIndex {
   Term leader_term = 0;
   Position last_record = 0;  // 0: the group has no record
   int64_t last_time_ns = 0;  // the leader's time in the last entry; never decreases
+  Checkpoints checkpoints;
 
   const raft::EntryId& before_first() const { return before_first_; }
   Index last() const { return last_; }
@@ -41,13 +43,6 @@ class GroupIndex {
 
   // The term of a kept entry, or of the one before the first; 0 for any other index.
   Term term_at(Index index) const;
-  // Whether a record's first entry is the next one or replaces a kept one. That may be false where the log
-  // begins in the middle of a group's history: for a record below the first entry kept, or for one after a
-  // rewrite that a crash cut short. The entries before such a record were not needed any more.
-  bool joins(const RecordHeader& header) const;
-  // For a record that joins: whether the entry before its first one has the term that it names.
-  bool agrees(const RecordHeader& header) const;
-
   // The group's log restarts after `before_first`.
   void restart(raft::EntryId before_first);
   // Drops the entries from `first` on.
@@ -62,28 +57,39 @@ class GroupIndex {
   // Drops the entries up to and including `through`.
   void compact(raft::EntryId through);
 
-  // The kept entries are now at `locations`.
-  void replace_locations(std::deque<RecordLocation> locations);
+  // These entries, which are kept, were rewritten at `location`.
+  void move(const RecordLocation& location);
+  // The first consecutive entries that are kept in that segment.
+  struct Range {
+    Index first = 1;
+    Index last = 0;  // first - 1: none
+    bool empty() const { return last < first; }
+  };
+  Range first_in(uint32_t segment) const;
 
-  // Adds a record that recovery read and checked. The group's log restarts at one that does not join.
-  void apply(const RecordLocation& location, const RecordHeader& header, Bytes entries);
-
-  // The lowest position that this group needs: that of its first entry's record, or of its last record.
-  Position needs() const;
-  uint64_t live_bytes() const { return live_bytes_; }
+  // The lowest segment that this group needs: of an entry's record, of a checkpoint or of its last record; 0: none.
+  uint32_t needed_segment() const;
+  // Bytes of the records that this group needs.
+  uint64_t live_bytes() const { return live_bytes_ + checkpoints.bytes(); }
 
   // Asserts the invariants.
   void check() const;
 
  private:
-  void apply_rewritten(const RecordLocation& location, const RecordHeader& header, Bytes entries);
-  void add_terms(Bytes entries);
+  using Locations = std::deque<RecordLocation>;
+
+  void count(const RecordLocation& location);
+  void discount(const RecordLocation& location);
+  Locations::iterator erase(Locations::iterator location);
 
   raft::EntryId before_first_;       // the entry before the first one kept
   Index last_ = 0;                   // of the last entry kept; before_first_.index: none is kept
   std::vector<raft::TermRun> runs_;  // terms of the entries kept, by first index
-  std::deque<RecordLocation> locations_;  // of the entries kept, by index, without gaps
-  uint64_t live_bytes_ = 0;               // of the records in locations_
+  Locations locations_;              // of the entries kept, by index, without gaps
+  uint64_t live_bytes_ = 0;          // of the records in locations_
+  // How many of locations_ are in a segment, by segment; a segment with none is not listed. The order of entries is
+  // not that of their segments once some were rewritten.
+  std::vector<std::pair<uint32_t, size_t>> segments_;
 };
 
 }  // namespace bop::log

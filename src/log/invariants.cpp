@@ -37,14 +37,18 @@ void ShardLog::check_frames() const {
 
 // A segment is pinned once for each group that needs it, and no segment that is needed was released.
 void ShardLog::check_pins() const {
-  std::map<uint32_t, uint64_t> pins;
+  std::map<uint32_t, std::set<GroupId>> pins;
+  uint64_t live_bytes = 0;
   for (const Group* group : sorted_groups()) {
-    BOP_ASSERT_EQ(group->pinned, segment_of(group->index.needs()));
+    BOP_ASSERT_EQ(group->pinned, group->index.needed_segment());
     BOP_ASSERT_GE(group->pinned, 1u);
     BOP_ASSERT_LE(group->pinned, head_);
-    ++pins[group->pinned];
+    pins[group->pinned].insert(group->id);
+    BOP_ASSERT_EQ(group->live_bytes, group->index.live_bytes());
+    live_bytes += group->live_bytes;
   }
   BOP_ASSERT(pins == pins_);
+  BOP_ASSERT_EQ(live_bytes, live_bytes_);
   BOP_ASSERT_LE(written_first_segment_, first_needed());
   for (const auto& [number, groups] : pins_) {
     // A segment that is still being made is only needed by frames that wait for it.

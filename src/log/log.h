@@ -48,6 +48,12 @@ enum class Health : uint8_t {
   newer = 2,
 };
 
+// The group's own facts as of one of its entries. What the bytes mean is the group's affair (group/checkpoint.h).
+struct Checkpoint {
+  raft::EntryId at;  // the entry; {0, 0}: before the first
+  std::vector<uint8_t> bytes;
+};
+
 // What recovery found about one group.
 struct RecoveredGroup {
   GroupId group = 0;
@@ -56,6 +62,10 @@ struct RecoveredGroup {
   std::vector<raft::TermRun> runs;  // terms of the entries kept
   Index last = 0;                   // of the last entry; before_first.index: there is none
   int64_t last_time_ns = 0;         // the leader's time in the last entry
+  // The newest complete ones, by index; at most two. The group recovers from the newest whose entry its machine's
+  // store has reached.
+  std::vector<Checkpoint> checkpoints;
+  std::vector<raft::Entry> configurations;  // the configuration entries among those kept
   Health health = Health::ok;
   std::string reason;   // why it is not ok, with file and offset
   FileOffset location;  // of that problem
@@ -87,6 +97,10 @@ class Appender {
   virtual void durable(uint64_t number) = 0;
   // The log latched: no further append will be reported durable.
   virtual void latched(const Error& error) = 0;
+  // This group keeps the oldest segment from being used again. True: the group will soon let go of some of what it
+  // keeps (its machine makes durable what it applied, a checkpoint is written, and entries are compacted); false:
+  // what it keeps has to be rewritten.
+  virtual bool release_wanted() { return false; }
 };
 
 struct Append {
@@ -118,11 +132,15 @@ class Log {
   // is added: TOO_LARGE; OVERLOADED; LATCHED; SUSPECT; LOG_FULL and DISK_FULL (only with commands; other
   // entries and hard states may use the reserve).
   virtual Status append(const Append& append) = 0;
+  // Appends a checkpoint as of an entry of the group that is committed. It precedes every later append and
+  // compaction on the disk. Errors as of append(), for what is not a command.
+  virtual Status append_checkpoint(GroupId group, raft::EntryId at, Bytes bytes) = 0;
   virtual void flush() = 0;
   // Whether append() would accept entries of that many bytes now, with commands among them or not. If so,
   // the space is kept until flush(), so that the commands of a turn, reserved one by one, are appended
-  // together.
-  virtual Status reserve(size_t bytes, bool commands = true) = 0;
+  // together. LOG_FULL also for commands of a group that keeps more bytes in the log than are free, while other
+  // groups share it: a group whose entries cannot be released stops itself, but none of the others.
+  virtual Status reserve(GroupId group, size_t bytes, bool commands = true) = 0;
   // The largest payload of one entry that append() accepts, in bytes; a larger one is TOO_LARGE.
   virtual size_t largest_payload() const = 0;
 
@@ -134,8 +152,11 @@ class Log {
                     std::function<void(Result<std::vector<raft::Entry>>)> done) = 0;
 
   // Drops the group's entries up to and including `through`. Segments that no group needs are reused or
-  // removed; the remaining entries of a cold group are rewritten so that they do not pin old segments.
+  // removed; in a crowded log, what groups still need of the oldest segment is rewritten.
+  // A group with checkpoints may compact up to the newest one that its machine's store has reached.
   virtual void compact(GroupId group, raft::EntryId through) = 0;
+  // Recovery needs no checkpoint older than the one as of entry `index`: the machine's store has reached it.
+  virtual void drop_checkpoints(GroupId group, Index index) = 0;
 
   // False when latched, or when the oldest outstanding write is older than `limit`.
   virtual bool healthy(Instant now, Duration limit) const = 0;
@@ -155,7 +176,8 @@ class Log {
   // Counters for metrics.
   struct Counters {
     uint64_t writes = 0, written_bytes = 0, records = 0, entries = 0, seals = 0, segments_made = 0;
-    uint64_t rewritten = 0;  // how often a cold group was rewritten
+    uint64_t rewritten = 0;  // how often a piece of a group was rewritten
+    uint64_t checkpoints = 0;
   };
   virtual const Counters& counters() const = 0;
   // Changes Options::max_bytes. A log that exceeds it refuses commands until enough is compacted.

@@ -188,6 +188,7 @@ void ShardLog::serve() {
   BOP_ASSERT_LE(durable_end_, next_position_);
   BOP_ASSERT_LE(written_first_segment_, head_);
   BOP_ASSERT(pins_.empty() || pins_.rbegin()->first <= head_);
+  rewrite_budget_ = options_.max_bytes;
   const auto ready = [this] {
     if (!queue_.empty()) submit();  // the first frame may have waited for this segment
   };

@@ -21,7 +21,7 @@ struct Options {
   bool direct = true;             // bypass the page cache, where the file system supports it
   uint64_t log_id = 0;            // of this directory, drawn by `bopd format`; not 0
   Histogram* write_ns = nullptr;  // of each write, from submission to completion; nullptr: none
-  // When the segments in use exceed this, a cold group's live entries are rewritten so that old segments
+  // When the segments in use exceed this, what groups still need of the oldest one is rewritten so that it
   // can be reused. 0: half of max_bytes.
   uint64_t rewrite_above_bytes = 0;
 };

@@ -28,7 +28,7 @@ void Rebuild::on_finding(const Finding& finding) {
 // Whether no record of the group is missing before this one.
 bool Rebuild::continues(const RebuiltGroup& group, bool known, const RecordHeader& header) const {
   if (header.flags & record_restarts) return true;
-  if (known) return header.previous == group.index.last_record;
+  if (known) return header.previous == group.history.last_record;
   return header.previous < log_start();
 }
 
@@ -43,14 +43,13 @@ void Rebuild::on_record(Position frame, const RecordView& record) {
   } else {
     doubt(group, header.previous, location.position());
   }
-  if (is_new) group.index.restart({header.previous_term, header.first - 1});
-  const bool known = header.kind <= RecordKind::summary;
-  if (known && group.index.joins(header) && !group.index.agrees(header)) {
+  const bool restarts = (header.flags & record_restarts) != 0;
+  if (header.kind <= last_known_kind && !is_new && !restarts && !group.history.agrees(header)) {
     doubt(group, location.position(), location.position());
     // The entries of a suspect group are kept from here on, for inspection.
-    group.index.restart({header.previous_term, header.first - 1});
+    group.history.restart({header.previous_term, header.first - 1});
   }
-  group.index.apply(location, header, record.body);
+  group.history.apply(location, record);
   if (record.newer != nullptr) leave_to_newer(group, location.position(), record.newer);
 }
 
@@ -68,22 +67,25 @@ void Rebuild::on_summary(Position at, const RecordView& record) {
   for (const SummaryItem& item : decode_summary(record)) {
     const auto [found, is_new] = groups_.try_emplace(item.group);
     RebuiltGroup& group = found->second;
+    GroupHistory& history = group.history;
     if (is_new) {
-      group.index.hard = item.hard;
-      group.index.restart({item.last.term, item.last.index});
+      history.hard = item.hard;
+      history.restart(item.last);
     }
     // A record before the log's first segment was not needed any more when that segment was released.
     const bool gone = is_new && item.last_record < log_start();
-    if (gone) group.index.last_record = item.last_record;
+    if (gone) history.last_record = item.last_record;
     if (item.flags != 0 || item.generation != 0) leave_to_newer(group, at, "unknown flags");
     if (item.suspect && !group.suspect) {
       doubt(group, item.last_record, at);
-    } else if (group.index.last_record == item.last_record) {
-      group.proven = at;
-    } else {
+    } else if (history.last_record != item.last_record) {
       doubt(group, item.last_record, at);
-      group.index.hard = item.hard;
-      group.index.last_record = item.last_record;
+      history.hard = item.hard;
+      history.last_record = item.last_record;
+    } else if (item.checkpoint >= log_start() && history.checkpoints.newest() != item.checkpoint) {
+      doubt(group, item.checkpoint, at);
+    } else {
+      group.proven = at;
     }
   }
 }
@@ -117,6 +119,7 @@ void Rebuild::finish() {
   for (auto& [id, group] : groups_) {
     const Gap* gap = gap_behind(group.proven);
     if (!group.suspect && gap != nullptr) blame(group, *gap);
+    group.index = group.history.index();
   }
 }
 
@@ -137,6 +140,9 @@ RecoveredGroup Rebuild::recovered(GroupId id, const RebuiltGroup& group) const {
   out.runs = group.index.runs();
   out.last = group.index.last();
   out.last_time_ns = group.index.last_time_ns;
+  for (const StoredCheckpoint& stored : group.index.checkpoints.complete())
+    out.checkpoints.push_back({stored.at, stored.bytes});
+  out.configurations = group.history.configurations(group.index);
   out.health = group.suspect ? Health::suspect : group.newer ? Health::newer : Health::ok;
   out.reason = group.reason;
   out.location = group.location;

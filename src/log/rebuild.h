@@ -11,13 +11,14 @@
 #include <string_view>
 #include <vector>
 
-#include "log/group_index.h"
+#include "log/group_history.h"
 #include "log/scan.h"
 
 namespace bop::log {
 
 struct RebuiltGroup {
-  GroupIndex index;
+  GroupHistory history;
+  GroupIndex index;     // set by Rebuild::finish()
   Position proven = 0;  // position of the last proof
   bool suspect = false;
   bool newer = false;  // a record of it is of a newer version

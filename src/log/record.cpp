@@ -3,6 +3,9 @@
 namespace bop::log {
 namespace {
 
+// No log gets there; sums of indexes and counts do not overflow.
+constexpr Index max_index = UINT64_MAX / 2;
+
 // Whether the body has consecutive entries from header.first on, whose terms do not decrease and are at
 // most the group's term.
 bool are_entries(RecordView& record) {
@@ -14,10 +17,17 @@ bool are_entries(RecordView& record) {
   while (reader.next(view)) {
     if (view.entry.index != header.first + count || view.entry.term < term) return false;
     if (const char* newer = view.newer()) record.newer = newer;
+    record.configures |= view.entry.kind == raft::EntryKind::configuration;
     term = view.entry.term;
     ++count;
   }
   return reader.ok() && count == header.count && term <= header.hard.term;
+}
+
+// Its bytes are the group's; their checksum is the frame's.
+bool is_checkpoint(const RecordHeader& header) {
+  const Part part = part_of(header);
+  return part.number < part.of && header.previous_term <= header.hard.term;
 }
 
 bool is_summary(const RecordView& record) {
@@ -28,14 +38,17 @@ bool is_summary(const RecordView& record) {
 bool is_sound(RecordView& record) {
   const RecordHeader& header = record.header;
   if (header.kind == RecordKind::summary) return is_summary(record);
-  if (header.group == 0 || header.first == 0) return false;
-  if (header.kind == RecordKind::entries || header.kind == RecordKind::rewritten) {
-    if ((header.flags & ~record_restarts) != 0) record.newer = "unknown flags";
-    if (header.generation != 0) record.newer = "a generation";
-    return are_entries(record);
+  if (header.group == 0 || header.first == 0 || header.first > max_index) return false;
+  if (header.kind > last_known_kind) {
+    record.newer = "an unknown kind";
+    return true;
   }
-  record.newer = "an unknown kind";
-  return header.kind > RecordKind::summary;
+  const bool checkpoint = header.kind == RecordKind::checkpoint;
+  const uint8_t known_flags = checkpoint ? 0 : record_restarts;
+  if ((header.flags & ~known_flags) != 0) record.newer = "unknown flags";
+  if (header.generation != 0) record.newer = "a generation";
+  if (checkpoint) return is_checkpoint(header);
+  return static_cast<uint8_t>(header.kind) != 0 && are_entries(record);
 }
 
 }  // namespace

@@ -16,12 +16,15 @@ inline constexpr size_t record_header_bytes = 80;
 inline constexpr size_t entry_header_bytes = 56;
 inline constexpr size_t summary_item_bytes = 80;
 
-// Kinds 4 (checkpoint) and 5 (answers) are reserved for what later versions add.
+// Kind 5 (answers) is reserved for what later versions add.
 enum class RecordKind : uint8_t {
-  entries = 1,    // hard state, and entries that replace those from their first index on
-  rewritten = 2,  // a copy of a cold group's hard state and entries; it truncates nothing
-  summary = 3,    // of all groups
+  entries = 1,     // hard state, and entries that replace those from their first index on
+  rewritten = 2,   // a copy of a group's hard state and entries; it truncates nothing
+  summary = 3,     // of all groups
+  checkpoint = 4,  // a part of the group's checkpoint as of the entry before `first`
 };
+// Records of a higher kind are a newer version's.
+inline constexpr RecordKind last_known_kind = RecordKind::checkpoint;
 
 // Flags of a record.
 inline constexpr uint8_t record_restarts = 1;  // entries: the group's log restarts with this record
@@ -38,11 +41,23 @@ struct RecordHeader {
   Index first = 0;           // of the first entry; without entries: the group's last index + 1
   Term previous_term = 0;    // of the entry at first - 1
   int64_t last_time_ns = 0;  // the leader's time in the group's last entry
-  uint32_t count = 0;        // of entries; summary: of items
+  uint32_t count = 0;        // of entries; summary: of items; checkpoint: see Part
   uint32_t generation = 0;   // of the group
 };
 
 void encode(const RecordHeader& header, uint8_t* into);  // writes record_header_bytes
+
+// Which part of its checkpoint a record has: RecordHeader::count. The parts follow each other in the chain of the
+// group's records.
+struct Part {
+  uint32_t number = 0;  // from 0
+  uint32_t of = 1;      // at most max_parts
+};
+inline constexpr uint32_t max_parts = UINT16_MAX;
+inline uint32_t encode(const Part& part) { return part.number | part.of << 16; }
+inline Part part_of(const RecordHeader& header) {
+  return {header.count & UINT16_MAX, header.count >> 16};
+}
 
 // Writes the header of an entry, entry_header_bytes; its payload follows.
 inline void encode(const raft::Entry& entry, uint8_t* into) {
@@ -66,6 +81,7 @@ struct RecordView {
   Bytes body;  // what follows the header
   // What of it only a later version understands; nullptr: nothing. Its group is left as it is.
   const char* newer = nullptr;
+  bool configures = false;  // one of its entries is a configuration
 };
 
 // An entry within a record's bytes.

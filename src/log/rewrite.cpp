@@ -1,6 +1,11 @@
-// Rewriting of cold groups: when the log has grown and little of its oldest segment is still needed, the
-// entries and hard states of the groups that need it are written again at the head of the log, one group
-// after the other. A rewritten record does not change its group; it only makes the old records unneeded.
+// Rewriting: when the log has grown, what groups still need of its oldest segment is written again at the head of the
+// log, so that the segment can be used again: entries that a follower lacks, checkpoints, hard states. First the
+// groups are asked to let go of what they can. A rewritten record does not change its group; it only makes the old
+// records unneeded.
+//
+//   crowded ──► groups are asked ──► entries are read, a piece at a time ──► written ──► crowded? ──► ...
+//                    │ they let go of something                 │ no space, a failed read
+//                    └──────────────► wait ◄────────────────────┘
 #include <algorithm>
 
 #include "base/assert.h"
@@ -11,6 +16,11 @@ namespace bop::log {
 namespace {
 
 constexpr Duration try_again_after = 1 * seconds;
+constexpr Duration ask_again_after = 1 * seconds;
+constexpr Duration grace = 100 * milliseconds;  // in which those that were asked let go
+constexpr size_t piece_bytes = 1 << 20;
+
+size_t size_of(const raft::Entry& entry) { return entry_header_bytes + entry.payload.size(); }
 
 }  // namespace
 
@@ -18,105 +28,129 @@ uint64_t ShardLog::rewrite_above() const {
   return options_.rewrite_above_bytes != 0 ? options_.rewrite_above_bytes : options_.max_bytes / 2;
 }
 
+// Rewriting gains what is not needed of that which is written: whole segments of it. It writes no more than all else
+// that the log writes, so that a log which it cannot make shorter is not written again and again.
+bool ShardLog::rewriting_pays() const {
+  const uint64_t written = needed_bytes() - uint64_t{blocks_left()} * block_bytes;
+  return rewrite_budget_ > 0 && live_bytes_ <= written / 4 * 3 &&
+         live_bytes_ + 2 * options_.segment_bytes <= written;
+}
+
+// What it writes is counted twice, since note_written() adds it to the budget.
+void ShardLog::spend_rewriting(uint64_t bytes) {
+  rewrite_budget_ -= std::min(rewrite_budget_, 2 * bytes);
+}
+
 void ShardLog::rewrite_if_crowded() {
   if (rewriting_ || latched_ || needed_bytes() <= rewrite_above()) return;
   if (pins_.empty() || first_needed() != pins_.begin()->first) return;  // a gap pins older segments
   const uint32_t oldest = pins_.begin()->first;
-  if (oldest >= head_) return;
   const Instant now = ports_.clock.now();
-  if (oldest == gave_up_on_ && now < gave_up_until_) return;
-  Group* group = coldest_pinning(oldest);
-  if (group == nullptr) return give_up(oldest);
-  rewriting_ = true;
-  if (group->index.empty()) return rewrite(*group, {});
-  const GroupId id = group->id;
-  const Position last_record = group->index.last_record;
-  const Index first = group->index.before_first().index + 1;
-  reads_.read(id, first, options_.segment_bytes, [this, id, first, last_record](auto entries) {
-    take_for_rewrite(id, first, last_record, std::move(entries));
-  });
-}
-
-// The group with the lowest id of those that pin the segment; nullptr: together they need too much of it,
-// or one of them is suspect and cannot be rewritten.
-ShardLog::Group* ShardLog::coldest_pinning(uint32_t segment) {
-  uint64_t live = 0;
-  Group* lowest = nullptr;
-  for (auto& [id, group] : groups_) {
-    if (group.pinned != segment) continue;
-    live += group.index.live_bytes() + record_header_bytes;
-    if (group.health != Health::ok || live > options_.segment_bytes / 4) return nullptr;
-    if (lowest == nullptr || id < lowest->id) lowest = &group;
-  }
-  return lowest;
-}
-
-void ShardLog::give_up(uint32_t segment) {
-  rewriting_ = false;
-  gave_up_on_ = segment;
-  gave_up_until_ = ports_.clock.now() + try_again_after;
-  // A log that is full may have no write by then that would try again.
-  rewrite_timer_->arm(gave_up_until_);
-}
-
-void ShardLog::take_for_rewrite(GroupId id, Index first, Position last_record,
-                                Result<Entries> entries) {
-  Group& group = group_of(id);
-  const GroupIndex& index = group.index;
-  // A group that appended or compacted meanwhile is not cold.
-  const bool same = index.last_record == last_record && index.before_first().index + 1 == first;
-  if (!entries || !same || entries->size() != index.last() + 1 - first) {
-    return give_up(group.pinned);
-  }
-  rewrite(group, *entries);
-}
-
-void ShardLog::rewrite(Group& group, const Entries& entries) {
-  BOP_ASSERT(rewriting_);
-  BOP_ASSERT(group.health == Health::ok);
-  Append append;
-  append.group = group.id;
-  append.hard = group.index.hard;
-  append.leader_term = group.index.leader_term;
-  const std::span<const raft::Entry> piece(entries);
-  if (!entries.empty()) append.entries = {&piece, 1};
-  // A full log takes no commands, but must rewrite these to release more than they take.
-  Demand demand = demand_of(append);
-  demand.commands = false;
-  if (!admit(demand)) return give_up(group.pinned);
-
-  std::deque<RecordLocation> locations;
-  size_t written = 0;
-  do {
-    written += rewrite_record(group, piece.subspan(written), locations);
-  } while (written < entries.size());
-  group.index.replace_locations(std::move(locations));
-  pin(group);
-  rewriting_ = false;
-  ++counters_.rewritten;
+  if (oldest >= head_ || now < rewrite_not_before_ || !rewriting_pays()) return;
+  if (ask_to_release(oldest)) return wait_before_rewriting(now + grace);
+  Group* group = first_pinning(oldest);
+  if (group == nullptr) return wait_before_rewriting(now + try_again_after);
+  const GroupIndex::Range range = group->index.first_in(oldest);
+  if (!range.empty()) return read_for_rewrite(*group, range);
+  Status rewritten = rewrite_checkpoints(*group, oldest);
+  if (rewritten && group->pinned == oldest) rewritten = rewrite(*group, {});
+  if (!rewritten) return wait_before_rewriting(now + try_again_after);
   submit();
 }
 
+// Whether it is worth waiting for one of them. Not when the log is nearly full.
+bool ShardLog::ask_to_release(uint32_t segment) {
+  const Instant now = ports_.clock.now();
+  bool any = false;
+  const std::set<GroupId> pinning = pins_.begin()->second;  // a group may let go at once
+  for (const GroupId id : pinning) {
+    Group& group = group_of(id);
+    const bool recently = group.asked_at != never && now - group.asked_at < ask_again_after;
+    if (group.appender == nullptr || group.pinned != segment || recently) continue;
+    group.asked_at = now;
+    any |= group.appender->release_wanted();
+  }
+  return any && needed_bytes() <= options_.max_bytes / 4 * 3;
+}
+
+// The group with the lowest id of those that pin the segment; nullptr: one of them is not ok, so that the segment stays.
+ShardLog::Group* ShardLog::first_pinning(uint32_t segment) {
+  const auto pinned = pins_.find(segment);
+  if (pinned == pins_.end()) return nullptr;
+  for (const GroupId id : pinned->second)
+    if (group_of(id).health != Health::ok) return nullptr;
+  return &group_of(*pinned->second.begin());
+}
+
+void ShardLog::wait_before_rewriting(Instant until) {
+  rewriting_ = false;
+  rewrite_not_before_ = until;
+  // A log that is full may have no write by then that would try again.
+  rewrite_timer_->arm(until);
+}
+
+void ShardLog::read_for_rewrite(Group& group, GroupIndex::Range range) {
+  rewriting_ = true;
+  reads_.read(group.id, range.first, piece_bytes, [this, id = group.id, range](auto entries) {
+    take_for_rewrite(id, range, std::move(entries));
+  });
+}
+
+void ShardLog::take_for_rewrite(GroupId id, GroupIndex::Range range, Result<Entries> entries) {
+  rewriting_ = false;
+  if (latched_) return;
+  const Instant now = ports_.clock.now();
+  Group& group = group_of(id);
+  // Entries that were replaced or compacted meanwhile are left out.
+  size_t from = 0, count = 0;
+  for (size_t i = 0; entries && i < entries->size(); ++i) {
+    const raft::Entry& entry = (*entries)[i];
+    if (entry.index <= group.index.before_first().index) {
+      ++from;
+    } else if (entry.index <= range.last && group.index.term_at(entry.index) == entry.term) {
+      ++count;
+    } else {
+      break;
+    }
+  }
+  const bool read_failed = !entries && entries.error().code != BOP_E_NOT_FOUND &&
+                           entries.error().code != BOP_E_UNAVAILABLE;
+  if (read_failed) return wait_before_rewriting(now + try_again_after);
+  if (count == 0) return rewrite_if_crowded();
+  if (!rewrite(group, std::span<const raft::Entry>(*entries).subspan(from, count)))
+    return wait_before_rewriting(now + try_again_after);
+  submit();
+}
+
+// Consecutive entries that are kept, or none: the hard state alone.
+Status ShardLog::rewrite(Group& group, std::span<const raft::Entry> entries) {
+  BOP_ASSERT(group.health == Health::ok);
+  Append append;
+  append.group = group.id;
+  if (!entries.empty()) append.entries = {&entries, 1};
+  // A full log takes no commands, but must rewrite these to release more than they take.
+  Demand demand = demand_of(append);
+  demand.commands = false;
+  BOP_TRY(admit(demand));
+  size_t written = 0;
+  do {
+    written += rewrite_record(group, entries.subspan(written));
+  } while (written < entries.size());
+  pin(group);
+  ++counters_.rewritten;
+  return {};
+}
+
 // Writes one record with as many of the entries as fit in the frame; returns their number.
-size_t ShardLog::rewrite_record(Group& group, std::span<const raft::Entry> entries,
-                                std::deque<RecordLocation>& locations) {
+size_t ShardLog::rewrite_record(Group& group, std::span<const raft::Entry> entries) {
   GroupIndex& index = group.index;
-  const auto size_of = [](const raft::Entry& entry) {
-    return entry_header_bytes + entry.payload.size();
-  };
   Gathering& into =
       gathering_for(record_header_bytes + (entries.empty() ? 0 : size_of(entries.front())));
   into.tail_group = nullptr;
-  RecordHeader header;
-  header.kind = RecordKind::rewritten;
-  header.group = group.id;
-  header.hard = index.hard;
+  RecordHeader header = header_for(group, RecordKind::rewritten);
   if (seeded(Bug::rewriting_loses_vote)) header.hard.vote = 0;
-  header.leader_term = index.leader_term;
-  header.previous = index.last_record;
   header.first = entries.empty() ? index.last() + 1 : entries.front().index;
   header.previous_term = index.term_at(header.first - 1);
-  header.last_time_ns = index.last_time_ns;
   size_t remaining = into.frame.remaining() - record_header_bytes;
   for (const raft::Entry& entry : entries) {
     if (size_of(entry) > remaining) break;
@@ -130,12 +164,29 @@ size_t ShardLog::rewrite_record(Group& group, std::span<const raft::Entry> entri
   encode(header, bytes);
   into.frame.put(bytes, sizeof bytes);
   for (const raft::Entry& entry : entries.first(header.count)) put_entry_bytes(into.frame, entry);
-  if (header.count > 0) {
-    locations.push_back({into.frame.position(), offset, header.bytes, header.first, header.count});
-  }
+  if (header.count > 0)
+    index.move({into.frame.position(), offset, header.bytes, header.first, header.count});
   index.last_record = into.frame.position() + offset;
+  spend_rewriting(header.bytes);
   ++counters_.records;
   return header.count;
+}
+
+Status ShardLog::rewrite_checkpoints(Group& group, uint32_t segment) {
+  if (seeded(Bug::rewriting_loses_checkpoint)) {
+    group.index.checkpoints = {};
+    pin(group);
+    return {};
+  }
+  const std::vector<StoredCheckpoint> kept = group.index.checkpoints.complete();
+  for (const StoredCheckpoint& checkpoint : kept) {
+    if (segment_of(checkpoint.position) != segment) continue;
+    BOP_TRY(admit(demand_of_checkpoint(checkpoint.bytes.size())));
+    write_checkpoint(group, checkpoint.at, checkpoint.bytes);
+    spend_rewriting(checkpoint.bytes.size() + record_header_bytes);
+    ++counters_.rewritten;
+  }
+  return {};
 }
 
 }  // namespace bop::log

@@ -91,7 +91,22 @@ Status ShardLog::admit(const Demand& demand) {
   return admitted;
 }
 
-Status ShardLog::reserve(size_t bytes, bool commands) {
+// A group may keep as many bytes as are free: one whose entries no follower takes gets about half of the log, several
+// of them less each, and there is always space for the groups that release theirs. (Choudhury and Hahne, "Dynamic
+// queue length thresholds for shared-memory packet switches", 1998, with a factor of 1.)
+bool ShardLog::exceeds_share(const Group& group) const {
+  if (seeded(Bug::no_share_of_the_log)) return false;
+  if (live_bytes_ == group.live_bytes) return false;  // it is alone
+  // What the segment in use, the summaries and the blocks' headers take is not there for entries.
+  const uint64_t capacity = (options_.max_bytes - options_.segment_bytes) / 8 * 7;
+  return group.live_bytes + live_bytes_ > capacity;
+}
+
+Status ShardLog::reserve(GroupId id, size_t bytes, bool commands) {
+  if (const Group& group = group_of(id); commands && exceeds_share(group)) {
+    return fail(BOP_E_LOG_FULL, "the group keeps " + std::to_string(group.live_bytes >> 10) +
+                                    " KiB in its shard's log, more than are free");
+  }
   const size_t promised = promised_bytes_ + record_header_bytes + bytes;
   BOP_TRY(admit({.bytes = promised, .count = 1, .largest = 0, .commands = commands}));
   promised_bytes_ = promised;
@@ -107,10 +122,15 @@ size_t ShardLog::largest_payload() const {
   return size_t{max_frame_blocks_} * block_stream_bytes - record_header_bytes - entry_header_bytes;
 }
 
-Status ShardLog::append(const Append& append) {
-  Group& group = group_of(append.group);
+Status ShardLog::check_health(const Group& group) {
   if (group.health == Health::suspect) return fail(BOP_E_SUSPECT);
   if (group.health == Health::newer) return fail(BOP_E_NEWER_FORMAT);
+  return {};
+}
+
+Status ShardLog::append(const Append& append) {
+  Group& group = group_of(append.group);
+  BOP_TRY(check_health(group));
   BOP_ASSERT_GE(append.hard.term, group.index.hard.term);
   BOP_ASSERT_LE(append.leader_term, append.hard.term);
   const Demand demand = demand_of(append);
@@ -118,6 +138,86 @@ Status ShardLog::append(const Append& append) {
   counters_.entries += demand.count;
   write(group, append);
   return {};
+}
+
+// ---- checkpoints ----
+
+// A part fits in a frame, whatever its size.
+size_t ShardLog::checkpoint_part_bytes() const {
+  return std::min<size_t>(size_t{max_frame_blocks_} * block_stream_bytes - record_header_bytes,
+                          64u << 10);
+}
+
+ShardLog::Demand ShardLog::demand_of_checkpoint(size_t bytes) const {
+  Demand demand;
+  demand.count =
+      std::max<size_t>(1, (bytes + checkpoint_part_bytes() - 1) / checkpoint_part_bytes());
+  demand.bytes = bytes + demand.count * record_header_bytes;
+  return demand;
+}
+
+Status ShardLog::append_checkpoint(GroupId id, raft::EntryId at, Bytes bytes) {
+  Group& group = group_of(id);
+  BOP_TRY(check_health(group));
+  BOP_ASSERT_GE(at.index, group.index.before_first().index);
+  BOP_ASSERT_LE(at.index, group.index.last());
+  BOP_ASSERT_EQ(at.term, group.index.term_at(at.index));
+  if (bytes.size() > max_checkpoint_bytes)
+    return fail(BOP_E_TOO_LARGE, "a checkpoint of " + std::to_string(bytes.size()) +
+                                     " bytes; the limit is " +
+                                     std::to_string(max_checkpoint_bytes));
+  BOP_TRY(admit(demand_of_checkpoint(bytes.size())));
+  write_checkpoint(group, at, bytes);
+  ++counters_.checkpoints;
+  submit();
+  return {};
+}
+
+// A header with the group's current state, for a record that changes nothing of it.
+RecordHeader ShardLog::header_for(const Group& group, RecordKind kind) const {
+  RecordHeader header;
+  header.kind = kind;
+  header.group = group.id;
+  header.hard = group.index.hard;
+  header.leader_term = group.index.leader_term;
+  header.previous = group.index.last_record;
+  header.last_time_ns = group.index.last_time_ns;
+  return header;
+}
+
+void ShardLog::write_checkpoint(Group& group, raft::EntryId at, Bytes bytes) {
+  BOP_ASSERT(!group.restarts);
+  GroupIndex& index = group.index;
+  const auto parts = static_cast<uint32_t>(demand_of_checkpoint(bytes.size()).count);
+  for (uint32_t number = 0; number < parts; ++number) {
+    const Bytes part = bytes.first(std::min(bytes.size(), checkpoint_part_bytes()));
+    bytes = bytes.subspan(part.size());
+    Gathering& into = gathering_for(record_header_bytes + part.size());
+    into.tail_group = nullptr;
+    RecordHeader header = header_for(group, RecordKind::checkpoint);
+    header.bytes = static_cast<uint32_t>(record_header_bytes + part.size());
+    header.first = at.index + 1;
+    header.previous_term = at.term;
+    header.count = encode({.number = number, .of = parts});
+    const Position position = into.frame.position() + into.frame.size();
+    uint8_t encoded[record_header_bytes];
+    encode(header, encoded);
+    into.frame.put(encoded, sizeof encoded);
+    into.frame.put(part.data(), part.size());
+    index.checkpoints.add(position, header, part);
+    index.last_record = position;
+    ++counters_.records;
+  }
+  pin(group);
+}
+
+void ShardLog::drop_checkpoints(GroupId id, Index index) {
+  Group& group = group_of(id);
+  if (group.health != Health::ok) return;
+  group.index.checkpoints.drop_below(index);
+  pin(group);
+  rewrite_if_crowded();
+  arm_seal();
 }
 
 bool ShardLog::continues_tail(const Group& group, const Append& append, Index first) const {
@@ -319,7 +419,8 @@ void ShardLog::put_summary(Frame& frame) const {
             group.index.hard,
             group.index.before_first().index + 1,
             {group.index.term_at(last), last},
-            group.health == Health::suspect},
+            group.health == Health::suspect,
+            group.index.checkpoints.newest()},
            item);
     frame.put(item, sizeof item);
   }
@@ -431,7 +532,9 @@ void ShardLog::note_written(const Gathering& written) {
   sealed_ = frame.kind() == FrameKind::seal;
   written_first_segment_ = written.first_segment;
   ++counters_.writes;
-  counters_.written_bytes += uint64_t{frame.blocks()} * block_bytes;
+  const uint64_t bytes = uint64_t{frame.blocks()} * block_bytes;
+  counters_.written_bytes += bytes;
+  rewrite_budget_ = std::min(rewrite_budget_ + bytes, options_.max_bytes);
 }
 
 void ShardLog::latch(const Error& error) {
@@ -504,16 +607,26 @@ bool ShardLog::idle() const {
 
 // ---- which segments are needed ----
 
+void ShardLog::count_live_bytes(Group& group) {
+  const uint64_t now = group.index.live_bytes();
+  BOP_ASSERT_GE(live_bytes_, group.live_bytes);
+  live_bytes_ += now - group.live_bytes;
+  group.live_bytes = now;
+}
+
+// After each change of the group's index.
 void ShardLog::pin(Group& group) {
-  const uint32_t needed = segment_of(group.index.needs());
+  count_live_bytes(group);
+  const uint32_t needed = group.index.needed_segment();
   if (needed == group.pinned) return;
   if (group.pinned != 0) {
     const auto pinned = pins_.find(group.pinned);
     BOP_ASSERT(pinned != pins_.end());
-    if (--pinned->second == 0) pins_.erase(pinned);
+    pinned->second.erase(group.id);
+    if (pinned->second.empty()) pins_.erase(pinned);
   }
   group.pinned = needed;
-  if (needed != 0) ++pins_[needed];
+  if (needed != 0) pins_[needed].insert(group.id);
 }
 
 uint32_t ShardLog::first_needed() const {

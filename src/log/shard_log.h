@@ -15,6 +15,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <unordered_map>
 #include <vector>
 
@@ -42,11 +43,13 @@ class ShardLog final : public Log, private port::FileCompletion {
   const Recovery& recovery() const override { return recovery_; }
   void attach(GroupId group, Appender* appender) override;
   Status append(const Append& append) override;
+  Status append_checkpoint(GroupId group, raft::EntryId at, Bytes bytes) override;
   void flush() override;
-  Status reserve(size_t bytes, bool commands) override;
+  Status reserve(GroupId group, size_t bytes, bool commands) override;
   size_t largest_payload() const override;
   void read(GroupId group, Index first, size_t max_bytes, EntriesDone done) override;
   void compact(GroupId group, raft::EntryId through) override;
+  void drop_checkpoints(GroupId group, Index index) override;
   bool healthy(Instant now, Duration limit) const override;
   bool idle() const override;
   uint64_t used_bytes() const override { return segments_.used_bytes(); }
@@ -67,6 +70,8 @@ class ShardLog final : public Log, private port::FileCompletion {
     bool restarts = false;          // its next record must have the flag record_restarts
     uint64_t truncations = 0;       // how often entries were replaced or discarded: see Located
     uint32_t pinned = 0;            // number of the segment that it pins; 0: it has no record
+    uint64_t live_bytes = 0;        // of index, as counted in live_bytes_
+    Instant asked_at = never;       // when it was last asked to release something; never: not yet
     uint64_t ack_waiter_frame = 0;  // number of the frame whose ack_waiters have this group ...
     uint32_t ack_waiter = 0;        // ... at this index
   };
@@ -109,14 +114,20 @@ class ShardLog final : public Log, private port::FileCompletion {
   // ---- appending ----
   Group& group_of(GroupId id);
   static Demand demand_of(const Append& append);
+  Demand demand_of_checkpoint(size_t bytes) const;
+  size_t checkpoint_part_bytes() const;
+  static Status check_health(const Group& group);
   Status check(const Demand& demand) const;
   Status check_space(const Demand& demand) const;
   Status admit(const Demand& demand);
+  bool exceeds_share(const Group& group) const;
   void write(Group& group, const Append& append);
   void open_record(Gathering& into, Group& group, const Append& append, Index first);
   void put_entry(Gathering& into, Group& group, const raft::Entry& entry);
   static void put_entry_bytes(Frame& frame, const raft::Entry& entry);
   void close_record(Gathering& into);
+  void write_checkpoint(Group& group, raft::EntryId at, Bytes bytes);
+  RecordHeader header_for(const Group& group, RecordKind kind) const;
   bool continues_tail(const Group& group, const Append& append, Index first) const;
   void add_ack_waiter(Gathering& in, Group& group, uint64_t number);
 
@@ -144,19 +155,23 @@ class ShardLog final : public Log, private port::FileCompletion {
   bool may_seal() const;
   bool nothing_gathered() const { return open_ == nullptr && queue_.empty(); }
 
-  // ---- rewrite.cpp: cold groups ----
+  // ---- rewrite.cpp: what is needed of the oldest segment ----
   uint64_t rewrite_above() const;
   // Size of the segments in use, without those that are made ahead or kept for reuse.
   uint64_t needed_bytes() const {
     return (uint64_t{head_} - first_needed() + 1) * options_.segment_bytes;
   }
   void rewrite_if_crowded();
-  Group* coldest_pinning(uint32_t segment);
-  void give_up(uint32_t segment);
-  void take_for_rewrite(GroupId id, Index first, Position last_record, Result<Entries> entries);
-  void rewrite(Group& group, const Entries& entries);
-  size_t rewrite_record(Group& group, std::span<const raft::Entry> entries,
-                        std::deque<RecordLocation>& locations);
+  bool rewriting_pays() const;
+  void spend_rewriting(uint64_t bytes);
+  bool ask_to_release(uint32_t segment);
+  Group* first_pinning(uint32_t segment);
+  void wait_before_rewriting(Instant until);
+  void read_for_rewrite(Group& group, GroupIndex::Range range);
+  void take_for_rewrite(GroupId id, GroupIndex::Range range, Result<Entries> entries);
+  Status rewrite(Group& group, std::span<const raft::Entry> entries);
+  size_t rewrite_record(Group& group, std::span<const raft::Entry> entries);
+  Status rewrite_checkpoints(Group& group, uint32_t segment);
 
   // ---- invariants.cpp ----
   void check_frames() const;
@@ -164,6 +179,7 @@ class ShardLog final : public Log, private port::FileCompletion {
 
   // ---- what is needed ----
   void pin(Group& group);
+  void count_live_bytes(Group& group);
   uint32_t first_needed() const;
   Result<Located> locate(GroupId id, Index index) const;
   const Frame* frame_in_memory(Position position) const;
@@ -204,13 +220,14 @@ class ShardLog final : public Log, private port::FileCompletion {
   bool seal_armed_ =
       false;  // the timer is armed; it may fire before the log has been idle long enough
 
-  std::map<uint32_t, uint64_t> pins_;  // number of groups that pin a segment
+  std::map<uint32_t, std::set<GroupId>> pins_;  // the groups that pin a segment
+  uint64_t live_bytes_ = 0;                     // of the records that all groups need
   uint32_t gap_segment_ = 0;  // this segment and later ones are kept because of a gap; 0: no gap
   uint32_t written_first_segment_ = 0;  // first_segment of the last durable frame
 
-  bool rewriting_ = false;
-  uint32_t gave_up_on_ = 0;  // a segment that rewriting could not free, and is not tried again ...
-  Instant gave_up_until_ = 0;  // ... before this time
+  bool rewriting_ = false;          // entries are read for it
+  uint64_t rewrite_budget_ = 0;     // bytes that it may write
+  Instant rewrite_not_before_ = 0;  // it waits for what was asked for, or did not succeed
   std::unique_ptr<port::Timer> rewrite_timer_;
 
   std::optional<Error> latched_;

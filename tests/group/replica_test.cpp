@@ -69,7 +69,9 @@ class Log final : public log::Log {
     return {};
   }
   void flush() override {}
-  Status reserve(size_t, bool commands) override {
+  Status append_checkpoint(GroupId, raft::EntryId, Bytes) override { return {}; }
+  void drop_checkpoints(GroupId, Index) override {}
+  Status reserve(GroupId, size_t, bool commands) override {
     ++reservations;
     reserved_commands = commands;
     return {};

@@ -161,7 +161,7 @@ TEST(Log, refuses_appends_by_name_that_it_cannot_accept) {
   EXPECT_EQ(rig.append(1, 1, 1, 20, 1000).error().code, BOP_E_OVERLOADED);
   EXPECT_TRUE(rig.append(1, 1, 1, 8, 1000));
   EXPECT_EQ(rig.append(1, 1, 9, 2, 1000).error().code, BOP_E_OVERLOADED);
-  EXPECT_EQ(rig.log->reserve(5000).error().code, BOP_E_OVERLOADED);
+  EXPECT_EQ(rig.log->reserve(1, 5000).error().code, BOP_E_OVERLOADED);
   rig.log->flush();
   rig.run();
   EXPECT_TRUE(rig.append(1, 1, 9, 2, 1000));
@@ -210,7 +210,7 @@ TEST(Log, a_failed_write_latches_it_permanently) {
   EXPECT_EQ(one.latch->code, BOP_E_LATCHED);
   EXPECT_TRUE(two.latch.has_value());
   EXPECT_EQ(rig.append(1, 1, 3, 1).error().code, BOP_E_LATCHED);
-  EXPECT_EQ(rig.log->reserve(1).error().code, BOP_E_LATCHED);
+  EXPECT_EQ(rig.log->reserve(1, 1).error().code, BOP_E_LATCHED);
   EXPECT_FALSE(rig.log->healthy(rig.clock.now(), 1 * seconds));
   EXPECT_TRUE(rig.log->idle());
   rig.close();

@@ -148,9 +148,14 @@ class History {
     const Index through = first + random_.below(group.last - first + 1);
     // Only durable entries are ever compacted.
     if (durable_ < given_) return;
-    group.released = {group.entries.at(through).term, through};
+    // As a replica does it: a checkpoint that covers what is released comes before.
+    const raft::EntryId at{group.entries.at(through).term, through};
+    const std::vector<uint8_t> facts(1 + through % 300, static_cast<uint8_t>(through));
+    if (!rig_.log->append_checkpoint(id, at, facts)) return;
+    group.released = at;
     group.entries.erase(group.entries.begin(), group.entries.upper_bound(through));
     released_[id] = group.released;
+    rig_.log->drop_checkpoints(id, through);
     rig_.log->compact(id, group.released);
   }
 
@@ -212,6 +217,14 @@ class History {
     }
     ASSERT_TRUE(matches(model)) << "no prefix of the appends is what was found";
     ASSERT_LE(recovery.groups.size(), groups);
+    // What is on the disk was released only behind a checkpoint that is there, too.
+    for (const RecoveredGroup& group : recovery.groups) {
+      if (group.before_first.index == 0) continue;
+      ASSERT_FALSE(group.checkpoints.empty()) << group.group;
+      const Checkpoint& newest = group.checkpoints.back();
+      ASSERT_GE(newest.at.index, group.before_first.index) << group.group;
+      ASSERT_EQ(newest.bytes.size(), 1 + newest.at.index % 300);
+    }
     for (const auto& [id, through] : released_) {
       ModelGroup& group = model[id];
       group.released = through;

@@ -81,10 +81,30 @@ TEST(Record, of_a_newer_version_is_sound_and_named) {
   EXPECT_EQ(std::string_view(records[0].newer), "a session");
   ASSERT_TRUE(decode_records(make_stream(1), records));
   EXPECT_EQ(records[0].header.generation, 1u);
-  std::vector<uint8_t> checkpoint = make_stream();
-  checkpoint[4] = 4;
-  ASSERT_TRUE(decode_records(checkpoint, records));
+  std::vector<uint8_t> answers = make_stream();
+  answers[4] = 5;
+  ASSERT_TRUE(decode_records(answers, records));
   EXPECT_EQ(std::string_view(records[0].newer), "an unknown kind");
+}
+
+TEST(Record, that_is_a_part_of_a_checkpoint_names_its_place_among_the_parts) {
+  std::vector<RecordView> records;
+  const auto decode = [&](Part part, uint8_t flags = 0) {
+    std::vector<uint8_t> stream = make_stream();
+    stream[4] = static_cast<uint8_t>(RecordKind::checkpoint);
+    stream[5] = flags;
+    store_le<uint32_t>(stream.data() + 72, encode(part));
+    return decode_records(stream, records);
+  };
+  ASSERT_TRUE(decode({2, 3}));
+  EXPECT_EQ(records[0].newer, nullptr);
+  EXPECT_EQ(part_of(records[0].header).number, 2u);
+  EXPECT_EQ(part_of(records[0].header).of, 3u);
+  EXPECT_EQ(records[0].body.size(), make_stream().size() - record_header_bytes);
+  EXPECT_FALSE(decode({3, 3}));
+  EXPECT_FALSE(decode({0, 0}));
+  ASSERT_TRUE(decode({0, 1}, record_restarts));
+  EXPECT_EQ(std::string_view(records[0].newer), "unknown flags");
 }
 
 TEST(Record, of_another_length_than_its_entries_is_none) {

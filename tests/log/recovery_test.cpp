@@ -621,7 +621,7 @@ TEST(LogRecovery,
     uint8_t byte;
     const char* what;
   } changes[] = {
-      {4, 4, "an unknown kind"},  // a checkpoint
+      {4, 5, "an unknown kind"},  // answers
       {5, 4, "unknown flags"},    // the group ends
       {76, 1, "a generation"},
       {entry_at + 6, 3, "an unknown kind"},  // an entry that opens a session
@@ -654,7 +654,7 @@ TEST(LogRecovery, an_extension_of_an_entry_is_never_skipped) {
 TEST(LogRecovery, records_of_a_newer_version_are_kept_whatever_the_others_write) {
   Rig rig;
   write_small_log(rig);
-  rewrite_record(rig, 2, [](uint8_t* record) { record[4] = 4; });
+  rewrite_record(rig, 2, [](uint8_t* record) { record[4] = 5; });
   const std::vector<uint8_t> before = rig.disk.bytes(first_file);
   rig.open();
   Index next = rig.found(1)->last + 1;

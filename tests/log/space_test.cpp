@@ -281,14 +281,14 @@ TEST(LogSpace, a_full_log_refuses_entries_by_name_accepts_votes_and_recovers_whe
   EXPECT_EQ(fill(rig, 1, next).code, BOP_E_LOG_FULL);
   EXPECT_GT(next * 4096, 3 * rig.options.segment_bytes) << "a block each";
   EXPECT_LE(rig.log->used_bytes(), rig.options.max_bytes);
-  EXPECT_EQ(rig.log->reserve(1).error().code, BOP_E_LOG_FULL);
+  EXPECT_EQ(rig.log->reserve(1, 1).error().code, BOP_E_LOG_FULL);
   rig.run_until_sealed();
   rig.write(1, 5, next, 0);  // a vote
   EXPECT_TRUE(rig.log->healthy(rig.clock.now(), 1 * seconds));
   EXPECT_EQ(rig.read(1, 1)->front().index, 1u);
   rig.log->compact(1, {1, next - 2});
   rig.run_until_sealed();
-  EXPECT_TRUE(rig.log->reserve(3000));
+  EXPECT_TRUE(rig.log->reserve(1, 3000));
   rig.write(1, 5, next, 1, 3000);
   rig.close();
   rig.open();
@@ -303,7 +303,7 @@ TEST(LogSpace, a_turn_can_append_everything_that_it_reserved_space_for) {
   Index next = 1;
   for (size_t granted = 1; granted > 0;) {
     granted = 0;
-    while (granted < 30 && rig.log->reserve(3000 + 64)) ++granted;
+    while (granted < 30 && rig.log->reserve(1, 3000 + 64)) ++granted;
     if (granted == 0) break;
     const Status appended = rig.append(1, 1, next, granted, 3000);
     ASSERT_TRUE(appended) << granted << " entries behind " << next << ": "
@@ -312,7 +312,7 @@ TEST(LogSpace, a_turn_can_append_everything_that_it_reserved_space_for) {
     rig.log->flush();
     rig.run();
   }
-  EXPECT_EQ(rig.log->reserve(3000 + 64).error().code, BOP_E_LOG_FULL);
+  EXPECT_EQ(rig.log->reserve(1, 3000 + 64).error().code, BOP_E_LOG_FULL);
   rig.write(1, 5, next, 0);  // a vote
 }
 
@@ -323,8 +323,8 @@ TEST(LogSpace, a_full_log_accepts_the_noop_of_a_new_leader) {
   Index next = 1;
   EXPECT_EQ(fill(rig, 1, next).code, BOP_E_LOG_FULL);
   rig.run_until_sealed();
-  EXPECT_EQ(rig.log->reserve(1).error().code, BOP_E_LOG_FULL);
-  EXPECT_TRUE(rig.log->reserve(60, false));
+  EXPECT_EQ(rig.log->reserve(1, 1).error().code, BOP_E_LOG_FULL);
+  EXPECT_TRUE(rig.log->reserve(1, 60, false));
   raft::Entry noop = make_entry(5, next, 0);
   noop.kind = raft::EntryKind::noop;
   const TestAppender& told = rig.appender(1);
@@ -353,7 +353,7 @@ TEST(LogSpace, a_full_log_accepts_commands_of_earlier_terms_that_were_reserved_a
   std::vector<raft::Entry> entries{make_entry(4, next, 100), make_entry(5, next + 1, 0)};
   entries[1].kind = raft::EntryKind::noop;
   const TestAppender& told = rig.appender(1);
-  ASSERT_TRUE(rig.log->reserve(300, false));
+  ASSERT_TRUE(rig.log->reserve(1, 300, false));
   const std::span<const raft::Entry> piece(entries);
   Append append;
   append.group = 1;
@@ -576,6 +576,69 @@ TEST(LogSpace, cold_groups_do_not_pin_old_segments) {
     EXPECT_EQ(rig.read(cold, 1)->size(), cold == 12 ? 4u : 5u);
   }
   EXPECT_EQ(rig.found(20)->hard, (raft::HardState{8, 3}));
+}
+
+// A group whose entries nobody releases, as when a follower is absent, and one that releases what it writes.
+TEST(LogSpace, a_group_that_keeps_its_entries_stops_itself_and_no_other) {
+  Rig rig;
+  rig.options.max_bytes = 16 * rig.options.segment_bytes;
+  rig.open(true);
+  rig.write(2, 1, 1, 1);
+  Index next = 1;
+  Error refused{BOP_OK, {}};
+  for (int i = 0; i < 20'000; ++i) {
+    if (const Status reserved = rig.log->reserve(1, 3064); !reserved) {
+      refused = reserved.error();
+      break;
+    }
+    ASSERT_TRUE(rig.append(1, 1, next++, 1, 3000));
+    rig.log->flush();
+    rig.run();
+  }
+  ASSERT_EQ(refused.code, BOP_E_LOG_FULL);
+  EXPECT_NE(refused.detail.find("the group keeps"), std::string::npos) << refused.detail;
+  const Index kept = next - 1;
+  EXPECT_GT(kept * 3000, rig.options.max_bytes / 3);
+  for (Index other = 2; other < 10'000; ++other) {
+    const Status reserved = rig.log->reserve(2, 2064);
+    ASSERT_TRUE(reserved) << other << ": " << reserved.error().to_string();
+    ASSERT_TRUE(rig.append(2, 1, other, 1, 2000));
+    rig.log->flush();
+    rig.run();
+    rig.log->compact(2, {1, other});
+    EXPECT_EQ(rig.log->reserve(1, 1).error().code, BOP_E_LOG_FULL);
+    ASSERT_TRUE(rig.log->reserve(1, 60, false)) << "not of commands";
+  }
+  EXPECT_LE(rig.log->used_bytes(), rig.options.max_bytes);
+  const auto check = [&] {
+    for (Index index = 1; index <= kept;) {
+      const auto entries = rig.read(1, index);
+      ASSERT_TRUE(entries) << entries.error().to_string();
+      for (const raft::Entry& entry : *entries)
+        ASSERT_TRUE(same(entry, make_entry(1, index++, 3000)));
+    }
+  };
+  check();
+  rig.cut_power();
+  rig.open();
+  EXPECT_EQ(rig.found(1)->health, Health::ok) << rig.found(1)->reason;
+  check();
+  rig.log->compact(1, {1, kept});
+  rig.run();
+  EXPECT_TRUE(rig.log->reserve(1, 3064));
+}
+
+TEST(LogSpace, a_group_that_has_the_log_for_itself_may_fill_it) {
+  Rig rig;
+  rig.options.max_bytes = 8 * rig.options.segment_bytes;
+  rig.open(true);
+  Index next = 1;
+  while (rig.log->reserve(1, 3064)) {
+    ASSERT_TRUE(rig.append(1, 1, next++, 1, 3000));
+    rig.log->flush();
+    rig.run();
+  }
+  EXPECT_GT(next * 3000, rig.options.max_bytes / 2);
 }
 
 // Killed when the first one or two of several frames with a group's entries are written.

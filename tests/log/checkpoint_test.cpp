@@ -1,0 +1,180 @@
+// The checkpoints of groups in the log: which ones are kept and found again.
+#include "rig.h"
+
+namespace bop::log::testing {
+namespace {
+
+std::vector<uint8_t> bytes_of(size_t size, uint8_t seed) {
+  std::vector<uint8_t> bytes(size);
+  for (size_t i = 0; i < size; ++i) bytes[i] = static_cast<uint8_t>(seed + i * 13);
+  return bytes;
+}
+
+// Appends one and waits until it is durable.
+void checkpoint(Rig& rig, GroupId group, raft::EntryId at, size_t size = 200) {
+  const auto bytes = bytes_of(size, static_cast<uint8_t>(at.index));
+  const Status appended = rig.log->append_checkpoint(group, at, bytes);
+  ASSERT_TRUE(appended) << appended.error().to_string();
+  rig.run();
+}
+
+// Their indexes; their bytes must be those that checkpoint() gave them.
+std::vector<Index> found(const Rig& rig, GroupId group, size_t size = 200) {
+  std::vector<Index> out;
+  for (const Checkpoint& one : rig.found(group)->checkpoints) {
+    out.push_back(one.at.index);
+    EXPECT_EQ(one.bytes, bytes_of(size, static_cast<uint8_t>(one.at.index)));
+  }
+  return out;
+}
+
+using Indexes = std::vector<Index>;
+
+TEST(LogCheckpoint, of_an_empty_log_precedes_its_first_entry) {
+  Rig rig;
+  rig.open(true);
+  checkpoint(rig, 1, {0, 0});
+  rig.write(1, 1, 1, 3);
+  rig.kill();
+  rig.open();
+  EXPECT_EQ(rig.found(1)->health, Health::ok) << rig.found(1)->reason;
+  EXPECT_EQ(found(rig, 1), Indexes{0});
+  EXPECT_EQ(rig.found(1)->last, 3u);
+  EXPECT_EQ(rig.found(1)->before_first, (raft::EntryId{0, 0}));
+}
+
+TEST(LogCheckpoint, alone_is_all_that_a_group_may_have) {
+  Rig rig;
+  rig.open(true);
+  checkpoint(rig, 1, {0, 0});
+  rig.kill();
+  rig.open();
+  EXPECT_EQ(found(rig, 1), Indexes{0});
+  EXPECT_EQ(rig.found(1)->last, 0u);
+  EXPECT_EQ(rig.found(1)->hard, raft::HardState{});
+}
+
+TEST(LogCheckpoint, changes_neither_entries_nor_hard_state) {
+  Rig rig;
+  rig.open(true);
+  rig.write(1, 4, 1, 10);
+  checkpoint(rig, 1, {4, 6});
+  rig.write(1, 4, 11, 2);
+  rig.kill();
+  rig.open();
+  EXPECT_EQ(found(rig, 1), Indexes{6});
+  EXPECT_EQ(rig.found(1)->hard, (raft::HardState{4, 3}));
+  EXPECT_EQ(rig.found(1)->runs, (std::vector<raft::TermRun>{{1, 4}}));
+  EXPECT_EQ(rig.found(1)->last_time_ns, 12'000);
+  EXPECT_EQ(rig.read(1, 1)->size(), 12u);
+}
+
+TEST(LogCheckpoint, the_newest_two_are_kept_until_the_older_one_is_dropped) {
+  Rig rig;
+  rig.open(true);
+  rig.write(1, 1, 1, 100);
+  for (const Index at : {10, 20, 30}) checkpoint(rig, 1, {1, at});
+  rig.close();
+  rig.open();
+  EXPECT_EQ(found(rig, 1), (Indexes{20, 30}));
+  rig.log->drop_checkpoints(1, 30);
+  rig.log->drop_checkpoints(1, 90);  // never the newest
+  for (Index next = 101; next < 1500; next += 10) {
+    rig.write(1, 1, next, 10, 2000);
+    rig.log->compact(1, {1, 30});
+  }
+  rig.close();
+  rig.open();
+  EXPECT_EQ(found(rig, 1).back(), 30u);
+  EXPECT_EQ(rig.found(1)->health, Health::ok) << rig.found(1)->reason;
+}
+
+TEST(LogCheckpoint, of_several_parts_counts_when_all_of_them_are_durable) {
+  const size_t size = 100'000;
+  for (uint64_t seed = 1; seed <= 30; ++seed) {
+    SCOPED_TRACE(seed);
+    Rig rig(seed);
+    rig.options.max_frame_bytes = 16 << 10;
+    rig.open(true);
+    rig.write(1, 1, 1, 100);
+    checkpoint(rig, 1, {1, 10}, size);
+    ASSERT_TRUE(rig.log->append_checkpoint(1, {1, 20}, bytes_of(size, 20)));
+    ASSERT_TRUE(rig.append(1, 1, 101, 1));
+    rig.log->flush();
+    for (uint64_t step = 0; step < seed; ++step) rig.step();
+    seed % 2 == 0 ? rig.kill() : rig.cut_power();
+    rig.open();
+    EXPECT_EQ(rig.found(1)->health, Health::ok) << rig.found(1)->reason;
+    const Indexes all = found(rig, 1, size);
+    EXPECT_TRUE(all == Indexes{10} || all == (Indexes{10, 20})) << all.size();
+    EXPECT_TRUE(rig.found(1)->last < 101 || all.size() == 2) << "the entry is behind it";
+    checkpoint(rig, 1, {1, 30}, size);
+    rig.close();
+    rig.open();
+    EXPECT_EQ(found(rig, 1, size).back(), 30u);
+  }
+}
+
+TEST(LogCheckpoint, that_is_too_large_is_refused) {
+  Rig rig;
+  rig.open(true);
+  rig.write(1, 1, 1, 1);
+  const auto bytes = bytes_of(2 << 20, 1);
+  EXPECT_EQ(rig.log->append_checkpoint(1, {1, 1}, bytes).error().code, BOP_E_TOO_LARGE);
+}
+
+TEST(LogCheckpoint, of_a_cold_group_is_rewritten_and_does_not_pin_old_segments) {
+  for (const size_t size : {200u, 50'000u}) {
+    SCOPED_TRACE(size);
+    Rig rig;
+    rig.options.max_bytes = 16 * rig.options.segment_bytes;
+    rig.options.rewrite_above_bytes = 5 * rig.options.segment_bytes;
+    rig.options.max_frame_bytes = 32 << 10;
+    rig.open(true);
+    rig.write(7, 3, 1, 40, 500);
+    checkpoint(rig, 7, {3, 20}, size);
+    checkpoint(rig, 7, {3, 30}, size);
+    Index next = 1;
+    for (int i = 0; i < 900; ++i, next += 10) {
+      rig.write(1, 1, next, 10, 2000);
+      rig.log->compact(1, {1, next + 5});
+      rig.run();
+    }
+    EXPECT_LE(rig.log->used_bytes(), 8 * rig.options.segment_bytes);
+    EXPECT_GT(rig.log->counters().rewritten, 3u);
+    rig.cut_power();
+    rig.open();
+    EXPECT_EQ(rig.found(7)->health, Health::ok) << rig.found(7)->reason;
+    EXPECT_EQ(found(rig, 7, size), (Indexes{20, 30}));
+    EXPECT_EQ(rig.read(7, 1)->size(), 40u);
+    EXPECT_EQ(rig.found(7)->hard, (raft::HardState{3, 3}));
+  }
+}
+
+TEST(LogCheckpoint, the_configuration_entries_that_are_kept_are_found_with_their_payloads) {
+  Rig rig;
+  rig.open(true);
+  rig.write(1, 1, 1, 5);
+  raft::Entry entry = make_entry(1, 6, 40);
+  entry.kind = raft::EntryKind::configuration;
+  const std::span<const raft::Entry> piece(&entry, 1);
+  Append append;
+  append.group = 1;
+  append.hard = {1, 3};
+  append.leader_term = 1;
+  append.entries = {&piece, 1};
+  append.number = ++rig.numbers[1];
+  ASSERT_TRUE(rig.log->append(append));
+  rig.write(1, 1, 7, 5);
+  rig.kill();
+  rig.open();
+  ASSERT_EQ(rig.found(1)->configurations.size(), 1u);
+  EXPECT_TRUE(same(rig.found(1)->configurations[0], entry));
+  rig.write(1, 2, 6, 1);  // a later leader replaces it
+  rig.kill();
+  rig.open();
+  EXPECT_TRUE(rig.found(1)->configurations.empty());
+}
+
+}  // namespace
+}  // namespace bop::log::testing
