@@ -41,6 +41,8 @@ class Persister {
   void compact(const raft::Core& core, Index through);
   Index compacted() const { return compacted_; }
 
+  Index first() const { return compacted_ + 1; }  // of the entries that the log keeps
+
   void check_invariants(const raft::Core& core) const;
 
  private:

@@ -13,6 +13,9 @@ namespace bop::group {
 namespace {
 
 constexpr Duration expiry_grain = 20 * milliseconds;
+// The log wants a release: how often the machine's progress is looked at, and for how long.
+constexpr Duration release_grain = 20 * milliseconds;
+constexpr Duration release_patience = 1 * seconds;
 // Of answers to reads. Further reads wait for the next turn: the machine does not make their answers before, and this
 // node's heartbeats and its peers' messages are not late.
 constexpr size_t max_answer_bytes_a_turn = 4 << 20;
@@ -63,6 +66,12 @@ Term term_in(const raft::Restored& log, Index index) {
   return term;
 }
 
+std::string list_of(const std::vector<NodeId>& nodes) {
+  std::string out;
+  for (const NodeId node : nodes) out += (out.empty() ? "" : ", ") + std::to_string(node);
+  return out;
+}
+
 size_t bytes_of(std::span<const raft::Entry> entries) {
   size_t bytes = 0;
   for (const raft::Entry& entry : entries) bytes += entry.cost();
@@ -84,6 +93,7 @@ Replica::Replica(const ReplicaOptions& options, const ReplicaPorts& ports)
           ports.host, inbox_),
       reads_(options.limits.max_waiting, inbox_),
       persister_(options.id, options.name, ports.log, inbox_),
+      checkpoints_(options.id, ports.log, options.limits.checkpoint_bytes),
       apply_(options.id, ports.log, inbox_, *this),
       hash_(ports.clock, ports.timers),
       hindrances_(options.name, options.raft.election_timeout) {
@@ -92,6 +102,7 @@ Replica::Replica(const ReplicaOptions& options, const ReplicaPorts& ports)
     inbox_.schedule();
   });
   reads_timer_ = ports_.timers.make_timer([this] { inbox_.schedule(); });
+  release_timer_ = ports_.timers.make_timer([this] { inbox_.schedule(); });
   expiry_timer_ = ports_.timers.make_timer([this] {
     expiry_armed_ = never;
     expire();
@@ -118,8 +129,10 @@ Result<std::unique_ptr<Replica>> Replica::open(const ReplicaOptions& options,
     return replica;
   }
   BOP_TRY(replica->open_machine());
-  BOP_TRY(recovered != nullptr ? replica->restore(*recovered) : replica->bootstrap());
-  if (recovered != nullptr) replica->state_ = State::opened;
+  // Its first checkpoint may be durable without its first entry, which comes behind it.
+  const bool formed = recovered != nullptr && (recovered->last > 0 || recovered->hard.term > 0);
+  BOP_TRY(formed ? replica->restore(*recovered) : replica->bootstrap());
+  if (formed) replica->state_ = State::opened;
   return replica;
 }
 
@@ -150,7 +163,6 @@ bop::Status Replica::open_machine() {
 bop::Status Replica::restore(const log::RecoveredGroup& recovered) {
   const bop_position machine = driver_->applied();
   raft::Restored restored;
-  restored.configuration = options_.configuration;
   restored.commit = machine.index;
   restored.hard = recovered.hard;
   restored.runs = recovered.runs;
@@ -172,11 +184,70 @@ bop::Status Replica::restore(const log::RecoveredGroup& recovered) {
                                    std::to_string(machine.index) + " of term " +
                                    std::to_string(machine.term) +
                                    ", but in its log that entry has term " + std::to_string(term));
+  BOP_TRY(take_checkpoint(recovered, machine.index));
+  BOP_TRY(take_configurations(recovered));
+  restored.configuration = configurations_.rbegin()->second;
+  warn_of_differences();
   const bool again = seeded(Bug::apply_again_after_restart) && machine.index > 0;
   apply_.begin(seeded(Bug::skip_after_restart) ? restored.last : machine.index - (again ? 1 : 0));
   persister_.begin(restored.before_first.index);
   core_ = std::make_unique<raft::Core>(raft_config(options_), restored, ports_.clock.now());
   return {};
+}
+
+// The newest one that the machine's store has reached: what is after it is in the log.
+bop::Status Replica::take_checkpoint(const log::RecoveredGroup& recovered, Index held) {
+  const log::Checkpoint* usable = nullptr;
+  std::vector<Index> kept;
+  for (const log::Checkpoint& checkpoint : recovered.checkpoints) {
+    kept.push_back(checkpoint.at.index);
+    if (checkpoint.at.index <= held) usable = &checkpoint;
+  }
+  if (usable == nullptr)
+    return fail(BOP_E_DAMAGED, place_of_machine() + "the machine holds entries up to " +
+                                   std::to_string(held) +
+                                   ", but its log has no checkpoint up to there");
+  if (usable->at.index < recovered.before_first.index)
+    return fail(BOP_E_DAMAGED, "the log of group " + options_.name + " begins after " +
+                                   std::to_string(recovered.before_first.index) +
+                                   ", but its checkpoint is as of entry " +
+                                   std::to_string(usable->at.index));
+  Result<Checkpoint> facts = decode_checkpoint(usable->at, usable->bytes);
+  if (!facts && facts.error().code == BOP_E_PROTOCOL)
+    return fail(BOP_E_DAMAGED,
+                "the log of group " + options_.name + " has " + facts.error().detail);
+  if (!facts) return std::unexpected(facts.error());
+  if (options_.machine->version < facts->machine_version)
+    return fail(BOP_E_NEWER_FORMAT,
+                "the group agreed on version " + std::to_string(facts->machine_version) +
+                    " of the machine " + facts->machine + "; this program has version " +
+                    std::to_string(options_.machine->version));
+  configurations_[facts->configuration_index] = facts->configuration;
+  agreed_version_ = facts->machine_version;
+  checkpoints_.begin(std::move(kept));
+  return {};
+}
+
+bop::Status Replica::take_configurations(const log::RecoveredGroup& recovered) {
+  const Index since = configurations_.begin()->first;
+  for (const raft::Entry& entry : recovered.configurations) {
+    if (entry.index <= since) continue;
+    BOP_TRY_ASSIGN(configurations_[entry.index], raft::decode_configuration(entry.payload.bytes()));
+  }
+  return {};
+}
+
+// What the node's configuration has of a group counts only when the group is formed.
+void Replica::warn_of_differences() const {
+  const raft::Configuration& members = configurations_.rbegin()->second;
+  if (members != options_.configuration)
+    logging::warning("group {}: has voters {}; the configuration's voters {} are ignored",
+                     options_.name, list_of(members.voters),
+                     list_of(options_.configuration.voters));
+  if (agreed_version_ != options_.machine->version)
+    logging::warning(
+        "group {}: agreed on version {} of its machine {}; this program's version {} is not used",
+        options_.name, agreed_version_, machine_kind(), options_.machine->version);
 }
 
 std::string Replica::place_of_machine() const {
@@ -191,6 +262,10 @@ bop::Status Replica::bootstrap() {
   if (const Index applied = driver_->applied().index; applied > 0)
     return fail(BOP_E_DAMAGED, place_of_machine() + "the machine holds entries up to " +
                                    std::to_string(applied) + ", but its log is new and empty");
+  configurations_[0] = configurations_[1] = options_.configuration;
+  agreed_version_ = options_.machine->version;
+  BOP_TRY(ports_.log.append_checkpoint(options_.id, {}, encode(checkpoint_at({}))));
+
   raft::Entry entry;
   entry.term = 1;
   entry.index = 1;
@@ -297,7 +372,7 @@ void Replica::stage(const Origin& origin, Instant deadline, mem::Buffer payload)
     return inbox_.complete(origin, reserved.error().code, reserved.error().detail);
   raft::Propose propose;
   propose.token = staged_.size();
-  propose.machine_version = options_.machine->version;
+  propose.machine_version = agreed_version_;
   propose.payload = std::move(payload);
   staged_.push_back({origin, deadline, inbox_.add(std::move(propose))});
 }
@@ -454,6 +529,7 @@ void Replica::step_core() {
       inbox_.complete(pending.origin, BOP_E_UNAVAILABLE);
     });
   }
+  for (const auto& piece : update_.entries) checkpoints_.appended(bytes_of(piece));
   if (const bop::Status persisted = persister_.persist(update_, *core_); !persisted)
     return halt(persisted.error());
   for (const raft::Message& message : update_.messages) ports_.host.send(options_.id, message);
@@ -543,6 +619,15 @@ void Replica::durable(uint64_t number) {
 }
 
 void Replica::latched(const Error& error) { halt(error); }
+
+// Another checkpoint, as of what the machine has applied, lets it release what the other voters have.
+bool Replica::release_wanted() {
+  if (!serving() || driver_->applied().index <= checkpoints_.newest()) return false;
+  release_wanted_ = true;
+  release_until_ = ports_.clock.now() + release_patience;
+  inbox_.schedule();
+  return true;
+}
 
 void Replica::load_for_peers() {
   for (const raft::Update::Load& load : update_.loads) {
@@ -649,16 +734,60 @@ void Replica::sync_machine() {
 void Replica::compact_log() {
   // Without a request the machine would wait for more entries before it syncs, but the log has no space
   // for those.
-  const Index durable = driver_->durable().index;
-  if (durable >= sync_asked_ && durable < update_.compact && ports_.log.crowded()) {
+  const Index before = driver_->durable().index;
+  const bool wanted = release_wanted_ || ports_.log.crowded();
+  if (before >= sync_asked_ && before < update_.compact && wanted) {
     sync_asked_ =
         driver_->applied().index;  // may be below apply_.applied(): it counts only commands
     sync_machine();
   }
-  if (serving())
-    persister_.compact(*core_, seeded(Bug::compact_ignores_machine)
-                                   ? update_.compact
-                                   : std::min<Index>(update_.compact, driver_->durable().index));
+  if (!serving()) return;
+  const Index held = driver_->durable().index;
+  checkpoint_if_due(held, wanted && update_.compact > checkpoints_.newest());
+  if (!serving()) return;
+  const Index limit = checkpoints_.release_limit(held);
+  persister_.compact(*core_, seeded(Bug::compact_ignores_machine)
+                                 ? update_.compact
+                                 : std::min({update_.compact, held, limit}));
+  if (!release_wanted_) return;
+  const Instant now = ports_.clock.now();
+  release_wanted_ = now < release_until_ && held < driver_->applied().index;
+  if (release_wanted_) release_timer_->arm(now + release_grain);
+}
+
+// As of the last command applied, which the machine's store can reach. (Behind it there may be entries that are no
+// commands, of which the store knows nothing.)
+void Replica::checkpoint_if_due(Index held, bool wanted) {
+  const bop_position applied = driver_->applied();
+  if (!checkpoints_.due(applied.index, held, wanted)) return;
+  const raft::EntryId at{applied.term, applied.index};
+  if (at.index > core_->durable()) return;  // its entry may wait for space in the log
+  if (core_->term_at(at.index) != at.term)
+    return;  // before the log's first entry: there is nothing to release
+  const bop::Status written = checkpoints_.write(at, encode(checkpoint_at(at)));
+  if (written) {
+    while (configurations_.size() > 1 && std::next(configurations_.begin())->first <= held)
+      configurations_.erase(configurations_.begin());
+    return;
+  }
+  switch (written.error().code) {
+    case BOP_E_LOG_FULL:
+    case BOP_E_DISK_FULL:
+    case BOP_E_OVERLOADED: return;  // it stays due
+    default: halt(written.error());
+  }
+}
+
+Checkpoint Replica::checkpoint_at(raft::EntryId at) const {
+  const auto in_force = std::prev(configurations_.upper_bound(at.index));
+  Checkpoint out;
+  out.at = at;
+  out.configuration = in_force->second;
+  out.configuration_index = in_force->first;
+  out.instance = options_.instance;
+  out.machine_version = agreed_version_;
+  out.machine = machine_kind();
+  return out;
 }
 
 // Completes requests whose deadline passed, and tries again what failed before.
@@ -766,6 +895,7 @@ Replica::Status Replica::status() const {
     status.commit = core_->commit();
     status.last = core_->last();
     status.durable = core_->durable();
+    status.first = persister_.first();
     status.ready = ready();
   }
   if (driver_ != nullptr) {
@@ -823,6 +953,7 @@ void Replica::halt(const Error& error) {
   persister_.stop();
   hash_.stop();
   step_timer_->cancel();
+  release_timer_->cancel();
   // Forwarded requests stay open: their leader still replies.
   complete_open(error, "this replica halted: " + error.to_string());
   inbox_.schedule();  // the shard may wait until it is bootstrapped
@@ -840,6 +971,7 @@ void Replica::check() const {
   }
   if (!serving()) return;
   persister_.check_invariants(*core_);
+  checkpoints_.check_invariants();
   apply_.check_invariants(*core_);
   proposals_.check_invariants(apply_.applied());
 }

@@ -16,6 +16,8 @@
 #include <vector>
 
 #include "group/apply_pipeline.h"
+#include "group/checkpoint.h"
+#include "group/checkpointer.h"
 #include "group/duplicates.h"
 #include "group/forwarder.h"
 #include "group/hash_refresher.h"
@@ -39,10 +41,11 @@ namespace bop::group {
 struct ReplicaOptions {
   GroupId id = 0;
   std::string name;
-  raft::Configuration configuration;  // the members of the group
+  raft::Configuration configuration;  // with which a new group is formed
   raft::Config raft;
   const bop_machine_table* machine = nullptr;
-  std::string machine_directory;  // empty: memory only
+  uint64_t instance = first_instance;  // of the machine
+  std::string machine_directory;       // of that instance; empty: memory only
   machine::Options machine_options;
   uint64_t epoch = 0;  // of the log; higher at each start of this node
   Limits limits;
@@ -59,8 +62,9 @@ struct ReplicaPorts {
 
 class Replica final : public log::Appender, public machine::DriverEvents {
  public:
-  // Opens the machine (which blocks) and continues with what the log recovered. `recovered` nullptr: a new
-  // group; its first entry, the configuration, is written now.
+  // Opens the machine (which blocks) and continues with what the log recovered: configuration, machine and agreed
+  // version are those of its checkpoint and its entries. `recovered` nullptr, or without an entry: a new group; its
+  // first checkpoint and its first entry, the configuration, are written now.
   static Result<std::unique_ptr<Replica>> open(const ReplicaOptions& options,
                                                const ReplicaPorts& ports,
                                                const log::RecoveredGroup* recovered);
@@ -107,6 +111,7 @@ class Replica final : public log::Appender, public machine::DriverEvents {
     Term term = 0;
     NodeId leader = 0;
     Index commit = 0, applied = 0, last = 0, durable = 0, machine_durable = 0;
+    Index first = 0;  // in the log
     bool ready = false;
     std::optional<Error> halted;
     std::string file;     // of a replica that was halted from the start: where the problem is
@@ -128,6 +133,7 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   // log::Appender
   void durable(uint64_t number) override;
   void latched(const Error& error) override;
+  bool release_wanted() override;
   // machine::DriverEvents
   void applied(std::span<const bop_reply> replies) override;
   void answered(uint64_t token, const bop_reply& reply) override;
@@ -158,6 +164,9 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   void stay_out(const Error& reason, const log::FileOffset& at);
   bop::Status open_machine();
   bop::Status restore(const log::RecoveredGroup& recovered);
+  bop::Status take_checkpoint(const log::RecoveredGroup& recovered, Index held);
+  bop::Status take_configurations(const log::RecoveredGroup& recovered);
+  void warn_of_differences() const;
   bop::Status bootstrap();
   std::string place_of_machine() const;  // for messages
 
@@ -182,6 +191,8 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   void complete_superseded();
   void serve_reads();
   void compact_log();
+  void checkpoint_if_due(Index held, bool wanted);
+  Checkpoint checkpoint_at(raft::EntryId at) const;
 
   void expire();
   void note_handover(bool led);
@@ -216,16 +227,23 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   Duplicates duplicates_;  // of requests that other nodes forward to this one
   ReadQueue reads_;
   Persister persister_;
+  Checkpointer checkpoints_;
   ApplyPipeline apply_;
-  Term applied_term_ = 0;  // of the last entry applied since the start; 0: none
-  Index sync_asked_ = 0;   // the last sync_machine() was for entries up to this index
+  Term applied_term_ = 0;        // of the last entry applied since the start; 0: none
+  Index sync_asked_ = 0;         // the last sync_machine() was for entries up to this index
+  bool release_wanted_ = false;  // by the log
+  Instant release_until_ = 0;    // when it is given up
+  // The configurations by the index of their entry: the one in force at the oldest checkpoint kept, and later ones.
+  std::map<Index, raft::Configuration> configurations_;
+  uint32_t agreed_version_ = 0;  // of the machine
   HashRefresher hash_;
   Hindrances hindrances_;
   // It handed over because of its machine: the proposals that are not applied by then never get an answer.
   Instant answers_until_ = never;
 
-  std::unique_ptr<port::Timer> step_timer_;    // for the core's deadline
-  std::unique_ptr<port::Timer> expiry_timer_;  // armed while a request is open
+  std::unique_ptr<port::Timer> step_timer_;     // for the core's deadline
+  std::unique_ptr<port::Timer> expiry_timer_;   // armed while a request is open
+  std::unique_ptr<port::Timer> release_timer_;  // armed while a release is wanted
   std::unique_ptr<port::Timer>
       reads_timer_;            // for the next turn, in which further reads are answered
   size_t answered_bytes_ = 0;  // to reads, since serve_reads() began last

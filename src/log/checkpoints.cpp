@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/assert.h"
-#include "log/seeded_bugs.h"
 
 namespace bop::log {
 
@@ -36,8 +35,7 @@ void Checkpoints::complete(StoredCheckpoint checkpoint) {
   } else {
     complete_.insert(at, std::move(checkpoint));
   }
-  const size_t kept = seeded(Bug::one_checkpoint_kept) ? 1 : 2;
-  if (complete_.size() > kept) complete_.erase(complete_.begin());
+  if (complete_.size() > 2) complete_.erase(complete_.begin());
 }
 
 void Checkpoints::drop_below(Index index) {

@@ -118,7 +118,7 @@ void GroupHistory::apply(const RecordLocation& location, const RecordView& recor
 
 GroupIndex GroupHistory::index() const {
   GroupIndex out;
-  // Down from the last entry to the first hole.
+  // Down from the last entry to the first gap.
   auto first = stretches_.end();
   Index next = last_.index + 1;
   Term term_after = last_.term;

@@ -3,7 +3,7 @@
 // The log begins in the middle of a group's history: records that were not needed are gone, and entries that were
 // needed longer were rewritten, in pieces, behind younger ones. So what is read first may be anywhere in the
 // group's log. The history keeps each stretch of entries that it has read, and what the log consists of is decided
-// at the end: the entries up to the last one, as far down as they are without a hole.
+// at the end: the entries up to the last one, as far down as they are without a gap.
 #pragma once
 
 #include <cstdint>

@@ -173,11 +173,6 @@ size_t ShardLog::rewrite_record(Group& group, std::span<const raft::Entry> entri
 }
 
 Status ShardLog::rewrite_checkpoints(Group& group, uint32_t segment) {
-  if (seeded(Bug::rewriting_loses_checkpoint)) {
-    group.index.checkpoints = {};
-    pin(group);
-    return {};
-  }
   const std::vector<StoredCheckpoint> kept = group.index.checkpoints.complete();
   for (const StoredCheckpoint& checkpoint : kept) {
     if (segment_of(checkpoint.position) != segment) continue;

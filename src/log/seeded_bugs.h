@@ -14,8 +14,6 @@ namespace bop::log {
       "facebook/rocksdb#880", "") \
   bug(rewriting_loses_vote, "writes the term of a cold group again without its vote", \
       "databendlabs/databend#1051", "") \
-  bug(rewriting_loses_checkpoint, "gives up a checkpoint instead of writing it again", \
-      "", "") \
   bug(acknowledge_at_submit, "reports an append durable when its write begins", \
       "lni/dragonboat#360", "") \
   bug(acknowledge_next_frame, "reports with a frame also the appends that the next one holds", \
@@ -27,11 +25,7 @@ namespace bop::log {
       "baidu/braft#254", "") \
   bug(release_at_submit, "gives segments away before the frame that says so is durable", \
       "orientechnologies/orientdb#10084", "") \
-  bug(one_checkpoint_kept, "gives up a group's checkpoint as soon as it has a newer one", \
-      "lni/dragonboat#156", "") \
   bug(release_cold_groups, "gives segments away that only cold groups need", \
-      "", "") \
-  bug(no_share_of_the_log, "lets one group fill the log of all", \
       "", "") \
   bug(ignore_write_error, "goes on after a failed write as if it had succeeded", \
       "rostamlabs/rostam#94", "") \

@@ -95,9 +95,8 @@ Status ShardLog::admit(const Demand& demand) {
 // of them less each, and there is always space for the groups that release theirs. (Choudhury and Hahne, "Dynamic
 // queue length thresholds for shared-memory packet switches", 1998, with a factor of 1.)
 bool ShardLog::exceeds_share(const Group& group) const {
-  if (seeded(Bug::no_share_of_the_log)) return false;
   if (live_bytes_ == group.live_bytes) return false;  // it is alone
-  // What the segment in use, the summaries and the blocks' headers take is not there for entries.
+  // What the segment in use, the summaries and the blocks' headers take cannot hold entries.
   const uint64_t capacity = (options_.max_bytes - options_.segment_bytes) / 8 * 7;
   return group.live_bytes + live_bytes_ > capacity;
 }

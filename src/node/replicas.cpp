@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/checksum.h"
+#include "group/checkpoint.h"
 
 namespace bop::node {
 
@@ -28,9 +29,6 @@ class WorkerOffload final : public machine::Offload {
   std::array<std::unique_ptr<port::Worker>, 2> workers_;  // reads, writes
   port::Worker& bulk_;
 };
-
-// Of a group's machine. A later one is what replaces it, as a restored snapshot does.
-constexpr uint64_t first_instance = 1;
 
 std::vector<NodeId> sorted(std::vector<NodeId> nodes) {
   std::sort(nodes.begin(), nodes.end());
@@ -94,11 +92,26 @@ Result<group::ReplicaOptions> Replicas::options_of(const GroupSpec& spec) const 
   options.machine = ports_.find_machine(spec.machine);
   if (options.machine == nullptr)
     return fail(BOP_E_BAD_CONFIG, "group " + spec.name + ": no machine of kind " + spec.machine);
-  options.machine_directory = ports_.files.describe(directory_of(spec.id, first_instance));
+  BOP_TRY(take_machine(options, spec));
+  options.machine_directory = ports_.files.describe(directory_of(spec.id, options.instance));
   options.machine_options = spec.machine_options;
   options.epoch = log_.recovery().epoch;
   options.limits = options_.limits;
   return options;
+}
+
+// The group's newest checkpoint tells which instance of its machine counts, and of which kind it is.
+Status Replicas::take_machine(group::ReplicaOptions& options, const GroupSpec& spec) const {
+  const log::RecoveredGroup* found = recovered(spec.id);
+  if (found == nullptr || found->health != log::Health::ok || found->checkpoints.empty()) return {};
+  const log::Checkpoint& newest = found->checkpoints.back();
+  const auto facts = group::decode_checkpoint(newest.at, newest.bytes);
+  if (!facts) return {};  // the replica says so
+  if (facts->machine != spec.machine)
+    return fail(BOP_E_BAD_CONFIG, "group " + spec.name + ": its machine is " + facts->machine +
+                                      ", and the configuration cannot make it " + spec.machine);
+  options.instance = facts->instance;
+  return {};
 }
 
 group::ReplicaPorts Replicas::ports_for(machine::Offload& offload) const {
@@ -133,7 +146,7 @@ Status Replicas::open_one(const GroupSpec& spec) {
   hosted.replica = replica ? std::move(*replica)
                            : group::Replica::halted(
                                  options, ports, replica.error(),
-                                 {.file = directory_of(spec.id, first_instance), .offset = 0});
+                                 {.file = directory_of(spec.id, options.instance), .offset = 0});
   if (!hosted.replica->bootstrapped()) bootstrapping_.push_back(hosted.replica.get());
   take(std::move(hosted));
   return {};
@@ -141,7 +154,7 @@ Status Replicas::open_one(const GroupSpec& spec) {
 
 Result<std::unique_ptr<group::Replica>> Replicas::recover(const group::ReplicaOptions& options,
                                                           const group::ReplicaPorts& ports) {
-  const std::string directory = directory_of(options.id, first_instance);
+  const std::string directory = directory_of(options.id, options.instance);
   BOP_TRY(ports_.files.make_directory_now(directory));
   const log::RecoveredGroup* found = recovered(options.id);
   log::RecoveredGroup lost;

@@ -54,6 +54,7 @@ class Replicas {
 
   Status open_one(const GroupSpec& spec);
   Result<group::ReplicaOptions> options_of(const GroupSpec& spec) const;
+  Status take_machine(group::ReplicaOptions& options, const GroupSpec& spec) const;
   std::string directory_of(GroupId group, uint64_t instance) const;
   group::ReplicaPorts ports_for(machine::Offload& offload) const;
   Result<std::unique_ptr<machine::Offload>> make_offload() const;

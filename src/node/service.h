@@ -28,6 +28,7 @@ struct GroupStatus {
   Term term = 0;
   NodeId leader = 0;  // 0: none known
   Index commit = 0, applied = 0, last = 0, durable = 0, machine_durable = 0;
+  Index first = 0;             // the first entry that is still in the log
   bool ready = false;          // knows a leader and has caught up with it
   bop_status halted = BOP_OK;  // why the replica takes no part any more
   std::string reason;          // in words

@@ -23,6 +23,7 @@ GroupStatus status_of(const group::Replica& replica, const std::string& machine)
   out.last = from.last;
   out.durable = from.durable;
   out.machine_durable = from.machine_durable;
+  out.first = from.first;
   out.ready = from.ready;
   if (from.halted) {
     out.halted = from.halted->code;

@@ -62,6 +62,9 @@ void write_group(JsonWriter& json, const node::GroupStatus& group) {
   json.field("commit", group.commit).field("applied", group.applied);
   json.field("last_index", group.last).field("durable_index", group.durable);
   json.field("machine_durable_index", group.machine_durable);
+  json.field("first", group.first);
+  json.name("snapshot").null();  // there are none
+  json.name("installing").null();
   json.field("ready", group.ready);
   write_health(json, group);
   write_hash(json, group, true);

@@ -247,6 +247,14 @@ class ReplicaTest : public testing::Test {
     options_.epoch = 1;
   }
 
+  // That of a group which was formed with options_.
+  std::vector<log::Checkpoint> first_checkpoint() const {
+    Checkpoint facts;
+    facts.configuration = options_.configuration;
+    facts.machine_version = table_.version;
+    facts.machine = table_.kind;
+    return {{{}, encode(facts)}};
+  }
   Status open(const log::RecoveredGroup* recovered) {
     BOP_TRY_ASSIGN(replica_,
                    Replica::open(options_, {clock_, timers_, log_, peers_, offload_}, recovered));
@@ -439,6 +447,7 @@ TEST_F(ReplicaTest, a_machine_of_another_history_than_its_log_is_refused) {
   recovered.hard = {.term = 3, .vote = 0};
   recovered.runs = {{.first = 1, .term = 1}, {.first = 2, .term = 2}, {.first = 4, .term = 3}};
   recovered.last = 5;
+  recovered.checkpoints = first_checkpoint();
   opens_at = {.index = 3, .term = 2};
   EXPECT_TRUE(open(&recovered));
   opens_at = {.index = 3, .term = 3};
@@ -453,6 +462,7 @@ TEST_F(ReplicaTest, a_machine_ahead_of_its_log_is_suspect) {
   recovered.hard = {.term = 3, .vote = 0};
   recovered.runs = {{.first = 1, .term = 1}, {.first = 2, .term = 3}};
   recovered.last = 5;
+  recovered.checkpoints = first_checkpoint();
   opens_at = {.index = 5, .term = 3};
   EXPECT_TRUE(open(&recovered));
   opens_at = {.index = 6, .term = 3};
