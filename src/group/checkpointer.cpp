@@ -11,7 +11,7 @@ void Checkpointer::begin(std::vector<Index> kept) {
   kept_ = std::move(kept);
 }
 
-Index Checkpointer::release_limit(Index held) {
+Index Checkpointer::compaction_limit(Index held) {
   if (kept_.size() > 1 && kept_[1] <= held) {
     kept_.erase(kept_.begin());
     log_.drop_checkpoints(group_, kept_.front());

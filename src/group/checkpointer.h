@@ -1,8 +1,8 @@
-// When a replica writes checkpoints, and how far its log may be released:
+// When a replica writes checkpoints, and how far its log may be compacted:
 //
 //   C, the entry of a checkpoint in the log     <=     D, the last entry that the machine's store holds durably
 //
-// Recovery uses the newest checkpoint with C <= D, and needs the entries after it. So nothing above that C is released,
+// Recovery uses the newest checkpoint with C <= D, and needs the entries after it. So nothing above that C is compacted,
 // and a third checkpoint is written only when the store has reached the second, since the log keeps two.
 #pragma once
 
@@ -26,9 +26,9 @@ class Checkpointer {
   void begin(std::vector<Index> kept);
   void appended(size_t bytes) { bytes_since_ += bytes; }
 
-  // The machine's store holds what is up to entry `held`. Returns the C up to which the log may be released.
-  Index release_limit(Index held);
-  // Whether one as of the entry `at` is to be written now; `wanted`: so that more can be released.
+  // The machine's store holds what is up to entry `held`. Returns the C up to which the log may be compacted.
+  Index compaction_limit(Index held);
+  // Whether one as of the entry `at` is to be written now; `wanted`: so that more can be compacted.
   bool due(Index at, Index held, bool wanted) const;
   // An error is LOG_FULL, DISK_FULL or OVERLOADED (it is due again later), or one that halts the replica.
   Status write(raft::EntryId at, Bytes bytes);

@@ -13,9 +13,9 @@ namespace bop::group {
 namespace {
 
 constexpr Duration expiry_grain = 20 * milliseconds;
-// The log wants a release: how often the machine's progress is looked at, and for how long.
-constexpr Duration release_grain = 20 * milliseconds;
-constexpr Duration release_patience = 1 * seconds;
+// The log wants a compaction: how often the machine's progress is looked at, and for how long.
+constexpr Duration compaction_grain = 20 * milliseconds;
+constexpr Duration compaction_patience = 1 * seconds;
 // Of answers to reads. Further reads wait for the next turn: the machine does not make their answers before, and this
 // node's heartbeats and its peers' messages are not late.
 constexpr size_t max_answer_bytes_a_turn = 4 << 20;
@@ -102,7 +102,7 @@ Replica::Replica(const ReplicaOptions& options, const ReplicaPorts& ports)
     inbox_.schedule();
   });
   reads_timer_ = ports_.timers.make_timer([this] { inbox_.schedule(); });
-  release_timer_ = ports_.timers.make_timer([this] { inbox_.schedule(); });
+  compaction_timer_ = ports_.timers.make_timer([this] { inbox_.schedule(); });
   expiry_timer_ = ports_.timers.make_timer([this] {
     expiry_armed_ = never;
     expire();
@@ -620,11 +620,11 @@ void Replica::durable(uint64_t number) {
 
 void Replica::latched(const Error& error) { halt(error); }
 
-// Another checkpoint, as of what the machine has applied, lets it release what the other voters have.
-bool Replica::release_wanted() {
+// Another checkpoint, as of what the machine has applied, lets it compact what the other voters have.
+bool Replica::compaction_wanted() {
   if (!serving() || driver_->applied().index <= checkpoints_.newest()) return false;
-  release_wanted_ = true;
-  release_until_ = ports_.clock.now() + release_patience;
+  compaction_wanted_ = true;
+  compaction_until_ = ports_.clock.now() + compaction_patience;
   inbox_.schedule();
   return true;
 }
@@ -735,7 +735,7 @@ void Replica::compact_log() {
   // Without a request the machine would wait for more entries before it syncs, but the log has no space
   // for those.
   const Index before = driver_->durable().index;
-  const bool wanted = release_wanted_ || ports_.log.crowded();
+  const bool wanted = compaction_wanted_ || ports_.log.crowded();
   if (before >= sync_asked_ && before < update_.compact && wanted) {
     sync_asked_ =
         driver_->applied().index;  // may be below apply_.applied(): it counts only commands
@@ -745,14 +745,14 @@ void Replica::compact_log() {
   const Index held = driver_->durable().index;
   checkpoint_if_due(held, wanted && update_.compact > checkpoints_.newest());
   if (!serving()) return;
-  const Index limit = checkpoints_.release_limit(held);
+  const Index limit = checkpoints_.compaction_limit(held);
   persister_.compact(*core_, seeded(Bug::compact_ignores_machine)
                                  ? update_.compact
                                  : std::min({update_.compact, held, limit}));
-  if (!release_wanted_) return;
+  if (!compaction_wanted_) return;
   const Instant now = ports_.clock.now();
-  release_wanted_ = now < release_until_ && held < driver_->applied().index;
-  if (release_wanted_) release_timer_->arm(now + release_grain);
+  compaction_wanted_ = now < compaction_until_ && held < driver_->applied().index;
+  if (compaction_wanted_) compaction_timer_->arm(now + compaction_grain);
 }
 
 // As of the last command applied, which the machine's store can reach. (Behind it there may be entries that are no
@@ -763,7 +763,7 @@ void Replica::checkpoint_if_due(Index held, bool wanted) {
   const raft::EntryId at{applied.term, applied.index};
   if (at.index > core_->durable()) return;  // its entry may wait for space in the log
   if (core_->term_at(at.index) != at.term)
-    return;  // before the log's first entry: there is nothing to release
+    return;  // before the log's first entry: there is nothing to compact
   const bop::Status written = checkpoints_.write(at, encode(checkpoint_at(at)));
   if (written) {
     while (configurations_.size() > 1 && std::next(configurations_.begin())->first <= held)
@@ -953,7 +953,7 @@ void Replica::halt(const Error& error) {
   persister_.stop();
   hash_.stop();
   step_timer_->cancel();
-  release_timer_->cancel();
+  compaction_timer_->cancel();
   // Forwarded requests stay open: their leader still replies.
   complete_open(error, "this replica halted: " + error.to_string());
   inbox_.schedule();  // the shard may wait until it is bootstrapped

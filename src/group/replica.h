@@ -133,7 +133,7 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   // log::Appender
   void durable(uint64_t number) override;
   void latched(const Error& error) override;
-  bool release_wanted() override;
+  bool compaction_wanted() override;
   // machine::DriverEvents
   void applied(std::span<const bop_reply> replies) override;
   void answered(uint64_t token, const bop_reply& reply) override;
@@ -229,10 +229,10 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   Persister persister_;
   Checkpointer checkpoints_;
   ApplyPipeline apply_;
-  Term applied_term_ = 0;        // of the last entry applied since the start; 0: none
-  Index sync_asked_ = 0;         // the last sync_machine() was for entries up to this index
-  bool release_wanted_ = false;  // by the log
-  Instant release_until_ = 0;    // when it is given up
+  Term applied_term_ = 0;           // of the last entry applied since the start; 0: none
+  Index sync_asked_ = 0;            // the last sync_machine() was for entries up to this index
+  bool compaction_wanted_ = false;  // by the log
+  Instant compaction_until_ = 0;    // when it is given up
   // The configurations by the index of their entry: the one in force at the oldest checkpoint kept, and later ones.
   std::map<Index, raft::Configuration> configurations_;
   uint32_t agreed_version_ = 0;  // of the machine
@@ -241,9 +241,9 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   // It handed over because of its machine: the proposals that are not applied by then never get an answer.
   Instant answers_until_ = never;
 
-  std::unique_ptr<port::Timer> step_timer_;     // for the core's deadline
-  std::unique_ptr<port::Timer> expiry_timer_;   // armed while a request is open
-  std::unique_ptr<port::Timer> release_timer_;  // armed while a release is wanted
+  std::unique_ptr<port::Timer> step_timer_;        // for the core's deadline
+  std::unique_ptr<port::Timer> expiry_timer_;      // armed while a request is open
+  std::unique_ptr<port::Timer> compaction_timer_;  // armed while a compaction is wanted
   std::unique_ptr<port::Timer>
       reads_timer_;            // for the next turn, in which further reads are answered
   size_t answered_bytes_ = 0;  // to reads, since serve_reads() began last

@@ -13,12 +13,14 @@ class ClosedLog final : public Log {
   const Recovery& recovery() const override { return recovery_; }
   void attach(GroupId, Appender*) override {}
   Status append(const Append&) override { return std::unexpected(why_); }
+  Status append_checkpoint(GroupId, raft::EntryId, Bytes) override { return std::unexpected(why_); }
   void flush() override {}
-  Status reserve(size_t, bool) override { return std::unexpected(why_); }
+  Status reserve(GroupId, size_t, bool) override { return std::unexpected(why_); }
   size_t largest_payload() const override { return 0; }
   void read(GroupId group, Index first, size_t max_bytes,
             std::function<void(Result<std::vector<raft::Entry>>)> done) override;
   void compact(GroupId, raft::EntryId) override {}
+  void drop_checkpoints(GroupId, Index) override {}
   bool healthy(Instant, Duration) const override { return false; }
   bool idle() const override { return true; }
   uint64_t used_bytes() const override { return 0; }

@@ -102,8 +102,11 @@ void GroupHistory::apply(const RecordLocation& location, const RecordView& recor
   if (header.kind > last_known_kind) return;  // a newer version's
   const raft::EntryId before{header.previous_term, header.first - 1};
   if (first_record || (header.flags & record_restarts) != 0) restart(before);
-  if (header.kind == RecordKind::checkpoint)
+  if (header.kind == RecordKind::checkpoint) {
+    // The log reaches its entry at least. A group that compacted everything may have no other record that says so.
+    if (before.index > last_.index) last_ = before;
     return checkpoints.add(location.position(), header, record.body);
+  }
   if (header.count == 0) {
     cut(header.first, UINT64_MAX);
     last_ = before;

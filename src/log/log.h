@@ -100,7 +100,7 @@ class Appender {
   // This group keeps the oldest segment from being used again. True: the group will soon let go of some of what it
   // keeps (its machine makes durable what it applied, a checkpoint is written, and entries are compacted); false:
   // what it keeps has to be rewritten.
-  virtual bool release_wanted() { return false; }
+  virtual bool compaction_wanted() { return false; }
 };
 
 struct Append {

@@ -47,7 +47,7 @@ void ShardLog::rewrite_if_crowded() {
   const uint32_t oldest = pins_.begin()->first;
   const Instant now = ports_.clock.now();
   if (oldest >= head_ || now < rewrite_not_before_ || !rewriting_pays()) return;
-  if (ask_to_release(oldest)) return wait_before_rewriting(now + grace);
+  if (ask_to_compact(oldest)) return wait_before_rewriting(now + grace);
   Group* group = first_pinning(oldest);
   if (group == nullptr) return wait_before_rewriting(now + try_again_after);
   const GroupIndex::Range range = group->index.first_in(oldest);
@@ -59,7 +59,7 @@ void ShardLog::rewrite_if_crowded() {
 }
 
 // Whether it is worth waiting for one of them. Not when the log is nearly full.
-bool ShardLog::ask_to_release(uint32_t segment) {
+bool ShardLog::ask_to_compact(uint32_t segment) {
   const Instant now = ports_.clock.now();
   bool any = false;
   const std::set<GroupId> pinning = pins_.begin()->second;  // a group may let go at once
@@ -68,7 +68,7 @@ bool ShardLog::ask_to_release(uint32_t segment) {
     const bool recently = group.asked_at != never && now - group.asked_at < ask_again_after;
     if (group.appender == nullptr || group.pinned != segment || recently) continue;
     group.asked_at = now;
-    any |= group.appender->release_wanted();
+    any |= group.appender->compaction_wanted();
   }
   return any && needed_bytes() <= options_.max_bytes / 4 * 3;
 }

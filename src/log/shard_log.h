@@ -164,7 +164,7 @@ class ShardLog final : public Log, private port::FileCompletion {
   void rewrite_if_crowded();
   bool rewriting_pays() const;
   void spend_rewriting(uint64_t bytes);
-  bool ask_to_release(uint32_t segment);
+  bool ask_to_compact(uint32_t segment);
   Group* first_pinning(uint32_t segment);
   void wait_before_rewriting(Instant until);
   void read_for_rewrite(Group& group, GroupIndex::Range range);

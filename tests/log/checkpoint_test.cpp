@@ -1,4 +1,5 @@
 // The checkpoints of groups in the log: which ones are kept and found again.
+#include "log/group_history.h"
 #include "rig.h"
 
 namespace bop::log::testing {
@@ -174,6 +175,39 @@ TEST(LogCheckpoint, the_configuration_entries_that_are_kept_are_found_with_their
   rig.kill();
   rig.open();
   EXPECT_TRUE(rig.found(1)->configurations.empty());
+}
+
+// The group compacted everything, and what was rewritten of it before is all that is left besides its checkpoint.
+// (bop-sim --seed 25 --minutes 0.5, when the end of the log was taken from what was rewritten.)
+TEST(LogCheckpoint, tells_that_the_log_reached_its_entry) {
+  std::vector<uint8_t> stream(record_header_bytes + 2 * entry_header_bytes);
+  RecordHeader header;
+  header.kind = RecordKind::rewritten;
+  header.group = 1;
+  header.hard = {2, 0};
+  header.first = 3;
+  header.previous_term = 1;
+  header.count = 2;
+  header.bytes = static_cast<uint32_t>(stream.size());
+  encode(header, stream.data());
+  encode(make_entry(1, 3, 0), stream.data() + record_header_bytes);
+  encode(make_entry(1, 4, 0), stream.data() + record_header_bytes + entry_header_bytes);
+  std::vector<RecordView> records;
+  ASSERT_TRUE(decode_records(stream, records));
+  GroupHistory history;
+  history.apply({make_position(3, 0), 0, header.bytes, 3, 2}, records[0]);
+  EXPECT_EQ(history.index().last(), 4u);
+  RecordView checkpoint;
+  checkpoint.header.kind = RecordKind::checkpoint;
+  checkpoint.header.first = 8;
+  checkpoint.header.previous_term = 2;
+  checkpoint.header.count = encode(Part{});
+  history.apply({make_position(4, 0), 0, record_header_bytes, 8, checkpoint.header.count},
+                checkpoint);
+  const GroupIndex index = history.index();
+  EXPECT_EQ(index.last(), 7u);
+  EXPECT_EQ(index.before_first(), (raft::EntryId{2, 7}));
+  EXPECT_TRUE(index.empty());
 }
 
 }  // namespace
