@@ -9,6 +9,22 @@
 
 namespace bop::sim {
 
+namespace {
+
+constexpr size_t page_sectors = 8;
+constexpr uint64_t page_bytes = 4096;
+
+std::string directory_of(const std::string& name) {
+  const size_t slash = name.rfind('/');
+  return slash == std::string::npos ? std::string() : name.substr(0, slash);
+}
+
+bool is_in(const std::string& name, const std::string& directory) {
+  return directory_of(name) == (directory == "." ? std::string() : directory);
+}
+
+}  // namespace
+
 // ---- what a file is ----
 
 struct Disk::Unsynced {
@@ -26,6 +42,10 @@ struct Disk::Inode {
     if (device.size() < offset + bytes.size()) device.resize(offset + bytes.size());
     std::memcpy(device.data() + offset, bytes.data(), bytes.size());
     size = std::max<uint64_t>(size, device.size());
+  }
+  void reserve(uint64_t end) {
+    if (device.size() < end) device.resize(end);
+    size = std::max<uint64_t>(size, end);
   }
 };
 
@@ -49,8 +69,6 @@ struct Disk::Operation {
   std::unique_ptr<port::File>* file = nullptr;
 };
 
-namespace {
-
 const char* name_of(DiskOperation kind) {
   switch (kind) {
     case DiskOperation::read: return "read";
@@ -63,13 +81,6 @@ const char* name_of(DiskOperation kind) {
   }
   return "?";
 }
-
-std::unexpected<Error> injected_failure(bop_status error, DiskOperation kind,
-                                        const std::string& name) {
-  return bop::fail(error, std::string(name_of(kind)) + " of " + name + ": injected");
-}
-
-}  // namespace
 
 class DiskFile : public port::File {
  public:
@@ -104,21 +115,28 @@ class DiskFile : public port::File {
 
   Result<size_t> read_now(uint64_t offset, std::span<uint8_t> into) override {
     check(offset, into.size(), into.data());
-    if (const bop_status error = disk_.injected(DiskOperation::read))
-      return injected_failure(error, DiskOperation::read, name_);
+    const auto call = disk_.begin_blocking(DiskOperation::read);
+    if (call.error || call.dies) return disk_.failure(call.error, DiskOperation::read, name_);
     return disk_.read(*inode_, offset, into);
   }
   Status write_now(uint64_t offset, Bytes bytes) override {
     check(offset, bytes.size(), bytes.data());
-    if (const bop_status error = disk_.injected(DiskOperation::write)) {
+    const auto call = disk_.begin_blocking(DiskOperation::write);
+    const bool reached_device = call.error != BOP_OK && !disk_.dead_;
+    if (reached_device || (call.dies && options_.synchronous)) {
       disk_.tear(*inode_, offset, bytes);
-      return injected_failure(error, DiskOperation::write, name_);
+    } else if (call.dies) {
+      return disk_.die_in(DiskOperation::write, name_,
+                          [&] { return disk_.write(*inode_, offset, bytes, false); });
     }
+    if (call.error || call.dies) return disk_.failure(call.error, DiskOperation::write, name_);
     return disk_.write(*inode_, offset, bytes, options_.synchronous);
   }
   Status sync_now() override {
-    if (const bop_status error = disk_.injected(DiskOperation::sync))
-      return injected_failure(error, DiskOperation::sync, name_);
+    const auto call = disk_.begin_blocking(DiskOperation::sync);
+    if (call.dies)
+      return disk_.die_in(DiskOperation::sync, name_, [&] { return disk_.sync(*inode_); });
+    if (call.error) return disk_.failure(call.error, DiskOperation::sync, name_);
     return disk_.sync(*inode_);
   }
 
@@ -151,19 +169,6 @@ class DiskFile : public port::File {
   const port::FileOptions options_;
   const uint64_t alive_;
 };
-
-namespace {
-
-std::string directory_of(const std::string& name) {
-  const size_t slash = name.rfind('/');
-  return slash == std::string::npos ? std::string() : name.substr(0, slash);
-}
-
-bool is_in(const std::string& name, const std::string& directory) {
-  return directory_of(name) == (directory == "." ? std::string() : directory);
-}
-
-}  // namespace
 
 Disk::Disk(uint64_t seed, Delay delay)
     : random_(seed), delay_(std::move(delay)), self_(std::make_shared<Disk*>(this)) {}
@@ -211,11 +216,16 @@ void Disk::sync_directory(std::string name, port::FileCompletion& done) {
 void Disk::start(std::unique_ptr<Operation> operation) {
   const uint64_t size = operation->into.size() + operation->bytes.size();
   const uint64_t id = next_id_++;
-  const bool awaited = awaited_ > 0 && operation->kind == awaited_kind_ && --awaited_ == 0;
+  if (dead_) return;  // it never completes
+  const DiskOperation kind = operation->kind;
   operations_.emplace(id, std::move(operation));
-  if (awaited) std::exchange(awaited_then_, {})();
+  if (reach(kind, false)) std::exchange(awaited_then_, {})(false);
   if (!delay_) return;
-  const Duration drawn = random_.between(latency_.least, latency_.most);
+  Duration drawn = random_.between(latency_.least, latency_.most);
+  if (const Duration more = std::exchange(delays_[static_cast<size_t>(kind)], 0); more > 0) {
+    ++counters_.delayed;
+    drawn += more;
+  }
   const Duration transfer = static_cast<Duration>(size) * latency_.per_mebibyte / (1 << 20);
   delay_(drawn + transfer, [self = self_, id] {
     if (*self != nullptr) (*self)->complete(id);
@@ -225,6 +235,7 @@ void Disk::start(std::unique_ptr<Operation> operation) {
 void Disk::complete(uint64_t id) {
   const auto found = operations_.find(id);
   if (found == operations_.end()) return;  // a crash took it
+  if (dead_) return;                       // a crash will
   if (stalled_) {
     overdue_.push_back(id);
     return;
@@ -264,15 +275,36 @@ void Disk::stall(bool stalled) {
 }
 
 Result<size_t> Disk::perform(Operation& operation) {
-  if (const bop_status error = injected(operation.kind)) {
+  if (const bop_status error = injected(operation.kind, Calls::asynchronous)) {
     if (operation.kind == DiskOperation::write) {
       tear(*operation.inode, operation.offset, operation.bytes);
     }
-    return injected_failure(error, operation.kind, operation.name);
+    return failure(error, operation.kind, operation.name);
   }
+  const Trick trick = trick_on(operation.kind);
   switch (operation.kind) {
-    case DiskOperation::read: return read(*operation.inode, operation.offset, operation.into);
+    case DiskOperation::read: {
+      if (trick != Trick::misread) break;
+      // Another block, so that it is of another place.
+      const uint64_t blocks = operation.inode->size / page_bytes;
+      const uint64_t shift = blocks > 1 ? 1 + random_.below(blocks - 1) : 0;
+      const uint64_t block = operation.offset / page_bytes;
+      if (shift == 0 || block >= blocks) break;
+      ++counters_.misreads;
+      const Result<size_t> size = read(*operation.inode, operation.offset, operation.into);
+      const Result<size_t> other =
+          read(*operation.inode, (block + shift) % blocks * page_bytes, operation.into);
+      return other ? size : other;
+    }
     case DiskOperation::write:
+      if (trick == Trick::lost_write || trick == Trick::misdirected_write) {
+        const size_t size = operation.bytes.size();
+        if (trick == Trick::misdirected_write) write_elsewhere(operation);
+        ++(trick == Trick::lost_write ? counters_.lost_writes : counters_.misdirected_writes);
+        operation.inode->reserve(operation.offset + size);
+        unproven_.push_back(std::make_unique<Operation>(std::move(operation)));
+        return size;
+      }
       BOP_TRY(write(*operation.inode, operation.offset, operation.bytes, operation.synchronous));
       return operation.bytes.size();
     case DiskOperation::sync: BOP_TRY(sync(*operation.inode)); break;
@@ -285,12 +317,14 @@ Result<size_t> Disk::perform(Operation& operation) {
     case DiskOperation::rename: BOP_TRY(rename_name(operation.name, operation.to)); break;
     case DiskOperation::sync_directory: BOP_TRY(sync_names(operation.name)); break;
   }
+  if (operation.kind == DiskOperation::read)
+    return read(*operation.inode, operation.offset, operation.into);
   return size_t{0};
 }
 
-bop_status Disk::injected(DiskOperation kind) {
+bop_status Disk::injected(DiskOperation kind, Calls calls) {
   for (auto i = injected_.begin(); i != injected_.end(); ++i) {
-    if (i->kind != kind) continue;
+    if (i->kind != kind || (i->calls == Calls::asynchronous && calls == Calls::all)) continue;
     if (i->skip > 0) {
       --i->skip;
       continue;
@@ -302,31 +336,113 @@ bop_status Disk::injected(DiskOperation kind) {
   return BOP_OK;
 }
 
-void Disk::fail(DiskOperation kind, bop_status error, uint64_t nth, uint64_t times) {
-  BOP_ASSERT(nth >= 1 && times >= 1);
-  injected_.push_back({kind, error, nth - 1, times});
+std::unexpected<Error> Disk::failure(bop_status error, DiskOperation kind,
+                                     const std::string& name) {
+  const std::string what = std::string(name_of(kind)) + " of " + name;
+  if (dead_) return bop::fail(BOP_E_IO, what + ": the process is dead");
+  switch (kind) {
+    case DiskOperation::read: ++counters_.failed_reads; break;
+    case DiskOperation::write: ++counters_.failed_writes; break;
+    default: ++counters_.failed_others;
+  }
+  return bop::fail(error, what + ": injected");
 }
 
-void Disk::heal() { injected_.clear(); }
+void Disk::fail(DiskOperation kind, bop_status error, uint64_t nth, uint64_t times, Calls calls) {
+  BOP_ASSERT(nth >= 1 && times >= 1);
+  injected_.push_back({kind, error, nth - 1, times, calls});
+}
 
-void Disk::at_operation(DiskOperation kind, uint64_t nth, std::function<void()> then) {
+Disk::Trick Disk::trick_on(DiskOperation kind) {
+  if (kind != DiskOperation::read && kind != DiskOperation::write) return Trick::none;
+  Trick due = Trick::none;
+  for (Armed& armed : tricks_) {
+    const bool on_read = armed.trick == Trick::misread;
+    if (on_read != (kind == DiskOperation::read)) continue;
+    if (armed.nth > 0) --armed.nth;
+    if (armed.nth > 0 || due != Trick::none) continue;
+    due = std::exchange(armed.trick, Trick::none);
+  }
+  std::erase_if(tricks_, [](const Armed& armed) { return armed.trick == Trick::none; });
+  return due;
+}
+
+// Of a file in the same directory, and never at the same offset: what an earlier use of a recycled file left there
+// looks no different.
+void Disk::write_elsewhere(const Operation& write) {
+  std::vector<std::shared_ptr<Inode>> victims;
+  for (const auto& [name, inode] : names_) {
+    const bool fits = inode->device.size() >= write.bytes.size() + page_bytes;
+    if (fits && inode->cache.empty() && directory_of(name) == directory_of(write.name))
+      victims.push_back(inode);
+  }
+  if (victims.empty()) return;
+  Inode& victim = *victims[random_.below(victims.size())];
+  const uint64_t places = (victim.device.size() - write.bytes.size()) / page_bytes + 1;
+  const uint64_t place = random_.below(places) * page_bytes;
+  if (place != write.offset) victim.put(place, write.bytes);
+}
+
+void Disk::prove(const Inode& inode) {
+  std::erase_if(unproven_, [&](const auto& write) { return write->inode.get() == &inode; });
+}
+
+void Disk::land_unproven() {
+  for (const auto& write : std::exchange(unproven_, {})) {
+    ++counters_.landed_after_all;
+    write->inode->put(write->offset, write->bytes);
+  }
+}
+
+void Disk::heal() {
+  injected_.clear();
+  tricks_.clear();
+  delays_ = {};
+}
+
+void Disk::at_operation(DiskOperation kind, uint64_t nth, Then then) {
   BOP_ASSERT_GE(nth, 1u);
   awaited_kind_ = kind;
   awaited_ = nth;
   awaited_then_ = std::move(then);
 }
 
+bool Disk::reach(DiskOperation kind, bool blocking) {
+  if (awaited_ == 0 || kind != awaited_kind_ || --awaited_ > 0) return false;
+  ++counters_.crashes_at[static_cast<size_t>(kind)];
+  if (blocking) ++counters_.crashes_within[static_cast<size_t>(kind)];
+  return true;
+}
+
 // ---- blocking calls ----
+
+Disk::Blocking Disk::begin_blocking(DiskOperation kind) {
+  if (dead_) return {BOP_E_IO, false};
+  if (reach(kind, true)) {
+    dead_ = true;
+    std::exchange(awaited_then_, {})(true);
+    return {BOP_E_IO, true};
+  }
+  return {injected(kind, Calls::all), false};
+}
+
+template <class Effect>
+Status Disk::die_in(DiskOperation kind, const std::string& name, Effect effect) {
+  if (random_.chance(1, 2)) (void)effect();
+  return failure(BOP_E_IO, kind, name);
+}
 
 Result<std::unique_ptr<port::File>> Disk::open_now(const std::string& name,
                                                    port::FileOptions options) {
-  if (const bop_status error = injected(DiskOperation::open))
-    return injected_failure(error, DiskOperation::open, name);
+  const Blocking call = begin_blocking(DiskOperation::open);
+  if (call.dies && options.create && random_.chance(1, 2)) (void)find_or_create(name, options);
+  if (call.error || call.dies) return failure(call.error, DiskOperation::open, name);
   BOP_TRY_ASSIGN(auto inode, find_or_create(name, options));
   return std::make_unique<DiskFile>(*this, name, inode, options);
 }
 
 Result<std::vector<std::string>> Disk::list_now(const std::string& directory) {
+  if (dead_) return bop::fail(BOP_E_IO, "the process is dead");
   std::vector<std::string> names;
   const auto list = [&](const std::string& name) {
     if (is_in(name, directory)) names.push_back(name.substr(name.rfind('/') + 1));
@@ -350,22 +466,27 @@ Status Disk::make_directory_now(const std::string& name) {
 }
 
 Status Disk::remove_now(const std::string& name) {
-  if (const bop_status error = injected(DiskOperation::remove))
-    return injected_failure(error, DiskOperation::remove, name);
-  return remove_name(name);
+  const auto effect = [&] { return remove_name(name); };
+  const Blocking call = begin_blocking(DiskOperation::remove);
+  if (call.dies) return die_in(DiskOperation::remove, name, effect);
+  if (call.error) return failure(call.error, DiskOperation::remove, name);
+  return effect();
 }
 
 Status Disk::rename_now(const std::string& from, const std::string& to) {
-  if (const bop_status error = injected(DiskOperation::rename))
-    return injected_failure(error, DiskOperation::rename, from);
-  return rename_name(from, to);
+  const auto effect = [&] { return rename_name(from, to); };
+  const Blocking call = begin_blocking(DiskOperation::rename);
+  if (call.dies) return die_in(DiskOperation::rename, from, effect);
+  if (call.error) return failure(call.error, DiskOperation::rename, from);
+  return effect();
 }
 
 Status Disk::sync_directory_now(const std::string& name) {
-  if (const bop_status error = injected(DiskOperation::sync_directory)) {
-    return injected_failure(error, DiskOperation::sync_directory, name);
-  }
-  return sync_names(name);
+  const auto effect = [&] { return sync_names(name); };
+  const Blocking call = begin_blocking(DiskOperation::sync_directory);
+  if (call.dies) return die_in(DiskOperation::sync_directory, name, effect);
+  if (call.error) return failure(call.error, DiskOperation::sync_directory, name);
+  return effect();
 }
 
 Result<uint64_t> Disk::free_bytes() const {
@@ -429,6 +550,7 @@ Result<size_t> Disk::read(Inode& inode, uint64_t offset, std::span<uint8_t> into
   const size_t size = std::min<uint64_t>(into.size(), inode.size - offset);
   const auto lost = inode.unreadable.lower_bound(offset / 512 * 512);
   if (lost != inode.unreadable.end() && *lost < offset + size) {
+    ++counters_.unreadable;
     return bop::fail(BOP_E_IO, "sector cannot be read");
   }
   std::memset(into.data(), 0, size);
@@ -450,9 +572,11 @@ Result<size_t> Disk::read(Inode& inode, uint64_t offset, std::span<uint8_t> into
 Status Disk::write(Inode& inode, uint64_t offset, Bytes bytes, bool synchronous) {
   const uint64_t end = offset + bytes.size();
   if (capacity_ > 0 && end > inode.size && used_bytes() + (end - inode.size) > capacity_) {
+    ++counters_.refused_full;
     return bop::fail(BOP_E_DISK_FULL, "the simulated disk is full");
   }
   inode.unreadable.erase(inode.unreadable.lower_bound(offset), inode.unreadable.lower_bound(end));
+  if (!unproven_.empty()) prove(inode);
   if (synchronous) {
     // A synchronous write also overtakes what is cached of the same bytes.
     BOP_TRY(sync(inode));
@@ -489,6 +613,7 @@ Status Disk::remove_name(const std::string& name) {
 Status Disk::rename_name(const std::string& from, const std::string& to) {
   const auto found = names_.find(from);
   if (found == names_.end()) return bop::fail(BOP_E_NOT_FOUND, describe(from));
+  prove(*found->second);  // a segment that is used again
   change({to, found->second, from});
   return {};
 }
@@ -528,14 +653,17 @@ void Disk::tear(Inode& inode, uint64_t offset, Bytes bytes) {
   if (capacity_ > 0 && offset + bytes.size() > inode.size && used >= capacity_) return;
   const Torn torn = draw_tear(bytes.size() / sector + 1);
   size_t number = 0;
+  size_t written = 0;
   for (size_t at = 0; at < bytes.size(); ++number) {
     const size_t size = std::min<size_t>(sector - (offset + at) % sector, bytes.size() - at);
     if (reaches_device(torn, number)) {
+      ++written;
       inode.put(offset + at, bytes.subspan(at, size));
       inode.unreadable.erase(offset + at);
     }
     at += size;
   }
+  if (written > 0 && written < number) ++counters_.torn_writes;
 }
 
 // Any subset of the sectors may have been written. Those that a drive leaves most often, and those at the
@@ -549,7 +677,6 @@ Disk::Torn Disk::draw_tear(size_t sectors) {
 }
 
 bool Disk::reaches_device(const Torn& torn, size_t sector) {
-  constexpr size_t page_sectors = 8;
   const auto drawn = [&](size_t number) { return Random(torn.seed + number).chance(1, 2); };
   switch (torn.pattern) {
     case Torn::none: return false;
@@ -565,6 +692,7 @@ bool Disk::reaches_device(const Torn& torn, size_t sector) {
 }
 
 void Disk::tear_operations() {
+  land_unproven();
   for (auto& [id, operation] : operations_) {
     if (operation->kind == DiskOperation::write) {
       tear(*operation->inode, operation->offset, operation->bytes);
@@ -575,6 +703,7 @@ void Disk::tear_operations() {
   stalled_ = false;
   awaited_ = 0;
   awaited_then_ = nullptr;
+  dead_ = false;
   ++incarnation_;
 }
 
@@ -631,6 +760,12 @@ std::vector<uint8_t>& Disk::bytes(const std::string& name) {
 
 void Disk::flip_bit(const std::string& name, uint64_t offset, int bit) {
   bytes(name).at(offset) ^= static_cast<uint8_t>(1u << bit);
+  ++counters_.flipped_bits;
+}
+
+void Disk::flip_bit(const std::string& name, Random& random) {
+  const size_t size = names_.at(name)->device.size();
+  if (size > 0) flip_bit(name, random.below(size), static_cast<int>(random.below(8)));
 }
 
 void Disk::lose_sector(const std::string& name, uint64_t offset) {

@@ -19,9 +19,18 @@
 // simulated time, so an open that waits for a lock has the write land at once.
 //
 // A sector (Faults::sector_bytes) is never torn; any subset of the sectors of a write may be what is left of it.
+//
+// A write may also be reported and never made, or be made elsewhere (lose_write, misdirect_write). A log can only
+// notice that once it has proof that the write was made, and it has none before a later write. So such a write
+// is lost for good when a later one to the same file is made, and lands after all when the process ends before.
+//
+// A crash may come within a blocking call (at_operation): from then on the process is dead, and whatever it still
+// does fails with IO and changes nothing.
+//
 // Everything is a function of the seed and of the calls.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -36,6 +45,8 @@
 namespace bop::sim {
 
 enum class DiskOperation : uint8_t { read, write, sync, open, remove, rename, sync_directory };
+constexpr size_t disk_operation_count = 7;
+const char* name_of(DiskOperation kind);
 
 class Disk : public port::FileSystem {
  public:
@@ -104,14 +115,45 @@ class Disk : public port::FileSystem {
   void set_capacity(uint64_t bytes) { capacity_ = bytes; }
   // The `nth` operation of that kind from now on (1: the next one) fails with `error`, and the
   // `times - 1` after it. A failed write leaves each sector written or not.
-  void fail(DiskOperation kind, bop_status error, uint64_t nth = 1, uint64_t times = 1);
+  enum class Calls : uint8_t { all, asynchronous };  // which of them count, and may fail
+  void fail(DiskOperation kind, bop_status error, uint64_t nth = 1, uint64_t times = 1,
+            Calls calls = Calls::all);
+  // The `nth` asynchronous operation of its kind from now on is reported done, and
+  //   a write is not made; a write is made to another block of the directory;
+  //   a read returns what another place of the file holds.
+  void lose_write(uint64_t nth = 1) { tricks_.push_back({Trick::lost_write, nth}); }
+  void misdirect_write(uint64_t nth = 1) { tricks_.push_back({Trick::misdirected_write, nth}); }
+  void misread(uint64_t nth = 1) { tricks_.push_back({Trick::misread, nth}); }
+  // The next asynchronous operation of that kind takes so much longer; others pass it.
+  void delay_one(DiskOperation kind, Duration by) { delays_[static_cast<size_t>(kind)] = by; }
   void heal();  // no injected failure is left
-  // Calls `then` once, when the `nth` operation of that kind from now on is started; blocking calls do not
-  // count. A crash or another call takes its place.
-  void at_operation(DiskOperation kind, uint64_t nth, std::function<void()> then);
+  // Calls `then` once, when the `nth` operation of that kind from now on is started. If that is a blocking call,
+  // the process is dead from then on, and the call had its effect or not, or a part of it. A crash or another
+  // call of at_operation takes its place.
+  using Then = std::function<void(bool blocking)>;
+  void at_operation(DiskOperation kind, uint64_t nth, Then then);
   // Reads of that sector fail with IO until it is written again.
   void lose_sector(const std::string& name, uint64_t offset);
   void flip_bit(const std::string& name, uint64_t offset, int bit);
+  void flip_bit(const std::string& name, Random& random);  // any bit of the device's content
+
+  // How often each fault really happened.
+  struct Counters {
+    uint64_t torn_writes = 0;  // some sectors are written, others are not
+    uint64_t lost_writes = 0, misdirected_writes = 0;
+    uint64_t landed_after_all = 0;  // of the two above
+    uint64_t misreads = 0;
+    uint64_t failed_reads = 0, failed_writes = 0, failed_others = 0;
+    uint64_t unreadable = 0;  // reads of a lost sector
+    uint64_t flipped_bits = 0;
+    uint64_t refused_full = 0;
+    uint64_t delayed = 0;  // single operations
+    std::array<uint64_t, disk_operation_count>
+        crashes_at{};  // when `then` of at_operation was called ...
+    std::array<uint64_t, disk_operation_count>
+        crashes_within{};  // ... of these, by a blocking call
+  };
+  const Counters& counters() const { return counters_; }
 
   // ---- looking and altering, for tests ----
   bool exists(const std::string& name) const { return names_.contains(name); }
@@ -129,11 +171,17 @@ class Disk : public port::FileSystem {
   struct Inode;
   struct Operation;
   struct DirectoryChange;
+  enum class Trick : uint8_t { none, lost_write, misdirected_write, misread };
   struct Injected {
     DiskOperation kind;
     bop_status error;
     uint64_t skip;
     uint64_t times;
+    Calls calls;
+  };
+  struct Armed {
+    Trick trick;
+    uint64_t nth;
   };
   using Names = std::map<std::string, std::shared_ptr<Inode>>;
 
@@ -141,7 +189,23 @@ class Disk : public port::FileSystem {
   void complete(uint64_t id);
   Result<size_t> perform(Operation& operation);
   // What an injected failure says of this operation; OK when there is none.
-  bop_status injected(DiskOperation kind);
+  bop_status injected(DiskOperation kind, Calls calls);
+  Trick trick_on(DiskOperation kind);
+  void write_elsewhere(const Operation& write);
+  // A later write to that file is made: what was lost of it stays lost.
+  void prove(const Inode& inode);
+  void land_unproven();
+  // Begins a blocking call: false, it fails. `dies`: the process dies in it.
+  struct Blocking {
+    bop_status error = BOP_OK;
+    bool dies = false;
+  };
+  Blocking begin_blocking(DiskOperation kind);
+  bool reach(DiskOperation kind, bool blocking);
+  std::unexpected<Error> failure(bop_status error, DiskOperation kind, const std::string& name);
+  // Of a call in which the process dies: its effect, or nothing, and an error in any case.
+  template <class Effect>
+  Status die_in(DiskOperation kind, const std::string& name, Effect effect);
 
   Result<std::shared_ptr<Inode>> find_or_create(const std::string& name, port::FileOptions options);
   Result<size_t> read(Inode& inode, uint64_t offset, std::span<uint8_t> into);
@@ -184,9 +248,14 @@ class Disk : public port::FileSystem {
   std::vector<std::unique_ptr<Operation>> late_writes_;  // of processes that have ended
   uint64_t waited_for_ = 0;
   std::vector<Injected> injected_;
+  std::vector<Armed> tricks_;
+  std::vector<std::unique_ptr<Operation>> unproven_;  // writes that were lost and may still land
+  std::array<Duration, disk_operation_count> delays_{};
   DiskOperation awaited_kind_{};
   uint64_t awaited_ = 0;  // operations of that kind to go; 0: none is awaited
-  std::function<void()> awaited_then_;
+  Then awaited_then_;
+  bool dead_ = false;  // the process, since a blocking call of it
+  Counters counters_;
   Names names_;                           // as a process sees them
   Names durable_names_;                   // as the device has them
   std::vector<DirectoryChange> changes_;  // between the two, in order

@@ -11,10 +11,10 @@ namespace bop::sim {
 
 namespace {
 
-constexpr std::array<const char*, fault_count> names{
-    "kill",    "power", "blackout",   "restart", "pause",       "isolate", "split",
-    "one_way", "storm", "slow_disk",  "stall",   "failing",     "full",    "rot",
-    "clock",   "store", "late_write", "large",   "crash_at_io", "depose"};
+#define BOP_NAME(name, what) #name,
+constexpr std::array names{BOP_SIM_FAULTS(BOP_NAME)};
+#undef BOP_NAME
+static_assert(names.size() == fault_count);
 
 constexpr Duration supervise_every = 100 * milliseconds;
 constexpr Disk::Latency swift{};
@@ -50,16 +50,24 @@ Result<FaultSet> parse_faults(std::string_view text) {
 }
 
 Faults::Faults(Scheduler& scheduler, Thread& harness, Network& network, StateChecker& checker,
-               std::vector<std::unique_ptr<Node>>& nodes, const FaultOptions& options)
+               Availability& availability, std::vector<std::unique_ptr<Node>>& nodes,
+               const FaultOptions& options)
     : scheduler_(scheduler),
       harness_(harness),
       network_(network),
       checker_(checker),
+      availability_(availability),
       nodes_(nodes),
       options_(options),
       schedule_(scheduler.random("faults")),
       starts_(scheduler.random("starts")),
-      random_(scheduler.random("fault")) {}
+      random_(scheduler.random("fault")) {
+  for (const Fault fault : options_.kinds) {
+    const auto weight = options_.weights.try_emplace(fault, 1).first->second;
+    BOP_ASSERT_GT(weight, 0u);
+    all_weights_ += weight;
+  }
+}
 
 void Faults::start() {
   harness_.after(0, "supervise", [this] { supervise(); });
@@ -70,12 +78,22 @@ void Faults::next() {
   if (stopped_) return;
   harness_.after(schedule_.between(0, options_.between_longest), "fault", [this] {
     if (stopped_) return;
-    auto kind = options_.kinds.begin();
-    std::advance(kind, schedule_.below(options_.kinds.size()));
+    const Fault fault = draw();
     random_ = scheduler_.random("fault", ++drawn_);
-    if (!options_.only || options_.only->contains(drawn_)) strike(*kind);
+    if (!options_.only || options_.only->contains(drawn_)) strike(fault);
     next();
   });
+}
+
+Fault Faults::draw() {
+  uint64_t at = schedule_.below(all_weights_);
+  for (const Fault fault : options_.kinds) {
+    const uint32_t weight = options_.weights.at(fault);
+    if (at < weight) return fault;
+    at -= weight;
+  }
+  BOP_ASSERT(false);
+  return *options_.kinds.begin();
 }
 
 // What lasts is undone by stop() too, so an end that comes later finds nothing to do.
@@ -91,6 +109,7 @@ void Faults::stop() {
   network_.set_quality(options_.quality);
   for (const auto& node : nodes_) {
     node->stores().fail(0);
+    node->stores().give_space();
     node->clock().set_drift(0);
     for (uint32_t shard = 0; shard < node->shard_count(); ++shard) {
       Disk& disk = node->disk(shard);
@@ -99,10 +118,16 @@ void Faults::stop() {
       disk.set_latency(swift);
       disk.stall(false);
     }
+    // Nobody else can give the others what is damaged in its log: it has to stop leading.
+    if (damaged_.contains(node->id())) end_process(*node, Ending::process);
   }
 }
 
 Node& Faults::any() { return *nodes_[random_.below(nodes_.size())]; }
+
+Disk& Faults::any_disk(Node& node) {
+  return node.disk(static_cast<uint32_t>(random_.below(node.shard_count())));
+}
 
 Node* Faults::any_serving() {
   Node& node = any();
@@ -119,10 +144,63 @@ Node* Faults::leader_of_any_group() {
   return nullptr;
 }
 
+Node* Faults::any_that_may_lose_data() {
+  if (options_.may_lose_data.empty()) return nullptr;
+  auto id = options_.may_lose_data.begin();
+  std::advance(id, random_.below(options_.may_lose_data.size()));
+  return nodes_[*id - 1].get();
+}
+
+Duration Faults::excused() {
+  const Duration time = while_long();
+  availability_.excuse(scheduler_.now() + time);
+  return time;
+}
+
 void Faults::strike(Fault fault) {
   ++counters_[fault];
   scheduler_.trace().remark(scheduler_.now(),
                             "fault " + std::to_string(drawn_) + ": " + name_of(fault));
+  switch (fault) {
+    case Fault::kill:
+    case Fault::power:
+    case Fault::blackout:
+    case Fault::restart:
+    case Fault::pause:
+    case Fault::clock:
+    case Fault::late_write:
+    case Fault::crash_at_io:
+    case Fault::crash_in_recovery:
+    case Fault::stalled_job: return strike_process(fault);
+    case Fault::isolate:
+    case Fault::split:
+    case Fault::one_way:
+    case Fault::storm:
+    case Fault::large:
+    case Fault::flap:
+    case Fault::partial:
+    case Fault::depose: return strike_network(fault);
+    case Fault::slow_disk:
+    case Fault::stall:
+    case Fault::failing:
+    case Fault::full:
+    case Fault::nearly_full:
+    case Fault::stalled_write:
+    case Fault::misread:
+    case Fault::read_error:
+    case Fault::lost_write:
+    case Fault::misdirected_write:
+    case Fault::rot:
+    case Fault::live_rot:
+    case Fault::file_rot: return strike_disk(fault);
+    case Fault::store:
+    case Fault::store_full:
+    case Fault::store_rot:
+    case Fault::store_lost_write: return strike_store(fault);
+  }
+}
+
+void Faults::strike_process(Fault fault) {
   switch (fault) {
     case Fault::kill:
       if (Node* node = any_serving()) end_process(*node, Ending::process);
@@ -135,6 +213,24 @@ void Faults::strike(Fault fault) {
       if (Node* node = any_serving()) node->stop(random_.between(0, 1 * seconds));
       return;
     case Fault::pause: return any().pause(while_long());
+    case Fault::clock: return clock_fault();
+    case Fault::late_write: return late_write();
+    case Fault::crash_at_io: return crash_at_io();
+    case Fault::crash_in_recovery: {
+      Node& node = any();
+      end_process(node, random_.chance(1, 2) ? Ending::power : Ending::process);
+      return crash_in_recovery(node, static_cast<uint32_t>(random_.between(1, 4)));
+    }
+    default: {  // stalled_job
+      Node& node = any();
+      const auto shard = static_cast<uint32_t>(random_.below(node.shard_count()));
+      return node.stall_job(shard, random_.between(100 * milliseconds, options_.lasts_longest));
+    }
+  }
+}
+
+void Faults::strike_network(Fault fault) {
+  switch (fault) {
     case Fault::isolate:
       network_.isolate(any().id());
       return until(while_long(), [this] { network_.heal_all(); });
@@ -147,17 +243,44 @@ void Faults::strike(Fault fault) {
       network_.cut(from, to);
       return until(while_long(), [this, from, to] { network_.heal(from, to); });
     }
+    case Fault::partial: {
+      const NodeId a = any().id();
+      const NodeId b = any().id();
+      if (a == b) return;
+      network_.cut(a, b);
+      network_.cut(b, a);
+      return until(while_long(), [this, a, b] {
+        network_.heal(a, b);
+        network_.heal(b, a);
+      });
+    }
+    case Fault::flap: {
+      const NodeId a = any().id();
+      const NodeId b = any().id();
+      if (a != b) flap(a, b, scheduler_.now() + while_long());
+      return;
+    }
     case Fault::large: return lose_large();
-    case Fault::storm: return storm();
-    case Fault::slow_disk:
-    case Fault::stall:
-    case Fault::failing:
-    case Fault::full: return disk_fault(fault);
-    case Fault::rot: return rot();
-    case Fault::clock: return clock_fault();
+    default: return storm();
+  }
+}
+
+void Faults::strike_store(Fault fault) {
+  switch (fault) {
     case Fault::store: return any().stores().fail(1 + random_.below(200));
-    case Fault::late_write: return late_write();
-    case Fault::crash_at_io: return crash_at_io();
+    case Fault::store_full: {
+      Stores& stores = any().stores();
+      stores.fill_after(random_.below(50));
+      return until(excused(), [&stores] { stores.give_space(); });
+    }
+    case Fault::store_rot:
+      if (Node* node = any_that_may_lose_data()) {
+        damaged_.insert(node->id());
+        node->stores().rot(random_);
+      }
+      return;
+    default:  // store_lost_write
+      if (Node* node = any_that_may_lose_data()) node->stores().lose_write(random_);
   }
 }
 
@@ -173,6 +296,7 @@ void Faults::late_write() {
   Node* node = any_serving();
   if (node == nullptr) return;
   const Duration slow = random_.between(10 * milliseconds, 300 * milliseconds);
+  availability_.excuse(scheduler_.now() + 3 * slow);
   for (uint32_t shard = 0; shard < node->shard_count(); ++shard) {
     node->disk(shard).set_latency({slow / 2, slow, 50 * milliseconds});
   }
@@ -186,28 +310,49 @@ void Faults::late_write() {
   });
 }
 
-// The crash comes anywhere between the operation's start and a while after its end.
+// The crash comes anywhere between the operation's start and a while after its end, or within a blocking call.
 void Faults::crash_at_io() {
   using enum DiskOperation;
-  static constexpr std::array kinds{write, write,  write,  write,          write,
-                                    open,  rename, remove, sync_directory, read};
+  static constexpr std::array kinds{write,  write,  write,          write, open,
+                                    rename, remove, sync_directory, read,  sync};
   static constexpr std::array endings{Ending::process, Ending::process_with_late_writes,
                                       Ending::power, Ending::power};
   Node& node = any();
-  Disk& disk = node.disk(static_cast<uint32_t>(random_.below(node.shard_count())));
+  Disk& disk = any_disk(node);
+  const DiskOperation kind = kinds[random_.below(kinds.size())];
   const Ending ending = endings[random_.below(endings.size())];
   const Duration later = random_.between(0, 2 * disk.latency().most);
-  const Duration lands_after = random_.between(1 * milliseconds, 2 * options_.lasts_longest);
-  const DiskOperation kind = kinds[random_.below(kinds.size())];
-  // The next one of a kind that is rare.
-  const uint64_t within = kind == write || kind == read ? 20 : 2;
-  disk.at_operation(kind, 1 + random_.below(within), [this, &node, ending, later, lands_after] {
-    harness_.after(later, "crash at io", [this, &node, ending, lands_after, life = node.life()] {
-      if (stopped_ || node.life() != life || node.state() == Node::State::down) return;
-      end_process(node, ending);
-      if (ending == Ending::process_with_late_writes) land_late_writes(node, lands_after);
-    });
+  // All but writes and reads are so rare that a later one would hardly come.
+  const uint64_t most = kind == write || kind == read ? 20 : 2;
+  disk.at_operation(kind, 1 + random_.below(most), [this, &node, ending, later](bool blocking) {
+    crash_then(node, ending, blocking ? 0 : later);
   });
+}
+
+void Faults::crash_then(Node& node, Ending ending, Duration later) {
+  const Duration lands_after = random_.between(1 * milliseconds, 2 * options_.lasts_longest);
+  harness_.after(later, "crash at io", [this, &node, ending, lands_after, life = node.life()] {
+    // A process that a blocking call killed is dead even if the faults are over by now.
+    if (node.life() != life || node.state() == Node::State::down) return;
+    end_process(node, ending);
+    if (ending == Ending::process_with_late_writes) land_late_writes(node, lands_after);
+  });
+}
+
+// At one of the first operations of its start, of any kind; then again.
+void Faults::crash_in_recovery(Node& node, uint32_t times) {
+  using enum DiskOperation;
+  static constexpr std::array kinds{read, write, write, sync, open, rename, remove, sync_directory};
+  if (times == 0 || stopped_) return;
+  const Ending ending = random_.chance(1, 2) ? Ending::power : Ending::process;
+  any_disk(node).at_operation(
+      kinds[random_.below(kinds.size())], 1 + random_.below(4),
+      [this, &node, ending, times](bool blocking) {
+        const Duration later = blocking ? 0 : random_.between(0, 1 * milliseconds);
+        crash_then(node, ending, later);
+        harness_.after(later, "crash again",
+                       [this, &node, times] { crash_in_recovery(node, times - 1); });
+      });
 }
 
 void Faults::land_late_writes(Node& node, Duration after) {
@@ -255,18 +400,31 @@ void Faults::restart_halted(Node& node) {
 
 void Faults::reopen_or_report(Node& node, const Error& error) {
   switch (error.code) {
-    case BOP_E_LATCHED:
     case BOP_E_IO:
+      if (!node.serving() && unreadable_.contains(node.id())) return;
+      [[fallthrough]];
+    case BOP_E_LATCHED:
     case BOP_E_DISK_FULL:
     case BOP_E_DIRECTORY_IN_USE: return end_process(node, Ending::process);
     case BOP_E_MACHINE:
       if (node.stores().failed()) return end_process(node, Ending::process);
+      [[fallthrough]];
+    case BOP_E_DAMAGED:
+      // The replica could not read an entry that it had to apply. The entry is there.
+      if (misread_since_reopened(node)) return end_process(node, Ending::process);
       [[fallthrough]];
     default:
       if (options_.may_lose_data.contains(node.id())) return;
       checker_.report("doubt: node " + std::to_string(node.id()) +
                       ", whose disk loses nothing, says: " + error.to_string());
   }
+}
+
+bool Faults::misread_since_reopened(const Node& node) {
+  uint64_t misreads = 0;
+  for (uint32_t shard = 0; shard < node.shard_count(); ++shard)
+    misreads += node.disk(shard).counters().misreads;
+  return misreads > std::exchange(excused_misreads_[node.id()], misreads);
 }
 
 // ---- network ----
@@ -302,6 +460,7 @@ void Faults::depose() {
   const Duration time =
       leader->settings().shard.raft.election_timeout * static_cast<Duration>(random_.between(2, 8));
   const bool stands = random_.chance(1, 2);
+  ++(stands ? effects_.leaders_frozen : effects_.leaders_cut_off);
   if (stands) leader->set_clock_rate(-999'000, time);
   until(time, [this, leader, stands] {
     network_.heal_all();
@@ -327,63 +486,128 @@ void Faults::storm() {
   bad.longest += random_.between(0, 100 * milliseconds);
   bad.overtaken_by = random_.between(1, 300 * milliseconds);
   network_.set_quality(bad);
-  until(while_long(), [this] { network_.set_quality(options_.quality); });
+  until(excused(), [this] { network_.set_quality(options_.quality); });
+}
+
+// Each time the connections are dialled again, and up for a while at most.
+void Faults::flap(NodeId a, NodeId b, Instant until_then) {
+  network_.reset(a, b);
+  const Duration next = random_.between(1 * milliseconds, 500 * milliseconds);
+  if (scheduler_.now() + next > until_then) return;
+  until(next, [this, a, b, until_then] { flap(a, b, until_then); });
 }
 
 // ---- disks ----
 
-void Faults::disk_fault(Fault fault) {
+void Faults::strike_disk(Fault fault) {
   Node& node = any();
-  Disk& disk = node.disk(static_cast<uint32_t>(random_.below(node.shard_count())));
+  Disk& disk = any_disk(node);
+  Node* may_lose = any_that_may_lose_data();
   switch (fault) {
     case Fault::slow_disk: {
       const Duration most = random_.between(1 * milliseconds, 300 * milliseconds);
       disk.set_latency({most / 10, most, 50 * milliseconds});
-      return until(while_long(), [&disk] { disk.set_latency(swift); });
+      return until(excused(), [&disk] { disk.set_latency(swift); });
     }
-    case Fault::stall: disk.stall(true); return until(while_long(), [&disk] { disk.stall(false); });
+    case Fault::stall: {
+      const Duration time = while_long();
+      node.disturb(time);
+      disk.stall(true);
+      return until(time, [&disk] { disk.stall(false); });
+    }
     case Fault::full:
       disk.set_capacity(disk.used_bytes() + random_.below(64 * 1024));
-      return until(while_long(), [&disk] { disk.set_capacity(0); });
-    default: {
-      static constexpr std::array kinds{DiskOperation::write, DiskOperation::write,
-                                        DiskOperation::sync, DiskOperation::open,
-                                        DiskOperation::read};
-      // A block that cannot be read when the node starts leaves it suspect.
-      const size_t choices =
-          options_.may_lose_data.contains(node.id()) ? kinds.size() : kinds.size() - 1;
-      disk.fail(kinds[random_.below(choices)], BOP_E_IO, 1 + random_.below(50),
-                1 + random_.below(3));
+      return until(excused(), [&disk] { disk.set_capacity(0); });
+    case Fault::nearly_full: {
+      const uint64_t segment = node.settings().shard.log.segment_bytes;
+      disk.set_capacity(disk.used_bytes() + random_.below(4 * segment));
+      return until(excused(), [&disk] { disk.set_capacity(0); });
     }
+    case Fault::stalled_write: {
+      const Duration time = random_.between(100 * milliseconds, options_.lasts_longest);
+      node.disturb(2 * time);
+      return disk.delay_one(DiskOperation::write, time);
+    }
+    case Fault::misread: return disk.misread(1 + random_.below(5));
+    case Fault::read_error:
+      return disk.fail(DiskOperation::read, BOP_E_IO, 1 + random_.below(5), 1 + random_.below(5),
+                       Disk::Calls::asynchronous);
+    case Fault::lost_write:
+    case Fault::misdirected_write: {
+      if (may_lose == nullptr) return;
+      damaged_.insert(may_lose->id());
+      may_lose->disturb(never);
+      Disk& its = any_disk(*may_lose);
+      const uint64_t nth = 1 + random_.below(20);
+      return fault == Fault::lost_write ? its.lose_write(nth) : its.misdirect_write(nth);
+    }
+    case Fault::rot: return rot();
+    case Fault::live_rot: return rot_live();
+    case Fault::file_rot: return rot_small_file();
+    default: return fail_operation(node, disk);
   }
 }
 
-// A bit of a log flips, or a sector of it cannot be read any more; found when the node starts again.
-void Faults::rot() {
-  if (options_.may_lose_data.empty()) return;
-  Node& node = any();
-  if (!options_.may_lose_data.contains(node.id())) return;
-  const auto shard = static_cast<uint32_t>(random_.below(node.shard_count()));
-  const std::string directory = "shard" + std::to_string(shard);
-  Disk& disk = node.disk(shard);
-  const auto names = disk.list_now(directory);
-  if (!names) return;
+void Faults::fail_operation(Node& node, Disk& disk) {
+  static constexpr std::array kinds{DiskOperation::write, DiskOperation::write, DiskOperation::sync,
+                                    DiskOperation::open, DiskOperation::read};
+  // A block that cannot be read when the node starts leaves it suspect.
+  const size_t choices =
+      options_.may_lose_data.contains(node.id()) ? kinds.size() : kinds.size() - 1;
+  disk.fail(kinds[random_.below(choices)], BOP_E_IO, 1 + random_.below(50), 1 + random_.below(3));
+}
+
+std::vector<std::string> Faults::files_of(Disk& disk, const std::string& directory,
+                                          std::string_view end) {
   std::vector<std::string> files;
+  const auto names = disk.list_now(directory);
+  if (!names) return files;
   for (const std::string& name : *names) {
-    if (disk.exists(directory + "/" + name)) files.push_back(directory + "/" + name);
+    const std::string path = directory == "." ? name : directory + "/" + name;
+    if (disk.exists(path) && path.ends_with(end)) files.push_back(path);
   }
-  if (files.empty()) return;
-  if (node.state() != Node::State::down) node.crash(Ending::power);
-  const std::string& file = files[random_.below(files.size())];
-  if (!disk.exists(file)) return;  // it was not in the directory yet when the power was lost
+  return files;
+}
+
+bool Faults::damage(Disk& disk, const std::string& file) {
   const size_t size = disk.bytes(file).size();
-  if (size == 0) return;
-  const uint64_t offset = random_.below(size);
-  if (random_.chance(1, 4)) {
-    disk.lose_sector(file, offset);
-  } else {
-    disk.flip_bit(file, offset, static_cast<int>(random_.below(8)));
-  }
+  const bool lost = size > 0 && random_.chance(1, 4);
+  if (lost)
+    disk.lose_sector(file, random_.below(size));
+  else
+    disk.flip_bit(file, random_);
+  return !lost;
+}
+
+// Found when the node starts again.
+void Faults::rot() {
+  Node* node = any_that_may_lose_data();
+  if (node == nullptr) return;
+  const auto shard = static_cast<uint32_t>(random_.below(node->shard_count()));
+  if (node->state() != Node::State::down) node->crash(Ending::power);
+  const auto files = files_of(node->disk(shard), "shard" + std::to_string(shard), "");
+  if (!files.empty()) damage(node->disk(shard), files[random_.below(files.size())]);
+}
+
+// Found when the node reads that block for a peer, or starts again.
+void Faults::rot_live() {
+  Node* node = any_that_may_lose_data();
+  if (node == nullptr || !node->serving()) return;
+  const auto shard = static_cast<uint32_t>(random_.below(node->shard_count()));
+  const auto files = files_of(node->disk(shard), "shard" + std::to_string(shard), ".seg");
+  if (files.empty()) return;
+  damaged_.insert(node->id());
+  node->disturb(never);
+  damage(node->disk(shard), files[random_.below(files.size())]);
+}
+
+void Faults::rot_small_file() {
+  Node* node = any_that_may_lose_data();
+  if (node == nullptr) return;
+  if (node->state() != Node::State::down) node->crash(Ending::power);
+  const auto files = files_of(node->disk(0), ".", "");
+  if (files.empty()) return;
+  if (!damage(node->disk(0), files[random_.below(files.size())])) unreadable_.insert(node->id());
 }
 
 void Faults::clock_fault() {

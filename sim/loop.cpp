@@ -65,6 +65,14 @@ void Post::at_end_of_turn(port::Phase phase, std::function<void()> task) {
   thread_.at_end_of_turn(phase, std::move(task));
 }
 
+namespace {
+
+Duration prolonged = 0;  // the job that is running; the simulator has one thread
+
+}  // namespace
+
+void Worker::prolong(Duration by) { prolonged += by; }
+
 // Outlives its Worker in the events that refer to it.
 struct Worker::Queue : std::enable_shared_from_this<Worker::Queue> {
   struct Job {
@@ -72,16 +80,22 @@ struct Worker::Queue : std::enable_shared_from_this<Worker::Queue> {
     std::function<void()> done;
   };
 
-  Queue(Thread& loop, Thread& background, uint64_t number, JobTime job_time)
+  Queue(Thread& loop, Thread& background, uint64_t number, JobTime job_time, Stall& stall)
       : loop(loop),
         background(background),
         job_time(job_time),
+        stall(stall),
         random(loop.scheduler().random("worker", number)) {}
 
   void begin_next() {
     if (jobs.empty() || busy) return;
     busy = true;
-    const Duration takes = random.between(job_time.shortest, job_time.longest);
+    Duration takes = random.between(job_time.shortest, job_time.longest);
+    if (stall.next > 0) {
+      takes += std::exchange(stall.next, 0);
+      ++stall.happened;
+      stall.until = std::max(stall.until, background.now() + takes);
+    }
     background.after(takes, "work", [self = shared_from_this()] { self->run(); });
   }
 
@@ -89,9 +103,19 @@ struct Worker::Queue : std::enable_shared_from_this<Worker::Queue> {
     if (closed) return;
     Job job = std::move(jobs.front());
     jobs.pop_front();
+    prolonged = 0;
     job.work();
+    if (prolonged == 0) return end(std::move(job.done));
+    background.after(prolonged, "work ends",
+                     [self = shared_from_this(), done = std::move(job.done)]() mutable {
+                       self->end(std::move(done));
+                     });
+  }
+
+  void end(std::function<void()> job_done) {
+    if (closed) return;
     busy = false;
-    loop.after(0, "work done", [self = shared_from_this(), done = std::move(job.done)] {
+    loop.after(0, "work done", [self = shared_from_this(), done = std::move(job_done)] {
       if (!self->closed) done();
     });
     begin_next();
@@ -100,14 +124,15 @@ struct Worker::Queue : std::enable_shared_from_this<Worker::Queue> {
   Thread& loop;
   Thread& background;
   const JobTime job_time;
+  Stall& stall;
   Random random;
   std::deque<Job> jobs;
   bool busy = false;
   bool closed = false;
 };
 
-Worker::Worker(Thread& loop, Thread& background, uint64_t number, JobTime job_time)
-    : queue_(std::make_shared<Queue>(loop, background, number, job_time)) {}
+Worker::Worker(Thread& loop, Thread& background, uint64_t number, JobTime job_time, Stall& stall)
+    : queue_(std::make_shared<Queue>(loop, background, number, job_time, stall)) {}
 
 Worker::~Worker() {
   queue_->closed = true;

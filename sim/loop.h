@@ -39,11 +39,19 @@ class Worker : public port::Worker {
     Duration shortest = 20 * microseconds;
     Duration longest = 5 * milliseconds;
   };
+  // The next job of any worker that has it takes so much longer, once.
+  struct Stall {
+    Duration next = 0;
+    uint64_t happened = 0;
+    Instant until = -1;  // the last of them
+  };
 
-  Worker(Thread& loop, Thread& background, uint64_t number, JobTime job_time);
+  Worker(Thread& loop, Thread& background, uint64_t number, JobTime job_time, Stall& stall);
   // Jobs that did not begin never do, and no `done` is called any more.
   ~Worker() override;
   void submit(std::function<void()> work, std::function<void()> done) override;
+  // From within a job: it takes so much longer.
+  static void prolong(Duration by);
 
  private:
   struct Queue;

@@ -138,7 +138,17 @@ void print_figures(const SimulationResult& result, double took_s) {
   for (const auto& [fault, count] : result.faults) {
     std::printf(" %s %" PRIu64, name_of(fault), count);
   }
-  std::printf("\n");
+  std::printf("\n  effects:");
+  const char* separator = "";
+  for (const auto& [effect, count] : result.effects) {
+    if (count == 0) continue;
+    std::printf("%s %" PRIu64 " %s", separator, count, effect.c_str());
+    separator = ",";
+  }
+  std::printf("\n  availability: %" PRIu64 " of %" PRIu64
+              " requests answered while a majority could serve, longest gap %.1f s\n",
+              result.availability.answered, result.availability.counted,
+              static_cast<double>(result.availability.longest_gap) / 1e9);
 }
 
 SimulationResult run_once(const SimulationOptions& options, bool figures) {

@@ -139,9 +139,32 @@ void Network::end_node(NodeId node, bool peers_hear) {
   }
 }
 
+void Network::note_change(NodeId a, NodeId b) { changed_[std::minmax(a, b)] = scheduler_.now(); }
+
+std::optional<Instant> Network::passes_since(NodeId a, NodeId b) const {
+  for (const auto& pair : {Pair{a, b}, Pair{b, a}}) {
+    const Direction& direction = directions_.at(pair);
+    if (direction.cut || direction.largest_frame != ~uint64_t{0}) return {};
+  }
+  for (const port::Channel channel : channels)
+    if (!connections_.at({std::minmax(a, b), channel})->up) return {};
+  return changed_.at(std::minmax(a, b));
+}
+
 void Network::cut(NodeId from, NodeId to) {
+  note_change(from, to);
   direction(from, to).cut = true;
   for (const port::Channel channel : channels) review(connection(from, to, channel));
+}
+
+void Network::reset(NodeId a, NodeId b) {
+  for (const port::Channel channel : channels) {
+    Connection& connection = this->connection(a, b, channel);
+    if (!connection.up) continue;
+    ++counters_.reset;
+    break_down(connection);
+    review(connection);
+  }
 }
 
 void Network::isolate(NodeId node) {
@@ -153,6 +176,7 @@ void Network::isolate(NodeId node) {
 }
 
 void Network::heal(NodeId from, NodeId to) {
+  note_change(from, to);
   direction(from, to).cut = false;
   direction(from, to).largest_frame = ~uint64_t{0};
   for (const port::Channel channel : channels) review(connection(from, to, channel));
@@ -160,6 +184,8 @@ void Network::heal(NodeId from, NodeId to) {
 
 void Network::heal_all() {
   for (auto& [pair, direction] : directions_) {
+    if (!direction.cut && direction.largest_frame == ~uint64_t{0}) continue;
+    note_change(pair.first, pair.second);
     direction.cut = false;
     direction.largest_frame = ~uint64_t{0};
   }
@@ -177,6 +203,7 @@ void Network::set_quality(const LinkQuality& quality) {
 }
 
 void Network::drop_frames_above(NodeId from, NodeId to, uint64_t bytes) {
+  note_change(from, to);
   direction(from, to).largest_frame = bytes;
 }
 
@@ -232,6 +259,7 @@ void Network::connect(Connection& connection) {
   BOP_ASSERT(!connection.up);
   BOP_ASSERT(passable(connection));
   connection.up = true;
+  note_change(connection.low, connection.high);
   ++connection.epoch;
   connection.from_low = {};
   connection.from_high = {};
@@ -244,6 +272,7 @@ void Network::break_down(Connection& connection) {
   BOP_ASSERT(connection.up);
   harness_.cancel(connection.pending);
   connection.up = false;
+  note_change(connection.low, connection.high);
   ++connection.epoch;
   ++counters_.broken;
   tell(connection.low, connection.high, connection.channel, false);

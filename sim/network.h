@@ -14,6 +14,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -61,9 +62,14 @@ class Network {
 
   void cut(NodeId from, NodeId to);  // one way
   void isolate(NodeId node);         // both ways, from all
+  // Both connections between the two break at once, as by a reset; they are dialled again.
+  void reset(NodeId a, NodeId b);
   void heal(NodeId from, NodeId to);
   void heal_all();
   bool is_cut(NodeId from, NodeId to) const;
+  // Since when frames pass between the two, both ways, on both connections; nothing while they do not. A poor
+  // quality of links does not count.
+  std::optional<Instant> passes_since(NodeId a, NodeId b) const;
 
   void set_quality(NodeId from, NodeId to, const LinkQuality& quality);
   void set_quality(const LinkQuality& quality);  // of all links
@@ -81,7 +87,7 @@ class Network {
 
   struct Counters {
     uint64_t sent = 0, delivered = 0, lost = 0, refused = 0, repeated = 0, overtaken = 0;
-    uint64_t connected = 0, broken = 0;
+    uint64_t connected = 0, broken = 0, reset = 0;
   };
   const Counters& counters() const { return counters_; }
 
@@ -98,6 +104,7 @@ class Network {
   // Dials, notices or does nothing, as the state of its nodes and cuts wants it.
   void review(Connection& connection);
   void review_all(NodeId node);
+  void note_change(NodeId a, NodeId b);
   void connect(Connection& connection);
   void break_down(Connection& connection);
   void tell(NodeId node, NodeId peer, port::Channel channel, bool up);
@@ -113,6 +120,7 @@ class Network {
   std::map<NodeId, std::unique_ptr<End>> ends_;
   std::map<Pair, Direction> directions_;
   std::map<std::pair<Pair, port::Channel>, std::unique_ptr<Connection>> connections_;
+  std::map<Pair, Instant> changed_;  // when a cut or connection between the two last changed
   FrameWatch watch_;
   ControlWatch watch_control_;
   Counters counters_;

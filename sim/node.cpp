@@ -104,7 +104,8 @@ void Node::open() {
   for (const auto& shard : shards_) {
     const auto make_worker = [this, &shard = *shard] {
       const uint64_t number = shard.loop.number() * 1000 + shard.workers++ % 1000;
-      return std::make_unique<Worker>(shard.loop, shard.background, number, settings_.job_time);
+      return std::make_unique<Worker>(shard.loop, shard.background, number, settings_.job_time,
+                                      shard.stall);
     };
     contexts.push_back({.clock = clock_,
                         .timers = shard->timers,
@@ -153,6 +154,7 @@ void Node::check_epochs() {
 
 void Node::take_part() {
   state_ = State::serving;
+  disturbed_until_ = scheduler_.now();
   check_epochs();
   for (const node::GroupSpec& group : settings_.shard.groups) {
     const group::Replica* replica = node_->shard(group.shard).replica(group.id);
@@ -167,6 +169,7 @@ void Node::take_part() {
 
 void Node::crash(Ending ending) {
   BOP_ASSERT(state_ != State::down);
+  if (!serving()) ++failed_starts_;
   scheduler_.trace().note(scheduler_.now(), shards_[0]->loop.number(),
                           ending == Ending::power ? "power loss" : "killed");
   scheduler_.trace().remark(
@@ -213,6 +216,7 @@ void Node::end(Ending ending) {
 }
 
 void Node::pause(Duration time) {
+  disturb(time);
   stopped_until_ = std::max(stopped_until_, scheduler_.now() + time);
   for (const auto& shard : shards_) {
     shard->loop.stop_until(stopped_until_);
@@ -222,7 +226,30 @@ void Node::pause(Duration time) {
 
 void Node::set_clock_rate(int64_t drift_ppm, Duration time) {
   clock_.set_drift(drift_ppm);
+  disturb(time);
   if (drift_ppm < -900'000) slow_until_ = std::max(slow_until_, scheduler_.now() + time);
+}
+
+void Node::disturb(Duration time) {
+  const Instant until = time == never ? never : scheduler_.now() + time;
+  disturbed_until_ = std::max(disturbed_until_, until);
+}
+
+std::optional<Instant> Node::undisturbed_since() const {
+  if (!serving() || stopping_ || disturbed_until_ > scheduler_.now()) return {};
+  return disturbed_until_;
+}
+
+Instant Node::job_stalled_until() const {
+  Instant until = -1;
+  for (const auto& shard : shards_) until = std::max(until, shard->stall.until);
+  return until;
+}
+
+uint64_t Node::stalled_jobs() const {
+  uint64_t jobs = 0;
+  for (const auto& shard : shards_) jobs += shard->stall.happened;
+  return jobs;
 }
 
 // ---- watching ----

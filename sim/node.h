@@ -81,7 +81,20 @@ class Node {
   const NodeSettings& settings() const { return settings_; }
   NodeClock& clock() { return clock_; }
   Disk& disk(uint32_t shard) { return shards_[shard]->disk; }
+  const Disk& disk(uint32_t shard) const { return shards_[shard]->disk; }
   Stores& stores() { return stores_; }
+
+  // A fault hinders it for so long from now on. While `never`, until its next process serves.
+  void disturb(Duration time);
+  // Since when nothing hinders it; nothing while something does, or it does not serve.
+  std::optional<Instant> undisturbed_since() const;
+  // The next job of a worker of that shard takes so much longer.
+  void stall_job(uint32_t shard, Duration by) { shards_[shard]->stall.next = by; }
+  // Until when a job of its workers is stalled.
+  Instant job_stalled_until() const;
+  uint64_t stalled_jobs() const;
+  // Times that it could not be opened, because a crash came or an operation failed meanwhile.
+  uint64_t failed_starts() const { return failed_starts_; }
 
   // Whether its process stood still at some time since then.
   bool stood_still_since(Instant when) const {
@@ -106,6 +119,7 @@ class Node {
     Disk disk;
     Timers timers;
     Post post;
+    Worker::Stall stall;
     uint64_t workers = 0;
   };
 
@@ -140,6 +154,8 @@ class Node {
   std::vector<uint64_t> epochs_;  // of the logs, when it last served
   Instant stopped_until_ = -1;
   Instant slow_until_ = -1;
+  Instant disturbed_until_ = 0;
+  uint64_t failed_starts_ = 0;
   std::vector<GroupId> watched_;  // replicas that the checker watches
   std::unique_ptr<node::Node> node_;
   std::function<void()> ended_;

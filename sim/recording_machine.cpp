@@ -48,6 +48,9 @@ RecordingMachine::RecordingMachine(const bop_machine_table& behind, StateChecker
   table_.table.stable = stable;
   table_.table.state_hash = state_hash;
   table_.table.close = close;
+  table_.table.check = check;
+  table_.table.obstacle = obstacle;
+  table_.table.expect_query = expect_query;
   table_.recording = this;
 }
 
@@ -143,6 +146,23 @@ int32_t RecordingMachine::state_hash(bop_machine* machine, bop_state_hash* hash)
   const int32_t status = recorded.behind.state_hash(recorded.machine, hash);
   if (status == BOP_OK) recorded.checker.machine_hashed(recorded.node, recorded.group, *hash);
   return status;
+}
+
+int32_t RecordingMachine::check(bop_machine* machine, bop_bytes command) {
+  const Machine& recorded = Machine::of(machine);
+  return recorded.behind.check == nullptr ? BOP_OK
+                                          : recorded.behind.check(recorded.machine, command);
+}
+
+const char* RecordingMachine::obstacle(bop_machine* machine) {
+  const Machine& recorded = Machine::of(machine);
+  return recorded.behind.obstacle == nullptr ? nullptr : recorded.behind.obstacle(recorded.machine);
+}
+
+void RecordingMachine::expect_query(bop_machine* machine, bop_bytes query) {
+  const Machine& recorded = Machine::of(machine);
+  if (recorded.behind.expect_query != nullptr)
+    recorded.behind.expect_query(recorded.machine, query);
 }
 
 void RecordingMachine::close(bop_machine* machine) {

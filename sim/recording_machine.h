@@ -41,6 +41,9 @@ class RecordingMachine {
   static void stable(bop_machine* machine, uint64_t index);
   static int32_t state_hash(bop_machine* machine, bop_state_hash* hash);
   static void close(bop_machine* machine);
+  static int32_t check(bop_machine* machine, bop_bytes command);
+  static const char* obstacle(bop_machine* machine);
+  static void expect_query(bop_machine* machine, bop_bytes query);
 
   // What the machine behind calls.
   static void host_offload(void* context, bop_work_queue queue, void (*work)(void*),

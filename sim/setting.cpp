@@ -130,6 +130,11 @@ WorkloadOptions draw_workload(Random& random, uint32_t groups) {
   workload.value_bytes = pick(random, std::array<uint32_t, 4>{8, 64, 600, 3000});
   workload.largest_value_bytes =
       pick(random, std::array<uint32_t, 5>{600, 4 * kibi, 16 * kibi, 64 * kibi, BOP_KV_VALUE_MAX});
+  // A cluster that little disturbs would be busy for an hour.
+  if (workload.think_longest < 20 * milliseconds) {
+    workload.clients = std::min(workload.clients, 4u);
+    workload.largest_value_bytes = std::min<uint32_t>(workload.largest_value_bytes, 4 * kibi);
+  }
   workload.group_shares = draw_shares(random, groups);
   return workload;
 }
@@ -138,12 +143,20 @@ FaultOptions draw_faults(Random& random, const SettingOptions& options, uint32_t
                          const LinkQuality& quality) {
   FaultOptions faults;
   faults.quality = quality;
-  for (const Fault fault : options.faults) {
-    if (random.chance(1, 2) || !options.pick_faults) faults.kinds.insert(fault);
+  // Swarm: each kind is there or not, and how often it strikes differs from seed to seed. Which of them a seed
+  // picks does not depend on what else may be picked.
+  const auto enabled = pick(random, std::array<uint32_t, 4>{1, 2, 4, 7});  // of 8
+  for (const Fault fault : all_faults()) {
+    const bool drawn = random.chance(enabled, 8);
+    const auto weight = pick(random, std::array<uint32_t, 4>{1, 3, 3, 10});
+    if (!options.faults.contains(fault) || (!drawn && options.pick_faults)) continue;
+    faults.kinds.insert(fault);
+    if (options.pick_faults) faults.weights[fault] = weight;
   }
   if (faults.kinds.empty()) faults.kinds = options.faults;
   faults.between_longest = pick(
-      random, std::array<Duration, 4>{500 * milliseconds, 1 * seconds, 4 * seconds, 15 * seconds});
+      random, std::array<Duration, 8>{200 * milliseconds, 1 * seconds, 2 * seconds, 4 * seconds,
+                                      4 * seconds, 8 * seconds, 15 * seconds, 30 * seconds});
   faults.lasts_longest =
       pick(random, std::array<Duration, 3>{500 * milliseconds, 3 * seconds, 8 * seconds});
   // Fewer than half may be struck by what leaves a replica suspect.
@@ -151,6 +164,16 @@ FaultOptions draw_faults(Random& random, const SettingOptions& options, uint32_t
   while (faults.may_lose_data.size() < may_lose_data)
     faults.may_lose_data.insert(1 + random.below(nodes));
   return faults;
+}
+
+// How long it may take until requests are answered again, at most.
+AvailabilityOptions availability_of(const Setting& setting) {
+  AvailabilityOptions availability;
+  const Duration timeout = setting.node.shard.raft.election_timeout;
+  availability.steady_for = 1 * seconds + 3 * timeout;
+  availability.bound = 2 * seconds + 4 * timeout;
+  availability.least_percent = 80;
+  return availability;
 }
 
 }  // namespace
@@ -184,6 +207,7 @@ Setting draw_setting(const SettingOptions& options, Random random) {
   limit(setting.pipelines, options.clients);
   limit(setting.workload.keys, options.keys);
   setting.faults.only = options.only_faults;
+  setting.availability = availability_of(setting);
   // A replica that stays out for good keeps the others' logs from being released (there are no
   // snapshots): they need space for all of the run.
   if (!setting.faults.may_lose_data.empty()) setting.node.shard.log.max_bytes = 1ull << 40;

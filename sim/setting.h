@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 
+#include "sim/availability.h"
 #include "sim/faults.h"
 #include "sim/network.h"
 #include "sim/node.h"
@@ -22,6 +23,7 @@ struct Setting {
   WorkloadOptions workload;
   uint32_t pipelines;  // connections that send commands without waiting
   FaultOptions faults;
+  AvailabilityOptions availability;
 };
 
 struct SettingOptions {

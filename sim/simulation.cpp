@@ -49,6 +49,7 @@ class Simulation {
   std::string lagging() const;
   std::string what_hinders() const;
   SimulationResult result() const;
+  std::vector<std::pair<std::string, uint64_t>> effects() const;
 
   const SimulationOptions options_;
   Scheduler scheduler_;
@@ -59,6 +60,7 @@ class Simulation {
   StateChecker checker_;
   std::vector<GroupId> groups_;
   std::vector<std::unique_ptr<Node>> nodes_;
+  std::unique_ptr<Availability> availability_;
   std::unique_ptr<Workload> workload_;
   std::unique_ptr<Pipelines> pipelines_;
   std::unique_ptr<Faults> faults_;
@@ -78,13 +80,15 @@ Simulation::Simulation(const SimulationOptions& options)
   scheduler_.trace().remark(0, describe(setting_));
   for (const node::GroupSpec& group : setting_.node.shard.groups) groups_.push_back(group.id);
   make_nodes();
-  workload_ = std::make_unique<Workload>(scheduler_, harness_, checker_, nodes_, groups_,
-                                         setting_.workload);
+  availability_ =
+      std::make_unique<Availability>(scheduler_, network_, checker_, nodes_, setting_.availability);
+  workload_ = std::make_unique<Workload>(scheduler_, harness_, checker_, *availability_, nodes_,
+                                         groups_, setting_.workload);
   workload_->write_history_to(options.history);
   pipelines_ = std::make_unique<Pipelines>(scheduler_, harness_, checker_, nodes_, groups_,
                                            setting_.pipelines);
-  faults_ =
-      std::make_unique<Faults>(scheduler_, harness_, network_, checker_, nodes_, setting_.faults);
+  faults_ = std::make_unique<Faults>(scheduler_, harness_, network_, checker_, *availability_,
+                                     nodes_, setting_.faults);
   if (options_.progress != nullptr)
     *options_.progress = [this] { return Progress{scheduler_.now(), faults_->drawn()}; };
 }
@@ -146,6 +150,7 @@ SimulationResult Simulation::run() {
   if (good()) drain();
   if (good()) compare_contents();
   if (good()) workload_->check_all();
+  if (good()) availability_->check_all();
   return result();
 }
 
@@ -294,6 +299,53 @@ void Simulation::compare_contents() {
   }
 }
 
+// Sums over all disks and stores.
+std::vector<std::pair<std::string, uint64_t>> Simulation::effects() const {
+  std::vector<std::pair<std::string, uint64_t>> effects;
+  const auto add = [&](const std::string& name, uint64_t count) {
+    const auto found = std::ranges::find(effects, name, &std::pair<std::string, uint64_t>::first);
+    if (found != effects.end())
+      found->second += count;
+    else
+      effects.emplace_back(name, count);
+  };
+  for (const auto& node : nodes_) {
+    for (uint32_t shard = 0; shard < node->shard_count(); ++shard) {
+      const Disk::Counters& disk = node->disk(shard).counters();
+      add("torn writes", disk.torn_writes);
+      add("lost writes", disk.lost_writes);
+      add("misdirected writes", disk.misdirected_writes);
+      add("of these landed after all", disk.landed_after_all);
+      add("misreads", disk.misreads);
+      add("failed reads", disk.failed_reads);
+      add("failed writes", disk.failed_writes);
+      add("other failures", disk.failed_others);
+      add("unreadable sectors read", disk.unreadable);
+      add("bits flipped", disk.flipped_bits);
+      add("writes refused for space", disk.refused_full);
+      add("stalled writes", disk.delayed);
+      for (size_t kind = 0; kind < disk_operation_count; ++kind) {
+        const std::string name = name_of(static_cast<DiskOperation>(kind));
+        add("crashes at " + name, disk.crashes_at[kind] - disk.crashes_within[kind]);
+        add("crashes within a blocking " + name, disk.crashes_within[kind]);
+      }
+    }
+    const Stores::Counters stores = node->stores().counters();
+    add("store steps failed", stores.failed_steps);
+    add("store flushes refused for space", stores.refused_full);
+    add("store bits flipped", stores.flipped_bits);
+    add("store writes lost", stores.lost_writes);
+    add("store damage detected", stores.detected);
+    add("stalled jobs", node->stalled_jobs());
+    add("failed starts", node->failed_starts());
+  }
+  const Network::Counters& network = network_.counters();
+  add("connections reset", network.reset);
+  add("leaders cut off", faults_->effects().leaders_cut_off);
+  add("leaders cut off with a frozen clock", faults_->effects().leaders_frozen);
+  return effects;
+}
+
 SimulationResult Simulation::result() const {
   SimulationResult result;
   result.failure = checker_.violation();
@@ -306,6 +358,8 @@ SimulationResult Simulation::result() const {
   result.network = network_.counters();
   result.faults = faults_->counters();
   result.faults_drawn = faults_->drawn();
+  result.effects = effects();
+  result.availability = availability_->counters();
   for (const auto& node : nodes_) {
     for (uint32_t shard = 0; shard < node->shard_count(); ++shard) {
       result.late_writes_waited_for += node->disk(shard).waited_for();

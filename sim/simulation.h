@@ -8,6 +8,8 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/time.h"
 #include "sim/explain.h"
@@ -45,6 +47,9 @@ struct SimulationResult {
   Workload::Counters clients;
   Network::Counters network;
   std::map<Fault, uint64_t> faults;
+  // What came of them, by name, in the order of printing.
+  std::vector<std::pair<std::string, uint64_t>> effects;
+  Availability::Counters availability;
   uint64_t late_writes_waited_for = 0;
   std::string setting;  // what the seed chose, for people
 };

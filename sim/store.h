@@ -1,4 +1,4 @@
-// The machines' storage on one simulated node: images that outlive processes, one a directory, behind
+// The machines' storage on one simulated node: media that outlive processes, one a directory, behind
 // the real machine "kv".
 #pragma once
 
@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "base/random.h"
 #include "bop/machine.h"
 #include "machine/kv/kv.h"
 
@@ -23,8 +24,22 @@ class Stores {
   void fail(uint64_t nth);
   // One did in this life of the process.
   bool failed() const;
+  // After so many further changes of flushes there is no space for more, until give_space().
+  void fill_after(uint64_t changes);
+  void give_space();
+  // A bit of a record of one machine flips (checked_store.h).
+  void rot(Random& random);
+  // One machine loses a write of its next flush.
+  void lose_write(Random& random);
   // The node's process ended; every machine is closed.
   void end(bool power_lost);
+
+  // How often each fault really happened.
+  struct Counters {
+    uint64_t failed_steps = 0, refused_full = 0, flipped_bits = 0, lost_writes = 0;
+    uint64_t detected = 0;  // reads that were damaged
+  };
+  Counters counters() const;
 
  private:
   struct State;

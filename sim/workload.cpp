@@ -53,6 +53,8 @@ class Workload::Client : public port::Completion {
     uint64_t payload_hash = 0;
     Index last_command = 0;  // executed anywhere when the node got it
     Instant deadline = 0;    // of the simulation's time, about
+    Instant asked = 0;       // when the node got it
+    bool counts = false;     // a majority could serve it then
     std::vector<Operation> operations;
     std::vector<uint8_t> flags;  // of kv.h, of what the answer should tell
     std::vector<std::shared_ptr<Key>> keys;
@@ -226,6 +228,8 @@ void Workload::Client::send(Node& node, mem::Buffer payload, Duration time) {
         if (!request_ || request_->token != token) return;
         if (!node.serving()) return drop();
         request_->reached = true;
+        request_->asked = workload_.scheduler_.now();
+        request_->counts = workload_.availability_.counts(request_->group, node.id(), time);
         request_->last_command = workload_.checker_.last_command(request_->group);
         port::Request request;
         request.group = request_->group;
@@ -330,6 +334,8 @@ void Workload::Client::complete(uint64_t token, const port::Outcome& answer) {
   for (Operation& operation : request_->operations) {
     operation.returned = workload_.scheduler_.now();
   }
+  workload_.availability_.answered(request_->group, request_->node, request_->asked, answer.status,
+                                   request_->counts);
   understand(answer);
 }
 
@@ -523,11 +529,12 @@ void Workload::Client::node_ended(NodeId node) {
 // ---- the workload ----
 
 Workload::Workload(Scheduler& scheduler, Thread& harness, StateChecker& checker,
-                   std::vector<std::unique_ptr<Node>>& nodes, std::vector<GroupId> groups,
-                   const WorkloadOptions& options)
+                   Availability& availability, std::vector<std::unique_ptr<Node>>& nodes,
+                   std::vector<GroupId> groups, const WorkloadOptions& options)
     : scheduler_(scheduler),
       harness_(harness),
       checker_(checker),
+      availability_(availability),
       nodes_(nodes),
       groups_(std::move(groups)),
       options_(options) {

@@ -13,6 +13,7 @@
 
 #include "mem/buffer.h"
 #include "port/requests.h"
+#include "sim/availability.h"
 #include "sim/linearizability.h"
 #include "sim/node.h"
 #include "sim/state_checker.h"
@@ -37,7 +38,7 @@ struct WorkloadOptions {
 
 class Workload {
  public:
-  Workload(Scheduler& scheduler, Thread& harness, StateChecker& checker,
+  Workload(Scheduler& scheduler, Thread& harness, StateChecker& checker, Availability& availability,
            std::vector<std::unique_ptr<Node>>& nodes, std::vector<GroupId> groups,
            const WorkloadOptions& options);
   Workload(const Workload&) = delete;
@@ -90,6 +91,7 @@ class Workload {
   Scheduler& scheduler_;
   Thread& harness_;
   StateChecker& checker_;
+  Availability& availability_;
   std::vector<std::unique_ptr<Node>>& nodes_;
   const std::vector<GroupId> groups_;
   const WorkloadOptions options_;

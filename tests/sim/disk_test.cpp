@@ -244,5 +244,178 @@ TEST(Disk, completes_what_was_due_while_it_was_stalled) {
   EXPECT_EQ(done.count, 1);
 }
 
+TEST(Disk, leaves_every_subset_of_the_sectors_of_a_block) {
+  std::set<unsigned> subsets;
+  for (uint64_t seed = 0; seed < 20'000 && subsets.size() < 256; ++seed) {
+    Disk disk(seed);
+    const std::vector<uint8_t> old(4096, 1), fresh(4096, 2);
+    auto file = make_file(disk, "a", old, true);
+    Done done;
+    const Bytes parts[] = {fresh};
+    file->write(0, parts, done);
+    disk.power_loss();
+    const auto found = read_all(disk, "a");
+    unsigned subset = 0;
+    for (size_t sector = 0; sector < 8; ++sector)
+      if (found[sector * 512] == 2) subset |= 1u << sector;
+    subsets.insert(subset);
+    EXPECT_EQ(disk.counters().torn_writes, subset != 0 && subset != 255 ? 1u : 0u);
+  }
+  EXPECT_EQ(subsets.size(), 256u);
+}
+
+// A file of four blocks, each full of its number, and an asynchronous write of a block of 9s to one of them.
+struct Tricked {
+  explicit Tricked(uint64_t seed = 1) : disk(seed) {
+    std::vector<uint8_t> old;
+    for (uint8_t block = 0; block < 4; ++block) old.insert(old.end(), 4096, block);
+    file = make_file(disk, "a", old, true);
+  }
+  Result<size_t> write(uint64_t block) {
+    Done done;
+    const std::vector<uint8_t> fresh(4096, 9);
+    const Bytes parts[] = {fresh};
+    file->write(block * 4096, parts, done);
+    disk.run();
+    EXPECT_EQ(done.count, 1);
+    return done.last;
+  }
+  // The first byte of each block.
+  std::vector<int> blocks() {
+    std::vector<int> firsts;
+    const auto all = read_all(disk, "a");
+    for (size_t at = 0; at < all.size(); at += 4096) firsts.push_back(all[at]);
+    return firsts;
+  }
+  Disk disk;
+  std::unique_ptr<port::File> file;
+};
+
+TEST(Disk, reports_a_lost_write_and_does_not_make_it) {
+  Tricked tricked;
+  tricked.disk.lose_write(2);
+  EXPECT_EQ(tricked.write(0), 4096u);
+  EXPECT_EQ(tricked.write(1), 4096u);
+  EXPECT_EQ(tricked.blocks(), (std::vector{9, 1, 2, 3}));
+  EXPECT_EQ(tricked.disk.counters().lost_writes, 1u);
+  // A later one follows: it stays lost.
+  EXPECT_EQ(tricked.write(2), 4096u);
+  tricked.disk.power_loss();
+  EXPECT_EQ(tricked.blocks(), (std::vector{9, 1, 9, 3}));
+  EXPECT_EQ(tricked.disk.counters().landed_after_all, 0u);
+}
+
+TEST(Disk, lands_a_lost_write_that_no_later_one_followed) {
+  Tricked tricked;
+  tricked.disk.lose_write();
+  EXPECT_EQ(tricked.write(1), 4096u);
+  tricked.file.reset();
+  tricked.disk.process_crash();
+  EXPECT_EQ(tricked.blocks(), (std::vector{0, 9, 2, 3}));
+  EXPECT_EQ(tricked.disk.counters().landed_after_all, 1u);
+}
+
+TEST(Disk, makes_a_misdirected_write_to_another_block_of_the_directory) {
+  std::set<size_t> victims;
+  for (uint64_t seed = 0; seed < 40; ++seed) {
+    Tricked tricked(seed);
+    tricked.disk.misdirect_write();
+    EXPECT_EQ(tricked.write(1), 4096u);
+    const auto blocks = tricked.blocks();
+    EXPECT_EQ(blocks[1], 1);
+    for (size_t block = 0; block < 4; ++block)
+      if (blocks[block] == 9) victims.insert(block);
+    EXPECT_EQ(tricked.disk.counters().misdirected_writes, 1u);
+  }
+  EXPECT_EQ(victims, (std::set<size_t>{0, 2, 3}));
+}
+
+TEST(Disk, misreads_another_block_once) {
+  Tricked tricked;
+  tricked.disk.misread();
+  std::vector<uint8_t> into(4096);
+  Done done;
+  tricked.file->read(4096, into, done);
+  tricked.disk.run();
+  EXPECT_EQ(done.last, 4096u);
+  EXPECT_NE(into[0], 1);
+  tricked.file->read(4096, into, done);
+  tricked.disk.run();
+  EXPECT_EQ(into[0], 1);
+  EXPECT_EQ(tricked.disk.counters().misreads, 1u);
+}
+
+TEST(Disk, fails_asynchronous_reads_alone) {
+  Tricked tricked;
+  tricked.disk.fail(DiskOperation::read, BOP_E_IO, 1, 1, Disk::Calls::asynchronous);
+  std::vector<uint8_t> into(4096);
+  EXPECT_TRUE(tricked.file->read_now(0, into));
+  Done done;
+  tricked.file->read(0, into, done);
+  tricked.disk.run();
+  EXPECT_EQ(done.last.error().code, BOP_E_IO);
+  EXPECT_EQ(tricked.disk.counters().failed_reads, 1u);
+}
+
+TEST(Disk, delays_a_single_operation_and_others_pass_it) {
+  std::vector<std::pair<Duration, std::function<void()>>> tasks;
+  Disk disk(1, [&](Duration after, std::function<void()> task) {
+    tasks.emplace_back(after, std::move(task));
+  });
+  auto file = make_file(disk, "a", pattern(512, 0), true);
+  disk.delay_one(DiskOperation::write, 5 * seconds);
+  const auto bytes = pattern(512, 1);
+  const Bytes parts[] = {bytes};
+  Done done;
+  file->write(0, parts, done);
+  file->write(0, parts, done);
+  ASSERT_EQ(tasks.size(), 2u);
+  EXPECT_GE(tasks[0].first, 5 * seconds);
+  EXPECT_LT(tasks[1].first, 1 * seconds);
+  EXPECT_EQ(disk.counters().delayed, 1u);
+  for (const auto& task : tasks) task.second();
+  EXPECT_EQ(done.count, 2);
+}
+
+// The process dies in a blocking rename: it happened or not, and nothing that the process does later counts.
+TEST(Disk, a_process_dies_within_a_blocking_call) {
+  bool renamed = false, kept = false;
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    Disk disk(seed);
+    auto file = make_file(disk, "a", pattern(512, 0), true);
+    ASSERT_TRUE(disk.sync_directory_now("."));
+    int died = 0;
+    disk.at_operation(DiskOperation::rename, 1, [&](bool blocking) { died += blocking ? 1 : 0; });
+    EXPECT_EQ(disk.rename_now("a", "b").error().code, BOP_E_IO);
+    EXPECT_EQ(died, 1);
+    EXPECT_FALSE(file->write_now(0, pattern(512, 5)));
+    EXPECT_FALSE(disk.remove_now(disk.exists("a") ? "a" : "b"));
+    EXPECT_FALSE(disk.sync_directory_now("."));
+    file.reset();
+    disk.process_crash();
+    EXPECT_NE(disk.exists("a"), disk.exists("b"));
+    (disk.exists("b") ? renamed : kept) = true;
+    EXPECT_EQ(read_all(disk, disk.exists("a") ? "a" : "b"), pattern(512, 0));
+    EXPECT_EQ(disk.counters().crashes_within[static_cast<size_t>(DiskOperation::rename)], 1u);
+  }
+  EXPECT_TRUE(renamed && kept);
+}
+
+TEST(Disk, a_process_that_dies_in_a_synchronous_write_tears_it) {
+  bool torn = false;
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    Disk disk(seed);
+    const std::vector<uint8_t> old(4096, 1), fresh(4096, 2);
+    auto file = make_file(disk, "a", old, true);
+    disk.at_operation(DiskOperation::write, 1, [](bool) {});
+    EXPECT_FALSE(file->write_now(0, fresh));
+    file.reset();
+    disk.process_crash();
+    const auto found = read_all(disk, "a");
+    torn |= found != old && found != fresh;
+  }
+  EXPECT_TRUE(torn);
+}
+
 }  // namespace
 }  // namespace bop::sim

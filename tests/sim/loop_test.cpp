@@ -12,6 +12,7 @@ struct Loop : testing::Test {
   Scheduler scheduler{1};
   Thread thread{scheduler, 1, {}};
   Thread background{scheduler, 101, {}};
+  Worker::Stall stall;
 };
 
 using SimulatedClock = Loop;
@@ -112,8 +113,43 @@ TEST_F(SimulatedPost, runs_in_order_in_a_later_turn) {
   EXPECT_EQ(order, "abEc");
 }
 
+TEST_F(SimulatedWorker, takes_longer_for_one_job_that_is_stalled) {
+  Worker worker(thread, background, 1, {10, 10}, stall);
+  stall.next = 1000;
+  std::string order;
+  worker.submit([&] { order += '1'; }, [&] { order += 'a'; });
+  worker.submit([&] { order += '2'; }, [&] { order += 'b'; });
+  scheduler.run_until(1009);
+  EXPECT_EQ(order, "");
+  scheduler.run_until(1010);
+  EXPECT_EQ(order, "1a");
+  scheduler.run_until(1020);
+  EXPECT_EQ(order, "1a2b");
+  EXPECT_EQ(stall.happened, 1u);
+  EXPECT_EQ(stall.until, 1010);
+}
+
+TEST_F(SimulatedWorker,
+       delivers_a_job_that_prolongs_itself_later_and_the_next_one_begins_after_it) {
+  Worker worker(thread, background, 1, {10, 10}, stall);
+  std::string order;
+  worker.submit(
+      [&] {
+        order += '1';
+        Worker::prolong(100);
+      },
+      [&] { order += 'a'; });
+  worker.submit([&] { order += '2'; }, [&] { order += 'b'; });
+  scheduler.run_until(109);
+  EXPECT_EQ(order, "1");
+  scheduler.run_until(110);
+  EXPECT_EQ(order, "1a");
+  scheduler.run_until(120);
+  EXPECT_EQ(order, "1a2b");
+}
+
 TEST_F(SimulatedWorker, runs_jobs_one_after_the_other_and_then_their_done_on_the_loop) {
-  Worker worker(thread, background, 1, {10, 10});
+  Worker worker(thread, background, 1, {10, 10}, stall);
   std::string order;
   worker.submit([&] { order += '1'; }, [&] { order += 'a'; });
   worker.submit([&] { order += '2'; }, [&] { order += 'b'; });
@@ -127,7 +163,7 @@ TEST_F(SimulatedWorker, runs_jobs_one_after_the_other_and_then_their_done_on_the
 TEST_F(SimulatedWorker, destroyed_runs_nothing_more) {
   int ran = 0;
   {
-    Worker worker(thread, background, 1, {10, 10});
+    Worker worker(thread, background, 1, {10, 10}, stall);
     worker.submit([&] { ++ran; }, [&] { ++ran; });
     worker.submit([&] { ++ran; }, [&] { ++ran; });
   }
@@ -138,7 +174,7 @@ TEST_F(SimulatedWorker, destroyed_runs_nothing_more) {
 TEST_F(SimulatedWorker, destroyed_after_the_work_does_not_call_its_done) {
   int work = 0;
   int done = 0;
-  auto worker = std::make_unique<Worker>(thread, background, 1, Worker::JobTime{10, 10});
+  auto worker = std::make_unique<Worker>(thread, background, 1, Worker::JobTime{10, 10}, stall);
   worker->submit([&] { ++work; }, [&] { ++done; });
   thread.stop_until(100);
   scheduler.run_until(50);

@@ -172,6 +172,35 @@ TEST_F(SimulatedNetwork, a_cut_healed_before_anyone_noticed_breaks_nothing) {
   EXPECT_EQ(one.channels.size(), 4u);
 }
 
+TEST_F(SimulatedNetwork, a_reset_breaks_both_lanes_at_once_and_they_are_dialled_again) {
+  const auto before = network.passes_since(1, 2);
+  ASSERT_TRUE(before);
+  network.reset(1, 2);
+  EXPECT_FALSE(network.passes_since(1, 2));
+  EXPECT_FALSE(send(one, 2, "x"));
+  run(1 * seconds);
+  EXPECT_EQ(one.lost_lanes, 2);
+  EXPECT_EQ(three.lost_lanes, 0);
+  EXPECT_EQ(network.counters().reset, 2u);
+  EXPECT_GT(*network.passes_since(1, 2), *before);
+  EXPECT_TRUE(send(one, 2, "y"));
+}
+
+TEST_F(SimulatedNetwork, two_nodes_that_do_not_reach_each_other_both_reach_the_third) {
+  network.cut(1, 2);
+  network.cut(2, 1);
+  EXPECT_TRUE(send(one, 2, "x"));
+  EXPECT_TRUE(send(two, 1, "x"));
+  EXPECT_TRUE(send(one, 3, "y"));
+  EXPECT_TRUE(send(two, 3, "y"));
+  run(100 * milliseconds);
+  EXPECT_TRUE(one.frames.empty());
+  EXPECT_TRUE(two.frames.empty());
+  EXPECT_EQ(three.frames.size(), 2u);
+  EXPECT_FALSE(network.passes_since(1, 2));
+  EXPECT_TRUE(network.passes_since(1, 3));
+}
+
 TEST_F(SimulatedNetwork, peers_of_a_process_that_ended_hear_of_it_at_once) {
   one.thread.clear();
   network.end_node(1, true);
