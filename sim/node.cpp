@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "group/replica.h"
+#include "log/log.h"
 
 namespace bop::sim {
 
@@ -152,12 +153,26 @@ void Node::check_epochs() {
   }
 }
 
+// A replica that did not open for another reason than its log says nothing about its log.
+void Node::check_recovered(const node::GroupSpec& group) {
+  const log::Log* const log = node_->shard(group.shard).log();
+  const auto why = node_->shard(group.shard).replica(group.id)->status().halted;
+  if (log == nullptr || (why && why->code != BOP_E_DAMAGED)) return;
+  for (const log::RecoveredGroup& found : log->recovery().groups) {
+    if (found.group != group.id || found.health != log::Health::ok) continue;
+    std::vector<Index> checkpoints;
+    for (const log::Checkpoint& one : found.checkpoints) checkpoints.push_back(one.at.index);
+    checker_.recovered(id_, group.id, found.before_first.index, checkpoints);
+  }
+}
+
 void Node::take_part() {
   state_ = State::serving;
   disturbed_until_ = scheduler_.now();
   check_epochs();
   for (const node::GroupSpec& group : settings_.shard.groups) {
     const group::Replica* replica = node_->shard(group.shard).replica(group.id);
+    check_recovered(group);
     if (replica == nullptr || replica->core() == nullptr || halted(group.id)) continue;
     checker_.began(id_, group.id, *replica->core());
     watched_.push_back(group.id);

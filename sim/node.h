@@ -129,6 +129,7 @@ class Node {
   void opened(const Status& status);
   void refuse(const Error& why);
   void check_epochs();
+  void check_recovered(const node::GroupSpec& group);
   void take_part();
   void end(Ending ending);
   void watch(uint32_t shard);

@@ -67,6 +67,7 @@ void draw_limits(Random& random, raft::Config& raft, group::Limits& limits) {
   sometimes(random, limits.max_open_proposals, Sizes{4, 16});
   sometimes(random, limits.max_waiting, Sizes{4, 16});
   sometimes(random, limits.max_request_bytes, Sizes{16 * kibi, 256 * kibi});
+  sometimes(random, limits.checkpoint_bytes, Sizes{1, 16 * kibi});
 }
 
 NodeSettings draw_node(Random& random, uint32_t nodes, uint32_t groups, uint32_t shards) {

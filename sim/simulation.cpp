@@ -190,6 +190,9 @@ void Simulation::inspect() {
                         std::to_string(status.applied) + ", committed " +
                         std::to_string(status.commit));
       }
+      if (!status.halted)
+        checker_.compacted(node->id(), group, status.first, status.checkpoint,
+                           status.machine_durable);
     }
   }
   harness_.after(inspect_every, "inspect", [this] { inspect(); });

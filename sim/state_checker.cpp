@@ -347,6 +347,32 @@ void StateChecker::check_leader_commit(NodeId node, GroupId group, const Replica
          std::to_string(durable) + " of " + std::to_string(voters.size()) + " voters have durably");
 }
 
+// ---- the beginning of the log ----
+
+void StateChecker::recovered(NodeId node, GroupId group, Index before_first,
+                             const std::vector<Index>& checkpoints) {
+  ++counters_.checks;
+  const Index held = groups_[group].replicas[node].applied;
+  const auto above = std::ranges::upper_bound(checkpoints, held);
+  if (above == checkpoints.begin()) {
+    report("checkpoint: " + name(node, group) + ": its log has none as of an entry up to " +
+           std::to_string(held) + ", which its machine's store holds");
+  } else if (before_first > *std::prev(above)) {
+    report("checkpoint: " + name(node, group) + ": its log begins after " +
+           std::to_string(before_first) + ", but its checkpoint is as of entry " +
+           std::to_string(*std::prev(above)));
+  }
+}
+
+void StateChecker::compacted(NodeId node, GroupId group, Index first, Index checkpoint,
+                             Index held) {
+  ++counters_.checks;
+  if (first <= std::min(checkpoint, held) + 1) return;
+  report("checkpoint: " + name(node, group) + " compacts its log up to " +
+         std::to_string(first - 1) + ", but its checkpoint is as of entry " +
+         std::to_string(checkpoint) + ", and its machine's store holds " + std::to_string(held));
+}
+
 // ---- at the machine's interface ----
 
 void StateChecker::machine_opened(NodeId node, GroupId group, Index applied) {

@@ -20,6 +20,8 @@
 //                         it was told that the outcome of one is unknown
 //   durability            an entry that a replica reported durable exists after any end of its
 //                         process, or was replaced in a later term, or the replica is suspect
+//   checkpoint            a replica's log, on the disk and when it is compacted, begins no later than after the newest
+//                         checkpoint that its machine's store has reached
 //   model                 the machine's replies and contents are those of sim/model.h; entries that a
 //                         machine reported durable are in its store after any end of its process, and
 //                         it never made permanent an entry that its node's log might lose
@@ -60,6 +62,13 @@ class StateChecker {
   void ended(NodeId node, GroupId group);
   // A replica's message is on its way to a peer.
   void sent(GroupId group, const raft::Message& message);
+
+  // On the disk, the log begins after entry `before_first` and has these checkpoints, by index. Its machine was opened.
+  void recovered(NodeId node, GroupId group, Index before_first,
+                 const std::vector<Index>& checkpoints);
+  // A running replica's log begins with entry `first`, its newest checkpoint that the machine's store has reached is as
+  // of `checkpoint`, and the store has reached `held`.
+  void compacted(NodeId node, GroupId group, Index first, Index checkpoint, Index held);
 
   // ---- calls of the machine ----
   void machine_opened(NodeId node, GroupId group, Index applied);

@@ -3,8 +3,19 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "group/seeded_bugs.h"
 
 namespace bop::group {
+
+const log::Checkpoint* checkpoint_for(std::span<const log::Checkpoint> kept, Index held) {
+  const log::Checkpoint* found = nullptr;
+  for (const log::Checkpoint& checkpoint : kept) {
+    if (checkpoint.at.index > held) break;
+    found = &checkpoint;
+    if (seeded(Bug::older_checkpoint)) break;
+  }
+  return found;
+}
 
 void Checkpointer::begin(std::vector<Index> kept) {
   BOP_ASSERT(!kept.empty());
@@ -16,11 +27,19 @@ Index Checkpointer::compaction_limit(Index held) {
     kept_.erase(kept_.begin());
     log_.drop_checkpoints(group_, kept_.front());
   }
-  return kept_.front();
+  return seeded(Bug::compact_ignores_checkpoint) ? held : kept_.front();
+}
+
+Index Checkpointer::usable(Index held) const {
+  Index found = 0;
+  for (const Index at : kept_)
+    if (at <= held) found = at;
+  return found;
 }
 
 bool Checkpointer::due(Index at, Index held, bool wanted) const {
-  return at > newest() && newest() <= held && (wanted || bytes_since_ >= due_after_bytes_);
+  const bool may_replace = newest() <= held || seeded(Bug::third_checkpoint);
+  return at > newest() && may_replace && (wanted || bytes_since_ >= due_after_bytes_);
 }
 
 Status Checkpointer::write(raft::EntryId at, Bytes bytes) {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 #include <vector>
 
 #include "base/ids.h"
@@ -15,6 +16,10 @@
 #include "raft/types.h"
 
 namespace bop::group {
+
+// Of a group's checkpoints, by index, the one that it recovers from when its machine's store holds what is up to entry
+// `held`; nullptr: there is none.
+const log::Checkpoint* checkpoint_for(std::span<const log::Checkpoint> kept, Index held);
 
 class Checkpointer {
  public:
@@ -34,6 +39,8 @@ class Checkpointer {
   Status write(raft::EntryId at, Bytes bytes);
 
   Index newest() const { return kept_.back(); }
+  // The C from which a recovery would go on now; 0: it is as of the group's beginning, or there is none.
+  Index usable(Index held) const;
   void check_invariants() const;
 
  private:

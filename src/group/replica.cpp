@@ -197,12 +197,7 @@ bop::Status Replica::restore(const log::RecoveredGroup& recovered) {
 
 // The newest one that the machine's store has reached: what is after it is in the log.
 bop::Status Replica::take_checkpoint(const log::RecoveredGroup& recovered, Index held) {
-  const log::Checkpoint* usable = nullptr;
-  std::vector<Index> kept;
-  for (const log::Checkpoint& checkpoint : recovered.checkpoints) {
-    kept.push_back(checkpoint.at.index);
-    if (checkpoint.at.index <= held) usable = &checkpoint;
-  }
+  const log::Checkpoint* usable = checkpoint_for(recovered.checkpoints, held);
   if (usable == nullptr)
     return fail(BOP_E_DAMAGED, place_of_machine() + "the machine holds entries up to " +
                                    std::to_string(held) +
@@ -224,6 +219,9 @@ bop::Status Replica::take_checkpoint(const log::RecoveredGroup& recovered, Index
                     std::to_string(options_.machine->version));
   configurations_[facts->configuration_index] = facts->configuration;
   agreed_version_ = facts->machine_version;
+  std::vector<Index> kept;
+  for (const log::Checkpoint& checkpoint : recovered.checkpoints)
+    kept.push_back(checkpoint.at.index);
   checkpoints_.begin(std::move(kept));
   return {};
 }
@@ -900,6 +898,7 @@ Replica::Status Replica::status() const {
   }
   if (driver_ != nullptr) {
     status.machine_durable = driver_->durable().index;
+    status.checkpoint = checkpoints_.usable(status.machine_durable);
     status.hash = hash_.latest();
     if (const char* obstacle = driver_->obstacle()) status.obstacle = obstacle;
   }

@@ -111,7 +111,8 @@ class Replica final : public log::Appender, public machine::DriverEvents {
     Term term = 0;
     NodeId leader = 0;
     Index commit = 0, applied = 0, last = 0, durable = 0, machine_durable = 0;
-    Index first = 0;  // in the log
+    Index first = 0;       // in the log
+    Index checkpoint = 0;  // the entry of the one from which it would recover now
     bool ready = false;
     std::optional<Error> halted;
     std::string file;     // of a replica that was halted from the start: where the problem is

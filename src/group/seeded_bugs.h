@@ -41,7 +41,14 @@ namespace bop::group {
   bug(apply_again_after_restart, "applies the last entry again that the machine has made durable", \
       "etcd-io/etcd#9809", "") \
   bug(compact_ignores_machine, "compacts entries that the machine has not made durable", \
-      "Dicklesworthstone/frankensqlite#192", "")
+      "Dicklesworthstone/frankensqlite#192", "") \
+  /* ---- checkpoints ---- */ \
+  bug(compact_ignores_checkpoint, "compacts entries that recovery from its checkpoint needs", \
+      "databendlabs/openraft#437", "") \
+  bug(third_checkpoint, "writes a checkpoint that replaces the only one which the machine has reached", \
+      "lni/dragonboat#156", "") \
+  bug(older_checkpoint, "recovers from the older of two checkpoints that the machine has reached", \
+      "", "both tell the same until configurations change: group_bug")
 // clang-format on
 
 BOP_SEEDED_BUGS_OF(BOP_GROUP_BUGS)

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "log/seeded_bugs.h"
 
 namespace bop::log {
 
@@ -22,7 +23,7 @@ void Checkpoints::add(Position position, const RecordHeader& header, Bytes part)
   if (bytes.size() + part.size() > max_checkpoint_bytes) return partial_.reset();
   bytes.insert(bytes.end(), part.begin(), part.end());
   partial_->last = position;
-  if (++partial_->next.number < which.of) return;
+  if (++partial_->next.number < which.of && !seeded(Bug::partial_checkpoint)) return;
   complete(std::move(partial_->checkpoint));
   partial_.reset();
 }
@@ -44,6 +45,7 @@ void Checkpoints::drop_below(Index index) {
 }
 
 Position Checkpoints::needs() const {
+  if (seeded(Bug::checkpoints_pin_nothing)) return 0;
   Position lowest = partial_ ? partial_->checkpoint.position : 0;
   for (const StoredCheckpoint& one : complete_)
     lowest = lowest == 0 ? one.position : std::min(lowest, one.position);

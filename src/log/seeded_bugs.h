@@ -29,6 +29,11 @@ namespace bop::log {
       "", "") \
   bug(ignore_write_error, "goes on after a failed write as if it had succeeded", \
       "rostamlabs/rostam#94", "") \
+  /* ---- checkpoints ---- */ \
+  bug(checkpoints_pin_nothing, "gives segments away that only a checkpoint needs", \
+      "", "") \
+  bug(partial_checkpoint, "takes the first part of a checkpoint for all of it", \
+      "", "one part is enough for the simulator's groups: log_bug") \
   /* ---- recovery ---- */ \
   bug(damage_is_a_tear, "cuts off what it cannot read at the end, acknowledged or not", \
       "camunda/camunda#6098", "") \

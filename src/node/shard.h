@@ -118,8 +118,10 @@ class Shard {
   ShardReport report(size_t most_groups);
   void set_log_max_bytes(uint64_t bytes);
 
-  NodeStatus status() const;                           // of this shard alone
-  const group::Replica* replica(GroupId group) const;  // for checkers and tests
+  NodeStatus status() const;  // of this shard alone
+  // For checkers and tests.
+  const group::Replica* replica(GroupId group) const;
+  const log::Log* log() const { return log_.get(); }  // nullptr: it did not open
 
   // Asserts what holds between turns; on in builds with slow assertions at the end of each turn.
   void check_invariants() const;

@@ -456,6 +456,38 @@ TEST_F(ReplicaTest, a_machine_of_another_history_than_its_log_is_refused) {
   EXPECT_EQ(refused.error().code, BOP_E_DAMAGED);
 }
 
+TEST_F(ReplicaTest, recovers_from_the_newest_checkpoint_that_its_machine_has_reached) {
+  Checkpoint facts;
+  facts.machine = table_.kind;
+  facts.machine_version = table_.version;
+  log::RecoveredGroup recovered;
+  recovered.group = 1;
+  recovered.hard = {.term = 3, .vote = 0};
+  recovered.before_first = {.term = 2, .index = 10};
+  recovered.runs = {{.first = 11, .term = 3}};
+  recovered.last = 40;
+  const auto add_checkpoint = [&](raft::EntryId at, std::vector<NodeId> voters) {
+    facts.at = at;
+    facts.configuration.voters = std::move(voters);
+    recovered.checkpoints.push_back({at, encode(facts)});
+  };
+  add_checkpoint({.term = 2, .index = 10}, {1, 4});
+  add_checkpoint({.term = 3, .index = 20}, {1, 4, 5});
+  const auto voters_with_machine_at = [&](bop_position position) {
+    opens_at = position;
+    EXPECT_TRUE(open(&recovered));
+    return replica_->core()->configuration().voters;
+  };
+  EXPECT_EQ(voters_with_machine_at({10, 2}), (std::vector<NodeId>{1, 4}));
+  EXPECT_EQ(voters_with_machine_at({19, 3}), (std::vector<NodeId>{1, 4}));
+  EXPECT_EQ(replica_->status().checkpoint, 10u);
+  EXPECT_EQ(voters_with_machine_at({20, 3}), (std::vector<NodeId>{1, 4, 5}));
+  EXPECT_EQ(replica_->status().checkpoint, 20u);
+  recovered.checkpoints.erase(recovered.checkpoints.begin());
+  opens_at = {19, 3};
+  EXPECT_EQ(open(&recovered).error().code, BOP_E_DAMAGED) << "nothing tells of entries 11 to 19";
+}
+
 TEST_F(ReplicaTest, a_machine_ahead_of_its_log_is_suspect) {
   log::RecoveredGroup recovered;
   recovered.group = 1;

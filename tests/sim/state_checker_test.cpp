@@ -484,6 +484,29 @@ TEST_F(MachineChecks, report_a_command_that_was_refused_and_is_executed) {
   expect_violation("at most once");
 }
 
+TEST_F(MachineChecks, report_a_log_on_the_disk_without_a_checkpoint_that_its_store_has_reached) {
+  checker.machine_applies(1, group, entry_at(25, a));
+  checker.recovered(1, group, 10, {10, 20, 30});
+  checker.recovered(1, group, 20, {20, 30});
+  expect_good();
+  checker.recovered(1, group, 21, {20, 30});
+  expect_violation("checkpoint");
+}
+
+TEST_F(MachineChecks, report_a_log_on_the_disk_whose_checkpoints_are_all_too_new) {
+  checker.machine_applies(1, group, entry_at(25, a));
+  checker.recovered(1, group, 0, {26});
+  expect_violation("checkpoint");
+}
+
+TEST_F(MachineChecks, report_a_log_that_is_compacted_above_what_recovery_needs) {
+  checker.compacted(1, group, 21, 20, 25);
+  checker.compacted(1, group, 21, 20, 20);
+  expect_good();
+  checker.compacted(1, group, 22, 20, 25);
+  expect_violation("checkpoint");
+}
+
 TEST_F(MachineChecks, report_an_answer_from_before_the_read) {
   checker.machine_applies(1, group, entry_at(2, a));
   checker.read_answered(1, group, 2, 2);
