@@ -10,6 +10,7 @@ namespace bop::log {
 namespace {
 
 constexpr size_t piece_bytes = 1 << 20;
+constexpr uint64_t most_epochs_lost = 1 << 24;
 
 const char* words_of(BlockState state) {
   switch (state) {
@@ -75,7 +76,8 @@ struct Scanner::Gap {
   BlockState begin_state = BlockState::unreadable;  // ... and this is the state of the first one
   Position bad = 0;                                 // the first bad block; 0: none
   BlockState bad_state = BlockState::unsound;
-  Position bad_end = 0;  // end of the last bad block
+  Position bad_end = 0;     // end of the last bad block
+  uint64_t bad_blocks = 0;  // all of them, those of missing files included
   Position touched = 0;  // the first block of last_epoch_ or later, of an incomplete frame; 0: none
   BlockState touched_state = BlockState::written;
   Position touched_end = 0;  // end of the last one
@@ -304,6 +306,9 @@ void Scanner::note_bad(Position position, BlockState state, Position end) {
     gap_->bad_state = state;
   }
   gap_->bad_end = std::max(gap_->bad_end, end);
+  const uint64_t segments = segment_of(end) - segment_of(position);
+  gap_->bad_blocks +=
+      segments == 0 ? (end - position) / block_bytes : segments * (max_segment_bytes / block_bytes);
 }
 
 void Scanner::note_missing_segments(uint32_t number) {
@@ -332,7 +337,11 @@ void Scanner::finish(ScanVisitor& visitor) {
   const Verdict verdict = judge(stretch);
   end_.position = gap_->begin;
   end_.next_number = last_number_ + 1;
-  end_.next_epoch = seeded(Bug::epoch_not_raised) ? std::max(newest_epoch_, 1u) : newest_epoch_ + 1;
+  // Each epoch begins with a frame of its own, so as many may have begun in blocks that cannot be read.
+  end_.next_epoch =
+      seeded(Bug::epoch_not_raised)
+          ? std::max(newest_epoch_, 1u)
+          : newest_epoch_ + 1 + static_cast<uint32_t>(std::min(gap_->bad_blocks, most_epochs_lost));
   if (stretch.bad && (verdict == Verdict::end || verdict == Verdict::tear)) {
     end_.bad_behind_end = gap_->bad;
     end_.bad_behind_end_words = words(gap_->bad, gap_->bad_state);

@@ -62,7 +62,7 @@ struct ScanEnd {
   Position position = 0;  // of the next frame
   uint64_t next_number =
       1;  // skips a number after damage or suspect, so that later scans see it too
-  uint32_t next_epoch = 1;     // above every epoch in a valid sector
+  uint32_t next_epoch = 1;     // above every epoch that ever began
   uint32_t first_segment = 1;  // that is needed
   Position cut = 0;            // where a tear was cut; 0: none
   // The first bad block behind the end, where nothing was ever written; 0: none. It is overwritten when the

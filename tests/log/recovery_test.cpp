@@ -430,6 +430,25 @@ TEST(LogRecovery, a_suspect_log_opens_serves_new_groups_and_stays_suspect) {
   }
 }
 
+// The last process wrote nothing but the first frame of its epoch, which rots.
+TEST(LogRecovery, an_epoch_whose_only_frames_cannot_be_read_is_not_begun_again) {
+  Rig rig;
+  write_small_log(rig);
+  std::vector<uint64_t> epochs;
+  for (int life = 0; life < 3; ++life) {
+    rig.open();
+    epochs.push_back(rig.log->recovery().epoch);
+    rig.kill();
+  }
+  const auto frames = frames_of(rig.disk);
+  for (size_t lost = 1; lost <= 2; ++lost)
+    for (uint64_t at = 100; at < block_bytes; at += 512)  // no sector tells the epoch
+      rig.disk.flip_bit(first_file, frames[frames.size() - lost].offset + at, 1);
+  rig.open();
+  EXPECT_TRUE(rig.log->recovery().suspect);
+  EXPECT_GT(rig.log->recovery().epoch, epochs.back());
+}
+
 TEST(LogRecovery, segments_from_a_gap_on_are_kept_while_a_group_is_suspect) {
   Rig rig;
   write_small_log(rig);
