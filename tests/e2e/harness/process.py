@@ -42,6 +42,9 @@ def memory_bytes(pid):
 
 
 def send_signal(pid, number):
+    """Does nothing for a process that never started: to os.kill(), 0 is the group of the calling process."""
+    if pid <= 0:
+        return
     try:
         os.kill(pid, number)
     except ProcessLookupError:
