@@ -78,6 +78,7 @@ void Persister::compact(const raft::Core& core, Index through) {
   if (term == 0) return;
   compacted_ = through;
   log_.compact(group_, {term, through});
+  inbox_.add(raft::Compacted{through});
 }
 
 void Persister::check_invariants(const raft::Core& core) const {

@@ -37,7 +37,7 @@ class Persister {
   const std::optional<Error>& log_full() const { return log_full_; }
   bool holds_back() const { return held_back_.number != 0; }
 
-  // No replica needs this log's entries up to `through`.
+  // No replica needs this log's entries up to `through`. The core is told.
   void compact(const raft::Core& core, Index through);
   Index compacted() const { return compacted_; }
 

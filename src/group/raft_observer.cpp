@@ -20,7 +20,14 @@ void add(metrics::Counter* counter) {
 size_t index_of(Cause cause) { return static_cast<size_t>(cause); }
 
 logging::Level level_of(const Record& record) {
-  return record.kind == RecordKind::role ? logging::Level::info : logging::Level::debug;
+  switch (record.kind) {
+    case RecordKind::role:
+    case RecordKind::needs_snapshot:
+    case RecordKind::has_snapshot:
+    case RecordKind::snapshot_offered:
+    case RecordKind::installed: return logging::Level::info;
+    default: return logging::Level::debug;
+  }
 }
 
 }  // namespace
@@ -96,7 +103,12 @@ void RaftObserver::count(const Record& record) {
     case RecordKind::configuration:
     case RecordKind::vote_received:
     case RecordKind::append_refused:
-    case RecordKind::first_commit: return;
+    case RecordKind::first_commit:
+    case RecordKind::needs_snapshot:
+    case RecordKind::has_snapshot:
+    case RecordKind::snapshot_offered:
+    case RecordKind::installed:
+    case RecordKind::install_ignored: return;
   }
 }
 

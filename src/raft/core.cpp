@@ -6,6 +6,7 @@
 #include "raft/configuration.h"
 #include "raft/election.h"
 #include "raft/handover.h"
+#include "raft/install.h"
 #include "raft/invariants.h"
 #include "raft/persist.h"
 #include "raft/propose.h"
@@ -62,9 +63,11 @@ void on(State& s, const NodeLost& event) {
   peer->alive = false;
   if (s.leader == event.node) return forget_leader(s, Cause::node_lost);
   if (!s.leads()) return;
-  start_probing(s, *peer, peer->match + 1);
   peer->log_capacity = LogCapacity::available;
-  peer->paused = true;  // until it answers a heartbeat
+  if (peer->stage != Progress::Stage::snapshot) {
+    start_probing(s, *peer, peer->match + 1);
+    peer->paused = true;  // until it answers a heartbeat
+  }
   wake(s, Cause::peer_lost);
 }
 
@@ -100,6 +103,17 @@ void on(State& s, const Hindered& event) {
   // Nobody else learns of it while the group is quiesced.
   if (s.hindrance != Cause::none && s.all_quiesced) wake(s, s.hindrance);
 }
+
+void on(State& s, const Compacted& event) { compacted(s, event.through); }
+
+void on(State& s, const SnapshotReady& event) {
+  if (s.snapshot == event.newest) return;
+  s.snapshot = event.newest;
+  for (Progress& peer : s.peers)
+    if (peer.stage == Progress::Stage::snapshot) peer.paused = false;
+}
+
+void on(State& s, const Installed& event) { installed(s, event); }
 
 void on(State& s, const Resign&) {
   if (s.peers.empty()) return;  // nobody could take over
@@ -264,12 +278,15 @@ Record& record(State& s, RecordKind kind, Cause cause, NodeId node) {
 
 void Update::clear() {
   mark = {};
+  restart = {};
   entries.clear();
   messages.clear();
   loads.clear();
   proposed.clear();
   refused.clear();
   reads.clear();
+  offer.reset();
+  snapshot_wanted = 0;
   records.clear();
   commit = compact = 0;
   role_changed = false;
@@ -296,6 +313,7 @@ Role Core::role() const { return state_->role; }
 Term Core::term() const { return state_->hard.term; }
 NodeId Core::leader() const { return state_->leader; }
 Index Core::commit() const { return state_->commit; }
+Index Core::first() const { return state_->before_first() + 1; }
 Index Core::last() const { return state_->last(); }
 Index Core::durable() const { return state_->persists.durable; }
 const HardState& Core::durable_hard() const { return state_->persists.durable_hard; }

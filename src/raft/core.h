@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <variant>
 #include <vector>
@@ -115,18 +116,37 @@ struct Health {
 struct Hindered {
   Cause cause = Cause::none;
 };
+// The host's log no longer has the entries up to `through`, which are applied. A peer that lacks one of them needs a
+// snapshot from now on.
+struct Compacted {
+  Index through = 0;
+};
+// The newest snapshot of the group that this replica can send; {}: it has none any more.
+struct SnapshotReady {
+  SnapshotRef newest;
+};
+// The machine was restored from a snapshot that Update::offer named, in an instance that is not in use yet, and all of it
+// is durable. The core adopts it (Update::restart) unless the replica is past it by now: a position never moves back.
+struct Installed {
+  Term term = 0;        // of the offer: the leader of that term has `at` as a committed entry
+  EntryId at;           // the last entry of the snapshot
+  int64_t time_ns = 0;  // the leader's time in that entry
+  Configuration configuration;  // that is in force after it
+};
 // The host is about to stop: the replica steps down and does not campaign for two election timeouts. The
 // only replica of its group ignores it.
 struct Resign {};
 
 using Event = std::variant<Propose, Receive, Persisted, Read, Loaded, NodeLost, NodeAlive,
-                           ForwardFailed, ForwardDenied, Delivered, Health, Hindered, Resign>;
+                           ForwardFailed, ForwardDenied, Delivered, Health, Hindered, Compacted,
+                           SnapshotReady, Installed, Resign>;
 
 // ---- update ----
 
 // What the host must do, in this order:
-//  1. persist: write `entries` (the first one replaces all entries from its index on) and `mark.hard` as
-//     one record; deliver Persisted{mark} once the device has it. Persists complete in order.
+//  1. persist: with `restart`, write that the log is empty and begins after that entry, and that the machine's new
+//     instance is the one in use; then write `entries` (the first one replaces all entries from its index on) and
+//     `mark.hard` as one record. Deliver Persisted{mark} once the device has all of it. Persists complete in order.
 //  2. send `messages` at once. Messages that depend on a persist are not among them: the core emits
 //     those when it receives Persisted.
 //  3. apply entries up to `commit` to the machine, in order. The machine may make permanent only entries
@@ -155,7 +175,16 @@ struct Update {
     size_t max_bytes;
   };
 
+  // A snapshot that the leader offers because its log no longer has the entries that this replica lacks. Repeated with
+  // each heartbeat until the replica holds that entry.
+  struct Offer {
+    NodeId from;
+    Term term;
+    SnapshotRef snapshot;
+  };
+
   PersistMark mark;  // number 0: nothing to persist
+  EntryId restart;   // index 0: the log does not restart. Otherwise Installed was adopted
   std::vector<std::span<const Entry>>
       entries;  // consecutive pieces; empty when only `mark.hard` changed
   std::vector<Message> messages;
@@ -163,6 +192,10 @@ struct Update {
   std::vector<Proposed> proposed;
   std::vector<Refused> refused;
   std::vector<ReadReady> reads;
+  std::optional<Offer> offer;
+  // A peer needs a snapshot as of this entry or a later one, and this replica has none: take one, and report it with
+  // SnapshotReady. 0: none is needed.
+  Index snapshot_wanted = 0;
   std::vector<Record> records;  // what happened in this step, in order
   Index commit = 0;
   Index compact = 0;          // every voter has it: the log may be compacted up to it
@@ -188,6 +221,7 @@ class Core {
   Term term() const;
   NodeId leader() const;  // 0: unknown
   Index commit() const;
+  Index first() const;  // the first entry that the log has, or will have
   Index last() const;
   Index durable() const;
   const HardState& durable_hard() const;  // the term and vote that a crash would leave

@@ -104,6 +104,7 @@ const char* name_of(MessageKind kind) {
     case MessageKind::read_request: return "read_request";
     case MessageKind::read_reply: return "read_reply";
     case MessageKind::step_down_notice: return "step_down_notice";
+    case MessageKind::snapshot_offer: return "snapshot_offer";
   }
   return "?";
 }
@@ -133,6 +134,19 @@ std::string describe(const Record& record) {
     case RecordKind::quiesced: return "quiesced";
     case RecordKind::woke:
       return "woke" + (record.cause == Cause::none ? ": a message arrived" : because(record));
+    case RecordKind::needs_snapshot:
+      return node(record.node) + " needs a snapshot: it lacks entries up to " +
+             std::to_string(index) + ", which this log no longer has";
+    case RecordKind::has_snapshot:
+      return node(record.node) + numbered(" holds entry ", index) +
+             " now, and needs no snapshot any more";
+    case RecordKind::snapshot_offered:
+      return node(record.node) + numbered(" offers a snapshot as of entry ", index);
+    case RecordKind::installed:
+      return numbered("installed a snapshot as of entry ", index) + ", after which its log begins";
+    case RecordKind::install_ignored:
+      return numbered("did not install a snapshot as of entry ", index) +
+             ": this replica is past it";
   }
   return "?";
 }

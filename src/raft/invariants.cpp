@@ -15,6 +15,7 @@ void check_monotonic(State& s) {
 }
 
 void check_indexes(const State& s) {
+  BOP_ASSERT_GE(s.commit, s.before_first());
   BOP_ASSERT_LE(s.commit, s.last());
   BOP_ASSERT_LE(s.match, s.last());
   BOP_ASSERT_LE(s.applied, s.commit);
@@ -32,7 +33,9 @@ void check_persists(const State& s) {
   BOP_ASSERT_EQ(p.written_index, s.last());  // a step emits everything
   BOP_ASSERT(p.written == s.hard);
   BOP_ASSERT_LE(p.durable_hard.term, s.hard.term);
-  BOP_ASSERT_LE(s.log.first_cached(), p.durable + 1);
+  BOP_ASSERT_EQ(p.restart.index, 0u);  // as above
+  // What is not durable is in memory; what the snapshot before the log's first entry covers has no entry.
+  BOP_ASSERT_LE(s.log.first_cached(), std::max(p.durable, s.before_first()) + 1);
   uint64_t number = p.number + 1;
   for (size_t i = p.outstanding.size(); i-- > 0;) {
     BOP_ASSERT_LT(p.outstanding[i].number, number);
@@ -42,6 +45,21 @@ void check_persists(const State& s) {
   if (p.outstanding.empty()) {
     BOP_ASSERT(p.durable_hard == s.hard);
     BOP_ASSERT_EQ(p.durable, s.last());
+  }
+}
+
+// A leader never sends entries that it does not have, nor after one whose term it does not know.
+void check_stage(const State& s, const Progress& peer) {
+  switch (peer.stage) {
+    case Progress::Stage::probing:
+      BOP_ASSERT_GE(peer.probe, s.before_first());
+      BOP_ASSERT_LT(peer.probe, peer.next);
+      break;
+    case Progress::Stage::replicating: BOP_ASSERT_GT(peer.next, s.before_first()); break;
+    case Progress::Stage::snapshot:
+      BOP_ASSERT_LT(peer.match, s.before_first());
+      BOP_ASSERT(peer.inflight.empty());
+      break;
   }
 }
 
@@ -65,6 +83,7 @@ void check_leader(const State& s) {
     BOP_ASSERT_LE(peer.next, s.last() + 1);
     BOP_ASSERT_LE(peer.round, s.round);
     BOP_ASSERT_LE(peer.inflight.size(), s.config.max_inflight_appends + 1);
+    check_stage(s, peer);
     if (peer.inflight.empty()) BOP_ASSERT_EQ(peer.inflight_bytes, 0u);
   }
 }

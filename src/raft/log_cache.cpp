@@ -58,11 +58,28 @@ void LogCache::set_applied_prefix(Index index) {
 
 void LogCache::evict(Index through, size_t bytes) {
   through = std::min(through, applied_prefix_);
-  while (cached_bytes_ > bytes && first_cached_ <= through) {
-    cached_bytes_ -= slot(first_cached_).cost();
-    slot(first_cached_) = {};
-    ++first_cached_;
-  }
+  while (cached_bytes_ > bytes && first_cached_ <= through) drop_oldest_of_prefix();
+}
+
+void LogCache::drop_oldest_of_prefix() {
+  cached_bytes_ -= slot(first_cached_).cost();
+  slot(first_cached_) = {};
+  ++first_cached_;
+}
+
+void LogCache::compact(Index through) {
+  BOP_ASSERT_LE(through, applied_prefix_);
+  while (first_cached_ <= through) drop_oldest_of_prefix();
+  terms_.compact(through);
+}
+
+void LogCache::restart(EntryId at, int64_t time_ns) {
+  for (Index i = first_cached_; i <= last(); ++i) slot(i) = {};
+  cached_bytes_ = open_bytes_ = 0;
+  terms_ = TermRuns(at, {}, at.index);
+  first_cached_ = at.index + 1;
+  applied_prefix_ = at.index;
+  last_time_ns_ = std::max(last_time_ns_, time_ns);
 }
 
 void LogCache::grow() {

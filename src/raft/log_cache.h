@@ -34,6 +34,10 @@ class LogCache {
   void append(Entry entry);
   // Drops the entries from `index` on, which must lie above the applied prefix.
   void truncate(Index index);
+  // The log no longer has the entries up to `through`, which must lie in the applied prefix.
+  void compact(Index through);
+  // The log is empty and begins after `at`, an entry of that time.
+  void restart(EntryId at, int64_t time_ns);
   // Entries up to `index` are committed and applied: they count as cache from now on.
   void set_applied_prefix(Index index);
   // Drops entries of the applied prefix, oldest first and none above `through`, until `bytes` of them are left.
@@ -44,6 +48,7 @@ class LogCache {
   size_t open_bytes() const { return open_bytes_; }
 
  private:
+  void drop_oldest_of_prefix();
   Entry& slot(Index index) { return ring_[index & (ring_.size() - 1)]; }
   const Entry& slot(Index index) const { return ring_[index & (ring_.size() - 1)]; }
   void grow();

@@ -1,5 +1,7 @@
 #include "raft/persist.h"
 
+#include <utility>
+
 #include "raft/seeded_bugs.h"
 
 namespace bop::raft {
@@ -22,13 +24,14 @@ void truncate_log(State& s, Index from) {
 
 void emit_persist(State& s) {
   Persists& p = s.persists;
-  if (p.written == s.hard && p.written_index == s.last()) return;
+  if (p.written == s.hard && p.written_index == s.last() && p.restart.index == 0) return;
   for (Index next = p.written_index + 1; next <= s.last();) {
     const std::span<const Entry> piece = s.log.span(next, s.last());
     BOP_ASSERT(!piece.empty());
     s.update->entries.push_back(piece);
     next += piece.size();
   }
+  s.update->restart = std::exchange(p.restart, {});
   s.update->mark = {++p.number, s.hard, s.leader_term, s.last()};
   p.outstanding.push(s.update->mark);
   p.written = s.hard;

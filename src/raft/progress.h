@@ -1,13 +1,17 @@
 // What a replica knows about a peer. Apart from id, liveness and votes, only a leader uses it.
 //
 //                 accepted
-//      probing ─────────────► replicating
-//         ▲                        │
-//         └────────────────────────┘
-//            refused, or node lost
+//      probing ─────────────► replicating ◄──┐
+//       │ ▲                        │ │       │
+//       │ └────────────────────────┘ │       │
+//       │    refused, or node lost   │       │
+//       └────────────► snapshot ◄────┘       │
+//   refused, and the log no    └─────────────┘
+//   longer has what it lacks     any reply that tells it holds the entry before the log's first
 //
 // Probing: the leader finds out where the logs agree, with one append at a time. Replicating: it sends
-// without waiting, up to a window in bytes and appends.
+// without waiting, up to a window in bytes and appends. Snapshot: it offers its newest snapshot, and sends heartbeats
+// but no entries, however long the peer takes: only the peer knows when it is done.
 #pragma once
 
 #include <vector>
@@ -20,7 +24,7 @@
 namespace bop::raft {
 
 struct Progress {
-  enum class Stage : uint8_t { probing, replicating };
+  enum class Stage : uint8_t { probing, replicating, snapshot };
   struct Inflight {
     Index last = 0;
     size_t bytes = 0;
@@ -33,7 +37,7 @@ struct Progress {
   bool granted = false;  // its (pre-)vote in the current campaign
 
   Stage stage = Stage::probing;
-  bool paused = false;   // probing: a probe is in flight
+  bool paused = false;   // probing: a probe is in flight; snapshot: the newest one was offered
   bool matched = false;  // it replied in this term: `match` is known, not assumed
   Index match = 0;       // last entry it holds durably
   Index received = 0;    // last entry it holds at least in memory; match <= received
@@ -45,7 +49,8 @@ struct Progress {
   // Limit of inflight_bytes: grows while acknowledgements come soon, halves when they come late or appends
   // were lost.
   size_t window_bytes = 0;
-  Instant moved_at = 0;     // when `match` last rose, or the oldest append in flight was sent
+  // When `match` last rose, or the oldest append in flight was sent, or stage snapshot began.
+  Instant moved_at = 0;
   Instant progress_at = 0;  // when it last lacked no entry, or `received` rose, or bytes reached it
   uint64_t delivered_bytes = 0;  // that reached it since it lacked no entry, or `received` rose
 

@@ -52,6 +52,8 @@ bool is_plausible(const State& s, const Progress& from, const Message& m) {
     case MessageKind::append_request:
       return from.voter && names_an_entry(m) && m.log_term <= m.term && m.compact <= m.commit &&
              entries_are_plausible(s, m);
+    case MessageKind::snapshot_offer:
+      return from.voter && m.index > 0 && m.log_term > 0 && m.log_term <= m.term;
     case MessageKind::pre_vote_reply:
     case MessageKind::vote_reply:
     case MessageKind::append_reply:
@@ -77,6 +79,7 @@ void refuse_stale(State& s, const Message& m) {
       send(s, m.from, MessageKind::vote_reply);
       break;
     case MessageKind::append_request:
+    case MessageKind::snapshot_offer:
       record_rejection(s, m, Cause::stale_term);
       send(s, m.from, MessageKind::append_reply);
       break;
@@ -96,6 +99,7 @@ void dispatch(State& s, Progress& from, const Message& m) {
     case MessageKind::read_request: return receive_read_request(s, from, m);
     case MessageKind::read_reply: return receive_read_reply(s, m);
     case MessageKind::step_down_notice: return receive_step_down_notice(s, m);
+    case MessageKind::snapshot_offer: return receive_snapshot_offer(s, m);
   }
 }
 

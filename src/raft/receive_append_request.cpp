@@ -68,16 +68,6 @@ size_t take(State& s, std::span<const Entry> entries) {
   return taken;
 }
 
-void follow(State& s, const Message& m) {
-  const bool following = s.role == Role::follower || s.role == Role::learner;
-  if (!following || s.leader != m.from)
-    become_follower(s, s.hard.term, m.from, {Cause::append_received, m.from});
-  s.heard_at = s.now;
-  s.quiesced = s.deferred = false;
-  arm_election(s);
-  s.reply.round = std::max(s.reply.round, m.round);
-}
-
 // Paper, figure 2: "set commitIndex = min(leaderCommit, index of last new entry)". All up to
 // `match` is verified to agree with this leader's log.
 void learn_commit(State& s, const Message& m) {
@@ -96,6 +86,21 @@ void quiesce_if_told(State& s, const Message& m) {
 }
 
 }  // namespace
+
+void follow(State& s, const Message& m) {
+  const bool following = s.role == Role::follower || s.role == Role::learner;
+  if (!following || s.leader != m.from)
+    become_follower(s, s.hard.term, m.from, {Cause::append_received, m.from});
+  s.heard_at = s.now;
+  s.quiesced = s.deferred = false;
+  arm_election(s);
+  s.reply.round = std::max(s.reply.round, m.round);
+}
+
+void learn_match(State& s, Index index) {
+  s.match = std::max(s.match, index);
+  if (s.match == s.last()) s.leader_term = s.hard.term;
+}
 
 void record_rejection(State& s, const Message& append, Cause cause) {
   record(s, RecordKind::append_rejected, cause, append.from).entry = {append.log_term,
@@ -120,8 +125,7 @@ void receive_append_request(State& s, const Message& m) {
   if (!known) return record_rejection(s, m, Cause::conflicts_with_committed);
   const size_t taken = take(s, m.entries.subspan(*known));
   if (*known + taken < m.entries.size()) record_rejection(s, m, Cause::machine_behind);
-  s.match = std::max(s.match, m.index + *known + taken);
-  if (s.match == s.last()) s.leader_term = s.hard.term;
+  learn_match(s, m.index + *known + taken);
   learn_commit(s, m);
   quiesce_if_told(s, m);
   // New entries are acknowledged once they are durable; a round does not wait for the disk.

@@ -84,6 +84,11 @@ enum class RecordKind : uint8_t {
   first_commit,    // `entry`, the first one of the term, is committed
   quiesced,        // heartbeats are no longer sent or expected
   woke,            // heartbeats are sent or expected again; cause none: because of a message
+  needs_snapshot,  // on a leader: its log begins after `entry`, and `node` lacks entries up to it
+  has_snapshot,    // on a leader: `node` holds `entry` now, and is sent the entries after it
+  snapshot_offered,  // `node`, the leader, offers a snapshot as of `entry`; only when it is another one
+  installed,         // a snapshot as of `entry` was adopted
+  install_ignored,  // a snapshot as of `entry` was not adopted: the replica is past it
 };
 
 // A field that a kind does not name is zero.

@@ -114,6 +114,12 @@ void repeat_probe(State& s, Progress& peer) {
   send_append(s, peer, peer.probe, {});
 }
 
+// An entry that the peer is known to hold, so that an append after it which overtakes others does not make them look lost.
+// 0, the begin of every log, if this log no longer has such an entry.
+Index known_entry(const State& s, const Progress& peer) {
+  return peer.match >= s.before_first() ? peer.match : 0;
+}
+
 void send_heartbeat(State& s, Progress& peer) {
   if (peer.stage == Progress::Stage::probing) return repeat_probe(s, peer);
   if (suspects_loss(s, peer)) {
@@ -121,15 +127,64 @@ void send_heartbeat(State& s, Progress& peer) {
     send_append(s, peer, peer.next - 1, {}).in_order = true;
     return;
   }
-  // It follows an entry that the peer is known to hold, so that an append which it overtakes does not
-  // look lost.
-  send_append(s, peer, std::max(peer.match, s.log.terms().before_first().index), {});
+  send_append(s, peer, known_entry(s, peer), {});
 }
 
 void send_commit_update(State& s, Progress& peer) {
-  const Index known = std::max(peer.match, s.log.terms().before_first().index);
-  send_append(s, peer, peer.stage == Progress::Stage::probing ? peer.probe : known, {});
+  const bool probing = peer.stage == Progress::Stage::probing;
+  send_append(s, peer, probing ? peer.probe : known_entry(s, peer), {});
 }
+
+// ---- snapshots ----
+
+void start_snapshot(State& s, Progress& peer) {
+  peer.stage = Progress::Stage::snapshot;
+  peer.paused = false;
+  peer.moved_at = s.now;
+  peer.next = peer.match + 1;
+  peer.received = peer.match;
+  peer.inflight.clear();
+  peer.inflight_bytes = 0;
+  record(s, RecordKind::needs_snapshot, Cause::none, peer.id).entry = s.log.terms().before_first();
+}
+
+// An offer may be lost, and a peer that restarted forgot it: it is repeated with each heartbeat.
+void offer_snapshot(State& s, Progress& peer) {
+  if (peer.paused && !s.heartbeat_due) return;
+  peer.paused = true;
+  Message& offer = send(s, peer.id, MessageKind::snapshot_offer);
+  offer.log_term = s.snapshot.at.term;
+  offer.index = s.snapshot.at.index;
+  offer.snapshot = s.snapshot.id;
+}
+
+void serve_snapshot(State& s, Progress& peer) {
+  if (seeded(Bug::leave_snapshot_by_timer) &&
+      s.now - peer.moved_at > 2 * s.config.election_timeout) {
+    start_probing(s, peer, s.snapshot.at.index + 1);
+    return;
+  }
+  if (s.snapshot.at.index >= s.before_first())
+    offer_snapshot(s, peer);
+  else if (peer.alive)
+    s.update->snapshot_wanted = s.before_first();
+}
+
+// What the peer knows to be committed is the same in this log (paper, figure 3: Leader Completeness).
+Index known_to_agree(const State& s, const Message& reply) {
+  return std::min(reply.commit, s.last());
+}
+
+// Whether the reply tells that the peer needs no snapshot any more, and may be sent entries after `peer.match`.
+bool leave_snapshot(State& s, Progress& peer, const Message& reply) {
+  const Index holds = std::max(peer.match, known_to_agree(s, reply));
+  if (holds < s.before_first()) return false;
+  record(s, RecordKind::has_snapshot, Cause::none, peer.id).entry.index = holds;
+  start_probing(s, peer, holds + 1);
+  return peer.match == holds;
+}
+
+// ---- what was received ----
 
 Index lowest_match(const State& s) {
   Index lowest = s.voter ? s.persists.durable : s.last();
@@ -154,9 +209,8 @@ Index next_after_refusal(const State& s, const Message& reply, Index asked) {
 void start_probing(State& s, Progress& peer, Index next) {
   peer.stage = Progress::Stage::probing;
   peer.paused = false;
-  // Every voter holds the compacted entries, and this log may not hold them any more.
-  const Index compacted = std::max(s.log.terms().before_first().index, peer.voter ? s.compact : 0);
-  peer.next = std::max(next, compacted + 1);
+  // If it lacks the entry before the first one, too, its reply tells.
+  peer.next = std::max(next, s.before_first() + 1);
   peer.probe = peer.next - 1;
   // The peer does not have the entries from `next` on, or lost them.
   peer.received = std::max(peer.match, std::min(peer.received, peer.probe));
@@ -164,12 +218,20 @@ void start_probing(State& s, Progress& peer, Index next) {
   peer.inflight_bytes = 0;
 }
 
+// Whether an append was sent.
+bool send_entries(State& s, Progress& peer) {
+  switch (peer.stage) {
+    case Progress::Stage::probing: return send_probe(s, peer);
+    case Progress::Stage::replicating: return send_window(s, peer);
+    case Progress::Stage::snapshot: serve_snapshot(s, peer); return false;
+  }
+  return false;
+}
+
 void broadcast(State& s) {
   bool all_told = true;
   for (Progress& peer : s.peers) {
-    const bool sent =
-        peer.stage == Progress::Stage::probing ? send_probe(s, peer) : send_window(s, peer);
-    if (!sent) {
+    if (!send_entries(s, peer)) {
       if (s.heartbeat_due)
         send_heartbeat(s, peer);
       else if (s.round_due || (s.commit_update_due && peer.told_commit < s.commit))
@@ -178,6 +240,18 @@ void broadcast(State& s) {
     all_told = all_told && peer.told_commit >= s.commit;
   }
   if (all_told) s.commit_update_at = never;
+}
+
+void compacted(State& s, Index through) {
+  if (through <= s.before_first()) return;
+  s.log.compact(through);
+  if (!s.leads()) return;
+  for (Progress& peer : s.peers) {
+    if (peer.stage == Progress::Stage::snapshot) continue;
+    const bool probes_before =
+        peer.stage == Progress::Stage::probing && peer.probe < s.before_first();
+    if (peer.next <= s.before_first() || probes_before) start_probing(s, peer, peer.next);
+  }
 }
 
 void loaded(State& s, const Loaded& event) {
@@ -201,6 +275,9 @@ void loaded(State& s, const Loaded& event) {
 }
 
 void accepted(State& s, Progress& peer, const Message& reply) {
+  if (seeded(Bug::discard_late_install) && peer.stage == Progress::Stage::snapshot &&
+      s.now - peer.moved_at > 2 * s.config.election_timeout)
+    return;
   peer.matched = true;
   if (const Index received = std::max(reply.match, reply.index); received > peer.received) {
     peer.received = received;
@@ -221,31 +298,41 @@ void accepted(State& s, Progress& peer, const Message& reply) {
   peer.inflight_bytes -= acknowledged;
   if (acknowledged > 0) adapt_window(s, peer, age, acknowledged);
   peer.next = std::max(peer.next, peer.match + 1);
+  if (peer.stage == Progress::Stage::snapshot && !leave_snapshot(s, peer, reply)) return;
   peer.stage = Progress::Stage::replicating;
   peer.paused = false;
 }
 
 void refused(State& s, Progress& peer, const Message& reply) {
+  if (peer.stage == Progress::Stage::snapshot) {  // of an append that was sent before
+    leave_snapshot(s, peer, reply);
+    return;
+  }
   const bool probing = peer.stage == Progress::Stage::probing;
   const Index asked = probing ? peer.probe : peer.next - 1;
-  // Outdated: the peer has received the entries since.
-  if (reply.log_term == 0 && (reply.index <= peer.match || reply.index > asked)) return;
-  if (asked <= peer.match) {
-    // It lacks entries that it acknowledged. Probing again at once might never end; heartbeats do it.
-    start_probing(s, peer, peer.match + 1);
+  // Outdated: the peer has received the entries since, or the append was another one. (A hint is at most the entry that
+  // the append followed.)
+  if (reply.index > asked || (reply.log_term == 0 && reply.index <= peer.match)) return;
+  const Index held = std::max(peer.match, known_to_agree(s, reply));
+  if (asked <= held) {
+    // Outdated, or it lacks entries that it acknowledged or committed. Probing again at once might never end; heartbeats
+    // do it.
+    start_probing(s, peer, held + 1);
     peer.paused = true;
     return;
   }
-  const Index next = std::min(next_after_refusal(s, reply, asked), asked);
+  const Index next = std::max(std::min(next_after_refusal(s, reply, asked), asked), held + 1);
   narrow_window(s, peer);
-  start_probing(s, peer, std::max(next, peer.match + 1));
+  if (next <= s.before_first()) return start_snapshot(s, peer);
+  start_probing(s, peer, next);
   record(s, RecordKind::append_refused, Cause::none, peer.id).entry.index = peer.next;
 }
 
 // Entries have to arrive; how long the peer's disk takes is covered by Health. A peer that reports a full
-// log takes none, for a known reason.
+// log takes none, for a known reason, and so does one that needs a snapshot, whoever leads.
 bool makes_progress(const State& s, const Progress& peer) {
   if (peer.received >= s.last() || peer.log_capacity != LogCapacity::available) return true;
+  if (peer.stage == Progress::Stage::snapshot) return true;
   return s.now - peer.progress_at < 2 * s.config.election_timeout;
 }
 

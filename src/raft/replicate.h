@@ -8,6 +8,8 @@ namespace bop::raft {
 void start_probing(State& s, Progress& peer, Index next);
 // Sends every peer what it is due: entries, a heartbeat, or the commit index.
 void broadcast(State& s);
+// The log begins after a later entry now.
+void compacted(State& s, Index through);
 // Entries read from the log's files for one peer.
 void loaded(State& s, const Loaded& event);
 void accepted(State& s, Progress& peer, const Message& reply);

@@ -54,6 +54,17 @@ namespace bop::raft {
       "ktoso/akka-raft#32", "") \
   bug(overwrite_committed, "overwrites committed entries when a leader sends others", \
       "lerna-stack/akka-entity-replication#152", "no correct leader ever sends them: raft core_test") \
+  /* ---- snapshots ---- */ \
+  bug(keep_tail_on_install, "keeps the log's conflicting entries behind a snapshot that it installs", \
+      "hashicorp/raft#697", "the simulator installs no snapshots: raft scenarios") \
+  bug(install_moves_back, "adopts a snapshot that it is already past", \
+      "hashicorp/raft#248", "the simulator installs no snapshots: raft scenarios") \
+  bug(acknowledge_install_early, "acknowledges a snapshot before the restart of its log is durable", \
+      "deventlab/d-engine#308", "the simulator installs no snapshots: raft scenarios") \
+  bug(discard_late_install, "discards the acknowledgement of an install that took long", \
+      "ClickHouse/NuRaft#121", "the simulator installs no snapshots: raft scenarios") \
+  bug(leave_snapshot_by_timer, "stops waiting for an install by a timer", \
+      "camunda/camunda#14671", "the simulator installs no snapshots: raft scenarios") \
   /* ---- reads ---- */ \
   bug(read_without_quorum, "serves reads without confirming that it still leads", \
       "Hoverbear/old-raft-rs#107", "") \

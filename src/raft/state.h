@@ -21,6 +21,7 @@ struct Persists {
   HardState durable_hard;
   Index written_index = 0;  // the log's entries up to it were emitted
   Index durable = 0;        // the log's entries up to it are durable
+  EntryId restart;          // to be emitted: see Update::restart
 };
 
 // What a follower replies to its leader at the end of the step (reply.cpp).
@@ -88,6 +89,7 @@ struct State {
   LogCapacity log_capacity =
       LogCapacity::available;  // of this log, when the leader last sent entries
   Reply reply;
+  SnapshotRef offered;  // the one last offered by a leader
 
   // Leading.
   uint64_t round = 0;  // of the latest heartbeat or read; never decreases
@@ -99,6 +101,7 @@ struct State {
   bool all_quiesced = false;      // all followers replied that they are quiesced; so is the leader
   Instant handover_ends = never;  // it hands over, and resumes at this time; never: it does not
   Instant handover_after = 0;     // no handover before this time
+  SnapshotRef snapshot;           // the newest one that the host can send
   PendingReads reads;
 
   // This step.
@@ -124,6 +127,7 @@ struct State {
   bool leads() const { return role == Role::leader; }
   size_t quorum() const { return configuration.voters.size() / 2 + 1; }
   Index last() const { return log.last(); }
+  Index before_first() const { return log.terms().before_first().index; }
   Progress* find_peer(NodeId id) {
     for (Progress& peer : peers)
       if (peer.id == id) return &peer;

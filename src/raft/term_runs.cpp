@@ -65,4 +65,15 @@ void TermRuns::truncate(Index index) {
   last_ = index - 1;
 }
 
+void TermRuns::compact(Index through) {
+  if (through <= before_first_.index) return;
+  BOP_ASSERT_LE(through, last_);
+  before_first_ = {at(through), through};
+  auto kept = std::ranges::upper_bound(runs_, through, {}, &TermRun::first);
+  // The run before it holds `through`, and perhaps entries after it.
+  const bool ends_there = kept == runs_.end() ? through == last_ : kept->first == through + 1;
+  if (!ends_there) (--kept)->first = through + 1;
+  runs_.erase(runs_.begin(), kept);
+}
+
 }  // namespace bop::raft

@@ -27,6 +27,8 @@ class TermRuns {
   void append(Index index, Term term);
   // Drops the entries from `index` on.
   void truncate(Index index);
+  // Drops the entries up to `through`, which is in the log.
+  void compact(Index through);
 
  private:
   // The run that holds `index`.

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "base/checksum.h"
 #include "base/ids.h"
 #include "mem/buffer.h"
 
@@ -57,6 +58,13 @@ struct EntryId {
   friend bool operator==(const EntryId&, const EntryId&) = default;
 };
 
+// Names a snapshot of the group.
+struct SnapshotRef {
+  EntryId at;  // it has the state after this entry, which is committed
+  Hash128 id;  // digest of its manifest
+  friend bool operator==(const SnapshotRef&, const SnapshotRef&) = default;
+};
+
 // Consecutive entries of one term.
 struct TermRun {
   Index first = 0;
@@ -76,6 +84,7 @@ enum class MessageKind : uint8_t {
   read_request = 7,      // a follower requests a read index from its leader
   read_reply = 8,        // ok: `index`; otherwise the receiver of the request does not lead
   step_down_notice = 9,  // a leader of `term` steps down
+  snapshot_offer = 10,   // the leader's log no longer has the entries that the receiver lacks
 };
 
 // Whether a log can take more commands.
@@ -94,6 +103,7 @@ struct Message {
   // append_reply when accepted: `index`, the last entry received that agrees with the leader's log,
   // durable or not.
   // read_reply: `index`.
+  // snapshot_offer: the last entry of the snapshot.
   Term log_term = 0;
   Index index = 0;
 
@@ -106,6 +116,8 @@ struct Message {
   // append_request: number of the read and check-quorum round; append_reply echoes it.
   // read_request: number of the follower's request; read_reply echoes it.
   uint64_t round = 0;
+
+  Hash128 snapshot;  // snapshot_offer: its id
 
   bool ok = false;  // replies: granted, accepted. step_down_notice: the receiver should campaign
                     // at once

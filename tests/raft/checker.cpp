@@ -18,7 +18,7 @@ void throw_on_assert(const char* file, int line, const char* text) {
   throw Violation(std::string(file) + ":" + uint64_t(line) + ": " + text);
 }
 
-void Checker::sent(const Message& m, const HardState& hard, size_t entries) {
+void Checker::sent(const Message& m, const HardState& hard, Index last) {
   const std::string node = std::string("node ") + m.from;
   if (m.kind == MessageKind::vote_reply && m.ok) {
     if (hard != HardState{m.term, m.to})
@@ -28,7 +28,7 @@ void Checker::sent(const Message& m, const HardState& hard, size_t entries) {
   }
   if (m.kind == MessageKind::vote_request && hard != HardState{m.term, m.from})
     throw Violation(node + " campaigns in term " + m.term + " before that is durable");
-  if (m.kind == MessageKind::append_reply && m.ok && (hard.term != m.term || entries < m.match))
+  if (m.kind == MessageKind::append_reply && m.ok && (hard.term != m.term || last < m.match))
     throw Violation(node + " acknowledges entry " + m.match + " before it is durable");
 }
 
@@ -45,7 +45,7 @@ void Checker::led(NodeId node, const Core& core) {
 }
 
 void Checker::committed(NodeId node, const Entry& entry, size_t copies, size_t quorum) {
-  const Committed now{entry.term, hash64(entry.payload.bytes())};
+  const Committed now{entry.term, hash64(entry.payload.bytes()), entry.time_ns};
   if (entry.index <= log_.size()) {
     if (log_[entry.index - 1] == now) return;
     throw Violation(std::string("node ") + node + " committed another entry " + entry.index +
@@ -56,10 +56,16 @@ void Checker::committed(NodeId node, const Entry& entry, size_t copies, size_t q
   if (copies < quorum)
     throw Violation(std::string("node ") + node + " committed entry " + entry.index +
                     ", which is durable on " + copies + " voters only");
-  if (entry.time_ns < last_time_ns_)
+  if (!log_.empty() && entry.time_ns < log_.back().time_ns)
     throw Violation(std::string("the time of entry ") + entry.index + " goes back");
-  last_time_ns_ = entry.time_ns;
   log_.push_back(now);
+}
+
+void Checker::installed(NodeId node, Index applied, EntryId at) const {
+  const std::string what = std::string("node ") + node + " installed a snapshot as of entry ";
+  if (at.index <= applied) throw Violation(what + at.index + ", but had applied " + applied);
+  if (at.index > log_.size() || log_[at.index - 1].term != at.term)
+    throw Violation(what + at.index + " of term " + at.term + ", which was not committed");
 }
 
 void Checker::compare(const Core& a, const Core& b) const {

@@ -22,15 +22,19 @@ class Checker {
   struct Committed {
     Term term = 0;
     uint64_t hash = 0;  // of the payload
+    int64_t time_ns = 0;
     friend bool operator==(const Committed&, const Committed&) = default;
   };
 
-  // What a message promises must survive a crash: `hard` and `entries` are on its sender's disk.
-  void sent(const Message& message, const HardState& hard, size_t entries);
+  // What a message promises must survive a crash: `hard` and the entries up to `last` are on its sender's disk.
+  void sent(const Message& message, const HardState& hard, Index last);
   // Election Safety, Leader Completeness.
   void led(NodeId node, const Core& core);
   // State Machine Safety. `copies`: voters that hold the entry durably; a newly committed one needs `quorum`.
   void committed(NodeId node, const Entry& entry, size_t copies, size_t quorum);
+  // Of a replica that had applied `applied`: a snapshot has the state after a committed entry, and takes nothing back.
+  void installed(NodeId node, Index applied, EntryId at) const;
+  int64_t time_of(Index index) const { return log_.at(index - 1).time_ns; }
   // Log Matching.
   void compare(const Core& a, const Core& b) const;
   // A read that began when `floor` entries were committed.
@@ -43,7 +47,6 @@ class Checker {
   std::map<Term, NodeId> leaders_;
   std::map<std::pair<Term, NodeId>, NodeId> votes_;  // by term and voter
   std::vector<Committed> log_;                       // entry i at i - 1
-  int64_t last_time_ns_ = 0;
 };
 
 }  // namespace bop::raft::test

@@ -8,16 +8,37 @@ namespace bop::raft::test {
 
 void Disk::take(const Write& write) {
   hard = write.mark.hard;
+  if (write.restart.index != 0) {
+    if (write.restart.index <= machine) throw Violation("the machine goes back to a snapshot");
+    before_first = snapshot = write.restart;
+    machine = write.restart.index;
+    entries.clear();
+  }
   if (write.entries.empty()) return;
   const Index first = write.entries.front().index;
-  if (first > entries.size() + 1) throw Violation("a write leaves a gap in the log");
+  if (first > last() + 1) throw Violation("a write leaves a gap in the log");
   if (first <= machine) throw Violation("a write replaces what the machine made durable");
-  entries.resize(first - 1);
+  entries.resize(first - before_first.index - 1);
   entries.insert(entries.end(), write.entries.begin(), write.entries.end());
 }
 
+const Entry* Disk::find(Index index) const {
+  if (index <= before_first.index || index > last()) return nullptr;
+  return &entries[index - before_first.index - 1];
+}
+
 Term Disk::term_at(Index index) const {
-  return index == 0 || index > entries.size() ? 0 : entries[index - 1].term;
+  if (index == before_first.index) return before_first.term;
+  const Entry* entry = find(index);
+  return entry != nullptr ? entry->term : 0;
+}
+
+void Disk::compact(Index through) {
+  if (through <= before_first.index) return;
+  const EntryId at{term_at(through), through};
+  entries.erase(entries.begin(),
+                entries.begin() + static_cast<ptrdiff_t>(through - before_first.index));
+  before_first = at;
 }
 
 Cluster::Cluster(const Configuration& configuration, const Config& config, uint64_t seed)
@@ -30,12 +51,15 @@ void Cluster::start(NodeId id) {
   Node& n = node(id);
   Restored restored;
   restored.hard = n.disk.hard;
+  restored.before_first = n.disk.before_first;
+  if (const Index before = n.disk.before_first.index; before != 0)
+    restored.last_time_ns = checker_.time_of(before);
   for (const Entry& entry : n.disk.entries) {
     if (restored.runs.empty() || restored.runs.back().term != entry.term)
       restored.runs.push_back({entry.index, entry.term});
     restored.last_time_ns = entry.time_ns;
   }
-  restored.last = n.disk.entries.size();
+  restored.last = n.disk.last();
   restored.commit = n.disk.machine;
   restored.configuration = configuration_;
   Config config = config_;
@@ -45,6 +69,7 @@ void Cluster::start(NodeId id) {
   n.applied = n.disk.machine;
   for (const auto& [other, unused] : nodes_)
     if (other != id) tell(id, NodeAlive{other});
+  if (n.disk.snapshot.index != 0) tell(id, SnapshotReady{snapshot_as_of(n.disk.snapshot)});
   step(id);
 }
 
@@ -56,6 +81,8 @@ void Cluster::crash(NodeId id, size_t kept) {
   n.events.clear();
   n.received.clear();
   n.loads.clear();
+  n.offer.reset();
+  n.snapshot_wanted = 0;
   n.proposed.clear();
   n.refused.clear();
   n.reads.clear();
@@ -99,14 +126,40 @@ void Cluster::load(NodeId id) {
   for (const Update::Load& load : n.loads) {
     Loaded loaded{load.peer, load.first, {}};
     size_t bytes = 0;
-    for (Index i = load.first; i <= n.disk.entries.size(); ++i) {
-      bytes += n.disk.entries[i - 1].cost();
+    for (Index i = load.first; n.disk.find(i) != nullptr; ++i) {
+      bytes += n.disk.find(i)->cost();
       if (bytes > load.max_bytes && !loaded.entries.empty()) break;
-      loaded.entries.push_back(n.disk.entries[i - 1]);
+      loaded.entries.push_back(*n.disk.find(i));
     }
     tell(id, std::move(loaded));
   }
   n.loads.clear();
+}
+
+void Cluster::take_snapshot(NodeId id) {
+  Node& n = node(id);
+  const EntryId at{n.core->term_at(n.applied), n.applied};
+  // It may only make permanent what is durable in the log, too.
+  if (at.index == 0 || at.index > n.core->durable()) return;
+  n.disk.machine = std::max(n.disk.machine, at.index);
+  n.disk.snapshot = at;
+  tell(id, SnapshotReady{snapshot_as_of(at)});
+}
+
+void Cluster::compact(NodeId id, Index through) {
+  Node& n = node(id);
+  if (through > n.disk.machine) throw Violation("the machine does not hold that much");
+  n.disk.compact(through);
+  tell(id, Compacted{through});
+}
+
+void Cluster::install(NodeId id, const Update::Offer& offer) {
+  Installed event;
+  event.term = offer.term;
+  event.at = offer.snapshot.at;
+  event.time_ns = checker_.time_of(event.at.index);
+  event.configuration = configuration_;
+  tell(id, std::move(event));
 }
 
 void Cluster::step(NodeId id) {
@@ -122,14 +175,21 @@ void Cluster::step(NodeId id) {
 
 void Cluster::take_update(Node& n) {
   trace_update(n);
+  if (update_.restart.index != 0) {
+    if (update_.mark.number == 0) throw Violation("a restart that is not persisted");
+    checker_.installed(n.id, n.applied, update_.restart);
+    n.applied = update_.restart.index;
+  }
+  if (update_.offer) n.offer = update_.offer;
+  n.snapshot_wanted = update_.snapshot_wanted;
   if (update_.mark.number != 0) {
-    Write write{update_.mark, {}};
+    Write write{update_.mark, update_.restart, {}};
     for (std::span<const Entry> piece : update_.entries)
       write.entries.insert(write.entries.end(), piece.begin(), piece.end());
     n.writes.push_back(std::move(write));
   }
   for (const Message& message : update_.messages) {
-    checker_.sent(message, n.disk.hard, n.disk.entries.size());
+    checker_.sent(message, n.disk.hard, n.disk.last());
     Flight flight{message, {message.entries.begin(), message.entries.end()}};
     flight.message.entries = {};
     flights_.push_back(std::move(flight));
@@ -150,7 +210,7 @@ void Cluster::take_update(Node& n) {
 void Cluster::apply(Node& n, Index commit) {
   while (n.applied < commit) {
     const Entry entry = entry_of(n, n.applied + 1);
-    checker_.committed(n.id, entry, copies(entry), quorum());
+    checker_.committed(n.id, entry, copies({entry.term, entry.index}), quorum());
     ++n.applied;
   }
   n.core->applied(n.applied);
@@ -158,14 +218,17 @@ void Cluster::apply(Node& n, Index commit) {
 
 Entry Cluster::entry_of(const Node& n, Index index) const {
   if (const Entry* entry = n.core->entry(index)) return *entry;
-  if (index > n.disk.entries.size()) throw Violation("a committed entry is nowhere");
-  return n.disk.entries[index - 1];
+  if (const Entry* entry = n.disk.find(index)) return *entry;
+  throw Violation("a committed entry is nowhere");
 }
 
-size_t Cluster::copies(const Entry& entry) const {
+// What a log does not have any more is in its machine.
+size_t Cluster::copies(EntryId entry) const {
   size_t count = 0;
-  for (NodeId id : configuration_.voters)
-    if (nodes_.at(id).disk.term_at(entry.index) == entry.term) ++count;
+  for (NodeId id : configuration_.voters) {
+    const Disk& disk = nodes_.at(id).disk;
+    if (entry.index <= disk.before_first.index || disk.term_at(entry.index) == entry.term) ++count;
+  }
   return count;
 }
 
@@ -193,6 +256,9 @@ void Cluster::trace_update(const Node& n) {
   mix(update_.mark.index);
   mix(update_.mark.hard.term);
   mix(update_.mark.hard.vote);
+  mix(update_.restart.index);
+  mix(update_.snapshot_wanted);
+  if (update_.offer) mix(update_.offer->snapshot.at.index);
   for (const Message& m : update_.messages) {
     for (uint64_t field : {uint64_t(m.kind), m.to, m.term, m.log_term, m.index, m.commit, m.compact,
                            m.match, m.round, uint64_t(m.ok), uint64_t(m.quiesce)})

@@ -6,6 +6,7 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,17 +19,26 @@ namespace bop::raft::test {
 // A write in progress.
 struct Write {
   PersistMark mark;
+  EntryId restart;
   std::vector<Entry> entries;
 };
 
 // What survives a crash.
 struct Disk {
   HardState hard;
-  std::vector<Entry> entries;  // entry i at i - 1
+  EntryId before_first;        // what the log begins after
+  std::vector<Entry> entries;  // the one after before_first is the first
   Index machine = 0;           // what the machine holds durably
+  EntryId snapshot;            // the newest one
+  Index last() const { return before_first.index + entries.size(); }
+  const Entry* find(Index index) const;
   void take(const Write& write);
   Term term_at(Index index) const;
+  void compact(Index through);
 };
+
+// The id that a snapshot has in tests.
+inline SnapshotRef snapshot_as_of(EntryId at) { return {at, {at.term, at.index}}; }
 
 // A message in flight, with its own copy of the entries.
 struct Flight {
@@ -47,6 +57,8 @@ struct Node {
   std::vector<Event> events;               // for the next step
   std::list<std::vector<Entry>> received;  // what their messages point into
   std::vector<Update::Load> loads;
+  std::optional<Update::Offer> offer;  // the latest one
+  Index snapshot_wanted = 0;           // as in the latest update
   Instant deadline = never;
   LogCapacity log_capacity = LogCapacity::available;  // else its log takes no entries
   Index compact = 0;
@@ -82,6 +94,12 @@ class Cluster {
   // The oldest write in progress completes.
   void persist(NodeId id);
   void load(NodeId id);
+  // The machine makes a snapshot of what it has applied, and holds that durably.
+  void take_snapshot(NodeId id);
+  // The log is compacted up to an entry that the machine holds durably.
+  void compact(NodeId id, Index through);
+  // The machine is restored from a snapshot that was offered.
+  void install(NodeId id, const Update::Offer& offer);
   void tell(NodeId id, Event event) { node(id).events.push_back(std::move(event)); }
 
   void step(NodeId id);
@@ -92,7 +110,7 @@ class Cluster {
   void take_update(Node& node);
   void apply(Node& node, Index commit);
   Entry entry_of(const Node& node, Index index) const;
-  size_t copies(const Entry& entry) const;
+  size_t copies(EntryId entry) const;
   void trace_update(const Node& node);
   void mix(uint64_t value);
 

@@ -60,6 +60,41 @@ TEST(TermRuns, are_truncated_and_grow_again) {
   EXPECT_EQ(runs.last_term(), 0u);
 }
 
+TEST(TermRuns, are_compacted_within_a_run_and_at_its_end) {
+  TermRuns runs({0, 0}, {{1, 1}, {3, 2}, {6, 4}}, 8);
+  runs.compact(4);
+  EXPECT_EQ(runs.before_first(), (EntryId{2, 4}));
+  EXPECT_EQ(runs.at(3), 0u);
+  EXPECT_EQ(runs.at(4), 2u);
+  EXPECT_EQ(runs.first_of_term_at(5), 5u);
+  runs.compact(5);
+  EXPECT_EQ(runs.before_first(), (EntryId{2, 5}));
+  EXPECT_EQ(runs.runs().size(), 1u);
+  runs.compact(3);  // already
+  EXPECT_EQ(runs.before_first(), (EntryId{2, 5}));
+  runs.compact(8);
+  EXPECT_EQ(runs.before_first(), (EntryId{4, 8}));
+  EXPECT_TRUE(runs.runs().empty());
+  EXPECT_EQ(runs.last_term(), 4u);
+  runs.append(9, 4);
+  EXPECT_EQ(runs.first_of_term_at(9), 9u);
+}
+
+TEST(TermRuns, compacted_one_by_one_give_what_the_whole_log_gives) {
+  const std::vector<Term> terms = {0, 1, 1, 2, 2, 2, 5, 7, 7, 7, 7, 9, 9, 10};
+  for (Index last = 0; last < terms.size(); ++last) {
+    TermRuns runs({0, 0}, {}, 0);
+    for (Index i = 1; i <= last; ++i) runs.append(i, terms[i]);
+    for (Index through = 0; through <= last; ++through) {
+      runs.compact(through);
+      for (Index i = 0; i <= last; ++i) EXPECT_EQ(runs.at(i), i < through ? 0 : terms[i]);
+      // As if it had been opened like this.
+      const TermRuns opened(runs.before_first(), {runs.runs().begin(), runs.runs().end()}, last);
+      EXPECT_EQ(opened.last_term(), terms[last]);
+    }
+  }
+}
+
 TEST(LogCache, holds_in_memory_only_what_came_after_the_start) {
   LogCache log(restored({{1, 1}}, 5));
   EXPECT_EQ(log.first_cached(), 6u);
@@ -122,6 +157,40 @@ TEST(LogCache, forgets_what_is_truncated_in_memory_or_not) {
   EXPECT_EQ(log.first_cached(), 4u);
   log.append(entry(3, 4));
   EXPECT_EQ(log.find(4)->term, 3u);
+}
+
+TEST(LogCache, drops_what_is_compacted) {
+  LogCache log(restored({}, 0));
+  for (Index i = 1; i <= 20; ++i) log.append(entry(1, i, 36));
+  log.set_applied_prefix(12);
+  log.compact(5);
+  EXPECT_EQ(log.first_cached(), 6u);
+  EXPECT_EQ(log.cached_bytes(), 700u);
+  EXPECT_EQ(log.open_bytes(), 800u);
+  EXPECT_EQ(log.find(5), nullptr);
+  EXPECT_EQ(log.find(6)->index, 6u);
+  log.evict(9, 0);
+  log.compact(8);  // no longer in memory
+  EXPECT_EQ(log.first_cached(), 10u);
+  EXPECT_EQ(log.terms().before_first(), (EntryId{1, 8}));
+}
+
+TEST(LogCache, restarts_after_a_snapshot) {
+  LogCache log(restored({}, 0));
+  for (Index i = 1; i <= 20; ++i) log.append(entry(1, i, 36));
+  log.set_applied_prefix(12);
+  for (const Index at : {15, 40}) {  // before its end, and behind it
+    log.restart({3, at}, 1000 + static_cast<int64_t>(at));
+    EXPECT_EQ(log.last(), at);
+    EXPECT_EQ(log.last_term(), 3u);
+    EXPECT_EQ(log.first_cached(), at + 1);
+    EXPECT_EQ(log.find(at), nullptr);
+    EXPECT_EQ(log.cached_bytes() + log.open_bytes(), 0u);
+    EXPECT_EQ(log.last_time_ns(), 1000 + static_cast<int64_t>(at));
+    log.append(entry(3, at + 1, 36));
+    EXPECT_EQ(log.find(at + 1)->index, at + 1);
+    EXPECT_EQ(log.open_bytes(), 100u);
+  }
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "base/random.h"
 #include "cluster.h"
@@ -49,6 +50,7 @@ class RandomCluster {
     repeat_ = random_.below(5);
     delay_ = 1 + random_.below(20);
     disk_delay_ = 1 + random_.below(30);
+    compacts_ = random_.chance(1, 2);
     switch (weather_ = static_cast<Weather>(random_.below(3))) {
       case Weather::fair: fault_every_ = (20 + time_below(1500)) * milliseconds; break;
       case Weather::storm:
@@ -151,6 +153,7 @@ class RandomCluster {
       });
     }
     if (random_.chance(1, 8)) node.disk.machine = durable_at_machine(node);
+    if (compacts_) use_snapshots(id);
     result_.reads += node.reads.size();
     node.reads.clear();
     node.records.clear();
@@ -169,6 +172,40 @@ class RandomCluster {
     const Index most = std::min(node.applied, node.core->durable());
     return std::max(node.disk.machine,
                     node.disk.machine + random_.below(most - node.disk.machine + 1));
+  }
+
+  // Logs are compacted whatever the others lack. Snapshots are taken when a peer needs one, and now and then; an install
+  // may take so long that the replica is past it at the end.
+  void use_snapshots(NodeId id) {
+    Node& node = cluster_.node(id);
+    if (random_.chance(1, 30) && node.disk.machine > node.disk.before_first.index) {
+      cluster_.compact(id, node.disk.before_first.index + 1 +
+                               random_.below(node.disk.machine - node.disk.before_first.index));
+      touch(id);
+    }
+    if (node.snapshot_wanted != 0 || random_.chance(1, 200)) {
+      once(taking_, id, random_time(50), [this, id] { cluster_.take_snapshot(id); });
+    }
+    if (node.offer) {
+      const Duration time = random_.chance(1, 5) ? random_time(4000) : random_time(300);
+      once(installing_, id, time, [this, id, offer = *node.offer] {
+        ++result_.installs;
+        cluster_.install(id, offer);
+      });
+      node.offer.reset();
+    }
+  }
+
+  // Does it after that time, in this life of the node, unless it is already going to.
+  void once(std::map<NodeId, uint64_t>& going_to, NodeId id, Duration delay, Action action) {
+    const uint64_t life = cluster_.node(id).lives;
+    if (std::exchange(going_to[id], life) == life) return;
+    after(delay, [this, &going_to, id, life, action = std::move(action)] {
+      if (!alive(id, life)) return;
+      going_to[id] = 0;
+      action();
+      touch(id);
+    });
   }
 
   bool alive(NodeId id, uint64_t life) {
@@ -394,6 +431,8 @@ class RandomCluster {
   std::set<std::pair<NodeId, NodeId>> cut_;
   uint64_t token_ = 0;
   Weather weather_ = Weather::fair;
+  bool compacts_ = false;
+  std::map<NodeId, uint64_t> taking_, installing_;  // the node's life in which it does
   bool calm_ = false;
   Index last_from_ = 0;
   RandomRun result_;

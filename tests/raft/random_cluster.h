@@ -1,5 +1,5 @@
 // A cluster under random faults: messages are lost, repeated and reordered, links are cut, nodes crash
-// with writes in progress. Everything follows from the seed.
+// with writes in progress, logs are compacted beyond what peers hold. Everything follows from the seed.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +13,7 @@ struct RandomRun {
   uint64_t reads = 0;
   uint64_t crashes = 0;
   uint64_t terms = 0;
+  uint64_t installs = 0;
 };
 
 // Throws Violation. At the end all faults are healed, and the replicas must agree within 30 s.

@@ -36,6 +36,7 @@ TEST(RandomCluster, stays_safe_and_agrees_once_healed_and_every_seed_repeats_bit
       all.reads += run.reads;
       all.crashes += run.crashes;
       all.steps += run.steps;
+      all.installs += run.installs;
     } catch (const Violation& violation) {
       FAIL() << "seed " << seed << ": " << violation.what();
     }
@@ -47,9 +48,11 @@ TEST(RandomCluster, stays_safe_and_agrees_once_healed_and_every_seed_repeats_bit
   EXPECT_GT(all.committed, 50 * seeds.count);
   EXPECT_GT(all.reads, 20 * seeds.count);
   EXPECT_GT(all.crashes, seeds.count);
-  std::printf("%llu steps, %llu entries committed, %llu reads, %llu crashes\n",
+  EXPECT_GT(all.installs, seeds.count);
+  std::printf("%llu steps, %llu entries committed, %llu reads, %llu crashes, %llu installs\n",
               (unsigned long long)all.steps, (unsigned long long)all.committed,
-              (unsigned long long)all.reads, (unsigned long long)all.crashes);
+              (unsigned long long)all.reads, (unsigned long long)all.crashes,
+              (unsigned long long)all.installs);
 }
 
 }  // namespace bop::raft::test

@@ -49,6 +49,7 @@ uint64_t field_of(const Message& m, const std::string& name, size_t entries) {
   if (name == "quiesce") return m.quiesce;
   if (name == "log_capacity") return static_cast<uint64_t>(m.log_capacity);
   if (name == "hindered") return m.hindered;
+  if (name == "snapshot") return m.snapshot.high;
   if (name == "entries") return entries;
   throw Violation("no such field: " + name);
 }
@@ -74,6 +75,8 @@ void set_field(Message& m, const std::string& name, uint64_t value) {
     m.quiesce = value != 0;
   else if (name == "hindered")
     m.hindered = value != 0;
+  else if (name == "snapshot")
+    m.snapshot = {m.log_term, value};
   else
     throw Violation("no such field: " + name);
 }
@@ -92,7 +95,7 @@ Cause cause_named(const std::string& name) {
 }
 
 MessageKind kind_named(const std::string& name) {
-  for (int kind = 1; kind <= 9; ++kind)
+  for (int kind = 1; kind <= 10; ++kind)
     if (name == name_of(static_cast<MessageKind>(kind))) return static_cast<MessageKind>(kind);
   throw Violation("no such kind of message: " + name);
 }
@@ -151,7 +154,7 @@ class Scenario {
     for (size_t i = 2; i < w.size(); ++i) {
       Entry entry;
       entry.term = number(w[i]);
-      entry.index = disk.entries.size() + 1;
+      entry.index = disk.last() + 1;
       entry.kind = EntryKind::command;
       // Equal term and index give equal entries, as if one leader had made them.
       entry.payload = mem::Buffer::copy(as_bytes(w[i] + "." + std::to_string(entry.index)));
@@ -417,6 +420,26 @@ class Scenario {
   void health(const Words& w) { tell(id_of(w, 1), Health{yes(word(w, 2))}); }
   void resign(const Words& w) { tell(id_of(w, 1), Resign{}); }
   void hinder(const Words& w) { tell(id_of(w, 1), Hindered{cause_named(word(w, 2))}); }
+  void snapshot(const Words& w) {
+    cluster().take_snapshot(id_of(w, 1));
+    step(id_of(w, 1));
+  }
+  void compact(const Words& w) {
+    Node& node = node_of(w, 1);
+    node.disk.machine = std::max(node.disk.machine, std::min(node.applied, node.core->durable()));
+    cluster().compact(node.id, number(word(w, 2)));
+    step(node.id);
+  }
+  void install(const Words& w) {
+    Node& node = node_of(w, 1);
+    if (!node.offer) throw Violation("no snapshot was offered");
+    installed_[node.id] = *std::exchange(node.offer, std::nullopt);
+    install_again(w);
+  }
+  void install_again(const Words& w) {
+    cluster().install(id_of(w, 1), installed_.at(id_of(w, 1)));
+    step(id_of(w, 1));
+  }
   void crash(const Words& w) {
     core_of(w, 1);
     cluster().crash(id_of(w, 1), w.size() > 2 ? number(w[2]) : 0);
@@ -437,6 +460,7 @@ class Scenario {
     if (w.size() == 3) return expect_same("role", name_of(core.role()), what);
     if (what == "terms") return expect_terms(core, w);
     if (what == "tells") return expect_record(w);
+    if (what == "tells_times") return expect_records(w);
     if (what == "proposal" || what == "read") return expect_outcome(w);
     if (what == "quiesced") return expect_same("quiesced", core.quiesced(), yes(w[3]));
     if (what == "hands_over") return expect_same("hands_over", core.hands_over(), yes(w[3]));
@@ -450,10 +474,16 @@ class Scenario {
     if (what == "vote") return node_of(w, 1).disk.hard.vote;
     if (what == "leader") return core.leader();
     if (what == "commit") return core.commit();
+    if (what == "first") return core.first();
     if (what == "last") return core.last();
     if (what == "durable") return core.durable();
     if (what == "cached") return core.first_cached();
     if (what == "compact") return node_of(w, 1).compact;
+    if (what == "snapshot_wanted") return node_of(w, 1).snapshot_wanted;
+    if (what == "offered") {
+      const auto& offer = node_of(w, 1).offer;
+      return offer ? offer->snapshot.at.index : 0;
+    }
     throw Violation("unknown expectation: " + what);
   }
 
@@ -468,7 +498,7 @@ class Scenario {
   void expect_terms(const Core& core, const Words& w) {
     std::string is;
     std::string expected;
-    for (Index i = 1; i <= core.last(); ++i) is += " " + std::to_string(core.term_at(i));
+    for (Index i = core.first(); i <= core.last(); ++i) is += " " + std::to_string(core.term_at(i));
     for (size_t i = 3; i < w.size(); ++i) expected += " " + w[i];
     expect_same("terms", is, expected);
   }
@@ -482,6 +512,15 @@ class Scenario {
       others += "\n  " + bop::raft::describe(record);
     }
     throw Violation("there are only" + others);
+  }
+
+  void expect_records(const Words& w) {
+    std::string text;
+    for (size_t i = 4; i < w.size(); ++i) text += (i > 4 ? " " : "") + w[i];
+    uint64_t count = 0;
+    for (const Record& record : node_of(w, 1).records)
+      if (bop::raft::describe(record).starts_with(text)) ++count;
+    expect_same("the number of such records", count, number(word(w, 3)));
   }
 
   std::string outcome(const Node& node, bool read, uint64_t token) {
@@ -584,6 +623,10 @@ class Scenario {
       {"propose", bind(&Scenario::propose)},
       {"configure", bind(&Scenario::configure)},
       {"read", bind(&Scenario::read)},
+      {"snapshot", bind(&Scenario::snapshot)},
+      {"compact", bind(&Scenario::compact)},
+      {"install", bind(&Scenario::install)},
+      {"install_again", bind(&Scenario::install_again)},
       {"crash", bind(&Scenario::crash)},
       {"restart", bind(&Scenario::restart)},
       {"lost", bind(&Scenario::lost)},
@@ -608,6 +651,7 @@ class Scenario {
   Instant now_ = 0;  // of `live`
   Duration latency_ = 0;
   std::set<NodeId> held_loads_;
+  std::map<NodeId, Update::Offer> installed_;  // by node: the last one
 };
 
 Words split(const std::string& line) {

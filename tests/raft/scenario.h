@@ -23,6 +23,8 @@
 //   hold A | persist A [N] | release A   writes wait; N (default 1) complete; all complete from now on
 //   capacity A available|log_full|disk_full   whether A's log takes the entries it is sent
 //   hold_loads A | load A            the same for reads of old entries; hold and hold_loads also before start
+//   snapshot A | compact A INDEX     A's machine takes a snapshot; A's log drops the entries up to INDEX
+//   install A | install_again A      A's machine was restored from the snapshot offered last, or again
 //   propose A TOKEN TEXT... | configure A TOKEN   | read A TOKEN
 //   crash A [N] | restart A          N of the writes in progress survive
 //   lost A B | alive A B             A's liveness loses B's node, or hears it again (at a start all are alive)
@@ -34,11 +36,13 @@
 //   show                             prints all nodes and all messages in flight
 //
 //   expect A ROLE
-//   expect A term|vote|leader|commit|last|durable|cached|compact N
-//   expect A terms TERM...           of all its entries
+//   expect A term|vote|leader|commit|first|last|durable|cached|compact N
+//   expect A offered|snapshot_wanted INDEX   the snapshot offered since the last install; the one it wants taken; 0: none
+//   expect A terms TERM...           of all its entries, from the first one that the log has
 //   expect A quiesced yes|no | expect A deadline yes|no | expect A hands_over yes|no
 //   expect A proposal|read TOKEN at INDEX | refused ERROR | open
 //   expect A tells TEXT...           a record since A's start reads like TEXT or begins with it
+//   expect A tells_times N TEXT...   that many of them do
 //   expect sent A B KIND [FIELD VALUE]... | expect nothing A B [KIND]
 #pragma once
 
