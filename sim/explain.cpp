@@ -30,6 +30,17 @@ std::string describe(const proto::ForwardReplyItem& item) {
 std::string describe(const proto::HeartbeatItem&) { return "heartbeat"; }
 std::string describe(const proto::HelloItem&) { return "hello"; }
 std::string describe(const proto::HelloAckItem&) { return "hello_ack"; }
+std::string describe(const proto::FetchItem& item) {
+  return "fetch " + std::to_string(item.request) + ", " + std::to_string(item.length) +
+         " bytes from " + std::to_string(item.offset);
+}
+std::string describe(const proto::ChunkItem& item) {
+  const std::string text = "chunk " + std::to_string(item.request);
+  if (item.status != BOP_OK)
+    return text + ": " + bop_error_name(static_cast<bop_status>(item.status));
+  return text + ", " + std::to_string(item.bytes.size()) + " of " + std::to_string(item.size) +
+         " bytes from " + std::to_string(item.offset);
+}
 
 }  // namespace
 

@@ -1,8 +1,10 @@
 // Whatever peers say, a replica must not fail an assert: only our own bugs may. The input is a list
 // of events, small numbers in most fields, so that many of them make sense.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <optional>
 
 #include "base/bytes.h"
 #include "raft/core.h"
@@ -21,7 +23,7 @@ class Host {
 
   void run() {
     for (int i = 0; i < 400 && in_.remaining() > 0; ++i) {
-      switch (in_.u8() % 16) {
+      switch (in_.u8() % 19) {
         case 0: persist(); break;
         case 1: now_ += in_.u8() * (10 * milliseconds); break;
         case 2: propose(); break;
@@ -34,6 +36,9 @@ class Host {
         case 9: events_.push_back(ForwardFailed{node()}); break;
         case 10: events_.push_back(ForwardDenied{node(), small()}); break;
         case 11: events_.push_back(Hindered{static_cast<Cause>(in_.u8() % cause_count)}); break;
+        case 16: compact(); break;
+        case 17: events_.push_back(SnapshotReady{{{small(), small()}, {1, 2}}}); break;
+        case 18: install(); break;
         default: receive(); continue;  // several messages make one step
       }
       step();
@@ -107,6 +112,7 @@ class Host {
     m.match = small();
     m.compact = small();
     m.round = small();
+    m.snapshot = {m.index, m.log_term};
     const uint8_t flags = in_.u8();
     m.ok = flags & 1;
     m.quiesce = flags & 2;
@@ -128,6 +134,21 @@ class Host {
     events_.push_back(std::move(loaded));
   }
 
+  void compact() {
+    if (applied_ > 0) events_.push_back(Compacted{small() % (applied_ + 1)});
+  }
+
+  // What was offered last, perhaps long ago or more than once.
+  void install() {
+    if (!offer_) return;
+    Installed event;
+    event.term = offer_->term;
+    event.at = offer_->snapshot.at;
+    event.time_ns = static_cast<int64_t>(small());
+    if (in_.u8() % 8 != 0) event.configuration = core_.configuration();
+    events_.push_back(std::move(event));
+  }
+
   void persist() {
     if (marks_.empty()) return;
     events_.push_back(Persisted{marks_.front()});
@@ -139,7 +160,10 @@ class Host {
     events_.clear();
     received_.clear();
     if (update_.mark.number != 0) marks_.push_back(update_.mark);
-    if (in_.remaining() % 3 == 0) core_.applied(update_.commit);
+    if (update_.offer) offer_ = update_.offer;
+    applied_ = std::max(applied_, update_.restart.index);
+    if (in_.remaining() % 3 == 0) applied_ = update_.commit;
+    core_.applied(applied_);
   }
 
   Reader& in_;
@@ -150,6 +174,8 @@ class Host {
   std::vector<Event> events_;
   std::deque<std::vector<Entry>> received_;
   std::deque<PersistMark> marks_;
+  std::optional<Update::Offer> offer_;
+  Index applied_ = 0;
 };
 
 }  // namespace

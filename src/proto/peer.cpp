@@ -11,11 +11,14 @@ namespace {
 
 constexpr size_t item_head_bytes = 24;
 constexpr size_t raft_bytes = 64;
+constexpr size_t offer_bytes = 16;  // behind those, in a snapshot offer
 constexpr size_t forward_bytes = 48;
 constexpr size_t forward_reply_bytes = 44;
 constexpr size_t heartbeat_bytes = 56;
 constexpr size_t hello_bytes = 16;
 constexpr size_t hello_ack_bytes = 20;
+constexpr size_t fetch_bytes = 56;
+constexpr size_t chunk_bytes = 32;
 constexpr size_t max_trace_bytes = 64;
 
 constexpr uint16_t flag_trace = 1;     // of a frame: the extension begins with a trace context
@@ -35,7 +38,12 @@ std::string_view cut_detail(std::string_view detail) { return detail.substr(0, m
 
 bool known_message(uint8_t kind) {
   return kind >= static_cast<uint8_t>(raft::MessageKind::pre_vote_request) &&
-         kind <= static_cast<uint8_t>(raft::MessageKind::step_down_notice);
+         kind <= static_cast<uint8_t>(raft::MessageKind::snapshot_offer);
+}
+
+void store_hash(uint8_t* to, const Hash128& hash) {
+  store_le<uint64_t>(to, hash.low);
+  store_le<uint64_t>(to + 8, hash.high);
 }
 
 Error malformed(std::string_view what) {
@@ -92,6 +100,8 @@ uint8_t* PeerFrameWriter::item(PeerItemKind kind, uint8_t sub, uint16_t flags, G
 bool PeerFrameWriter::add(const RaftItem& item, EntriesCache* cache) {
   const raft::Message& message = item.message;
   const bool has_entries = !message.entries.empty();
+  const bool offers = message.kind == raft::MessageKind::snapshot_offer;
+  BOP_ASSERT(!offers || !has_entries);
   const EncodedEntries* encoded = nullptr;
   size_t entries_bytes = 0;
   if (has_entries && cache != nullptr) {
@@ -104,8 +114,9 @@ bool PeerFrameWriter::add(const RaftItem& item, EntriesCache* cache) {
       static_cast<uint16_t>((message.ok ? flag_ok : 0) | (message.quiesce ? flag_quiesce : 0) |
                             (message.hindered ? flag_hindered : 0) |
                             static_cast<unsigned>(message.log_capacity) << log_capacity_shift);
-  uint8_t* to = this->item(PeerItemKind::raft, static_cast<uint8_t>(message.kind), flags,
-                           item.group, item.generation, raft_bytes, entries_bytes);
+  uint8_t* to =
+      this->item(PeerItemKind::raft, static_cast<uint8_t>(message.kind), flags, item.group,
+                 item.generation, raft_bytes + (offers ? offer_bytes : 0), entries_bytes);
   if (to == nullptr) return false;
   store_le<uint64_t>(to, message.term);
   store_le<uint64_t>(to + 8, message.log_term);
@@ -115,6 +126,7 @@ bool PeerFrameWriter::add(const RaftItem& item, EntriesCache* cache) {
   store_le<uint64_t>(to + 40, message.match);
   store_le<uint64_t>(to + 48, message.round);
   store_le<uint64_t>(to + 56, 0);  // held
+  if (offers) store_hash(to + raft_bytes, message.snapshot);
   if (encoded != nullptr) {
     for (const mem::Buffer& part : encoded->parts) parts_.buffer(part);
   } else if (has_entries) {
@@ -192,6 +204,32 @@ bool PeerFrameWriter::add(const HelloAckItem& item) {
   store_le<uint64_t>(to + 8, item.bootstrap);
   store_le<uint32_t>(to + 16, 0);
   parts_.bytes(as_bytes(detail));
+  return true;
+}
+
+bool PeerFrameWriter::add(const FetchItem& item) {
+  uint8_t* to = this->item(PeerItemKind::fetch, 0, 0, item.group, item.generation, fetch_bytes, 0);
+  if (to == nullptr) return false;
+  store_le<uint64_t>(to, item.request);
+  store_hash(to + 8, item.snapshot);
+  store_hash(to + 24, item.part);
+  store_le<uint64_t>(to + 40, item.offset);
+  store_le<uint32_t>(to + 48, item.length);
+  store_le<uint32_t>(to + 52, 0);
+  return true;
+}
+
+bool PeerFrameWriter::add(const ChunkItem& item) {
+  BOP_ASSERT_LE(item.bytes.size(), max_chunk_bytes);
+  uint8_t* to = this->item(PeerItemKind::chunk, 0, 0, item.group, item.generation, chunk_bytes,
+                           item.bytes.size());
+  if (to == nullptr) return false;
+  store_le<uint64_t>(to, item.request);
+  store_le<int32_t>(to + 8, item.status);
+  store_le<uint32_t>(to + 12, 0);
+  store_le<uint64_t>(to + 16, item.offset);
+  store_le<uint64_t>(to + 24, item.size);
+  parts_.buffer(item.bytes);
   return true;
 }
 
@@ -314,6 +352,53 @@ Result<HelloAckItem> decode_hello_ack(Reader body) {
   return item;
 }
 
+Hash128 read_hash(Reader& reader) {
+  Hash128 hash;
+  hash.low = reader.u64();
+  hash.high = reader.u64();
+  return hash;
+}
+
+Result<FetchItem> decode_fetch(Reader body) {
+  FetchItem item;
+  item.request = body.u64();
+  item.snapshot = read_hash(body);
+  item.part = read_hash(body);
+  item.offset = body.u64();
+  item.length = body.u32();
+  const uint32_t zero = body.u32();
+  if (!body.complete()) return std::unexpected(malformed("fetch"));
+  BOP_TRY(check_unused(zero, "a fetch of another form"));
+  if (item.length == 0 || item.length > max_chunk_bytes) {
+    return fail(BOP_E_PROTOCOL, fmt::format("a fetch of {} bytes; 1 to {} can be asked for at once",
+                                            item.length, max_chunk_bytes));
+  }
+  return item;
+}
+
+Result<ChunkItem> decode_chunk(const mem::Buffer& frame, Reader body) {
+  ChunkItem item;
+  item.request = body.u64();
+  item.status = body.read<int32_t>();
+  const uint32_t zero = body.u32();
+  item.offset = body.u64();
+  item.size = body.u64();
+  if (!body.ok()) return std::unexpected(malformed("chunk"));
+  item.bytes = frame.slice(body.rest());
+  BOP_TRY(check_unused(zero, "a chunk of another form"));
+  if (item.bytes.size() > max_chunk_bytes) {
+    return fail(BOP_E_PROTOCOL, fmt::format("a chunk of {} bytes; the limit is {}",
+                                            item.bytes.size(), max_chunk_bytes));
+  }
+  if ((item.status == BOP_OK) != (item.bytes.size() > 0)) {
+    return fail(BOP_E_PROTOCOL, "a chunk with both an error and bytes, or neither");
+  }
+  if (item.offset > item.size || item.bytes.size() > item.size - item.offset) {
+    return fail(BOP_E_PROTOCOL, "a chunk that reaches past its part");
+  }
+  return item;
+}
+
 }  // namespace
 
 Result<PeerFrame> PeerDecoder::decode(const mem::Buffer& frame) {
@@ -388,6 +473,20 @@ Status PeerDecoder::decode_item(const mem::Buffer& frame, const PeerHeader& head
       items_.emplace_back(item);
       return {};
     }
+    case PeerItemKind::fetch: {
+      BOP_TRY_ASSIGN(auto item, decode_fetch(body));
+      item.group = group;
+      item.generation = generation;
+      items_.emplace_back(item);
+      return {};
+    }
+    case PeerItemKind::chunk: {
+      BOP_TRY_ASSIGN(auto item, decode_chunk(frame, body));
+      item.group = group;
+      item.generation = generation;
+      items_.emplace_back(std::move(item));
+      return {};
+    }
   }
   return fail(BOP_E_VERSION_MISMATCH, fmt::format("unknown kind {}", kind));
 }
@@ -419,6 +518,10 @@ Status PeerDecoder::decode_raft(const mem::Buffer& frame, const PeerHeader& head
   if (!body.ok()) return std::unexpected(malformed("raft"));
   BOP_TRY(check_unused(flags & ~raft_flags, "a raft message with unknown flags"));
   BOP_TRY(check_unused(held, "an append reply that tells what its sender holds"));
+  if (message.kind == raft::MessageKind::snapshot_offer) {
+    message.snapshot = read_hash(body);
+    if (!body.complete()) return std::unexpected(malformed("snapshot offer"));
+  }
   if (body.remaining() != 0) {
     if (message.kind != raft::MessageKind::append_request) {
       return fail(BOP_E_PROTOCOL, "entries in a message that is not an append");

@@ -14,6 +14,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/checksum.h"
 #include "base/ids.h"
 #include "base/result.h"
 #include "base/time.h"
@@ -33,6 +34,7 @@ inline constexpr uint32_t max_peer_items = 65536;
 inline constexpr size_t peer_header_bytes = 80;
 inline constexpr size_t max_peer_extension_bytes = 1024;
 inline constexpr size_t max_detail_bytes = 1024;
+inline constexpr size_t max_chunk_bytes = 256 << 10;  // of a snapshot
 inline constexpr FrameFormat peer_format{peer_magic, peer_header_bytes, max_peer_frame_bytes};
 
 struct PeerHeader {
@@ -109,8 +111,30 @@ struct HelloAckItem {
   std::string_view detail;  // explains an error to people
 };
 
-using PeerItem =
-    std::variant<RaftItem, ForwardItem, ForwardReplyItem, HeartbeatItem, HelloItem, HelloAckItem>;
+// Asks for bytes of a snapshot's manifest or of one of its parts.
+struct FetchItem {
+  GroupId group = 0;
+  uint32_t generation = 0;  // of the group
+  uint64_t request = 0;     // chosen by the sender
+  Hash128 snapshot;         // id: digest of the manifest
+  Hash128 part;             // digest; zero: the manifest
+  uint64_t offset = 0;
+  uint32_t length = 0;  // 1 to max_chunk_bytes
+};
+
+// The answer: bytes from `offset` on, at least one and perhaps fewer than were asked for, or an error.
+struct ChunkItem {
+  GroupId group = 0;
+  uint32_t generation = 0;  // of the group
+  uint64_t request = 0;     // of the FetchItem
+  int32_t status = 0;  // BOP_OK, or an error, without bytes: NOT_FOUND, OVERLOADED, DAMAGED, ...
+  uint64_t offset = 0;
+  uint64_t size = 0;  // of the whole part or manifest
+  mem::Buffer bytes;
+};
+
+using PeerItem = std::variant<RaftItem, ForwardItem, ForwardReplyItem, HeartbeatItem, HelloItem,
+                              HelloAckItem, FetchItem, ChunkItem>;
 
 enum class PeerItemKind : uint8_t {
   raft = 1,
@@ -119,6 +143,8 @@ enum class PeerItemKind : uint8_t {
   heartbeat = 4,
   hello = 5,
   hello_ack = 6,
+  fetch = 7,
+  chunk = 8,
 };
 
 // ---- writing ----
@@ -139,6 +165,8 @@ class PeerFrameWriter {
   [[nodiscard]] bool add(const HeartbeatItem& item);
   [[nodiscard]] bool add(const HelloItem& item);
   [[nodiscard]] bool add(const HelloAckItem& item);
+  [[nodiscard]] bool add(const FetchItem& item);
+  [[nodiscard]] bool add(const ChunkItem& item);
 
   bool empty() const { return items_ == 0; }
   size_t size() const { return parts_.size(); }

@@ -301,6 +301,86 @@ TEST(PeerDecoder, refuses_entries_in_a_message_that_is_not_an_append) {
   EXPECT_EQ(decoder.decode(join(writer.finish())).error().code, BOP_E_PROTOCOL);
 }
 
+FetchItem fetch() { return {42, 1, 9, {1, 2}, {3, 4}, 262144, 1000}; }
+ChunkItem chunk() { return {42, 1, 9, BOP_OK, 262144, 262149, buffer("bytes")}; }
+
+TEST(PeerFrame, carries_requests_for_parts_of_snapshots_and_their_answers) {
+  raft::Message offer;
+  offer.kind = raft::MessageKind::snapshot_offer;
+  offer.term = 5;
+  offer.log_term = 4;
+  offer.index = 77;
+  offer.snapshot = {11, 12};
+  PeerFrameWriter writer;
+  writer.begin(header());
+  ASSERT_TRUE(writer.add(RaftItem{42, 1, offer}));
+  ASSERT_TRUE(writer.add(fetch()));
+  ASSERT_TRUE(writer.add(chunk()));
+  ASSERT_TRUE(writer.add(ChunkItem{42, 1, 10, BOP_E_NOT_FOUND, 0, 0, {}}));
+  ChunkItem largest = chunk();
+  largest.bytes = buffer(std::string(max_chunk_bytes, 'x'));
+  largest.size = largest.offset + max_chunk_bytes;
+  ASSERT_TRUE(writer.add(largest));
+  const mem::Buffer frame = join(writer.finish());
+
+  PeerDecoder decoder;
+  const auto decoded = decoder.decode(frame);
+  ASSERT_TRUE(decoded) << decoded.error().to_string();
+  ASSERT_EQ(decoded->items.size(), 5u);
+  const auto& offered = std::get<RaftItem>(decoded->items[0]).message;
+  EXPECT_EQ(offered.kind, raft::MessageKind::snapshot_offer);
+  EXPECT_EQ(offered.log_term, 4u);
+  EXPECT_EQ(offered.index, 77u);
+  EXPECT_EQ(offered.snapshot, (Hash128{11, 12}));
+  const auto& wanted = std::get<FetchItem>(decoded->items[1]);
+  EXPECT_EQ(wanted.group, 42u);
+  EXPECT_EQ(wanted.generation, 1u);
+  EXPECT_EQ(wanted.request, 9u);
+  EXPECT_EQ(wanted.snapshot, (Hash128{1, 2}));
+  EXPECT_EQ(wanted.part, (Hash128{3, 4}));
+  EXPECT_EQ(wanted.offset, 262144u);
+  EXPECT_EQ(wanted.length, 1000u);
+  const auto& answer = std::get<ChunkItem>(decoded->items[2]);
+  EXPECT_EQ(answer.group, 42u);
+  EXPECT_EQ(answer.request, 9u);
+  EXPECT_EQ(answer.status, BOP_OK);
+  EXPECT_EQ(answer.offset, 262144u);
+  EXPECT_EQ(answer.size, 262149u);
+  EXPECT_EQ(text(answer.bytes), "bytes");
+  EXPECT_EQ(std::get<ChunkItem>(decoded->items[3]).status, BOP_E_NOT_FOUND);
+  EXPECT_EQ(std::get<ChunkItem>(decoded->items[4]).bytes.size(), max_chunk_bytes);
+}
+
+TEST(PeerDecoder, refuses_fetches_and_chunks_beyond_their_limits) {
+  const auto refusal = [](const auto& item) {
+    PeerFrameWriter writer;
+    writer.begin(header());
+    EXPECT_TRUE(writer.add(item));
+    PeerDecoder decoder;
+    const auto decoded = decoder.decode(join(writer.finish()));
+    return decoded ? std::string() : decoded.error().to_string();
+  };
+  FetchItem wanted = fetch();
+  EXPECT_EQ(refusal(wanted), "");
+  wanted.length = 0;
+  EXPECT_NE(refusal(wanted).find("a fetch of 0 bytes"), std::string::npos);
+  wanted.length = max_chunk_bytes + 1;
+  EXPECT_NE(refusal(wanted).find("a fetch of 262145 bytes"), std::string::npos);
+  ChunkItem answer = chunk();
+  answer.size = 262148;
+  EXPECT_NE(refusal(answer).find("past its part"), std::string::npos);
+  answer.offset = uint64_t{0} - 2;
+  answer.size = uint64_t{0} - 1;
+  EXPECT_NE(refusal(answer).find("past its part"), std::string::npos);
+  answer = chunk();
+  answer.status = BOP_E_NOT_FOUND;
+  EXPECT_NE(refusal(answer).find("both an error and bytes"), std::string::npos);
+  answer.bytes = {};
+  EXPECT_EQ(refusal(answer), "");
+  answer.status = BOP_OK;
+  EXPECT_NE(refusal(answer).find("or neither"), std::string::npos);
+}
+
 // Correct checksums around wrong content: what only a broken or hostile peer sends.
 TEST(PeerDecoder, survives_every_truncation_and_random_damage_under_a_correct_checksum) {
   const std::vector<raft::Entry> entries{entry(10, "first"), entry(11, "second")};
@@ -311,6 +391,8 @@ TEST(PeerDecoder, survives_every_truncation_and_random_damage_under_a_correct_ch
   ASSERT_TRUE(writer.add(ForwardReplyItem{42, 1, 5, 1000, 0, 17, 3, buffer("body"), "detail"}));
   ASSERT_TRUE(writer.add(HeartbeatItem{5, 6, 7, 8, 9, 1}));
   ASSERT_TRUE(writer.add(HelloItem{}));
+  ASSERT_TRUE(writer.add(fetch()));
+  ASSERT_TRUE(writer.add(chunk()));
   const std::string frame = text(join(writer.finish()));
   PeerDecoder decoder;
   ASSERT_TRUE(decoder.decode(reseal(frame)));

@@ -195,9 +195,9 @@ TEST(ClientSpec, is_decoded_encoded_and_refused_as_in_its_examples) {
 
 // ---- peer.json ----
 
-constexpr const char* message_kinds[] = {"pre_vote_request", "pre_vote_reply", "vote_request",
-                                         "vote_reply",       "append_request", "append_reply",
-                                         "read_request",     "read_reply",     "step_down_notice"};
+constexpr const char* message_kinds[] = {
+    "pre_vote_request", "pre_vote_reply", "vote_request", "vote_reply",       "append_request",
+    "append_reply",     "read_request",   "read_reply",   "step_down_notice", "snapshot_offer"};
 constexpr const char* entry_kinds[] = {"noop", "configuration", "command"};
 
 json entry_fields(const raft::Entry& entry) {
@@ -228,6 +228,24 @@ raft::Entry entry_of(const json& fields) {
   return entry;
 }
 
+// The bytes of a digest in the order in which formats have them.
+std::string hash_hex(const Hash128& hash) {
+  std::vector<uint8_t> bytes;
+  Writer writer(bytes);
+  writer.u64(hash.low);
+  writer.u64(hash.high);
+  return hex(Bytes(bytes));
+}
+Hash128 hash_at(const json& fields, const char* name) {
+  const std::string bytes = bytes_at(fields, name);
+  Reader reader(as_bytes(bytes));
+  Hash128 hash;
+  hash.low = reader.u64();
+  hash.high = reader.u64();
+  EXPECT_TRUE(reader.complete()) << name;
+  return hash;
+}
+
 struct ItemFields {
   json operator()(const RaftItem& item) const {
     const raft::Message& message = item.message;
@@ -248,6 +266,7 @@ struct ItemFields {
             {"quiesce", message.quiesce},
             {"log_capacity", static_cast<unsigned>(message.log_capacity)},
             {"hindered", message.hindered},
+            {"snapshot", hash_hex(message.snapshot)},
             {"entries", entries}};
   }
   json operator()(const ForwardItem& item) const {
@@ -289,6 +308,26 @@ struct ItemFields {
   json operator()(const HelloAckItem& item) const {
     return {{"item", "hello_ack"},   {"channel", item.channel},     {"version", item.version},
             {"status", item.status}, {"bootstrap", item.bootstrap}, {"detail", item.detail}};
+  }
+  json operator()(const FetchItem& item) const {
+    return {{"item", "fetch"},
+            {"group", item.group},
+            {"generation", item.generation},
+            {"request", item.request},
+            {"snapshot", hash_hex(item.snapshot)},
+            {"part", hash_hex(item.part)},
+            {"offset", item.offset},
+            {"length", item.length}};
+  }
+  json operator()(const ChunkItem& item) const {
+    return {{"item", "chunk"},
+            {"group", item.group},
+            {"generation", item.generation},
+            {"request", item.request},
+            {"status", item.status},
+            {"offset", item.offset},
+            {"size", item.size},
+            {"bytes", hex(item.bytes.bytes())}};
   }
 };
 
@@ -377,6 +416,7 @@ bool add_raft(PeerFrameWriter& writer, const json& fields) {
   message.quiesce = fields.at("quiesce");
   message.log_capacity = static_cast<raft::LogCapacity>(fields.at("log_capacity").get<unsigned>());
   message.hindered = fields.at("hindered");
+  message.snapshot = hash_at(fields, "snapshot");
   std::vector<raft::Entry> entries;
   for (const json& entry : fields.at("entries")) entries.push_back(entry_of(entry));
   message.entries = entries;
@@ -407,6 +447,16 @@ bool add_item(PeerFrameWriter& writer, const json& fields) {
   if (kind == "hello") {
     return writer.add(HelloItem{fields.at("channel"), fields.at("version_low"),
                                 fields.at("version_high"), fields.at("bootstrap")});
+  }
+  if (kind == "fetch") {
+    return writer.add(FetchItem{fields.at("group"), fields.at("generation"), fields.at("request"),
+                                hash_at(fields, "snapshot"), hash_at(fields, "part"),
+                                fields.at("offset"), fields.at("length")});
+  }
+  if (kind == "chunk") {
+    return writer.add(ChunkItem{fields.at("group"), fields.at("generation"), fields.at("request"),
+                                fields.at("status"), fields.at("offset"), fields.at("size"),
+                                buffer(bytes_at(fields, "bytes"))});
   }
   EXPECT_EQ(kind, "hello_ack");
   return writer.add(HelloAckItem{fields.at("channel"), fields.at("version"), fields.at("status"),
