@@ -9,80 +9,27 @@
 
 namespace bop::group {
 
-struct SnapshotTaker::Files {
-  Files(port::FileSystem& files, std::string directory)
-      : files(files), directory(std::move(directory)) {}
-
-  Status open() {
-    if (snapshots) return {};
-    BOP_TRY_ASSIGN(auto opened, snapshot::Snapshots::open(files, directory));
-    for (const Error& damage : opened.damaged())
-      logging::error("a snapshot cannot be read and is not used: {}", damage.to_string());
-    snapshots.emplace(std::move(opened));
-    return {};
-  }
-  Result<std::optional<snapshot::Part>> write(Bytes bytes, const std::string& label,
-                                              bool last_piece) {
-    if (!writer) {
-      BOP_TRY_ASSIGN(auto begun, snapshots->begin_part());
-      writer.emplace(std::move(begun));
-    }
-    BOP_TRY(writer->append(bytes));
-    if (!last_piece) return std::optional<snapshot::Part>();
-    BOP_TRY_ASSIGN(auto part, snapshots->publish(*std::exchange(writer, std::nullopt), label));
-    return std::optional(std::move(part));
-  }
-  Result<snapshot::Stored> commit(const snapshot::Manifest& manifest) {
-    BOP_TRY(snapshots->commit(manifest));
-    // The snapshot exists; what is left of older ones costs space alone.
-    if (const Status dropped = drop_older(); !dropped)
-      logging::warning("older snapshots were not removed: {}", dropped.error().to_string());
-    return snapshots->list().back();
-  }
-  Status drop_older() {
-    while (snapshots->list().size() > kept) {
-      const snapshot::Stored oldest = snapshots->list().front();
-      BOP_TRY(snapshots->remove(oldest));
-    }
-    return snapshots->collect();
-  }
-
-  port::FileSystem& files;
-  const std::string directory;
-  std::optional<snapshot::Snapshots> snapshots;
-  std::optional<snapshot::PartWriter> writer;
-};
-
 SnapshotTaker::SnapshotTaker(Options options, port::FileSystem& files, machine::Offload& offload,
                              std::function<Facts()> facts)
     : options_(std::move(options)),
       offload_(offload),
       facts_(std::move(facts)),
-      disk_(std::make_shared<Files>(files, options_.directory)) {}
+      files_(std::make_shared<SnapshotFiles>(files, options_.directory)) {}
 
 SnapshotTaker::~SnapshotTaker() {
   ++*run_;
   if (taking() && driver_ != nullptr) driver_->end_snapshot(handle_);
 }
 
-// `work` runs on the worker, with the files; `then` with its result on the shard's thread, unless the snapshot that it
-// is for has ended meanwhile.
 template <class Work, class Then>
 void SnapshotTaker::run(Work work, Then then) {
-  using Outcome = decltype(work(*disk_));
-  auto result = std::make_shared<std::optional<Outcome>>();
-  offload_.submit(
-      machine::Offload::WorkQueue::bulk,
-      [disk = disk_, work = std::move(work), result] { result->emplace(work(*disk)); },
-      [run = run_, number = *run_, then = std::move(then), result] {
-        if (*run == number) then(std::move(**result));
-      });
+  run_snapshot_job(offload_, files_, run_, std::move(work), std::move(then));
 }
 
 void SnapshotTaker::open() {
   BOP_ASSERT(stage_ == Stage::closed);
   run(
-      [](Files& files) -> Result<std::optional<snapshot::Stored>> {
+      [](SnapshotFiles& files) -> Result<std::optional<snapshot::Stored>> {
         BOP_TRY(files.open());
         const auto& list = files.snapshots->list();
         return list.empty() ? std::nullopt : std::optional(list.back());
@@ -109,7 +56,7 @@ void SnapshotTaker::take(machine::Driver& driver, Done done) {
   manifest_.group = options_.group;
   manifest_.kind = driver.kind();
   manifest_.version = driver.version();
-  run([](Files& files) { return files.open(); },
+  run([](SnapshotFiles& files) { return files.open(); },
       [this](const Status& opened) {
         if (!opened) return end(std::unexpected(opened.error()));
         const auto handle =
@@ -167,7 +114,7 @@ void SnapshotTaker::write(std::vector<uint8_t> bytes, std::string label, bool la
   stage_ = Stage::writing;
   written_ += bytes.size();
   run([bytes = std::move(bytes), label = std::move(label),
-       last_piece](Files& files) { return files.write(bytes, label, last_piece); },
+       last_piece](SnapshotFiles& files) { return files.write(bytes, label, last_piece); },
       [this](Result<std::optional<snapshot::Part>> part) { written(std::move(part)); });
 }
 
@@ -183,7 +130,7 @@ void SnapshotTaker::written(Result<std::optional<snapshot::Part>> part) {
 
 void SnapshotTaker::commit() {
   stage_ = Stage::committing;
-  run([manifest = manifest_](Files& files) { return files.commit(manifest); },
+  run([manifest = manifest_](SnapshotFiles& files) { return files.commit_taken(manifest); },
       [this](Result<snapshot::Stored> stored) { end(std::move(stored)); });
 }
 
@@ -193,7 +140,7 @@ void SnapshotTaker::end(Result<snapshot::Stored> result) {
   driver_ = nullptr;
   handle_ = 0;
   // A part that was not finished is replaced by the next one.
-  run([](Files& files) { return files.writer.reset(), true; }, [](bool) {});
+  run([](SnapshotFiles& files) { return files.writer.reset(), true; }, [](bool) {});
   if (result) {
     newest_ = *result;
     logging::info("group {}: took a snapshot at entry {}, {} bytes in {} parts", options_.name,

@@ -16,17 +16,13 @@
 #include <string>
 #include <vector>
 
+#include "group/snapshot_files.h"
 #include "machine/driver.h"
-#include "port/file.h"
-#include "snapshot/snapshots.h"
 
 namespace bop::group {
 
 class SnapshotTaker final : private machine::SnapshotEvents {
  public:
-  // How many snapshots are kept: the newest, and the one before it, which a peer may still be fetching.
-  static constexpr size_t kept = 2;
-
   struct Options {
     std::array<uint8_t, 16> cluster{};
     GroupId group = 0;
@@ -59,12 +55,11 @@ class SnapshotTaker final : private machine::SnapshotEvents {
   bool taking() const { return stage_ != Stage::closed && stage_ != Stage::idle; }
   uint64_t written_bytes() const { return written_; }  // of the snapshot that is being taken
   const std::optional<snapshot::Stored>& newest() const { return newest_; }
+  // For others that use the same directory.
+  const std::shared_ptr<SnapshotFiles>& files() const { return files_; }
 
  private:
   enum class Stage : uint8_t { closed, idle, beginning, reading, writing, committing };
-
-  // Used by jobs, one at a time, and by nobody else: a job may outlive the taker.
-  struct Files;
 
   // machine::SnapshotEvents
   void begun() override;
@@ -82,7 +77,7 @@ class SnapshotTaker final : private machine::SnapshotEvents {
   const Options options_;
   machine::Offload& offload_;
   const std::function<Facts()> facts_;
-  std::shared_ptr<Files> disk_;
+  const std::shared_ptr<SnapshotFiles> files_;
   // Whether the taker, and the snapshot that a job belongs to, are still there when the job is done.
   std::shared_ptr<uint64_t> run_ = std::make_shared<uint64_t>(0);
 

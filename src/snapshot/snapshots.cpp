@@ -14,6 +14,8 @@ namespace bop::snapshot {
 namespace {
 
 constexpr const char* new_file = "new";  // a manifest or a part while it is written
+constexpr const char* received_file =
+    "received";  // a part of another node's snapshot while it is written
 
 std::optional<std::pair<Index, Term>> position_of(std::string_view name) {
   Index index = 0;
@@ -69,7 +71,8 @@ Result<Snapshots> Snapshots::open(port::FileSystem& files, std::string directory
 Status Snapshots::scan() {
   BOP_TRY(files_->make_directory_now(directory_ + "/parts"));
   BOP_TRY(remove_if_there(*files_, directory_ + "/" + new_file));
-  BOP_TRY(remove_if_there(*files_, directory_ + "/parts/" + new_file));
+  for (const char* aside : {new_file, received_file})
+    BOP_TRY(remove_if_there(*files_, directory_ + "/parts/" + aside));
   BOP_TRY_ASSIGN(const auto names, files_->list_now(directory_));
   for (const std::string& name : names) BOP_TRY(take_up(name));
   std::ranges::sort(stored_, {}, &Stored::index);
@@ -137,11 +140,11 @@ Status PartWriter::append(Bytes bytes) {
   return {};
 }
 
-Result<PartWriter> Snapshots::begin_part() {
-  const std::string path = directory_ + "/parts/" + new_file;
+Result<PartWriter> Snapshots::begin_part(Purpose purpose) {
+  std::string path = directory_ + "/parts/" + (purpose == Purpose::take ? new_file : received_file);
   BOP_TRY(remove_if_there(*files_, path));
   BOP_TRY_ASSIGN(auto file, files_->open_now(path, {.create = true}));
-  return PartWriter(std::move(file));
+  return PartWriter(std::move(file), std::move(path));
 }
 
 Result<Part> Snapshots::publish(PartWriter writer, std::string label, const Part* expected) {
@@ -157,7 +160,7 @@ Result<Part> Snapshots::publish(PartWriter writer, std::string label, const Part
   if (has_part(name)) return part;
   BOP_TRY(writer.file_->sync_now());
   writer.file_.reset();
-  BOP_TRY(files_->rename_now(directory_ + "/parts/" + new_file, path_of(name)));
+  BOP_TRY(files_->rename_now(writer.aside_, path_of(name)));
   parts_[key(name)] = name;
   return part;
 }

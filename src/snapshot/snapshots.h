@@ -45,9 +45,11 @@ class PartWriter {
 
  private:
   friend class Snapshots;
-  explicit PartWriter(std::unique_ptr<port::File> file) : file_(std::move(file)) {}
+  PartWriter(std::unique_ptr<port::File> file, std::string aside)
+      : file_(std::move(file)), aside_(std::move(aside)) {}
 
   std::unique_ptr<port::File> file_;
+  std::string aside_;  // its path until it is published
   Hasher128 hasher_;
   uint64_t size_ = 0;
 };
@@ -65,8 +67,9 @@ class Snapshots {
   Result<Manifest> manifest(const Stored& snapshot) const;
 
   bool has_part(const Hash128& digest) const { return parts_.contains(key(digest)); }
-  // One part is written at a time.
-  Result<PartWriter> begin_part();
+  // A part of a snapshot that is taken (the default), or of one that is received: one of each is written at a time.
+  enum class Purpose : uint8_t { take, receive };
+  Result<PartWriter> begin_part(Purpose purpose = Purpose::take);
   // Makes the part available under its digest; `label` is that of the part in its snapshot. With `expected`, DAMAGED
   // when its size or digest is another one.
   Result<Part> publish(PartWriter part, std::string label, const Part* expected = nullptr);
