@@ -24,6 +24,7 @@ class TokenBucket {
     bytes_ -= bytes;
     return true;
   }
+  void give_back(uint64_t bytes) { bytes_ = std::min(bytes_ + bytes, burst_); }
   // When so many bytes can be taken, if nobody else takes some before. After `now`.
   Instant available_at(uint64_t bytes, Instant now) {
     BOP_ASSERT_LE(bytes, burst_);
