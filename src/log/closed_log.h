@@ -14,6 +14,7 @@ class ClosedLog final : public Log {
   void attach(GroupId, Appender*) override {}
   Status append(const Append&) override { return std::unexpected(why_); }
   Status append_checkpoint(GroupId, raft::EntryId, Bytes) override { return std::unexpected(why_); }
+  Status restart(const Restart&) override { return std::unexpected(why_); }
   void flush() override {}
   Status reserve(GroupId, size_t, bool) override { return std::unexpected(why_); }
   size_t largest_payload() const override { return 0; }

@@ -105,7 +105,9 @@ void GroupHistory::apply(const RecordLocation& location, const RecordView& recor
   if (header.kind == RecordKind::checkpoint) {
     // The log reaches its entry at least. A group that compacted everything may have no other record that says so.
     if (before.index > last_.index) last_ = before;
-    return checkpoints.add(location.position(), header, record.body);
+    checkpoints.add(location.position(), header, record.body);
+    if ((header.flags & record_restarts) != 0) checkpoints.drop_below(before.index);
+    return;
   }
   if (header.count == 0) {
     cut(header.first, UINT64_MAX);

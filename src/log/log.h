@@ -103,6 +103,16 @@ class Appender {
   virtual bool compaction_wanted() { return false; }
 };
 
+// The group's log becomes empty and begins after an entry, as when a snapshot is installed.
+struct Restart {
+  GroupId group = 0;
+  raft::HardState hard;
+  Term leader_term = 0;  // as in Append
+  raft::EntryId at;
+  int64_t time_ns = 0;  // the leader's time in that entry
+  Bytes checkpoint;     // as of that entry
+};
+
 struct Append {
   GroupId group = 0;
   raft::HardState hard;  // the current one, whether it changed or not
@@ -135,6 +145,9 @@ class Log {
   // Appends a checkpoint as of an entry of the group that is committed. It precedes every later append and
   // compaction on the disk. Errors as of append(), for what is not a command.
   virtual Status append_checkpoint(GroupId group, raft::EntryId at, Bytes bytes) = 0;
+  // Drops all entries and older checkpoints of the group, with one record: after a crash, the group has either them or
+  // what this tells. Errors as of append_checkpoint(); TOO_LARGE: the checkpoint does not fit one frame. An append has to follow, which is reported when both are durable.
+  virtual Status restart(const Restart& restart) = 0;
   virtual void flush() = 0;
   // Whether append() would accept entries of that many bytes now, with commands among them or not. If so,
   // the space is kept until flush(), so that the commands of a turn, reserved one by one, are appended

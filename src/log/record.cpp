@@ -27,6 +27,7 @@ bool are_entries(RecordView& record) {
 // Its bytes are the group's; their checksum is the frame's.
 bool is_checkpoint(const RecordHeader& header) {
   const Part part = part_of(header);
+  if ((header.flags & record_restarts) != 0 && part.of != 1) return false;
   return part.number < part.of && header.previous_term <= header.hard.term;
 }
 
@@ -44,8 +45,7 @@ bool is_sound(RecordView& record) {
     return true;
   }
   const bool checkpoint = header.kind == RecordKind::checkpoint;
-  const uint8_t known_flags = checkpoint ? 0 : record_restarts;
-  if ((header.flags & ~known_flags) != 0) record.newer = "unknown flags";
+  if ((header.flags & ~record_restarts) != 0) record.newer = "unknown flags";
   if (header.generation != 0) record.newer = "a generation";
   if (checkpoint) return is_checkpoint(header);
   return static_cast<uint8_t>(header.kind) != 0 && are_entries(record);

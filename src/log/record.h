@@ -27,7 +27,9 @@ enum class RecordKind : uint8_t {
 inline constexpr RecordKind last_known_kind = RecordKind::checkpoint;
 
 // Flags of a record.
-inline constexpr uint8_t record_restarts = 1;  // entries: the group's log restarts with this record
+// Entries: the group's log restarts with this record. A checkpoint, of one part: it is empty, and begins after the
+// checkpoint's entry.
+inline constexpr uint8_t record_restarts = 1;
 inline constexpr uint8_t record_complete = 2;  // summary: contains every group of the log
 
 struct RecordHeader {

@@ -157,16 +157,45 @@ ShardLog::Demand ShardLog::demand_of_checkpoint(size_t bytes) const {
 
 Status ShardLog::append_checkpoint(GroupId id, raft::EntryId at, Bytes bytes) {
   Group& group = group_of(id);
-  BOP_TRY(check_health(group));
+  BOP_TRY(admit_checkpoint(group, bytes.size()));
   BOP_ASSERT_GE(at.index, group.index.before_first().index);
   BOP_ASSERT_LE(at.index, group.index.last());
   BOP_ASSERT_EQ(at.term, group.index.term_at(at.index));
-  if (bytes.size() > max_checkpoint_bytes)
-    return fail(BOP_E_TOO_LARGE, "a checkpoint of " + std::to_string(bytes.size()) +
+  write_checkpoint(group, at, bytes);
+  ++counters_.checkpoints;
+  submit();
+  return {};
+}
+
+Status ShardLog::admit_checkpoint(const Group& group, size_t bytes) {
+  BOP_TRY(check_health(group));
+  if (bytes > max_checkpoint_bytes)
+    return fail(BOP_E_TOO_LARGE, "a checkpoint of " + std::to_string(bytes) +
                                      " bytes; the limit is " +
                                      std::to_string(max_checkpoint_bytes));
-  BOP_TRY(admit(demand_of_checkpoint(bytes.size())));
-  write_checkpoint(group, at, bytes);
+  return admit(demand_of_checkpoint(bytes));
+}
+
+// The old entries are dropped after the record is in its frame, so that no frame that could be durable without it lets go
+// of their segments.
+Status ShardLog::restart(const Restart& restart) {
+  Group& group = group_of(restart.group);
+  // Parts before the one that restarts would contradict the old log.
+  if (restart.checkpoint.size() > checkpoint_part_bytes())
+    return fail(BOP_E_TOO_LARGE, "a checkpoint with which a log restarts has at most " +
+                                     std::to_string(checkpoint_part_bytes()) + " bytes");
+  BOP_TRY(admit_checkpoint(group, restart.checkpoint.size()));
+  BOP_ASSERT_LE(restart.at.term, restart.hard.term);
+  GroupIndex& index = group.index;
+  index.hard = restart.hard;
+  index.leader_term = restart.leader_term;
+  index.last_time_ns = std::max(index.last_time_ns, restart.time_ns);
+  group.restarts = false;  // this record does
+  write_checkpoint(group, restart.at, restart.checkpoint, true);
+  index.restart(restart.at);
+  index.checkpoints.drop_below(restart.at.index);
+  ++group.truncations;
+  pin(group);
   ++counters_.checkpoints;
   submit();
   return {};
@@ -184,7 +213,7 @@ RecordHeader ShardLog::header_for(const Group& group, RecordKind kind) const {
   return header;
 }
 
-void ShardLog::write_checkpoint(Group& group, raft::EntryId at, Bytes bytes) {
+void ShardLog::write_checkpoint(Group& group, raft::EntryId at, Bytes bytes, bool restarts) {
   BOP_ASSERT(!group.restarts);
   GroupIndex& index = group.index;
   const auto parts = static_cast<uint32_t>(demand_of_checkpoint(bytes.size()).count);
@@ -198,6 +227,7 @@ void ShardLog::write_checkpoint(Group& group, raft::EntryId at, Bytes bytes) {
     header.first = at.index + 1;
     header.previous_term = at.term;
     header.count = encode({.number = number, .of = parts});
+    if (restarts) header.flags = record_restarts;
     const Position position = into.frame.position() + into.frame.size();
     uint8_t encoded[record_header_bytes];
     encode(header, encoded);

@@ -44,6 +44,7 @@ class ShardLog final : public Log, private port::FileCompletion {
   void attach(GroupId group, Appender* appender) override;
   Status append(const Append& append) override;
   Status append_checkpoint(GroupId group, raft::EntryId at, Bytes bytes) override;
+  Status restart(const Restart& restart) override;
   void flush() override;
   Status reserve(GroupId group, size_t bytes, bool commands) override;
   size_t largest_payload() const override;
@@ -126,7 +127,8 @@ class ShardLog final : public Log, private port::FileCompletion {
   void put_entry(Gathering& into, Group& group, const raft::Entry& entry);
   static void put_entry_bytes(Frame& frame, const raft::Entry& entry);
   void close_record(Gathering& into);
-  void write_checkpoint(Group& group, raft::EntryId at, Bytes bytes);
+  void write_checkpoint(Group& group, raft::EntryId at, Bytes bytes, bool restarts = false);
+  Status admit_checkpoint(const Group& group, size_t bytes);
   RecordHeader header_for(const Group& group, RecordKind kind) const;
   bool continues_tail(const Group& group, const Append& append, Index first) const;
   void add_ack_waiter(Gathering& in, Group& group, uint64_t number);

@@ -70,6 +70,7 @@ class Log final : public log::Log {
   }
   void flush() override {}
   Status append_checkpoint(GroupId, raft::EntryId, Bytes) override { return {}; }
+  Status restart(const log::Restart&) override { return {}; }
   void drop_checkpoints(GroupId, Index) override {}
   Status reserve(GroupId, size_t, bool commands) override {
     ++reservations;

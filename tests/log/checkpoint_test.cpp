@@ -118,10 +118,19 @@ TEST(LogCheckpoint, of_several_parts_counts_when_all_of_them_are_durable) {
 
 TEST(LogCheckpoint, that_is_too_large_is_refused) {
   Rig rig;
+  rig.options.max_frame_bytes = 32 << 10;
   rig.open(true);
   rig.write(1, 1, 1, 1);
   const auto bytes = bytes_of(2 << 20, 1);
   EXPECT_EQ(rig.log->append_checkpoint(1, {1, 1}, bytes).error().code, BOP_E_TOO_LARGE);
+  Restart restart;
+  restart.group = 1;
+  restart.hard = {2, 0};
+  restart.leader_term = 2;
+  restart.at = {2, 9};
+  restart.checkpoint = Bytes(bytes).first(40'000);  // more than one record of a frame
+  EXPECT_EQ(rig.log->restart(restart).error().code, BOP_E_TOO_LARGE);
+  EXPECT_EQ(rig.read(1, 1)->size(), 1u);
 }
 
 TEST(LogCheckpoint, of_a_cold_group_is_rewritten_and_does_not_pin_old_segments) {
@@ -150,6 +159,90 @@ TEST(LogCheckpoint, of_a_cold_group_is_rewritten_and_does_not_pin_old_segments) 
     EXPECT_EQ(rig.read(7, 1)->size(), 40u);
     EXPECT_EQ(rig.found(7)->hard, (raft::HardState{3, 3}));
   }
+}
+
+Status restart(Rig& rig, GroupId group, raft::EntryId at, Bytes checkpoint) {
+  Restart restart;
+  restart.group = group;
+  restart.hard = {9, 2};
+  restart.leader_term = 9;
+  restart.at = at;
+  restart.time_ns = 77'000'000;
+  restart.checkpoint = checkpoint;
+  return rig.log->restart(restart);
+}
+
+// As when a snapshot is installed: before the end of the log, at it, and behind it.
+TEST(LogCheckpoint, a_restart_drops_all_entries_and_older_checkpoints) {
+  for (const Index at : {15u, 40u, 5000u}) {
+    for (const size_t size : {200u, 20'000u}) {
+      SCOPED_TRACE(at);
+      Rig rig;
+      rig.options.max_frame_bytes = 32 << 10;
+      rig.open(true);
+      rig.write(1, 4, 1, 40);
+      checkpoint(rig, 1, {4, 10}, size);
+      rig.write(2, 1, 1, 3);
+      ASSERT_TRUE(restart(rig, 1, {7, at}, bytes_of(size, static_cast<uint8_t>(at))));
+      rig.write(1, 9, at + 1, 3);
+      EXPECT_EQ(rig.read(1, at).error().code, BOP_E_NOT_FOUND);
+      EXPECT_EQ(rig.read(1, at + 1)->size(), 3u);
+      rig.kill();
+      rig.open();
+      const RecoveredGroup* group = rig.found(1);
+      EXPECT_EQ(group->health, Health::ok) << group->reason;
+      EXPECT_EQ(found(rig, 1, size), Indexes{at});
+      EXPECT_EQ(group->before_first, (raft::EntryId{7, at}));
+      EXPECT_EQ(group->last, at + 3);
+      EXPECT_EQ(group->hard.term, 9u);
+      EXPECT_EQ(rig.found(2)->last, 3u);
+      checkpoint(rig, 1, {9, at + 3}, size);
+      rig.log->drop_checkpoints(1, at + 3);
+      rig.log->compact(1, {9, at + 3});
+      rig.run();
+      rig.kill();
+      rig.open();
+      EXPECT_EQ(rig.found(1)->health, Health::ok) << rig.found(1)->reason;
+      EXPECT_EQ(found(rig, 1, size).back(), at + 3);
+      EXPECT_EQ(rig.found(1)->last, at + 3);
+    }
+  }
+}
+
+TEST(LogCheckpoint, a_crash_during_a_restart_leaves_the_old_log_or_the_new_one) {
+  constexpr size_t size = 10'000;
+  size_t old_ones = 0;
+  size_t new_ones = 0;
+  for (uint64_t seed = 1; seed <= 60; ++seed) {
+    SCOPED_TRACE(seed);
+    Rig rig(seed);
+    rig.options.max_frame_bytes = 16 << 10;
+    rig.open(true);
+    rig.write(1, 4, 1, 40);
+    checkpoint(rig, 1, {4, 10}, size);
+    ASSERT_TRUE(restart(rig, 1, {7, 30}, bytes_of(size, 30)));
+    ASSERT_TRUE(rig.append(1, 9, 31, 1));
+    rig.log->flush();
+    for (uint64_t step = 0; step < seed / 2; ++step) rig.step();
+    seed % 2 == 0 ? rig.kill() : rig.cut_power();
+    rig.open();
+    const RecoveredGroup* group = rig.found(1);
+    EXPECT_EQ(group->health, Health::ok) << group->reason;
+    if (group->before_first.index == 30) {
+      ++new_ones;
+      EXPECT_EQ(found(rig, 1, size), Indexes{30});
+      EXPECT_GE(group->last, 30u);
+      EXPECT_LE(group->last, 31u);
+      EXPECT_EQ(group->last_time_ns, group->last == 30 ? 77'000'000 : 31'000);
+    } else {
+      ++old_ones;
+      EXPECT_EQ(found(rig, 1, size), Indexes{10});
+      EXPECT_EQ(group->last, 40u);
+      EXPECT_EQ(rig.read(1, 1)->size(), 40u);
+    }
+  }
+  EXPECT_GT(old_ones, 0u);
+  EXPECT_GT(new_ones, 0u);
 }
 
 TEST(LogCheckpoint, the_configuration_entries_that_are_kept_are_found_with_their_payloads) {

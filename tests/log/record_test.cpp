@@ -104,6 +104,9 @@ TEST(Record, that_is_a_part_of_a_checkpoint_names_its_place_among_the_parts) {
   EXPECT_FALSE(decode({3, 3}));
   EXPECT_FALSE(decode({0, 0}));
   ASSERT_TRUE(decode({0, 1}, record_restarts));
+  EXPECT_EQ(records[0].newer, nullptr);
+  EXPECT_FALSE(decode({1, 2}, record_restarts)) << "a restart is one record";
+  ASSERT_TRUE(decode({0, 1}, 4));
   EXPECT_EQ(std::string_view(records[0].newer), "unknown flags");
 }
 
