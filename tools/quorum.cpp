@@ -145,29 +145,12 @@ std::string vote(Scanner& in) {
   return {};
 }
 
-struct Op {
-  const char* name;
-  Change::Kind kind;
-  bool names_a_node;
-};
-constexpr Op ops[] = {
-    {"add-voter", Change::Kind::add_voter, true},
-    {"promote", Change::Kind::add_voter, true},
-    {"add-learner", Change::Kind::add_learner, true},
-    {"demote", Change::Kind::add_learner, true},
-    {"remove", Change::Kind::remove, true},
-    {"joint", Change::Kind::joint, false},
-    {"leave", Change::Kind::leave, false},
-    {"cancel", Change::Kind::cancel, false},
-};
-
 bool read_op(Scanner& in, std::vector<Change>& changes) {
-  for (const Op& op : ops) {
-    if (!in.take(op.name)) continue;
-    changes.push_back({op.kind, op.names_a_node ? in.number() : 0});
-    return true;
-  }
-  return false;
+  const std::optional<Change::Kind> kind = raft::change_named(in.peek_word());
+  if (!kind) return false;
+  in.take(in.peek_word());
+  changes.push_back({*kind, raft::names_a_node(*kind) ? in.number() : 0});
+  return true;
 }
 
 std::string text_of(const Ids& ids) {

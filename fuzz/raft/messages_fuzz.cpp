@@ -7,6 +7,8 @@
 #include <optional>
 
 #include "base/bytes.h"
+#include "raft/change.h"
+#include "raft/configuration.h"
 #include "raft/core.h"
 
 namespace {
@@ -23,7 +25,7 @@ class Host {
 
   void run() {
     for (int i = 0; i < 400 && in_.remaining() > 0; ++i) {
-      switch (in_.u8() % 19) {
+      switch (in_.u8() % 20) {
         case 0: persist(); break;
         case 1: now_ += in_.u8() * (10 * milliseconds); break;
         case 2: propose(); break;
@@ -39,6 +41,7 @@ class Host {
         case 16: compact(); break;
         case 17: events_.push_back(SnapshotReady{{{small(), small()}, {1, 2}}}); break;
         case 18: install(); break;
+        case 19: events_.push_back(Transfer{node(), in_.u8() * (10 * milliseconds)}); break;
         default: receive(); continue;  // several messages make one step
       }
       step();
@@ -69,7 +72,7 @@ class Host {
     r.runs = {{3, 1}, {5, 2}};
     r.last = 6;
     r.commit = 4;
-    r.configuration = {{1, 2, 3}, {4}};
+    r.configuration.configuration = {{1, 2, 3}, {4}};
     return r;
   }
 
@@ -79,10 +82,27 @@ class Host {
   }
   NodeId node() { return in_.u8() % 6; }
 
+  // Often one that may follow the one in force.
+  mem::Buffer configuration() {
+    const uint8_t choice = in_.u8();
+    if (choice % 4 == 0) return encode_configuration({{1, 3, 5}, {2}, {1, 4}, true});
+    if (choice % 4 == 1) return encode_configuration(core_.configuration());
+    std::vector<Change> changes(1 + choice / 4 % 3);
+    for (Change& change : changes) {
+      change.kind = static_cast<Change::Kind>(in_.u8() % 6);
+      if (names_a_node(change.kind)) change.node = 1 + in_.u8() % 5;
+    }
+    const auto next = changed(core_.configuration(), changes);
+    return next ? encode_configuration(*next) : mem::Buffer();
+  }
+
   void propose() {
     Propose p;
     p.kind = static_cast<EntryKind>(in_.u8() % 3);
-    p.payload = mem::Buffer::copy(in_.bytes(std::min<size_t>(in_.u8(), in_.remaining())));
+    if (p.kind == EntryKind::configuration)
+      p.payload = configuration();
+    else
+      p.payload = mem::Buffer::copy(in_.bytes(std::min<size_t>(in_.u8(), in_.remaining())));
     events_.push_back(std::move(p));
   }
 
@@ -94,6 +114,7 @@ class Host {
       entry.term = small();
       const uint8_t kind = in_.u8();
       entry.kind = static_cast<EntryKind>(kind % 4);
+      if (entry.kind == EntryKind::configuration && (kind & 64)) entry.payload = configuration();
       entry.time_ns = static_cast<int64_t>(small());
       if (kind & 32) ++index;
     }
@@ -145,7 +166,9 @@ class Host {
     event.term = offer_->term;
     event.at = offer_->snapshot.at;
     event.time_ns = static_cast<int64_t>(small());
-    if (in_.u8() % 8 != 0) event.configuration = core_.configuration();
+    event.configuration.index = small() % (event.at.index + 1);
+    event.configuration.configuration = core_.configuration();
+    if (in_.u8() % 8 == 0) event.configuration.configuration = {{1, 3, 5}, {2}, {1, 4}, true};
     events_.push_back(std::move(event));
   }
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/checksum.h"
+#include "raft/configuration.h"
 
 namespace bop::group {
 
@@ -64,6 +65,9 @@ void ApplyPipeline::apply(std::span<const raft::Entry> entries, machine::Driver&
   while (taken < entries.size() && batch_.size() < max_batch_commands) {
     const raft::Entry& entry = entries[taken++];
     if (entry.kind == raft::EntryKind::command) batch_.push_back(machine_entry(group_, entry));
+    if (entry.kind == raft::EntryKind::configuration)
+      configurations_.push_back(
+          {entry.index, raft::decode_configuration(entry.payload.bytes()).value()});
   }
   batch_last_ = entries[taken - 1].index;
   stage_ = Stage::applying;

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "group/inbox.h"
@@ -43,6 +44,10 @@ class ApplyPipeline {
   template <class Each>
   void finish_batch(std::span<const bop_reply> replies, Each each);
   void stop() { stage_ = Stage::stopped; }
+  // Of the entries applied since the last call.
+  std::vector<raft::ConfigurationAt> take_configurations() {
+    return std::exchange(configurations_, {});
+  }
 
   Index applied() const { return applied_; }
   Stage stage() const { return stage_; }
@@ -66,7 +71,8 @@ class ApplyPipeline {
   // Consecutive committed entries read from the log; those after applied_ are still to be applied.
   std::vector<raft::Entry> loaded_;
   std::vector<bop_entry> batch_;  // the commands of the batch, while the machine applies it
-  Index batch_last_ = 0;          // the batch has the entries after applied_ up to this index
+  std::vector<raft::ConfigurationAt> configurations_;  // of committed entries taken up
+  Index batch_last_ = 0;  // the batch has the entries after applied_ up to this index
 };
 
 template <class Each>

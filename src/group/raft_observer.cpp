@@ -54,17 +54,18 @@ void RaftObserver::make_counters(metrics::Registry& registry, const std::string&
       counter("bop_raft_elections_won_total", "Campaigns that made this replica leader");
   by_cause(counters_.leader_changes, "bop_raft_leader_changes_total",
            "Times that this replica stopped leading or lost the leader that it followed",
-           {Cause::election_timeout, Cause::transfer, Cause::higher_term, Cause::append_received,
-            Cause::vote_granted, Cause::quorum_lost, Cause::no_progress, Cause::unhealthy,
-            Cause::halted, Cause::machine_held_up, Cause::machine_behind, Cause::entry_unreadable,
-            Cause::log_full, Cause::disk_full, Cause::resigned, Cause::node_lost,
-            Cause::step_down_notice, Cause::leadership_denied});
+           {Cause::election_timeout, Cause::transfer,         Cause::higher_term,
+            Cause::append_received,  Cause::vote_granted,     Cause::quorum_lost,
+            Cause::no_progress,      Cause::unhealthy,        Cause::halted,
+            Cause::machine_held_up,  Cause::machine_behind,   Cause::entry_unreadable,
+            Cause::log_full,         Cause::disk_full,        Cause::resigned,
+            Cause::node_lost,        Cause::step_down_notice, Cause::leadership_denied,
+            Cause::transfer_asked,   Cause::membership});
   counters_.votes_granted =
       counter("bop_raft_votes_granted_total", "Votes and pre-votes that this replica granted");
   by_cause(counters_.votes_refused, "bop_raft_votes_refused_total",
            "Votes and pre-votes that this replica refused",
-           {Cause::not_a_voter, Cause::stale_term, Cause::already_voted, Cause::leader_alive,
-            Cause::log_behind});
+           {Cause::stale_term, Cause::already_voted, Cause::leader_alive, Cause::log_behind});
   by_cause(counters_.appends_rejected, "bop_raft_appends_rejected_total",
            "Appends of which this replica rejected all or some entries",
            {Cause::stale_term, Cause::missing_entry, Cause::conflicting_entry,

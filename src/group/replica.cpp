@@ -66,12 +66,6 @@ Term term_in(const raft::Restored& log, Index index) {
   return term;
 }
 
-std::string list_of(const std::vector<NodeId>& nodes) {
-  std::string out;
-  for (const NodeId node : nodes) out += (out.empty() ? "" : ", ") + std::to_string(node);
-  return out;
-}
-
 size_t bytes_of(std::span<const raft::Entry> entries) {
   size_t bytes = 0;
   for (const raft::Entry& entry : entries) bytes += entry.cost();
@@ -185,9 +179,8 @@ bop::Status Replica::restore(const log::RecoveredGroup& recovered) {
                                    std::to_string(machine.term) +
                                    ", but in its log that entry has term " + std::to_string(term));
   BOP_TRY(take_checkpoint(recovered, machine.index));
-  BOP_TRY(take_configurations(recovered));
-  restored.configuration = configurations_.rbegin()->second;
-  warn_of_differences();
+  BOP_TRY(take_configurations(recovered, restored));
+  warn_of_differences(restored);
   const bool again = seeded(Bug::apply_again_after_restart) && machine.index > 0;
   apply_.begin(seeded(Bug::skip_after_restart) ? restored.last : machine.index - (again ? 1 : 0));
   persister_.begin(restored.before_first.index);
@@ -226,22 +219,29 @@ bop::Status Replica::take_checkpoint(const log::RecoveredGroup& recovered, Index
   return {};
 }
 
-bop::Status Replica::take_configurations(const log::RecoveredGroup& recovered) {
-  const Index since = configurations_.begin()->first;
+// Those after the entries that the machine holds may not be committed: they are kept once they are applied.
+bop::Status Replica::take_configurations(const log::RecoveredGroup& recovered,
+                                         raft::Restored& restored) {
+  const auto& [since, base] = *configurations_.begin();
+  restored.configuration = {since, base};
   for (const raft::Entry& entry : recovered.configurations) {
     if (entry.index <= since) continue;
-    BOP_TRY_ASSIGN(configurations_[entry.index], raft::decode_configuration(entry.payload.bytes()));
+    raft::ConfigurationAt at{entry.index, {}};
+    BOP_TRY_ASSIGN(at.configuration, raft::decode_configuration(entry.payload.bytes()));
+    if (at.index <= restored.commit) configurations_[at.index] = at.configuration;
+    restored.later_configurations.push_back(std::move(at));
   }
   return {};
 }
 
 // What the node's configuration has of a group counts only when the group is formed.
-void Replica::warn_of_differences() const {
-  const raft::Configuration& members = configurations_.rbegin()->second;
+void Replica::warn_of_differences(const raft::Restored& restored) const {
+  const raft::Configuration& members = restored.later_configurations.empty()
+                                           ? restored.configuration.configuration
+                                           : restored.later_configurations.back().configuration;
   if (members != options_.configuration)
-    logging::warning("group {}: has voters {}; the configuration's voters {} are ignored",
-                     options_.name, list_of(members.voters),
-                     list_of(options_.configuration.voters));
+    logging::warning("group {}: has {}; the configuration's {} are ignored", options_.name,
+                     raft::describe(members), raft::describe(options_.configuration));
   if (agreed_version_ != options_.machine->version)
     logging::warning(
         "group {}: agreed on version {} of its machine {}; this program's version {} is not used",
@@ -280,7 +280,8 @@ bop::Status Replica::bootstrap() {
   BOP_TRY(ports_.log.append(append));
 
   raft::Restored restored;
-  restored.configuration = options_.configuration;
+  restored.configuration = {0, options_.configuration};
+  restored.later_configurations = {{1, options_.configuration}};
   restored.hard = append.hard;
   restored.runs = {{.first = 1, .term = 1}};
   restored.last = 1;
@@ -547,6 +548,8 @@ void Replica::finish() {
   if (serving()) {
     driver_->stable(stable_index());
     apply_.advance(*core_, *driver_);
+    for (raft::ConfigurationAt& at : apply_.take_configurations())
+      configurations_[at.index] = std::move(at.configuration);
     serve_reads();
   }
   if (serving()) compact_log();

@@ -166,8 +166,8 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   bop::Status open_machine();
   bop::Status restore(const log::RecoveredGroup& recovered);
   bop::Status take_checkpoint(const log::RecoveredGroup& recovered, Index held);
-  bop::Status take_configurations(const log::RecoveredGroup& recovered);
-  void warn_of_differences() const;
+  bop::Status take_configurations(const log::RecoveredGroup& recovered, raft::Restored& restored);
+  void warn_of_differences(const raft::Restored& restored) const;
   bop::Status bootstrap();
   std::string place_of_machine() const;  // for messages
 

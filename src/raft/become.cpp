@@ -1,6 +1,7 @@
 #include "raft/become.h"
 
 #include "raft/election.h"
+#include "raft/members.h"
 #include "raft/propose.h"
 #include "raft/reads.h"
 #include "raft/replicate.h"
@@ -10,23 +11,24 @@ namespace bop::raft {
 
 namespace {
 
-// The state machine drawn in core.h. A learner stays one while the configuration is static.
+// The state machine drawn in core.h. Who may not stand is a learner instead of a follower.
 bool is_legal(Role from, Role to) {
+  if (to == Role::follower || to == Role::learner) return true;
   switch (from) {
-    case Role::follower: return to == Role::follower || to == Role::pre_candidate;
-    case Role::pre_candidate:
-      return to == Role::follower || to == Role::pre_candidate || to == Role::candidate;
-    case Role::candidate:
-      return to == Role::follower || to == Role::pre_candidate || to == Role::leader;
-    case Role::leader: return to == Role::follower;
-    case Role::learner: return to == Role::learner;
+    case Role::follower: return to == Role::pre_candidate;
+    case Role::pre_candidate: return to == Role::pre_candidate || to == Role::candidate;
+    case Role::candidate: return to == Role::pre_candidate || to == Role::leader;
+    case Role::leader:
+    case Role::learner: return false;
   }
   return false;
 }
 
+Role passive_role(const State& s) { return may_stand(s) ? Role::follower : Role::learner; }
+
 void change_role(State& s, Role to) {
   BOP_ASSERT(is_legal(s.role, to));
-  BOP_ASSERT(s.voter || to == Role::learner);
+  BOP_ASSERT(to == Role::leader || may_stand(s) == (to != Role::learner));
   if (s.role != to) s.update->role_changed = true;
   s.role = to;
 }
@@ -78,6 +80,7 @@ void stop_leading(State& s, NodeId successor) {
   s.quiesce_round = 0;
   s.all_quiesced = false;
   s.handover_ends = never;
+  s.transfer_to = 0;
 }
 
 void start_leading(State& s) {
@@ -89,21 +92,23 @@ void start_leading(State& s) {
   s.election_at = never;
   s.leader_term = s.hard.term;
   s.deferred = false;
-  for (Progress& peer : s.peers) {
-    start_probing(s, peer, s.last() + 1);
-    peer.matched = peer.hindered = false;
-    if (!seeded(Bug::leader_keeps_match)) peer.match = 0;
-    peer.received = peer.commit = peer.told_commit = 0;
-    peer.progress_at = s.now;
-    peer.delivered_bytes = 0;
-    peer.round = 0;
-    peer.quiesced = peer.load_failed = false;
-    peer.log_capacity = LogCapacity::available;
-    peer.window_bytes = std::max<size_t>(s.config.max_append_bytes / 4, 1);
-  }
+  for (Progress& peer : s.peers) start_progress(s, peer);
 }
 
 }  // namespace
+
+void start_progress(State& s, Progress& peer) {
+  start_probing(s, peer, s.last() + 1);
+  peer.matched = peer.hindered = false;
+  if (!seeded(Bug::leader_keeps_match)) peer.match = 0;
+  peer.received = peer.commit = peer.told_commit = 0;
+  peer.progress_at = s.now;
+  peer.delivered_bytes = 0;
+  peer.round = 0;
+  peer.quiesced = peer.load_failed = false;
+  peer.log_capacity = LogCapacity::available;
+  peer.window_bytes = std::max<size_t>(s.config.max_append_bytes / 4, 1);
+}
 
 void become_follower(State& s, Term term, NodeId leader, Reason why) {
   BOP_ASSERT_GE(term, s.hard.term);
@@ -111,7 +116,7 @@ void become_follower(State& s, Term term, NodeId leader, Reason why) {
   if (s.leads()) stop_leading(s, 0);
   if (term > s.hard.term) enter_term(s, term, 0);
   if (seeded(Bug::forget_vote_of_term) && leader != 0) s.hard.vote = 0;
-  change_role(s, s.voter ? Role::follower : Role::learner);
+  change_role(s, passive_role(s));
   set_leader(s, leader);
   arm_election(s);
   record_change(s, before, why);
@@ -153,7 +158,7 @@ void step_down(State& s, Cause cause, NodeId successor) {
   const Standing before = standing(s);
   if (seeded(Bug::forget_vote_on_step_down)) s.hard.vote = 0;
   stop_leading(s, successor);
-  change_role(s, Role::follower);
+  change_role(s, passive_role(s));
   set_leader(s, 0);
   arm_election(s);
   record_role(s, before, {cause, successor});

@@ -17,6 +17,8 @@ void become_pre_candidate(State& s, Reason why);
 void become_candidate(State& s);
 void become_leader(State& s);
 
+// A leader knows nothing about the peer yet.
+void start_progress(State& s, Progress& peer);
 // A leader steps down within its own term and notifies its peers. The successor (0: none) is asked to
 // campaign at once.
 void step_down(State& s, Cause cause, NodeId successor);

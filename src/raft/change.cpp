@@ -11,8 +11,6 @@ namespace {
 
 using Ids = std::vector<NodeId>;
 
-bool includes(const Ids& ids, NodeId id) { return std::ranges::binary_search(ids, id); }
-
 void insert(Ids& ids, NodeId id) {
   if (!includes(ids, id)) ids.insert(std::ranges::lower_bound(ids, id), id);
 }
@@ -27,24 +25,31 @@ size_t differing(const Ids& a, const Ids& b) {
   return out.size();
 }
 
+Configuration after_leaving(Configuration joint) {
+  joint.outgoing.clear();
+  joint.auto_leave = false;
+  return joint;
+}
+
+Configuration after_cancelling(const Configuration& joint) {
+  Configuration out = after_leaving(joint);
+  out.voters = joint.outgoing;
+  for (const NodeId voter : out.voters) erase(out.learners, voter);
+  return out;
+}
+
 Result<Configuration> left(const Configuration& from, std::span<const Change> changes) {
   using enum Change::Kind;
   const bool leaves = changes.size() == 1 && changes[0].kind == leave;
   const bool cancels = changes.size() == 1 && changes[0].kind == cancel;
   if (!leaves && !cancels)
     return fail(BOP_E_CONFIGURATION_PENDING, "a joint configuration is in force: leave it first");
-  Configuration out = from;
-  out.outgoing.clear();
-  if (leaves) return out;
-  out.voters = from.outgoing;
-  for (const NodeId voter : out.voters) erase(out.learners, voter);
-  return out;
+  return leaves ? after_leaving(from) : after_cancelling(from);
 }
 
 Status make(const Change& change, Configuration& members, bool& enter_joint) {
   using enum Change::Kind;
-  const bool names_a_node = change.kind <= remove;
-  if (names_a_node != (change.node != 0))
+  if (names_a_node(change.kind) != (change.node != 0))
     return fail(BOP_E_BAD_CONFIG, "0 is not a node id, and this change takes none");
   switch (change.kind) {
     case add_voter:
@@ -66,7 +71,27 @@ Status make(const Change& change, Configuration& members, bool& enter_joint) {
   return fail(BOP_E_INTERNAL, "an unknown change");
 }
 
+constexpr struct {
+  std::string_view name;
+  Change::Kind kind;
+} names[] = {
+    {"add-voter", Change::Kind::add_voter},
+    {"promote", Change::Kind::add_voter},
+    {"add-learner", Change::Kind::add_learner},
+    {"demote", Change::Kind::add_learner},
+    {"remove", Change::Kind::remove},
+    {"joint", Change::Kind::joint},
+    {"leave", Change::Kind::leave},
+    {"cancel", Change::Kind::cancel},
+};
+
 }  // namespace
+
+std::optional<Change::Kind> change_named(std::string_view name) {
+  for (const auto& known : names)
+    if (known.name == name) return known.kind;
+  return std::nullopt;
+}
 
 Result<Configuration> changed(const Configuration& from, std::span<const Change> changes) {
   if (from.joint()) return left(from, changes);
@@ -75,8 +100,21 @@ Result<Configuration> changed(const Configuration& from, std::span<const Change>
   for (const Change& change : changes) BOP_TRY(make(change, out, enter_joint));
   BOP_TRY(check_configuration(out));
   // The same voters in both halves decide nothing else than they do alone.
-  if (enter_joint || differing(from.voters, out.voters) > 1) out.outgoing = from.voters;
+  if (enter_joint || differing(from.voters, out.voters) > 1) {
+    out.outgoing = from.voters;
+    out.auto_leave = !enter_joint;
+  }
   return out;
+}
+
+Status check_change(const Configuration& from, const Configuration& to) {
+  BOP_TRY(check_configuration(to));
+  if (from.joint()) {
+    if (to == from || to == after_leaving(from) || to == after_cancelling(from)) return {};
+    return fail(BOP_E_CONFIGURATION_PENDING, "a joint configuration is in force: leave it first");
+  }
+  if (to.joint() ? to.outgoing == from.voters : differing(from.voters, to.voters) <= 1) return {};
+  return fail(BOP_E_BAD_CONFIG, "several voters change only by a joint configuration");
 }
 
 }  // namespace bop::raft

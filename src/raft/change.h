@@ -10,7 +10,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
+#include <string_view>
 
 #include "base/result.h"
 #include "raft/types.h"
@@ -30,8 +32,16 @@ struct Change {
   NodeId node = 0;
 };
 
-// The configuration after the changes, which are made in order, as one. CONFIGURATION_PENDING: `from` is joint and must be
-// left first. BAD_CONFIG: the result is none that a group can have, or there is no joint configuration to leave.
+inline bool names_a_node(Change::Kind kind) { return kind <= Change::Kind::remove; }
+// By its name for people: add-voter or promote, add-learner or demote, remove, joint, leave, cancel.
+std::optional<Change::Kind> change_named(std::string_view name);
+
+// The configuration after the changes, which are made in order, as one. A joint one that follows from the voters leaves by
+// itself, one that was asked for does not. CONFIGURATION_PENDING: `from` is joint and must be left first. BAD_CONFIG: the
+// result is none that a group can have, or there is no joint configuration to leave.
 Result<Configuration> changed(const Configuration& from, std::span<const Change> changes);
+
+// Whether an entry may take a group from one configuration to the other, however it was made. Errors as above.
+Status check_change(const Configuration& from, const Configuration& to);
 
 }  // namespace bop::raft

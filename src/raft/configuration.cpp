@@ -1,6 +1,7 @@
 #include "raft/configuration.h"
 
 #include <algorithm>
+#include <map>
 
 #include "base/assert.h"
 
@@ -12,11 +13,32 @@ constexpr uint8_t format_version = 2;
 constexpr size_t head_bytes = 24;
 constexpr size_t member_bytes = 32;
 
-// Roles of a member.
-constexpr uint8_t votes = 1;  // in the configuration that is being entered, or the only one
+constexpr uint8_t leaves_by_itself = 1;  // a flag
+
+// Roles of a member, as bits.
+constexpr uint8_t votes = 1;         // in the half that is entered, or in the only one
+constexpr uint8_t votes_in_old = 2;  // in the half that is left
 constexpr uint8_t learner = 4;
 // A voter's priority when it may lead as any other may.
 constexpr uint8_t equal_priority = 1;
+
+// All members and what each is, by id.
+std::map<NodeId, uint8_t> roles_of(const Configuration& configuration) {
+  std::map<NodeId, uint8_t> roles;
+  for (const NodeId id : configuration.voters) roles[id] |= votes;
+  for (const NodeId id : configuration.outgoing) roles[id] |= votes_in_old;
+  for (const NodeId id : configuration.learners) roles[id] |= learner;
+  return roles;
+}
+
+bool are_roles(uint8_t roles) {
+  constexpr uint8_t known = votes | votes_in_old | learner;
+  return roles != 0 && (roles & ~known) == 0 && (roles & (votes | learner)) != (votes | learner);
+}
+
+uint8_t priority_of(uint8_t roles) {
+  return (roles & (votes | votes_in_old)) != 0 ? equal_priority : 0;
+}
 
 Status check_ids(const char* what, const std::vector<NodeId>& ids) {
   for (size_t i = 0; i < ids.size(); ++i) {
@@ -28,11 +50,11 @@ Status check_ids(const char* what, const std::vector<NodeId>& ids) {
   return {};
 }
 
-void write_member(Writer& writer, NodeId id, bool is_voter) {
+void write_member(Writer& writer, NodeId id, uint8_t roles) {
   writer.u64(id);
   writer.u64(0);  // incarnation: the first one met
-  writer.u8(is_voter ? votes : learner);
-  writer.u8(is_voter ? equal_priority : 0);
+  writer.u8(roles);
+  writer.u8(priority_of(roles));
   writer.u16(0);
   writer.u32(0);
   writer.u64(0);  // the member that it replaces
@@ -55,14 +77,26 @@ Status read_member(Reader& reader, NodeId& last, Configuration& into) {
   last = id;
   if (incarnation != 0) return newer("incarnations");
   if (replaces != 0) return newer("a member that replaces another");
-  if (roles != votes && roles != learner) return newer("roles other than voter and learner");
-  if (priority != (roles == votes ? equal_priority : 0)) return newer("priorities");
+  if (!are_roles(roles)) return newer("roles other than voter and learner");
+  if (priority != priority_of(roles)) return newer("priorities");
   if (zeros != 0) return newer("members of another form");
-  (roles == votes ? into.voters : into.learners).push_back(id);
+  if ((roles & votes) != 0) into.voters.push_back(id);
+  if ((roles & votes_in_old) != 0) into.outgoing.push_back(id);
+  if ((roles & learner) != 0) into.learners.push_back(id);
   return {};
 }
 
 }  // namespace
+
+bool includes(const std::vector<NodeId>& sorted, NodeId id) {
+  return std::ranges::binary_search(sorted, id);
+}
+
+std::vector<NodeId> members_of(const Configuration& configuration) {
+  std::vector<NodeId> ids;
+  for (const auto& [id, roles] : roles_of(configuration)) ids.push_back(id);
+  return ids;
+}
 
 Status check_configuration(const Configuration& configuration) {
   if (configuration.voters.empty()) return fail(BOP_E_BAD_CONFIG, "a group needs a voter");
@@ -70,12 +104,15 @@ Status check_configuration(const Configuration& configuration) {
     return fail(BOP_E_BAD_CONFIG, "more than " + std::to_string(max_voters) + " voters");
   if (configuration.learners.size() > max_learners)
     return fail(BOP_E_BAD_CONFIG, "more than " + std::to_string(max_learners) + " learners");
-  if (configuration.joint())
-    return fail(BOP_E_UNSUPPORTED, "a joint configuration cannot be in force in this version");
+  if (configuration.outgoing.size() > max_voters)
+    return fail(BOP_E_BAD_CONFIG, "more than " + std::to_string(max_voters) + " voters before");
+  if (configuration.auto_leave && !configuration.joint())
+    return fail(BOP_E_BAD_CONFIG, "there is no joint configuration to leave");
   BOP_TRY(check_ids("voters", configuration.voters));
+  BOP_TRY(check_ids("voters before", configuration.outgoing));
   BOP_TRY(check_ids("learners", configuration.learners));
   for (NodeId learner : configuration.learners)
-    if (std::ranges::binary_search(configuration.voters, learner))
+    if (includes(configuration.voters, learner))
       return fail(BOP_E_BAD_CONFIG,
                   "node " + std::to_string(learner) + " is both voter and learner");
   return {};
@@ -83,24 +120,18 @@ Status check_configuration(const Configuration& configuration) {
 
 mem::Buffer encode_configuration(const Configuration& configuration) {
   BOP_ASSERT(check_configuration(configuration).has_value());
+  const std::map<NodeId, uint8_t> members = roles_of(configuration);
   std::vector<uint8_t> bytes;
-  bytes.reserve(head_bytes +
-                (configuration.voters.size() + configuration.learners.size()) * member_bytes);
+  bytes.reserve(head_bytes + members.size() * member_bytes);
   Writer writer(bytes);
   writer.u8(format_version);
-  writer.u8(0);  // flags
-  writer.u16(static_cast<uint16_t>(configuration.voters.size() + configuration.learners.size()));
+  writer.u8(configuration.auto_leave ? leaves_by_itself : 0);
+  writer.u16(static_cast<uint16_t>(members.size()));
   writer.u32(0);  // lease in milliseconds
   writer.u64(0);  // recovery epoch
   writer.u32(0);  // quorum sizes: majorities
   writer.u32(0);
-  auto voter = configuration.voters.begin();
-  auto other = configuration.learners.begin();
-  while (voter != configuration.voters.end() || other != configuration.learners.end()) {
-    const bool votes_next = other == configuration.learners.end() ||
-                            (voter != configuration.voters.end() && *voter < *other);
-    write_member(writer, votes_next ? *voter++ : *other++, votes_next);
-  }
+  for (const auto& [id, roles] : members) write_member(writer, id, roles);
   return mem::Buffer::copy(bytes);
 }
 
@@ -119,7 +150,7 @@ Result<Configuration> decode_configuration(Bytes bytes) {
   if (!reader.ok())
     return fail(BOP_E_PROTOCOL,
                 "a configuration of fewer than " + std::to_string(head_bytes) + " bytes");
-  if (flags != 0 || zero != 0) return newer("unknown flags");
+  if ((flags & ~leaves_by_itself) != 0 || zero != 0) return newer("unknown flags");
   if (lease_ms != 0) return newer("a lease");
   if (recovery_epoch != 0) return newer("a recovery epoch");
   if (quorums != 0) return newer("quorum sizes");
@@ -127,6 +158,7 @@ Result<Configuration> decode_configuration(Bytes bytes) {
   if (reader.remaining() != members * member_bytes)
     return fail(BOP_E_PROTOCOL, "a configuration whose count is not that of its bytes");
   Configuration configuration;
+  configuration.auto_leave = (flags & leaves_by_itself) != 0;
   NodeId last = 0;
   for (size_t i = 0; i < members; ++i) BOP_TRY(read_member(reader, last, configuration));
   BOP_TRY(check_configuration(configuration));

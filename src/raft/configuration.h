@@ -1,6 +1,5 @@
 // The configuration as an entry's payload. Byte table: docs/formats/log.md. It has places for what later
-// versions bring (joint configurations, incarnations, priorities, witnesses, quorum sizes, leases); a value there
-// is refused by name.
+// versions bring (incarnations, priorities, witnesses, quorum sizes, leases); a value there is refused by name.
 #pragma once
 
 #include "base/bytes.h"
@@ -12,6 +11,10 @@ namespace bop::raft {
 
 inline constexpr size_t max_voters = 31;
 inline constexpr size_t max_learners = 255;
+
+bool includes(const std::vector<NodeId>& sorted, NodeId id);
+// Voters and learners of both halves, sorted.
+std::vector<NodeId> members_of(const Configuration& configuration);
 
 // BAD_CONFIG, with a message that names the error.
 Status check_configuration(const Configuration& configuration);

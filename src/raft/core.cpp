@@ -8,6 +8,7 @@
 #include "raft/handover.h"
 #include "raft/install.h"
 #include "raft/invariants.h"
+#include "raft/members.h"
 #include "raft/persist.h"
 #include "raft/propose.h"
 #include "raft/quiesce.h"
@@ -21,20 +22,6 @@
 namespace bop::raft {
 
 namespace {
-
-bool contains(const std::vector<NodeId>& ids, NodeId id) {
-  return std::ranges::find(ids, id) != ids.end();
-}
-
-std::vector<Progress> peers_of(const Configuration& configuration, NodeId self) {
-  std::vector<Progress> peers;
-  for (NodeId id : configuration.voters)
-    if (id != self) peers.emplace_back().id = id, peers.back().voter = true;
-  for (NodeId id : configuration.learners)
-    if (id != self) peers.emplace_back().id = id;
-  std::ranges::sort(peers, {}, &Progress::id);
-  return peers;
-}
 
 // A machine ahead of its log acts as a snapshot, whose term may be higher than any in the log.
 HardState at_least(HardState hard, Term term) {
@@ -58,11 +45,11 @@ void on(State& s, const Read& event) { read(s, event.token); }
 void on(State& s, const Loaded& event) { loaded(s, event); }
 
 void on(State& s, const NodeLost& event) {
+  std::erase(s.alive_nodes, event.node);
   Progress* peer = s.find_peer(event.node);
-  if (peer == nullptr) return;
-  peer->alive = false;
+  if (peer != nullptr) peer->alive = false;
   if (s.leader == event.node) return forget_leader(s, Cause::node_lost);
-  if (!s.leads()) return;
+  if (peer == nullptr || !s.leads()) return;
   peer->log_capacity = LogCapacity::available;
   if (peer->stage != Progress::Stage::snapshot) {
     start_probing(s, *peer, peer->match + 1);
@@ -72,6 +59,8 @@ void on(State& s, const NodeLost& event) {
 }
 
 void on(State& s, const NodeAlive& event) {
+  const auto at = std::ranges::lower_bound(s.alive_nodes, event.node);
+  if (at == s.alive_nodes.end() || *at != event.node) s.alive_nodes.insert(at, event.node);
   if (Progress* peer = s.find_peer(event.node)) peer->alive = true;
 }
 
@@ -94,7 +83,8 @@ void on(State& s, const Health& event) {
   if (!s.healthy && s.leads()) step_down(s, event.cause, best_successor(s));
   const bool campaigns = s.role == Role::pre_candidate || s.role == Role::candidate;
   if (!s.healthy && campaigns) become_follower(s, s.hard.term, 0, {event.cause});
-  if (s.healthy && s.voter && s.election_at == never && !s.leads() && !s.quiesced) arm_election(s);
+  if (s.healthy && may_stand(s) && s.election_at == never && !s.leads() && !s.quiesced)
+    arm_election(s);
 }
 
 void on(State& s, const Hindered& event) {
@@ -104,6 +94,7 @@ void on(State& s, const Hindered& event) {
   if (s.hindrance != Cause::none && s.all_quiesced) wake(s, s.hindrance);
 }
 
+void on(State& s, const Transfer& event) { transfer(s, event); }
 void on(State& s, const Compacted& event) { compacted(s, event.through); }
 
 void on(State& s, const SnapshotReady& event) {
@@ -166,7 +157,7 @@ Instant next_deadline(const State& s) {
   Instant deadline = s.reads.ask_again_at;
   if (!s.leads()) return std::min(deadline, s.election_at);
   if (s.all_quiesced) return deadline;
-  deadline = std::min({deadline, s.heartbeat_at, s.quorum_check_at});
+  deadline = std::min({deadline, s.heartbeat_at, s.quorum_check_at, s.handover_ends});
   return std::min(deadline, s.commit_update_at);
 }
 
@@ -178,18 +169,22 @@ void begin(State& s, Instant now, int64_t wall_ns, Update& update) {
   s.now = std::max(s.now, now);
   s.wall_ns = wall_ns;
   s.heartbeat_due = s.round_due = s.commit_update_due = false;
+  s.former_peers.clear();
   for (Progress& peer : s.peers) peer.loaded.clear();
   // Not earlier: the host may use these entries until the next step.
   s.log.set_applied_prefix(std::min(s.applied, s.commit));
   s.log.evict(s.persists.durable, s.config.cache_bytes);
   if (s.leads()) note_progress(s);
   s.wake_cause = Cause::none;
-  if (!std::exchange(s.started, true)) record(s, RecordKind::configuration);
+  if (!std::exchange(s.started, true))
+    record(s, RecordKind::configuration).entry.index = s.configurations.index();
 }
 
 void lead(State& s) {
   advance_commit(s);
-  hand_over_if_hindered(s);
+  advance_change(s);
+  if (!s.leads()) return;
+  hand_over_if_due(s);
   if (!s.leads()) return;
   s.round_due = advance_reads(s);
   start_quiescing(s);
@@ -208,6 +203,7 @@ void record_first_commit(State& s) {
 void finish(State& s) {
   ask_for_votes(s);
   if (s.leads()) lead(s);
+  commit_configurations(s);
   send_pending_vote_reply(s);
   reply_to_leader(s);
   ask_leader(s);
@@ -225,18 +221,18 @@ void finish(State& s) {
 
 State::State(const Config& config, const Restored& restored, Instant now)
     : config(config),
-      configuration(restored.configuration),
-      voter(contains(configuration.voters, config.self)),
-      peers(peers_of(configuration, config.self)),
+      configurations(restored.configuration, restored.later_configurations),
       random(config.seed),
       hard(restored.hard),
-      role(voter ? Role::follower : Role::learner),
       log(restored),
       commit(std::max(restored.commit, restored.before_first.index)),
       applied(commit),
       leader_term(log.last_term()),
       now(now) {
-  BOP_ASSERT(check_configuration(configuration).has_value());
+  BOP_ASSERT(check_configuration(configuration()).has_value());
+  configurations.commit(commit);
+  adopt_configuration(*this);
+  role = may_stand(*this) ? Role::follower : Role::learner;
   BOP_ASSERT_NE(config.self, 0u);
   BOP_ASSERT_GT(config.heartbeat_interval, 0);
   // A single lost heartbeat must not start an election.
@@ -252,10 +248,10 @@ State::State(const Config& config, const Restored& restored, Instant now)
   persists.written_index = persists.durable = log.last();
   recorded_commit = commit;
   // At a start nobody leads yet, or the live leader's followers refuse the pre-vote: a short wait is safe.
-  if (voter)
+  if (role == Role::follower)
     election_at =
         now + static_cast<Duration>(random.below(static_cast<uint64_t>(config.election_timeout)));
-  if (voter && peers.empty()) election_at = now;
+  if (role == Role::follower && peers.empty()) election_at = now;
 }
 
 Message& send(State& s, NodeId to, MessageKind kind) {
@@ -289,7 +285,7 @@ void Update::clear() {
   snapshot_wanted = 0;
   records.clear();
   commit = compact = 0;
-  role_changed = false;
+  role_changed = configuration_changed = false;
   deadline = never;
 }
 
@@ -320,7 +316,8 @@ const HardState& Core::durable_hard() const { return state_->persists.durable_ha
 Index Core::first_cached() const { return state_->log.first_cached(); }
 bool Core::quiesced() const { return state_->quiesced || state_->all_quiesced; }
 bool Core::hands_over() const { return raft::hands_over(*state_); }
-const Configuration& Core::configuration() const { return state_->configuration; }
+const Configuration& Core::configuration() const { return state_->configuration(); }
+Index Core::configuration_index() const { return state_->configurations.index(); }
 const Entry* Core::entry(Index index) const { return state_->log.find(index); }
 std::span<const Entry> Core::entries(Index first, Index last) const {
   return state_->log.span(first, last);

@@ -36,7 +36,9 @@ struct Restored {
   Index last = 0;        // all entries up to it are durable
   Index commit = 0;      // known to be committed: what the machine holds durably
   int64_t last_time_ns = 0;  // of the last entry
-  Configuration configuration;
+  // In force after the entry before_first or a later one up to `commit`, and those of the entries after that one.
+  ConfigurationAt configuration;
+  std::vector<ConfigurationAt> later_configurations;
 };
 
 // Identifies one persist in a replica's sequence of them, and states what is durable once it completes.
@@ -116,6 +118,13 @@ struct Health {
 struct Hindered {
   Cause cause = Cause::none;
 };
+// Passes the leadership to a voter. Meanwhile the leader takes no proposals (Core::hands_over). If the voter does not get
+// all entries in time, the leader goes on. The successor is in the record of the role; nothing happens, if this replica
+// does not lead or the target does not vote.
+struct Transfer {
+  NodeId target = 0;  // 0: the voter that can take over soonest
+  Duration within = 0;
+};
 // The host's log no longer has the entries up to `through`, which are applied. A peer that lacks one of them needs a
 // snapshot from now on.
 struct Compacted {
@@ -131,15 +140,15 @@ struct Installed {
   Term term = 0;        // of the offer: the leader of that term has `at` as a committed entry
   EntryId at;           // the last entry of the snapshot
   int64_t time_ns = 0;  // the leader's time in that entry
-  Configuration configuration;  // that is in force after it
+  ConfigurationAt configuration;  // that is in force after it
 };
 // The host is about to stop: the replica steps down and does not campaign for two election timeouts. The
 // only replica of its group ignores it.
 struct Resign {};
 
 using Event = std::variant<Propose, Receive, Persisted, Read, Loaded, NodeLost, NodeAlive,
-                           ForwardFailed, ForwardDenied, Delivered, Health, Hindered, Compacted,
-                           SnapshotReady, Installed, Resign>;
+                           ForwardFailed, ForwardDenied, Delivered, Health, Hindered, Transfer,
+                           Compacted, SnapshotReady, Installed, Resign>;
 
 // ---- update ----
 
@@ -161,8 +170,10 @@ struct Update {
   };
   struct Refused {  // a command that was provably not proposed, or a read that cannot be served
     uint64_t token;
-    bop_status error;  // NOT_LEADER, OVERLOADED, UNAVAILABLE; UNSUPPORTED: a configuration change;
-                       // LOG_FULL, DISK_FULL: no quorum of replicas has capacity
+    bop_status error;  // NOT_LEADER, OVERLOADED, UNAVAILABLE;
+                       // LOG_FULL, DISK_FULL: no quorum of replicas has capacity;
+                       // CONFIGURATION_PENDING: another change of the members is not finished;
+                       // BAD_CONFIG: no such change is possible
     bool read;
   };
   struct ReadReady {
@@ -198,8 +209,9 @@ struct Update {
   Index snapshot_wanted = 0;
   std::vector<Record> records;  // what happened in this step, in order
   Index commit = 0;
-  Index compact = 0;          // every voter has it: the log may be compacted up to it
-  bool role_changed = false;  // the role, term or known leader
+  Index compact = 0;                   // every voter has it: the log may be compacted up to it
+  bool role_changed = false;           // the role, term or known leader
+  bool configuration_changed = false;  // another configuration is in force
   Instant deadline = never;
 
   void clear();
@@ -230,7 +242,9 @@ class Core {
   // It leads, and waits for the voter that takes over to have all entries. Meanwhile it refuses proposals
   // with NOT_LEADER; the host should hold them back, because this ends within an election timeout.
   bool hands_over() const;
+  // The one in force: that of the last such entry in the log, committed or not.
   const Configuration& configuration() const;
+  Index configuration_index() const;
   // An entry in memory; nullptr when it has to be read from the log's files.
   const Entry* entry(Index index) const;
   // Consecutive entries in memory from `first`, at most up to `last`; fewer where the ring wraps.

@@ -111,6 +111,7 @@ const char* name_of(MessageKind kind) {
 
 std::string describe(const Configuration& configuration) {
   std::string text = "voters " + join(configuration.voters);
+  if (configuration.joint()) text += ", jointly with " + join(configuration.outgoing);
   if (!configuration.learners.empty()) text += ", learners " + join(configuration.learners);
   return text;
 }

@@ -3,18 +3,20 @@
 #include <utility>
 
 #include "raft/become.h"
+#include "raft/members.h"
 #include "raft/persist.h"
+#include "raft/quorum.h"
 #include "raft/seeded_bugs.h"
 
 namespace bop::raft {
 
 namespace {
 
-bool may_campaign(const State& s) { return s.voter && s.healthy && s.now >= s.campaign_after; }
+bool may_campaign(const State& s) { return may_stand(s) && s.healthy && s.now >= s.campaign_after; }
 
 void request_votes(State& s, MessageKind kind, Term term) {
   for (const Progress& peer : s.peers) {
-    if (!peer.voter) continue;
+    if (!peer.voter()) continue;
     Message& request = send(s, peer.id, kind);
     request.term = term;
     request.log_term = s.log.last_term();
@@ -22,15 +24,8 @@ void request_votes(State& s, MessageKind kind, Term term) {
   }
 }
 
-size_t grants(const State& s) {
-  size_t count = s.granted_by_self ? 1 : 0;
-  for (const Progress& peer : s.peers)
-    if (peer.voter && peer.granted) ++count;
-  return count;
-}
-
 void move_on_with_quorum(State& s) {
-  if (grants(s) < s.quorum()) return;
+  if (!quorum_is(s, s.granted_by_self, [](const Progress& peer) { return peer.granted; })) return;
   if (s.role == Role::pre_candidate)
     become_candidate(s);
   else
@@ -66,7 +61,7 @@ void election_timed_out(State& s) {
   if (may_campaign(s)) return campaign(s, {Cause::election_timeout});
   // This replica may not campaign, but it knows now that it has no leader.
   become_follower(s, s.hard.term, 0, {Cause::election_timeout});
-  const bool later = s.voter && s.healthy;
+  const bool later = may_stand(s) && s.healthy;
   s.election_at = later ? s.campaign_after : never;
 }
 
@@ -79,7 +74,7 @@ void campaign(State& s, Reason why) {
 
 void count_grant(State& s, Progress& peer) {
   BOP_ASSERT(s.role == Role::pre_candidate || s.role == Role::candidate);
-  if (!peer.voter) return;
+  if (!peer.voter()) return;
   Record& answer = record(s, RecordKind::vote_received, Cause::none, peer.id);
   answer.pre_vote = s.role == Role::pre_candidate;
   if (seeded(Bug::count_votes_twice) && peer.granted) {
@@ -91,7 +86,7 @@ void count_grant(State& s, Progress& peer) {
 }
 
 void count_refusal(State& s, const Progress& peer) {
-  if (!peer.voter) return;
+  if (!peer.voter()) return;
   record(s, RecordKind::vote_received, Cause::none, peer.id).pre_vote =
       s.role == Role::pre_candidate;
 }
@@ -110,11 +105,13 @@ void send_pending_vote_reply(State& s) {
   s.pending_vote_reply = 0;
 }
 
+// Paper §6, dissertation §4.2.1: whether it votes is for the candidate's configuration to say. This replica's own may lack
+// the entry that makes it a voter.
 Cause refusal_of_vote(const State& s, const Message& request) {
   const bool pre_vote = request.kind == MessageKind::pre_vote_request;
   const bool free =
       s.hard.vote == 0 || s.hard.vote == request.from || (seeded(Bug::vote_twice) && !s.leads());
-  if (!s.voter) return Cause::not_a_voter;
+  if (seeded(Bug::learner_refuses_vote) && !s.votes.any()) return Cause::leader_alive;
   if (pre_vote ? request.term <= s.hard.term : request.term < s.hard.term) return Cause::stale_term;
   if (!pre_vote && request.term == s.hard.term && !free) return Cause::already_voted;
   if (believes_in_leader(s)) return Cause::leader_alive;

@@ -1,5 +1,6 @@
 #include "raft/install.h"
 
+#include "raft/members.h"
 #include "raft/seeded_bugs.h"
 
 namespace bop::raft {
@@ -33,6 +34,7 @@ void restart_log(State& s, const Installed& event) {
   s.persists.written_index = at.index;
   s.commit = s.applied = s.match = at.index;
   s.leader_term = std::max(s.leader_term, event.term);
+  restart_configurations(s, event.configuration);
   s.reply.refused = false;  // the entry that was missing is of the log that is discarded
   s.recorded_commit = at.index;
   s.recorded_commit_term = at.term;
@@ -46,9 +48,8 @@ void installed(State& s, const Installed& event) {
   const EntryId at = event.at;
   const bool holds = s.log.term_at(at.index) == at.term;
   const bool past = at.index <= s.commit && !seeded(Bug::install_moves_back);
-  // The configuration is static in this version.
   // Only a peer that is wrong about what is committed offers a leader what it lacks (paper, figure 3: Leader Completeness).
-  if (past || holds || s.leads() || event.configuration != s.configuration) {
+  if (past || holds || s.leads()) {
     record(s, RecordKind::install_ignored).entry = at;
     if (holds) s.commit = std::max(s.commit, at.index);
     return;

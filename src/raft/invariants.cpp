@@ -1,5 +1,7 @@
 #include "raft/invariants.h"
 
+#include "raft/configuration.h"
+#include "raft/members.h"
 #include "raft/quiesce.h"
 #include "raft/reads.h"
 
@@ -25,6 +27,22 @@ void check_indexes(const State& s) {
   BOP_ASSERT_GE(s.log.first_cached(), s.log.terms().before_first().index + 1);
   BOP_ASSERT_LE(s.log.last_term(), s.hard.term);
   BOP_ASSERT_LE(s.leader_term, s.hard.term);
+}
+
+// At most one configuration is not committed, except for the one that cancels a joint one.
+void check_configurations(const State& s) {
+  BOP_ASSERT_LE(s.configurations.index(), s.last());
+  std::vector<NodeId> members;
+  for (const Progress& peer : s.peers) {
+    BOP_ASSERT(members.empty() || members.back() < peer.id);
+    const Votes votes = votes_of(s.configuration(), peer.id);
+    BOP_ASSERT_EQ(peer.votes.entered, votes.entered);
+    BOP_ASSERT_EQ(peer.votes.left, votes.left);
+    members.push_back(peer.id);
+  }
+  std::vector<NodeId> expected = members_of(s.configuration());
+  std::erase(expected, s.config.self);
+  BOP_ASSERT(members == expected);
 }
 
 void check_persists(const State& s) {
@@ -64,14 +82,13 @@ void check_stage(const State& s, const Progress& peer) {
 }
 
 void check_leader(const State& s) {
-  BOP_ASSERT(s.voter);
   BOP_ASSERT_EQ(s.leader, s.config.self);
   BOP_ASSERT_EQ(s.hard.vote, s.config.self);
   BOP_ASSERT_EQ(s.log.last_term(), s.hard.term);
   BOP_ASSERT_EQ(s.election_at, never);
   BOP_ASSERT(s.reads.asked.empty() && s.reads.to_ask.empty());
   BOP_ASSERT(!s.quiesced);
-  if (s.handover_ends != never) BOP_ASSERT(s.hindrance != Cause::none);
+  if (s.handover_ends != never) BOP_ASSERT(s.hindrance != Cause::none || s.transfer_to != 0);
   if (s.all_quiesced)
     BOP_ASSERT(can_quiesce(s) && s.reads.underway.empty() && s.reads.gathering.empty());
   for (const Progress& peer : s.peers) {
@@ -98,6 +115,7 @@ void check_others(const State& s) {
   BOP_ASSERT(s.reads.gathering.empty() && s.reads.underway.empty());
   BOP_ASSERT(!s.all_quiesced);
   BOP_ASSERT_EQ(s.handover_ends, never);
+  BOP_ASSERT_EQ(s.transfer_to, 0u);
   BOP_ASSERT_EQ(s.quiesce_round, 0u);
   if (s.leader == 0) BOP_ASSERT(s.reads.asked.empty() && s.reads.to_ask.empty());
   if (s.quiesced) {
@@ -109,7 +127,7 @@ void check_others(const State& s) {
 }
 
 void check_role(const State& s) {
-  BOP_ASSERT_EQ(s.role == Role::learner, !s.voter);
+  BOP_ASSERT(s.leads() || (s.role == Role::learner) == !may_stand(s));
   if (s.leads()) return check_leader(s);
   check_others(s);
   if (s.role == Role::candidate) BOP_ASSERT_EQ(s.hard.vote, s.config.self);
@@ -122,6 +140,7 @@ void check_invariants(State& s) {
   check_monotonic(s);
   check_indexes(s);
   check_persists(s);
+  check_configurations(s);
   check_role(s);
   BOP_ASSERT_LE(reads_waiting(s), s.config.max_pending_reads);
 }

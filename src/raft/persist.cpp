@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "raft/members.h"
 #include "raft/seeded_bugs.h"
 
 namespace bop::raft {
@@ -12,6 +13,7 @@ void truncate_log(State& s, Index from) {
     BOP_ASSERT_GT(from, s.match);   // Leader Append-Only
   }
   s.log.truncate(from);
+  drop_configurations(s, from);
   Persists& p = s.persists;
   p.written_index = std::min(p.written_index, from - 1);
   if (!seeded(Bug::no_durable_clamp)) p.durable = std::min(p.durable, from - 1);

@@ -32,7 +32,8 @@ struct Progress {
   };
 
   NodeId id = 0;
-  bool voter = false;
+  Votes votes;
+  bool voter() const { return votes.any(); }
   bool alive = false;    // liveness hears its node (NodeAlive, NodeLost)
   bool granted = false;  // its (pre-)vote in the current campaign
 

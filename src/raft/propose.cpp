@@ -2,38 +2,44 @@
 
 #include "raft/configuration.h"
 #include "raft/handover.h"
+#include "raft/members.h"
 #include "raft/quiesce.h"
+#include "raft/quorum.h"
 
 namespace bop::raft {
 
 namespace {
 
-// Membership is static: a configuration entry may only repeat the configuration in force.
-bool changes_configuration(const State& s, const Propose& event) {
-  if (event.kind != EntryKind::configuration) return false;
+bop_status refusal_of_configuration(const State& s, const Propose& event) {
+  if (event.kind != EntryKind::configuration) return BOP_OK;
   const Result<Configuration> proposed = decode_configuration(event.payload.bytes());
-  return !proposed || *proposed != s.configuration;
+  return proposed ? refusal_of_change(s, *proposed) : proposed.error().code;
+}
+
+// What a peer that lacks no entry reported is outdated: an append may have come late, and there is none to send that
+// would bring a newer report.
+bool is_full(const State& s, const Progress& peer) {
+  return peer.log_capacity != LogCapacity::available && peer.match < s.last();
 }
 
 // An entry that no quorum has capacity for would end with an unknown outcome. Once a voter has reported
 // that its log is full, voters that do not reply count as full, too.
 bop_status capacity_of_quorum(const State& s) {
   LogCapacity missing = LogCapacity::available;
-  size_t with_capacity = s.voter ? 1 : 0;
-  for (const Progress& peer : s.peers) {
-    if (!peer.voter) continue;
-    if (peer.log_capacity != LogCapacity::available)
-      missing = peer.log_capacity;
-    else if (peer.stage == Progress::Stage::replicating)
-      ++with_capacity;
-  }
-  if (missing == LogCapacity::available || with_capacity >= s.quorum()) return BOP_OK;
+  for (const Progress& peer : s.peers)
+    if (peer.voter() && is_full(s, peer)) missing = peer.log_capacity;
+  if (missing == LogCapacity::available) return BOP_OK;
+  const auto has_capacity = [&s](const Progress& peer) {
+    return !is_full(s, peer) && peer.stage == Progress::Stage::replicating;
+  };
+  if (quorum_is(s, true, has_capacity)) return BOP_OK;
   return missing == LogCapacity::log_full ? BOP_E_LOG_FULL : BOP_E_DISK_FULL;
 }
 
 bop_status validate(const State& s, const Propose& event) {
   if (!s.leads() || hands_over(s)) return BOP_E_NOT_LEADER;
-  if (changes_configuration(s, event)) return BOP_E_UNSUPPORTED;
+  if (const bop_status refusal = refusal_of_configuration(s, event); refusal != BOP_OK)
+    return refusal;
   const size_t cost = Entry::cost_of(event.payload.size());
   if (s.log.open_bytes() + cost > s.config.max_uncommitted_bytes) return BOP_E_OVERLOADED;
   return capacity_of_quorum(s);
@@ -53,7 +59,7 @@ EntryId append_own(State& s, const Propose& event) {
   entry.kind = event.kind;
   entry.payload = event.payload;
   const EntryId id{entry.term, entry.index};
-  s.log.append(std::move(entry));
+  append_entry(s, std::move(entry));
   return id;
 }
 

@@ -1,26 +1,36 @@
 #include "raft/quorum.h"
 
 #include <functional>
+#include <limits>
 
 #include "raft/seeded_bugs.h"
 
 namespace bop::raft {
 
-Index reached_by_quorum(State& s, Index own, Index Progress::* value) {
+namespace {
+
+Index reached_in(State& s, bool Votes::* half, size_t majority, Index own,
+                 Index Progress::* value) {
   s.sorted.clear();
-  if (s.voter) s.sorted.push_back(own);
+  if (s.votes.*half || seeded(Bug::removed_leader_counts)) s.sorted.push_back(own);
   for (const Progress& peer : s.peers)
-    if (peer.voter) s.sorted.push_back(peer.*value);
+    if (peer.votes.*half) s.sorted.push_back(peer.*value);
   std::sort(s.sorted.begin(), s.sorted.end(), std::greater<>());
-  const size_t enough = s.quorum() - (seeded(Bug::commit_by_minority) && s.quorum() > 1 ? 1 : 0);
+  const size_t enough = majority - (seeded(Bug::commit_by_minority) && majority > 1 ? 1 : 0);
   return s.sorted[enough - 1];
 }
 
+}  // namespace
+
+Index reached_by_quorum(State& s, Index own, Index Progress::* value) {
+  const Majority majority = s.majority();
+  const Index entered = reached_in(s, &Votes::entered, majority.entered, own, value);
+  if (majority.left == 0 || seeded(Bug::commit_by_new_half)) return entered;
+  return std::min(entered, reached_in(s, &Votes::left, majority.left, own, value));
+}
+
 bool quorum_answered(const State& s, uint64_t round) {
-  size_t count = s.voter ? 1 : 0;
-  for (const Progress& peer : s.peers)
-    if (peer.voter && peer.round >= round) ++count;
-  return count >= s.quorum();
+  return quorum_is(s, true, [round](const Progress& peer) { return peer.round >= round; });
 }
 
 }  // namespace bop::raft

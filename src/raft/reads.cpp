@@ -12,12 +12,17 @@ void refuse(State& s, uint64_t token, bop_status error) {
   s.update->refused.push_back({token, error, true});
 }
 
+// The node may be no member any more.
+void forget_request(State& s, NodeId from) {
+  if (Progress* peer = s.find_peer(from)) peer->read_request = 0;
+}
+
 void answer(State& s, const PendingReads::Waiting& waiting, Index index) {
   if (waiting.from == s.config.self) {
     s.update->reads.push_back({waiting.token, index});
     return;
   }
-  s.find_peer(waiting.from)->read_request = 0;
+  forget_request(s, waiting.from);
   Message& reply = send(s, waiting.from, MessageKind::read_reply);
   reply.round = waiting.token;
   reply.index = index;
@@ -26,18 +31,13 @@ void answer(State& s, const PendingReads::Waiting& waiting, Index index) {
 
 void deny(State& s, const PendingReads::Waiting& waiting) {
   if (waiting.from == s.config.self) return refuse(s, waiting.token, BOP_E_UNAVAILABLE);
-  s.find_peer(waiting.from)->read_request = 0;
+  forget_request(s, waiting.from);
   send(s, waiting.from, MessageKind::read_reply).round = waiting.token;
 }
 
 void answer_underway(State& s) {
   for (const PendingReads::Waiting& waiting : s.reads.underway) answer(s, waiting, s.reads.index);
   s.reads.underway.clear();
-}
-
-// Until an entry of its own term is committed, a leader does not know the commit index (dissertation §6.4).
-bool knows_commit(const State& s) {
-  return s.log.term_at(s.commit) == s.hard.term || seeded(Bug::read_before_noop);
 }
 
 // The request or its reply may be lost. A repetition keeps the number, so that the reply to any of them
@@ -49,6 +49,8 @@ void ask(State& s) {
 }
 
 }  // namespace
+
+bool knows_commit(const State& s) { return s.log.term_at(s.commit) == s.hard.term; }
 
 size_t reads_waiting(const State& s) {
   const PendingReads& r = s.reads;
@@ -71,12 +73,14 @@ bool advance_reads(State& s) {
   BOP_ASSERT(s.leads());
   PendingReads& r = s.reads;
   if (!r.underway.empty() && quorum_answered(s, r.round)) answer_underway(s);
-  if (!r.underway.empty() || r.gathering.empty() || !knows_commit(s)) return false;
+  const bool may_answer = knows_commit(s) || seeded(Bug::read_before_noop);
+  if (!r.underway.empty() || r.gathering.empty() || !may_answer) return false;
   r.underway.swap(r.gathering);
   // All of them arrived before now, so what was committed on their arrival is committed now.
   r.index = s.commit;
   const bool leased = seeded(Bug::read_by_lease) && quorum_answered(s, s.quorum_check_round);
-  if (s.quorum() == 1 || seeded(Bug::read_without_quorum) || leased) {
+  const bool alone = quorum_is(s, true, [](const Progress&) { return false; });
+  if (alone || seeded(Bug::read_without_quorum) || leased) {
     answer_underway(s);
     return false;
   }

@@ -15,5 +15,7 @@ void ask_leader(State& s);
 void refuse_reads(State& s);
 
 size_t reads_waiting(const State& s);
+// Until an entry of its own term is committed, a leader does not know the commit index (dissertation §6.4).
+bool knows_commit(const State& s);
 
 }  // namespace bop::raft

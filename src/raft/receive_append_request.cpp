@@ -2,6 +2,7 @@
 
 #include "raft/become.h"
 #include "raft/election.h"
+#include "raft/members.h"
 #include "raft/persist.h"
 #include "raft/receive.h"
 #include "raft/seeded_bugs.h"
@@ -62,7 +63,7 @@ size_t take(State& s, std::span<const Entry> entries) {
   for (const Entry& entry : entries) {
     if (!accepts_entries(s)) break;
     if (entry.index <= s.last()) truncate_log(s, entry.index);
-    s.log.append(entry);
+    append_entry(s, entry);
     ++taken;
   }
   return taken;
@@ -79,7 +80,8 @@ void learn_commit(State& s, const Message& m) {
 void quiesce_if_told(State& s, const Message& m) {
   const Index last = s.last();
   // NodeLost would not be delivered for this leader: its node is lost already, or was never heard.
-  if (!s.find_peer(m.from)->alive && !seeded(Bug::quiesce_for_the_lost)) return;
+  const Progress* const from = s.find_peer(m.from);
+  if (from == nullptr || (!from->alive && !seeded(Bug::quiesce_for_the_lost))) return;
   if (!m.quiesce || m.commit != last || s.commit != last || s.persists.durable != last) return;
   s.quiesced = true;
   s.election_at = never;

@@ -13,6 +13,7 @@ void receive_pre_vote_request(State& s, const Message& m) {
   Message& reply = send(s, m.from, MessageKind::pre_vote_reply);
   reply.ok = would;
   if (would) reply.term = m.term;
+  if (s.find_peer(m.from) == nullptr) return;  // a former member does not keep the group awake
   if (s.leads()) wake(s, Cause::pre_vote_asked);
   wake_follower(s, Cause::pre_vote_asked);
 }

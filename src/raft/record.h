@@ -31,8 +31,9 @@ namespace bop::raft {
   cause(node_lost, "its leader's node is not heard any more, restarted or has an unhealthy log") \
   cause(step_down_notice, "its leader stepped down") \
   cause(leadership_denied, "the node that it followed does not lead") \
+  cause(transfer_asked, "it was asked to transfer the leadership") \
+  cause(membership, "the group's members changed") \
   /* of a vote: why it was refused */ \
-  cause(not_a_voter, "this node is not a voter") \
   cause(stale_term, "its term is over") \
   cause(already_voted, "this node voted for another candidate in the term") \
   cause(leader_alive, "this node has a leader that is alive") \
@@ -74,7 +75,8 @@ struct Standing {
 };
 
 enum class RecordKind : uint8_t {
-  configuration,  // Core::configuration() is in force; the first record after a start
+  configuration,  // Core::configuration() is in force, that of entry `entry.index`; also the first record after
+                  // a start
   role,  // `before` became `now` because of `cause`; also for each repeated campaign. Of a leader that
          // steps down in its own term, `node` is the successor that it named
   vote,           // `node` requested a (pre-)vote in `entry.term`: granted, or refused for `cause`

@@ -187,10 +187,10 @@ bool leave_snapshot(State& s, Progress& peer, const Message& reply) {
 // ---- what was received ----
 
 Index lowest_match(const State& s) {
-  Index lowest = s.voter ? s.persists.durable : s.last();
+  Index lowest = s.votes.any() ? s.persists.durable : s.last();
   if (seeded(Bug::compact_ignores_voters)) return lowest;
   for (const Progress& peer : s.peers)
-    if (peer.voter) lowest = std::min(lowest, peer.match);
+    if (peer.voter()) lowest = std::min(lowest, peer.match);
   return lowest;
 }
 
@@ -353,10 +353,7 @@ void delivered(State& s, Progress& peer, uint64_t bytes) {
 }
 
 bool quorum_makes_progress(const State& s) {
-  size_t count = s.voter ? 1 : 0;
-  for (const Progress& peer : s.peers)
-    if (peer.voter && makes_progress(s, peer)) ++count;
-  return count >= s.quorum();
+  return quorum_is(s, true, [&s](const Progress& peer) { return makes_progress(s, peer); });
 }
 
 void advance_commit(State& s) {

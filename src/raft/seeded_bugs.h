@@ -37,6 +37,21 @@ namespace bop::raft {
       "deventlab/d-engine#329", "") \
   bug(commit_beyond_match, "a follower commits entries that it never verified", \
       "atomix/copycat#265", "") \
+  /* ---- members ---- */ \
+  bug(commit_by_new_half, "commits in a joint configuration by a majority of the new voters alone", \
+      "async-raft/async-raft#62", "") \
+  bug(change_before_noop, "changes the members before an entry of its own term is committed", \
+      "atomix/copycat#23", "") \
+  bug(change_while_pending, "changes the members while another change is not committed", \
+      "hashicorp/raft#84", "") \
+  bug(leave_uncommitted_joint, "leaves a joint configuration before it is committed", \
+      "camunda/camunda#60086", "") \
+  bug(keep_truncated_configuration, "keeps the configuration of an entry that was truncated", \
+      "camunda/camunda#57393", "") \
+  bug(removed_leader_counts, "counts the entries of a leader that does not vote any more", \
+      "RedisLabs/raft#13", "") \
+  bug(learner_refuses_vote, "refuses its vote because it is no voter by its own configuration", \
+      "etcd-io/etcd#10998", "") \
   /* ---- acknowledgements ---- */ \
   bug(ack_before_durable, "acknowledges entries that are only in memory", \
       "lni/dragonboat#360", "") \

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/random.h"
+#include "raft/configurations.h"
 #include "raft/core.h"
 #include "raft/log_cache.h"
 #include "raft/progress.h"
@@ -53,13 +54,21 @@ struct PendingReads {
   Duration ask_again_after = 0;  // doubles with each repetition
 };
 
+// The voters of each half that make a majority of it.
+struct Majority {
+  size_t entered = 0;
+  size_t left = 0;  // 0: there is no such half
+};
+
 struct State {
   State(const Config& config, const Restored& restored, Instant now);
 
   const Config config;
-  const Configuration configuration;
-  const bool voter;             // whether this node is a voter
-  std::vector<Progress> peers;  // the other members of the configuration, by id
+  Configurations configurations;
+  Votes votes;                         // this node's, in the configuration in force
+  std::vector<Progress> peers;         // the other members of the configuration in force, by id
+  std::vector<Progress> former_peers;  // that were peers when this step began
+  std::vector<NodeId> alive_nodes;     // sorted: nodes that liveness hears, members or not
   Random random;
 
   HardState hard;
@@ -100,6 +109,7 @@ struct State {
   uint64_t quiesce_round = 0;       // first round that told the followers to quiesce; 0: none
   bool all_quiesced = false;      // all followers replied that they are quiesced; so is the leader
   Instant handover_ends = never;  // it hands over, and resumes at this time; never: it does not
+  NodeId transfer_to = 0;         // that it hands over to because it was asked to; 0: it was not
   Instant handover_after = 0;     // no handover before this time
   SnapshotRef snapshot;           // the newest one that the host can send
   PendingReads reads;
@@ -125,7 +135,11 @@ struct State {
   Index checked_commit = 0;
 
   bool leads() const { return role == Role::leader; }
-  size_t quorum() const { return configuration.voters.size() / 2 + 1; }
+  const Configuration& configuration() const { return configurations.in_force(); }
+  Majority majority() const {
+    const Configuration& c = configuration();
+    return {c.voters.size() / 2 + 1, c.joint() ? c.outgoing.size() / 2 + 1 : 0};
+  }
   Index last() const { return log.last(); }
   Index before_first() const { return log.terms().before_first().index; }
   Progress* find_peer(NodeId id) {

@@ -15,7 +15,7 @@ namespace bop::raft {
 // Kinds 3 (session), 4 (upgrade) and 5 (recovery) are reserved for what later versions add.
 enum class EntryKind : uint8_t {
   noop = 0,           // the first entry of a new leader (§5.4.2, dissertation §6.4)
-  configuration = 1,  // payload: raft/configuration.h; takes effect when appended (§4.1)
+  configuration = 1,  // payload: raft/configuration.h; in force once it is appended (§4.1)
   command = 2,        // payload: a command in the machine's encoding
 };
 
@@ -131,16 +131,30 @@ struct Message {
   std::span<const Entry> entries;
 };
 
-// The members of a group. Static in this version, but stored as an entry from the start. A joint configuration (§6) has
-// two halves: what it decides, a majority of each half decides.
+// The members of a group, as an entry of its log. A joint configuration (§6) has two halves: what it decides, a majority of
+// each half decides.
 struct Configuration {
   std::vector<NodeId>
       voters;  // sorted; of a joint configuration, those of the half that is entered
   std::vector<NodeId>
       learners;  // sorted; of that half, so one that still votes in the other may be among them
   std::vector<NodeId> outgoing{};  // sorted: the voters of the half that is left; empty: not joint
+  bool auto_leave = false;  // joint: once it is committed, a leader leaves it without being asked
   bool joint() const { return !outgoing.empty(); }
   friend bool operator==(const Configuration&, const Configuration&) = default;
+};
+
+// In which halves of a configuration a member votes. One that is not joint has one half: the one that is entered.
+struct Votes {
+  bool entered = false;
+  bool left = false;
+  bool any() const { return entered || left; }
+};
+
+struct ConfigurationAt {
+  Index index = 0;  // of its entry; 0: the group was formed with it
+  Configuration configuration;
+  friend bool operator==(const ConfigurationAt&, const ConfigurationAt&) = default;
 };
 
 }  // namespace bop::raft

@@ -15,7 +15,7 @@ class RaftObserverTest : public testing::Test {
  protected:
   RaftObserverTest() {
     raft::Restored restored;
-    restored.configuration.voters = {1};
+    restored.configuration.configuration.voters = {1};
     raft::Config config;
     config.self = 1;
     core_ = std::make_unique<raft::Core>(config, restored, 0);

@@ -15,7 +15,7 @@ Config config() {
 
 Restored alone() {
   Restored r;
-  r.configuration.voters = {1};
+  r.configuration.configuration.voters = {1};
   return r;
 }
 
@@ -204,7 +204,7 @@ struct Follower {
 
   static Restored three() {
     Restored r;
-    r.configuration.voters = {1, 2, 3};
+    r.configuration.configuration.voters = {1, 2, 3};
     return r;
   }
   // Entries of term 2 up to `last`, and the leader's no-op behind them if `noop`.
@@ -268,7 +268,7 @@ TEST(Core, a_follower_takes_no_more_entries_while_its_machine_is_behind) {
 
 TEST(Core, a_replica_outside_the_configuration_is_passive) {
   Restored foreign;
-  foreign.configuration.voters = {2, 3, 4};
+  foreign.configuration.configuration.voters = {2, 3, 4};
   Core core(config(), foreign, 0);
   Update update;
   core.step(0, 0, {}, update);

@@ -1,19 +1,27 @@
 #include "random_cluster.h"
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <set>
 #include <utility>
 
 #include "base/random.h"
-#include "cluster.h"
+#include "raft/change.h"
+#include "raft/configuration.h"
+#include "tools/cluster.h"
 
 namespace bop::raft::test {
+
+using namespace model;
 
 namespace {
 
 constexpr Duration fault_time = 12 * seconds;
 constexpr Duration calm_time = 30 * seconds;
+
+// Of those that may become members.
+constexpr NodeId all_nodes = 7;
 
 Configuration random_configuration(Random& random) {
   Configuration configuration;
@@ -45,7 +53,8 @@ class RandomCluster {
   explicit RandomCluster(uint64_t seed)
       : random_(seed),
         configuration_(random_configuration(random_)),
-        cluster_(configuration_, random_config(random_), seed) {
+        changes_members_(random_.chance(1, 2)),
+        cluster_(configuration_, random_config(random_), seed, others()) {
     loss_ = random_.below(10);
     repeat_ = random_.below(5);
     delay_ = 1 + random_.below(20);
@@ -69,12 +78,14 @@ class RandomCluster {
     for (auto& [id, node] : cluster_.nodes()) start(id);
     after(0, [this] { work(); });
     after(fault_every_, [this] { fault(); });
+    if (changes_members_) after(random_time(1000), [this] { change_members(); });
     run_until(fault_time, [] { return false; });
     heal_all();
     if (!run_until(fault_time + calm_time, [this] { return agreed(); }))
-      throw Violation("all faults are healed, but the replicas do not agree in time");
+      throw Violation("all faults are healed, but the replicas do not agree in time" + nodes());
     cluster_.check_all();
     result_.trace = cluster_.trace();
+    result_.changes = cluster_.changes();
     result_.committed = cluster_.checker().highest_commit();
     result_.terms = cluster_.checker().highest_term();
     return result_;
@@ -82,6 +93,14 @@ class RandomCluster {
 
  private:
   using Action = std::function<void()>;
+
+  std::vector<NodeId> others() const {
+    std::vector<NodeId> out;
+    const std::vector<NodeId> members = members_of(configuration_);
+    for (NodeId id = 1; changes_members_ && id <= all_nodes; ++id)
+      if (!std::ranges::binary_search(members, id)) out.push_back(id);
+    return out;
+  }
 
   // fair: the cluster makes progress between faults. storm: one election after another, entries partly
   // written. contest: several candidates in most elections, and votes lost in crashes.
@@ -264,6 +283,32 @@ class RandomCluster {
     after(random_.chance(1, 60) ? random_time(2000) : random_time(25), [this] { work(); });
   }
 
+  // Whoever leads is asked for a change that a configuration allows; sometimes for one that it does not.
+  void change_members() {
+    if (now_ > fault_time) return;
+    for (auto& [id, node] : cluster_.nodes()) {
+      if (!node.up() || node.core->role() != Role::leader) continue;
+      const auto to =
+          changed(node.core->configuration(), random_changes(node.core->configuration()));
+      if (!to) continue;
+      cluster_.propose(id, ++token_, *to);
+      touch(id);
+    }
+    after(random_time(random_.chance(1, 4) ? 30 : 800), [this] { change_members(); });
+  }
+
+  std::vector<Change> random_changes(const Configuration& from) {
+    using Kind = Change::Kind;
+    if (from.joint()) return {{random_.chance(1, 2) ? Kind::leave : Kind::cancel, 0}};
+    std::vector<Change> out;
+    for (uint64_t left = random_.chance(1, 2) ? 1 : 1 + random_.below(4); left > 0; --left) {
+      constexpr Kind kinds[] = {Kind::add_voter, Kind::add_voter, Kind::add_learner, Kind::remove};
+      out.push_back({kinds[random_.below(4)], 1 + random_.below(all_nodes)});
+    }
+    if (random_.chance(1, 4)) out.push_back({Kind::joint, 0});
+    return out;
+  }
+
   NodeId random_node() { return 1 + random_.below(cluster_.nodes().size()); }
 
   // ---- faults ----
@@ -271,7 +316,7 @@ class RandomCluster {
   void fault() {
     if (now_ > fault_time) return;
     const NodeId id = random_node();
-    switch (weather_ == Weather::contest ? 6 * random_.below(2) : random_.below(9)) {
+    switch (weather_ == Weather::contest ? 6 * random_.below(2) : random_.below(10)) {
       case 0:
       case 1: crash(id); break;
       case 2: isolate(id, random_.chance(1, 2)); break;
@@ -281,6 +326,7 @@ class RandomCluster {
       case 6: suspect_leader(id); break;
       case 7: fill(id); break;
       case 8: hinder(id); break;
+      case 9: tell(id, Transfer{random_.chance(1, 3) ? 0 : random_node(), random_time(500)}); break;
     }
     after(random_time(static_cast<uint64_t>(fault_every_ / milliseconds) * 2), [this] { fault(); });
   }
@@ -394,6 +440,18 @@ class RandomCluster {
         if (other != id) lose(id, other);
     }
     after(5 * seconds, [this] { last_proposal(); });
+    if (changes_members_) after(5 * seconds, [this] { leave_joint(); });
+  }
+
+  // Those that were asked for do not leave by themselves.
+  void leave_joint() {
+    for (auto& [id, node] : cluster_.nodes()) {
+      if (node.core->role() != Role::leader || !node.core->configuration().joint()) continue;
+      const Change leave{Change::Kind::leave, 0};
+      cluster_.propose(id, ++token_, *changed(node.core->configuration(), {&leave, 1}));
+      touch(id);
+    }
+    after(1 * seconds, [this] { leave_joint(); });
   }
 
   // Sent to the current leader; tried again until there is one.
@@ -410,13 +468,39 @@ class RandomCluster {
 
   bool agreed() {
     if (last_from_ == 0 || cluster_.checker().highest_commit() < last_from_) return false;
-    for (auto& [id, node] : cluster_.nodes())
-      if (node.core->commit() != cluster_.checker().highest_commit()) return false;
+    // A former member is sent nothing any more.
+    const Configuration* const members = leaders_configuration();
+    if (members == nullptr || members->joint()) return false;
+    for (const NodeId id : members_of(*members))
+      if (cluster_.node(id).core->commit() != cluster_.checker().highest_commit()) return false;
     return true;
+  }
+
+  std::string nodes() {
+    std::string out;
+    for (auto& [id, node] : cluster_.nodes()) {
+      const Core& core = *node.core;
+      out += "\nnode " + std::to_string(id) + ": " + name_of(core.role()) + " of term " +
+             std::to_string(core.term()) + ", leader " + std::to_string(core.leader()) +
+             ", commit " + std::to_string(core.commit()) + ", last " + std::to_string(core.last()) +
+             ", " + describe(core.configuration()) + " (entry " +
+             std::to_string(core.configuration_index()) + ")";
+    }
+    return out;
+  }
+
+  const Configuration* leaders_configuration() {
+    const Node* leader = nullptr;
+    for (auto& [id, node] : cluster_.nodes())
+      if (node.core->role() == Role::leader &&
+          (leader == nullptr || node.core->term() > leader->core->term()))
+        leader = &node;
+    return leader != nullptr ? &leader->core->configuration() : nullptr;
   }
 
   Random random_;
   const Configuration configuration_;
+  const bool changes_members_;
   Cluster cluster_;
   uint64_t loss_, repeat_, delay_, disk_delay_;
   Duration fault_every_;

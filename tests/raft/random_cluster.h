@@ -12,6 +12,7 @@ struct RandomRun {
   uint64_t committed = 0;
   uint64_t reads = 0;
   uint64_t crashes = 0;
+  uint64_t changes = 0;  // of members, committed
   uint64_t terms = 0;
   uint64_t installs = 0;
 };

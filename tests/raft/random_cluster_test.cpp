@@ -3,10 +3,12 @@
 #include <cstdlib>
 
 #include "base/assert.h"
-#include "checker.h"
 #include "random_cluster.h"
+#include "tools/checker.h"
 
 namespace bop::raft::test {
+
+using namespace model;
 
 // BOP_RAFT_SEEDS=FIRST:COUNT runs others.
 struct Seeds {
@@ -35,6 +37,7 @@ TEST(RandomCluster, stays_safe_and_agrees_once_healed_and_every_seed_repeats_bit
       all.committed += run.committed;
       all.reads += run.reads;
       all.crashes += run.crashes;
+      all.changes += run.changes;
       all.steps += run.steps;
       all.installs += run.installs;
     } catch (const Violation& violation) {
@@ -49,10 +52,12 @@ TEST(RandomCluster, stays_safe_and_agrees_once_healed_and_every_seed_repeats_bit
   EXPECT_GT(all.reads, 20 * seeds.count);
   EXPECT_GT(all.crashes, seeds.count);
   EXPECT_GT(all.installs, seeds.count);
-  std::printf("%llu steps, %llu entries committed, %llu reads, %llu crashes, %llu installs\n",
-              (unsigned long long)all.steps, (unsigned long long)all.committed,
-              (unsigned long long)all.reads, (unsigned long long)all.crashes,
-              (unsigned long long)all.installs);
+  EXPECT_GT(all.changes, seeds.count);
+  std::printf(
+      "%llu steps, %llu entries committed, %llu reads, %llu crashes, %llu installs, %llu changes\n",
+      (unsigned long long)all.steps, (unsigned long long)all.committed,
+      (unsigned long long)all.reads, (unsigned long long)all.crashes,
+      (unsigned long long)all.installs, (unsigned long long)all.changes);
 }
 
 }  // namespace bop::raft::test

@@ -6,10 +6,13 @@
 #include <set>
 #include <sstream>
 
-#include "cluster.h"
+#include "raft/change.h"
 #include "raft/configuration.h"
+#include "tools/cluster.h"
 
 namespace bop::raft::test {
+
+using namespace model;
 
 namespace {
 
@@ -35,6 +38,12 @@ bool yes(const std::string& text) {
 const std::string& word(const Words& words, size_t i) {
   if (i >= words.size()) throw Violation("an argument is missing");
   return words[i];
+}
+
+std::string text_from(const Words& words, size_t first) {
+  std::string text;
+  for (size_t i = first; i < words.size(); ++i) text += (i > first ? " " : "") + words[i];
+  return text;
 }
 
 uint64_t field_of(const Message& m, const std::string& name, size_t entries) {
@@ -118,6 +127,10 @@ class Scenario {
     for (size_t i = 1; i < w.size(); ++i) configuration_.learners.push_back(number(w[i]));
   }
 
+  void add_others(const Words& w) {
+    for (size_t i = 1; i < w.size(); ++i) others_.push_back(number(w[i]));
+  }
+
   void set(const Words& w) {
     const std::string& name = word(w, 1);
     const uint64_t value = number(word(w, 2));
@@ -168,7 +181,7 @@ class Scenario {
   void give_machine(const Words& w) { disks_[number(word(w, 1))].machine = number(word(w, 2)); }
 
   void start(const Words&) {
-    cluster_ = std::make_unique<Cluster>(configuration_, config_, 7);
+    cluster_ = std::make_unique<Cluster>(configuration_, config_, 7, others_);
     for (auto& [id, disk] : disks_) cluster_->node(id).disk = disk;
     for (auto& [id, node] : cluster_->nodes()) {
       cluster_->start(id);
@@ -387,20 +400,31 @@ class Scenario {
   // ---- events ----
 
   void propose(const Words& w) {
-    std::string text;
-    for (size_t i = 3; i < w.size(); ++i) text += (i > 3 ? " " : "") + w[i];
+    const std::string text = text_from(w, 3);
     cluster().propose(id_of(w, 1), number(word(w, 2)), text);
     step(id_of(w, 1));
   }
+  void transfer(const Words& w) {
+    const Duration within = static_cast<Duration>(number(word(w, 3))) * milliseconds;
+    tell(id_of(w, 1), Transfer{number(word(w, 2)), within});
+  }
+  void change(const Words& w) {
+    std::vector<Change> changes;
+    for (size_t i = 3; i < w.size(); ++i) {
+      const std::optional<Change::Kind> kind = change_named(w[i]);
+      if (!kind) throw Violation("no such change: " + w[i]);
+      changes.push_back({*kind, names_a_node(*kind) ? number(word(w, ++i)) : 0});
+    }
+    const Result<Configuration> to = changed(core_of(w, 1).configuration(), changes);
+    if (!to) throw Violation(to.error().to_string());
+    cluster().propose(id_of(w, 1), number(word(w, 2)), *to);
+    step(id_of(w, 1));
+  }
   void configure(const Words& w) {
-    Propose event;
-    event.token = number(word(w, 2));
-    event.kind = EntryKind::configuration;
     Configuration configuration;
     for (size_t i = 3; i < w.size(); ++i) configuration.voters.push_back(number(w[i]));
-    if (configuration.voters.empty()) configuration = configuration_;
-    event.payload = encode_configuration(configuration);
-    tell(id_of(w, 1), event);
+    cluster().propose(id_of(w, 1), number(word(w, 2)), configuration);
+    step(id_of(w, 1));
   }
   void read(const Words& w) {
     cluster().read(id_of(w, 1), number(word(w, 2)));
@@ -458,6 +482,8 @@ class Scenario {
     Core& core = core_of(w, 1);
     const std::string& what = word(w, 2);
     if (w.size() == 3) return expect_same("role", name_of(core.role()), what);
+    if (what == "members")
+      return expect_same("members", bop::raft::describe(core.configuration()), text_from(w, 3));
     if (what == "terms") return expect_terms(core, w);
     if (what == "tells") return expect_record(w);
     if (what == "tells_times") return expect_records(w);
@@ -504,8 +530,7 @@ class Scenario {
   }
 
   void expect_record(const Words& w) {
-    std::string text;
-    for (size_t i = 3; i < w.size(); ++i) text += (i > 3 ? " " : "") + w[i];
+    const std::string text = text_from(w, 3);
     std::string others;
     for (const Record& record : node_of(w, 1).records) {
       if (bop::raft::describe(record).starts_with(text)) return;
@@ -515,8 +540,7 @@ class Scenario {
   }
 
   void expect_records(const Words& w) {
-    std::string text;
-    for (size_t i = 4; i < w.size(); ++i) text += (i > 4 ? " " : "") + w[i];
+    const std::string text = text_from(w, 4);
     uint64_t count = 0;
     for (const Record& record : node_of(w, 1).records)
       if (bop::raft::describe(record).starts_with(text)) ++count;
@@ -592,6 +616,7 @@ class Scenario {
 
   const std::map<std::string, Command> commands_ = {
       {"nodes", bind(&Scenario::add_nodes)},
+      {"others", bind(&Scenario::add_others)},
       {"learners", bind(&Scenario::add_learners)},
       {"set", bind(&Scenario::set)},
       {"log", bind(&Scenario::give_log)},
@@ -621,6 +646,7 @@ class Scenario {
       {"hold_loads", bind(&Scenario::hold_loads)},
       {"load", bind(&Scenario::load)},
       {"propose", bind(&Scenario::propose)},
+      {"change", bind(&Scenario::change)},
       {"configure", bind(&Scenario::configure)},
       {"read", bind(&Scenario::read)},
       {"snapshot", bind(&Scenario::snapshot)},
@@ -636,12 +662,14 @@ class Scenario {
       {"delivered", bind(&Scenario::delivered)},
       {"health", bind(&Scenario::health)},
       {"resign", bind(&Scenario::resign)},
+      {"transfer", bind(&Scenario::transfer)},
       {"hinder", bind(&Scenario::hinder)},
       {"expect", bind(&Scenario::expect)},
       {"show", bind(&Scenario::show)},
   };
 
   Configuration configuration_;
+  std::vector<NodeId> others_;
   Config config_;
   std::map<NodeId, Disk> disks_;
   std::unique_ptr<Cluster> cluster_;

@@ -5,10 +5,12 @@
 #include <filesystem>
 
 #include "base/assert.h"
-#include "checker.h"
 #include "scenario.h"
+#include "tools/checker.h"
 
 namespace bop::raft::test {
+
+using namespace model;
 
 namespace {
 

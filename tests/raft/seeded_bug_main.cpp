@@ -7,13 +7,14 @@
 #include <vector>
 
 #include "base/assert.h"
-#include "checker.h"
 #include "raft/seeded_bugs.h"
 #include "random_cluster.h"
 #include "scenario.h"
+#include "tools/checker.h"
 
 namespace {
 
+using namespace bop::raft::model;
 using namespace bop::raft::test;
 
 bool scenarios_catch_it(const char* folder) {

@@ -898,8 +898,9 @@ TEST_F(OpenApiTest, describes_conditions_and_the_bounds_of_ranges) {
     EXPECT_FALSE(std::regex_match(bad, form)) << bad;
     EXPECT_EQ(call({.method = "GET", .target = "/v1/kv/k", .if_match = bad}).status, 400u);
   }
-  EXPECT_NE(parameters["prefix"]["description"].get<std::string>().find("Excludes start and end"),
-            std::string::npos);
+  EXPECT_NE(
+      parameters["prefix"]["description"].get<std::string>().find("Cannot be combined with start"),
+      std::string::npos);
 }
 
 TEST_F(HttpApiTest, bounds_the_requests_in_flight) {

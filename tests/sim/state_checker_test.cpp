@@ -18,7 +18,7 @@ class Alone {
     raft::Config settings;
     settings.self = self;
     raft::Restored own = restored;
-    own.configuration.voters = voters.empty() ? std::vector{self} : voters;
+    own.configuration.configuration.voters = voters.empty() ? std::vector{self} : voters;
     core_ = std::make_unique<raft::Core>(settings, own, 0);
   }
 

@@ -8,7 +8,7 @@
 
 #include "raft/core.h"
 
-namespace bop::raft::test {
+namespace bop::raft::model {
 
 struct Violation : std::runtime_error {
   using std::runtime_error::runtime_error;
@@ -30,8 +30,8 @@ class Checker {
   void sent(const Message& message, const HardState& hard, Index last);
   // Election Safety, Leader Completeness.
   void led(NodeId node, const Core& core);
-  // State Machine Safety. `copies`: voters that hold the entry durably; a newly committed one needs `quorum`.
-  void committed(NodeId node, const Entry& entry, size_t copies, size_t quorum);
+  // State Machine Safety. A newly committed entry is durable on a quorum of voters.
+  void committed(NodeId node, const Entry& entry, bool durable);
   // Of a replica that had applied `applied`: a snapshot has the state after a committed entry, and takes nothing back.
   void installed(NodeId node, Index applied, EntryId at) const;
   int64_t time_of(Index index) const { return log_.at(index - 1).time_ns; }
@@ -49,4 +49,4 @@ class Checker {
   std::vector<Committed> log_;                       // entry i at i - 1
 };
 
-}  // namespace bop::raft::test
+}  // namespace bop::raft::model

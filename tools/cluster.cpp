@@ -1,10 +1,20 @@
-#include "cluster.h"
+#include "tools/cluster.h"
 
 #include <algorithm>
 
 #include "base/checksum.h"
+#include "raft/configuration.h"
+#include "raft/majority.h"
 
-namespace bop::raft::test {
+namespace bop::raft::model {
+
+namespace {
+
+Configuration decoded(const Entry& entry) {
+  return decode_configuration(entry.payload.bytes()).value();
+}
+
+}  // namespace
 
 void Disk::take(const Write& write) {
   hard = write.mark.hard;
@@ -41,10 +51,17 @@ void Disk::compact(Index through) {
   before_first = at;
 }
 
-Cluster::Cluster(const Configuration& configuration, const Config& config, uint64_t seed)
-    : configuration_(configuration), config_(config), seed_(seed) {
-  for (const auto& ids : {configuration.voters, configuration.learners})
+Cluster::Cluster(const Configuration& configuration, const Config& config, uint64_t seed,
+                 const std::vector<NodeId>& others)
+    : config_(config), seed_(seed) {
+  configurations_[0] = configuration;
+  for (const auto& ids : {configuration.voters, configuration.learners, others})
     for (NodeId id : ids) nodes_[id].id = id;
+}
+
+ConfigurationAt Cluster::in_force_after(Index committed) const {
+  const auto& [index, configuration] = *std::prev(configurations_.upper_bound(committed));
+  return {index, configuration};
 }
 
 void Cluster::start(NodeId id) {
@@ -58,10 +75,12 @@ void Cluster::start(NodeId id) {
     if (restored.runs.empty() || restored.runs.back().term != entry.term)
       restored.runs.push_back({entry.index, entry.term});
     restored.last_time_ns = entry.time_ns;
+    if (entry.kind == EntryKind::configuration)
+      restored.later_configurations.push_back({entry.index, decoded(entry)});
   }
   restored.last = n.disk.last();
   restored.commit = n.disk.machine;
-  restored.configuration = configuration_;
+  restored.configuration = in_force_after(n.disk.before_first.index);
   Config config = config_;
   config.self = id;
   config.seed = seed_ * 1000 + id * 100 + n.lives++;
@@ -94,6 +113,14 @@ void Cluster::propose(NodeId id, uint64_t token, std::string_view payload) {
   Propose event;
   event.token = token;
   event.payload = mem::Buffer::copy(as_bytes(payload));
+  tell(id, std::move(event));
+}
+
+void Cluster::propose(NodeId id, uint64_t token, const Configuration& configuration) {
+  Propose event;
+  event.token = token;
+  event.kind = EntryKind::configuration;
+  event.payload = encode_configuration(configuration);
   tell(id, std::move(event));
 }
 
@@ -158,7 +185,7 @@ void Cluster::install(NodeId id, const Update::Offer& offer) {
   event.term = offer.term;
   event.at = offer.snapshot.at;
   event.time_ns = checker_.time_of(event.at.index);
-  event.configuration = configuration_;
+  event.configuration = in_force_after(event.at.index);
   tell(id, std::move(event));
 }
 
@@ -210,7 +237,10 @@ void Cluster::take_update(Node& n) {
 void Cluster::apply(Node& n, Index commit) {
   while (n.applied < commit) {
     const Entry entry = entry_of(n, n.applied + 1);
-    checker_.committed(n.id, entry, copies({entry.term, entry.index}), quorum());
+    const bool first = entry.index > checker_.highest_commit();
+    checker_.committed(n.id, entry, is_durable(n, {entry.term, entry.index}));
+    if (first && entry.kind == EntryKind::configuration)
+      configurations_[entry.index] = decoded(entry);
     ++n.applied;
   }
   n.core->applied(n.applied);
@@ -223,13 +253,14 @@ Entry Cluster::entry_of(const Node& n, Index index) const {
 }
 
 // What a log does not have any more is in its machine.
-size_t Cluster::copies(EntryId entry) const {
-  size_t count = 0;
-  for (NodeId id : configuration_.voters) {
+bool Cluster::is_durable(const Node& node, EntryId entry) const {
+  const auto holds = [&](NodeId id) {
     const Disk& disk = nodes_.at(id).disk;
-    if (entry.index <= disk.before_first.index || disk.term_at(entry.index) == entry.term) ++count;
-  }
-  return count;
+    const bool has =
+        entry.index <= disk.before_first.index || disk.term_at(entry.index) == entry.term;
+    return has ? Answer::yes : Answer::no;
+  };
+  return count_votes(node.core->configuration(), holds) == VoteResult::won;
 }
 
 void Cluster::check_all() {
@@ -273,4 +304,4 @@ void Cluster::trace_update(const Node& n) {
   for (const Update::Refused& refused : update_.refused) mix(refused.token);
 }
 
-}  // namespace bop::raft::test
+}  // namespace bop::raft::model

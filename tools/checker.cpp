@@ -1,10 +1,10 @@
-#include "checker.h"
+#include "tools/checker.h"
 
 #include <algorithm>
 
 #include "base/checksum.h"
 
-namespace bop::raft::test {
+namespace bop::raft::model {
 
 namespace {
 
@@ -44,7 +44,7 @@ void Checker::led(NodeId node, const Core& core) {
                     " lacks committed entry " + log_.size());
 }
 
-void Checker::committed(NodeId node, const Entry& entry, size_t copies, size_t quorum) {
+void Checker::committed(NodeId node, const Entry& entry, bool durable) {
   const Committed now{entry.term, hash64(entry.payload.bytes()), entry.time_ns};
   if (entry.index <= log_.size()) {
     if (log_[entry.index - 1] == now) return;
@@ -53,9 +53,9 @@ void Checker::committed(NodeId node, const Entry& entry, size_t copies, size_t q
   }
   if (entry.index != log_.size() + 1)
     throw Violation(std::string("node ") + node + " skipped to entry " + entry.index);
-  if (copies < quorum)
+  if (!durable)
     throw Violation(std::string("node ") + node + " committed entry " + entry.index +
-                    ", which is durable on " + copies + " voters only");
+                    ", which is not durable on a quorum");
   if (!log_.empty() && entry.time_ns < log_.back().time_ns)
     throw Violation(std::string("the time of entry ") + entry.index + " goes back");
   log_.push_back(now);
@@ -87,4 +87,4 @@ void Checker::served(uint64_t token, Index floor, Index index) const {
                     floor + " had been committed before it was asked");
 }
 
-}  // namespace bop::raft::test
+}  // namespace bop::raft::model

@@ -10,11 +10,11 @@
 #include <string>
 #include <vector>
 
-#include "checker.h"
 #include "raft/core.h"
 #include "raft/record.h"
+#include "tools/checker.h"
 
-namespace bop::raft::test {
+namespace bop::raft::model {
 
 // A write in progress.
 struct Write {
@@ -74,14 +74,18 @@ struct Node {
 
 class Cluster {
  public:
-  Cluster(const Configuration& configuration, const Config& config, uint64_t seed);
+  // `others` are nodes that are no members at first.
+  Cluster(const Configuration& configuration, const Config& config, uint64_t seed,
+          const std::vector<NodeId>& others = {});
 
   Node& node(NodeId id) { return nodes_.at(id); }
   std::map<NodeId, Node>& nodes() { return nodes_; }
   std::deque<Flight>& flights() { return flights_; }
   Checker& checker() { return checker_; }
   uint64_t trace() const { return trace_; }
-  size_t quorum() const { return configuration_.voters.size() / 2 + 1; }
+  size_t changes() const { return configurations_.size() - 1; }  // of members, committed
+  // The last configuration up to a committed entry.
+  ConfigurationAt in_force_after(Index committed) const;
 
   void start(NodeId id);
   // Loses everything that is not durable; the `kept` oldest writes in progress complete.
@@ -89,6 +93,7 @@ class Cluster {
 
   // An event for the node's next step.
   void propose(NodeId id, uint64_t token, std::string_view payload);
+  void propose(NodeId id, uint64_t token, const Configuration& configuration);
   void read(NodeId id, uint64_t token);
   void deliver(const Flight& flight);
   // The oldest write in progress completes.
@@ -110,11 +115,12 @@ class Cluster {
   void take_update(Node& node);
   void apply(Node& node, Index commit);
   Entry entry_of(const Node& node, Index index) const;
-  size_t copies(EntryId entry) const;
+  // Whether a quorum of the configuration in force on the node holds the entry durably.
+  bool is_durable(const Node& node, EntryId entry) const;
   void trace_update(const Node& node);
   void mix(uint64_t value);
 
-  const Configuration configuration_;
+  std::map<Index, Configuration> configurations_;  // committed ones, by index; 0: at first
   Config config_;
   std::map<NodeId, Node> nodes_;
   std::deque<Flight> flights_;
@@ -125,4 +131,4 @@ class Cluster {
   uint64_t trace_ = 0;
 };
 
-}  // namespace bop::raft::test
+}  // namespace bop::raft::model
