@@ -180,7 +180,7 @@ class Log {
     bool full = false;             // 64 KiB of commands would be refused
     uint64_t needed_bytes = 0;     // of the segments that cannot be reused yet
     uint64_t max_bytes = 0;        // as in Options
-    std::string detail;            // why, with LATCHED
+    std::string detail;            // why it is latched, or what making a segment waits for
   };
   virtual Capacity capacity() const = 0;
   // Segments that are still needed exceed a quarter of max_bytes: machines should make durable what they

@@ -280,6 +280,7 @@ void Segments::ready() {
   BOP_ASSERT(find(next_) == nullptr);
   step_ = Step::resting;
   obstacle_ = overdrawn() ? BOP_E_LOG_FULL : BOP_OK;
+  lacks_descriptor_ = false;
   retry_after_ = first_retry;
   ++made_;
   making_->number = next_;
@@ -292,6 +293,7 @@ void Segments::after_failure(const Error& error) {
   const bool no_space = error.code == BOP_E_DISK_FULL;
   // OVERLOADED: no descriptor was free, so the operation did not begin and can be retried.
   const bool not_begun = error.code == BOP_E_OVERLOADED;
+  lacks_descriptor_ = not_begun;
   const Step failed = std::exchange(step_, Step::resting);
   if (failed == Step::syncing && not_begun) {
     unsynced_ = true;

@@ -77,6 +77,8 @@ class Segments : private port::FileCompletion {
 
   // Why no segment can be made at the moment: DISK_FULL or LOG_FULL; else OK.
   bop_status obstacle() const { return obstacle_; }
+  // No file descriptor was free at the last attempt; there will be another.
+  bool lacks_descriptor() const { return lacks_descriptor_; }
   bool busy() const { return step_ != Step::resting; }
   uint64_t used_bytes() const { return used_bytes_; }
   uint64_t made() const { return made_; }
@@ -135,6 +137,7 @@ class Segments : private port::FileCompletion {
   bool unsynced_ =
       false;  // making_ has its name, but the directory is not synced: no descriptor was free
   bop_status obstacle_ = BOP_OK;
+  bool lacks_descriptor_ = false;
   uint64_t used_bytes_ = 0;  // of all files, including the one that is being made
   uint64_t overdraft_ = 0;   // bytes beyond max_bytes that may be used now
   uint64_t made_ = 0;        // number of segments made or recycled

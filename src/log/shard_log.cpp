@@ -620,6 +620,10 @@ Log::Capacity ShardLog::capacity() const {
   if (latched_) {
     out.obstacle = latched_->code;
     out.detail = latched_->detail;
+  } else if (segments_.lacks_descriptor()) {
+    out.detail =
+        "no file descriptor is free for the next segment; raise the limit of open files (ulimit "
+        "-n)";
   }
   return out;
 }

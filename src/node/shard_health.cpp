@@ -96,7 +96,9 @@ void ShardHealth::check_log(std::vector<ActiveCondition>& out) const {
   if (capacity.obstacle == BOP_E_LATCHED)
     add(Condition::log_latched, "a write failed: " + capacity.detail);
   else if (!healthy_)
-    add(Condition::log_stalled, "a write to the log takes longer than half an election timeout");
+    add(Condition::log_stalled,
+        capacity.detail.empty() ? "a write to the log takes longer than half an election timeout"
+                                : capacity.detail);
   if (capacity.obstacle == BOP_E_DISK_FULL) {
     if (capacity.full)
       add(Condition::disk_full, "the log cannot grow and takes no more commands");

@@ -523,8 +523,10 @@ TEST(LogSpace, too_many_open_files_only_delay_the_log) {
     EXPECT_FALSE(told.latch.has_value()) << told.latch->to_string();
     EXPECT_EQ(told.last_durable, 0u);
     EXPECT_FALSE(rig.log->healthy(rig.clock.now(), 1 * seconds));
+    EXPECT_NE(rig.log->capacity().detail.find("no file descriptor is free"), std::string::npos);
     rig.disk.heal();
     rig.pass(10 * seconds);
+    EXPECT_EQ(rig.log->capacity().detail, "");
     EXPECT_EQ(told.last_durable, 1u);
     EXPECT_TRUE(rig.log->healthy(rig.clock.now(), 1 * seconds));
   }
