@@ -23,6 +23,7 @@ struct Pending {
   Term term = 0;  // of its entry; 0: none (a free slot of Proposals)
   Instant deadline = never;
   Origin origin;
+  bool answered = false;  // before its entry was decided
 };
 
 }  // namespace bop::group

@@ -357,14 +357,19 @@ void Replica::stage(const Origin& origin, Instant deadline, mem::Buffer payload)
   if (payload.size() > ports_.log.largest_payload())
     return inbox_.complete(origin, BOP_E_TOO_LARGE,
                            "the command is too large for a segment of the log");
-  if (staged_.size() + proposals_.size() >= options_.limits.max_open_proposals)
+  // The ring has no place if entries before it wait for long, of whatever term.
+  if (staged_.size() + proposals_.size() >= options_.limits.max_open_proposals ||
+      !proposals_.fits(core_->last() + staged_.size() + 1))
     return inbox_.complete(origin, BOP_E_OVERLOADED, "too many proposals are open in this group");
   if (const auto& full = persister_.log_full())
     return inbox_.complete(origin, full->code, full->detail);
-  // The command would be committed, but its client would wait in vain for the reply.
+  // The command would be committed, but its client would wait in vain for the reply. If a machine that is behind
+  // took further commands, it would answer all of them too late.
   if (const char* obstacle = driver_->obstacle())
     return inbox_.complete(origin, BOP_E_OVERLOADED,
                            std::string("the machine is held up: ") + obstacle);
+  if (hindrances_.cause() == raft::Cause::machine_behind)
+    return inbox_.complete(origin, BOP_E_OVERLOADED, hindrances_.text());
   // Last, because the space stays reserved until the end of the turn.
   if (auto reserved = ports_.log.reserve(options_.id, raft::Entry::cost_of(payload.size()));
       !reserved)
@@ -853,8 +858,8 @@ void Replica::abandon() {
 }
 
 bool Replica::idle() const {
-  return proposals_.size() == 0 && held_forwards_.empty() && forwarder_.idle() && reads_.idle() &&
-         !inbox_.has_outcomes();
+  return proposals_.waiting() == 0 && held_forwards_.empty() && forwarder_.idle() &&
+         reads_.idle() && !inbox_.has_outcomes();
 }
 
 void Replica::arm() {
@@ -870,7 +875,7 @@ void Replica::arm() {
 void Replica::arm_expiry() {
   if (expiry_armed_ != never) return;
   const bool open =
-      proposals_.size() > 0 || !forwarder_.idle() || !reads_.idle() || persister_.holds_back();
+      proposals_.waiting() > 0 || !forwarder_.idle() || !reads_.idle() || persister_.holds_back();
   if (!open) return;
   expiry_armed_ = ports_.clock.now() + expiry_grain;
   expiry_timer_->arm(expiry_armed_);
@@ -968,7 +973,7 @@ void Replica::check() const {
   BOP_ASSERT_EQ(state_ == State::halted, halted_.has_value());
   BOP_ASSERT_LE(staged_.size() + proposals_.size(), options_.limits.max_open_proposals);
   if (state_ == State::halted) {
-    BOP_ASSERT_EQ(proposals_.size(), 0u);
+    BOP_ASSERT_EQ(proposals_.waiting(), 0u);
     BOP_ASSERT(staged_.empty() && held_forwards_.empty() && !forwarder_.has_waiting());
   }
   if (!serving()) return;

@@ -64,7 +64,7 @@ TEST(Proposals, proposals_of_older_terms_are_taken_and_the_others_stay) {
   EXPECT_EQ(proposals.take(6).origin.token, 60u);
 }
 
-TEST(Proposals, expired_proposals_are_taken_and_the_others_stay) {
+TEST(Proposals, expired_proposals_are_answered_and_the_others_wait) {
   Proposals proposals(8);
   (void)proposals.put(1, pending(1, 10, 100));
   (void)proposals.put(2, pending(1, 20, 300));
@@ -75,6 +75,29 @@ TEST(Proposals, expired_proposals_are_taken_and_the_others_stay) {
   EXPECT_EQ(expired, (std::vector<uint64_t>{10, 30}));
   EXPECT_EQ(next, 300);
   EXPECT_EQ(proposals.take(2).origin.token, 20u);
+}
+
+TEST(Proposals, an_answered_proposal_keeps_its_place_until_its_entry_is_decided) {
+  Proposals proposals(4);
+  for (Index index = 5; index <= 8; ++index) (void)proposals.put(index, pending(2, index, 100));
+  size_t answered = 0;
+  const auto count = [&](auto&&...) { ++answered; };
+  EXPECT_EQ(proposals.expire(100, count), never);
+  EXPECT_EQ(answered, 4u);
+  EXPECT_EQ(proposals.waiting(), 0u);
+  EXPECT_EQ(proposals.size(), 4u);
+  EXPECT_FALSE(proposals.fits(9));
+  proposals.expire(never, count);
+  EXPECT_EQ(answered, 4u) << "each is answered once";
+  EXPECT_EQ(proposals.take(5).term, 0u) << "it needs no further answer";
+  EXPECT_TRUE(proposals.fits(9));
+  EXPECT_EQ(proposals.put(7, pending(3, 70)).term, 0u) << "the entry was replaced, and is answered";
+  EXPECT_EQ(proposals.waiting(), 1u);
+  proposals.take_older(3, count);
+  EXPECT_EQ(answered, 4u);
+  EXPECT_EQ(proposals.size(), 1u);
+  EXPECT_EQ(proposals.take(7).origin.token, 70u);
+  EXPECT_EQ(proposals.size(), 0u);
 }
 
 TEST(Proposals, any_order_of_calls_agrees_with_a_map) {

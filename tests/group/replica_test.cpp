@@ -176,6 +176,8 @@ size_t answer_bytes = 0;
 unsigned questions_until_hash = 1;
 const char* obstacle = nullptr;
 bool apply_takes_long = false;
+uint64_t pending_apply = 0;  // its token, while it takes long
+bop_position pending_applied;
 std::vector<std::string> expected_questions;  // as expect_query() received them
 std::vector<std::string> questions;
 bool answers_later = false;  // query() returns PENDING
@@ -195,8 +197,12 @@ bop_machine_table make_table() {
     return BOP_OK;
   };
   out.apply = [](bop_machine* machine, const bop_entry* entries, size_t count, bop_reply*,
-                 uint64_t) -> int32_t {
-    if (apply_takes_long) return BOP_PENDING;
+                 uint64_t token) -> int32_t {
+    if (apply_takes_long) {
+      pending_apply = token;
+      pending_applied = {entries[count - 1].index, entries[count - 1].term};
+      return BOP_PENDING;
+    }
     for (size_t i = 0; i < count; ++i) machine->applied = {entries[i].index, entries[i].term};
     return BOP_OK;
   };
@@ -376,14 +382,18 @@ class ReplicaTest : public testing::Test {
   }
 
   // Node 2 acknowledges all that this leader's log holds. Its reply, to be sent again for other rounds.
-  raft::Message follower_has_all() {
+  raft::Message follower_has_all(bool hindered = false) {
+    return follower_has(replica_->core()->last(), hindered);
+  }
+  raft::Message follower_has(Index match, bool hindered = false) {
     raft::Message reply;
     reply.kind = raft::MessageKind::append_reply;
     reply.from = 2;
     reply.to = 1;
     reply.term = 2;
     reply.ok = true;
-    reply.match = replica_->core()->last();
+    reply.hindered = hindered;
+    reply.match = match;
     for (const raft::Message& m : peers_.sent) reply.round = std::max(reply.round, m.round);
     replica_->receive(reply);
     turn();
@@ -745,6 +755,68 @@ TEST_F(ReplicaTest, a_leader_whose_machine_is_behind_for_an_election_timeout_han
   EXPECT_EQ(client_.answers, std::vector{BOP_E_OUTCOME_UNKNOWN});
   EXPECT_EQ(client_.details[0],
             "this node handed over the leadership, because its machine is too slow to answer");
+}
+
+// As behind a link on which entries reach the others more slowly than clients send them.
+TEST_F(ReplicaTest, what_waits_to_be_committed_is_bounded_also_after_its_clients_were_answered) {
+  options_.limits.max_open_proposals = 2;
+  ASSERT_TRUE(open(nullptr));
+  win();
+  log_is_durable();
+  propose("a", 0, 1 * seconds);
+  propose("b", 0, 1 * seconds);
+  turn();
+  log_is_durable();
+  follower_has(2);  // not the two
+  pass(900 * milliseconds);
+  follower_has(2);
+  pass(200 * milliseconds);
+  EXPECT_EQ(client_.answers, (std::vector{BOP_E_OUTCOME_UNKNOWN, BOP_E_OUTCOME_UNKNOWN}));
+  const Index last = replica_->core()->last();
+  propose();
+  turn();
+  EXPECT_EQ(client_.answers.back(), BOP_E_OVERLOADED);
+  EXPECT_EQ(client_.details.back(), "too many proposals are open in this group");
+  EXPECT_EQ(replica_->core()->last(), last) << "it is not appended";
+  follower_has_all();
+  propose();
+  turn();
+  EXPECT_EQ(client_.answers.size(), 3u) << "the next one is taken";
+}
+
+// Else it would commit more and more that it answers too late, and no request would ever succeed.
+TEST_F(ReplicaTest, a_leader_whose_machine_is_behind_and_that_nobody_can_relieve_refuses_commands) {
+  ASSERT_TRUE(open(nullptr));
+  win();
+  log_is_durable();
+  follower_has_all(true);
+  apply_takes_long = true;
+  propose();
+  turn();
+  log_is_durable();
+  for (Duration left = options_.raft.election_timeout; left >= 0; left -= 100 * milliseconds) {
+    follower_has_all(true);
+    pass(100 * milliseconds);
+  }
+  follower_has_all(true);
+  ASSERT_EQ(replica_->status().hindrance, raft::Cause::machine_behind);
+  ASSERT_TRUE(replica_->leads());
+  ASSERT_TRUE(client_.answers.empty());
+  propose();
+  turn();
+  EXPECT_EQ(client_.answers, std::vector{BOP_E_OVERLOADED});
+  EXPECT_EQ(client_.details.back(), replica_->status().hindrance_text);
+  EXPECT_NE(client_.details.back().find("the machine has not applied entry 3"), std::string::npos);
+
+  apply_takes_long = false;
+  opened->applied = pending_applied;
+  const bop_reply reply{};
+  machine_host->complete(machine_host->context, pending_apply, BOP_OK, &reply, 1);
+  turn();
+  EXPECT_EQ(client_.answers.back(), BOP_OK) << "of the first";
+  propose();
+  turn();
+  EXPECT_EQ(client_.answers.size(), 2u) << "the next one is taken";
 }
 
 TEST_F(ReplicaTest, a_leader_that_handed_over_answers_what_its_machine_applies_soon) {
