@@ -115,11 +115,13 @@ void Availability::answered(GroupId group, NodeId node, Instant asked, bop_statu
   counters_.longest_gap = std::max(counters_.longest_gap, now - from);
   // One alone may have been lost on its way to a leader that ended.
   if (now - from < options_.bound || of.failures < 3) return;
+  std::string states;
+  for (const auto& node : nodes_) states += "\n  " + node->describe();
   checker_.report(
       "availability: a majority of the nodes could serve group " + std::to_string(group) +
       " since " + at(*since) + ", with node " + std::to_string(node) + " among them; from " +
       at(from) + " on " + std::to_string(of.failures) +
-      " requests failed and none was answered; the last with " + bop_error_name(status));
+      " requests failed and none was answered; the last with " + bop_error_name(status) + states);
 }
 
 void Availability::check_all() {

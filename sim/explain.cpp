@@ -25,7 +25,8 @@ std::string describe(const proto::ForwardItem& item) {
 std::string describe(const proto::ForwardReplyItem& item) {
   return "group " + std::to_string(item.group) + " forward_reply" +
          number("sequence", item.sequence) + " " +
-         bop_error_name(static_cast<bop_status>(item.status)) + number("index", item.index);
+         bop_error_name(static_cast<bop_status>(item.status)) + number("index", item.index) +
+         (item.detail.empty() ? "" : " (" + std::string(item.detail) + ")");
 }
 std::string describe(const proto::HeartbeatItem&) { return "heartbeat"; }
 std::string describe(const proto::HelloItem&) { return "hello"; }

@@ -293,6 +293,27 @@ bool Node::ready() const {
   });
 }
 
+std::string Node::describe() const {
+  std::string text = "node " + std::to_string(id_) + ": ";
+  switch (state_) {
+    case State::down: return text + "down";
+    case State::opening: return text + "opening";
+    case State::refused: return text + "refused, " + refusal_.to_string();
+    case State::serving: break;
+  }
+  for (const node::GroupSpec& group : settings_.shard.groups) {
+    const group::Replica::Status status = replica(group.id)->status();
+    text += "group " + std::to_string(group.id) + " term " + std::to_string(status.term) +
+            " leader " + std::to_string(status.leader) + " last " + std::to_string(status.last) +
+            " durable " + std::to_string(status.durable) + " commit " +
+            std::to_string(status.commit) + " applied " + std::to_string(status.applied);
+    if (!status.hindrance_text.empty()) text += " hindered: " + status.hindrance_text;
+    if (status.halted) text += " halted: " + status.halted->to_string();
+    text += "; ";
+  }
+  return text;
+}
+
 std::optional<Error> Node::halted(GroupId group) const {
   const group::Replica* found = replica(group);
   return found == nullptr ? std::nullopt : found->status().halted;

@@ -107,6 +107,8 @@ class Node {
   bool ready() const;
   // Why a replica takes part no more: LATCHED leaves with a new process, SUSPECT stays.
   std::optional<Error> halted(GroupId group) const;
+  // Its state and that of its replicas, in one line for people.
+  std::string describe() const;
 
   // Called when its process ended, however.
   void on_end(std::function<void()> ended) { ended_ = std::move(ended); }

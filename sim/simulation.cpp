@@ -200,24 +200,7 @@ void Simulation::inspect() {
 
 std::string Simulation::what_hinders() const {
   std::string text;
-  for (const auto& node : nodes_) {
-    text += "\n  node " + std::to_string(node->id()) + ": ";
-    switch (node->state()) {
-      case Node::State::down: text += "down"; continue;
-      case Node::State::opening: text += "opening"; continue;
-      case Node::State::refused: text += "refused, " + node->refusal().to_string(); continue;
-      case Node::State::serving: break;
-    }
-    for (const GroupId group : groups_) {
-      const group::Replica::Status status = node->replica(group)->status();
-      text += "group " + std::to_string(group) + " term " + std::to_string(status.term) +
-              " leader " + std::to_string(status.leader) + " last " + std::to_string(status.last) +
-              " durable " + std::to_string(status.durable) + " commit " +
-              std::to_string(status.commit) + " applied " + std::to_string(status.applied);
-      if (status.halted) text += " halted: " + status.halted->to_string();
-      text += "; ";
-    }
-  }
+  for (const auto& node : nodes_) text += "\n  " + node->describe();
   return text;
 }
 
