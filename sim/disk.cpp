@@ -13,6 +13,20 @@ namespace {
 
 constexpr size_t page_sectors = 8;
 constexpr uint64_t page_bytes = 4096;
+constexpr size_t writes_remembered = 4;
+
+bool is_of_names(DiskOperation kind) {
+  return kind == DiskOperation::open || kind == DiskOperation::remove ||
+         kind == DiskOperation::rename || kind == DiskOperation::sync_directory;
+}
+
+// Of content, not of what was never written. Nothing happens if all is zero.
+void flip_bit_of_content(std::span<uint8_t> bytes, Random& random) {
+  if (bytes.empty()) return;
+  size_t at = random.below(bytes.size());
+  for (size_t i = 0; i < bytes.size() && bytes[at] == 0; ++i) at = (at + 1) % bytes.size();
+  if (bytes[at] != 0) bytes[at] ^= 1u << random.below(8);
+}
 
 std::string directory_of(const std::string& name) {
   const size_t slash = name.rfind('/');
@@ -222,9 +236,11 @@ void Disk::start(std::unique_ptr<Operation> operation) {
   if (reach(kind, false)) std::exchange(awaited_then_, {})(false);
   if (!delay_) return;
   Duration drawn = random_.between(latency_.least, latency_.most);
-  if (const Duration more = std::exchange(delays_[static_cast<size_t>(kind)], 0); more > 0) {
+  if (is_of_names(kind)) drawn = drawn * latency_.names_percent / 100;
+  if (const DelayOfOne more = std::exchange(delays_[static_cast<size_t>(kind)], {}); more.by > 0) {
     ++counters_.delayed;
-    drawn += more;
+    drawn += more.by;
+    if (more.begun) more.begun();
   }
   const Duration transfer = static_cast<Duration>(size) * latency_.per_mebibyte / (1 << 20);
   delay_(drawn + transfer, [self = self_, id] {
@@ -292,6 +308,10 @@ Result<size_t> Disk::perform(Operation& operation) {
       if (shift == 0 || block >= blocks) break;
       ++counters_.misreads;
       const Result<size_t> size = read(*operation.inode, operation.offset, operation.into);
+      if (random_.chance(1, 2)) {
+        if (size) flip_bit_of_content(operation.into.first(*size), random_);
+        return size;
+      }
       const Result<size_t> other =
           read(*operation.inode, (block + shift) % blocks * page_bytes, operation.into);
       return other ? size : other;
@@ -306,6 +326,8 @@ Result<size_t> Disk::perform(Operation& operation) {
         return size;
       }
       BOP_TRY(write(*operation.inode, operation.offset, operation.bytes, operation.synchronous));
+      written_.push_back({operation.inode, operation.offset, operation.bytes.size()});
+      if (written_.size() > writes_remembered) written_.pop_front();
       return operation.bytes.size();
     case DiskOperation::sync: BOP_TRY(sync(*operation.inode)); break;
     case DiskOperation::open: {
@@ -761,6 +783,19 @@ std::vector<uint8_t>& Disk::bytes(const std::string& name) {
 void Disk::flip_bit(const std::string& name, uint64_t offset, int bit) {
   bytes(name).at(offset) ^= static_cast<uint8_t>(1u << bit);
   ++counters_.flipped_bits;
+}
+
+std::optional<Disk::Place> Disk::recently_written(Random& random) const {
+  std::vector<Place> places;
+  for (const Written& write : written_) {
+    const auto inode = write.inode.lock();
+    const auto named =
+        std::ranges::find_if(names_, [&](const auto& name) { return name.second == inode; });
+    if (named != names_.end() && write.size > 0)
+      places.push_back({named->first, write.offset + random.below(write.size)});
+  }
+  if (places.empty()) return {};
+  return places[random.below(places.size())];
 }
 
 void Disk::flip_bit(const std::string& name, Random& random) {

@@ -32,9 +32,11 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -57,6 +59,8 @@ class Disk : public port::FileSystem {
     Duration least = 50 * microseconds;  // uniform between the two
     Duration most = 200 * microseconds;
     Duration per_mebibyte = 1 * milliseconds;
+    uint32_t names_percent =
+        100;  // of that time take operations on names: open, remove, rename, sync
   };
   struct Faults {
     uint32_t sector_bytes = 512;
@@ -120,12 +124,14 @@ class Disk : public port::FileSystem {
             Calls calls = Calls::all);
   // The `nth` asynchronous operation of its kind from now on is reported done, and
   //   a write is not made; a write is made to another block of the directory;
-  //   a read returns what another place of the file holds.
+  //   a read returns what another place of the file holds, or a flipped bit.
   void lose_write(uint64_t nth = 1) { tricks_.push_back({Trick::lost_write, nth}); }
   void misdirect_write(uint64_t nth = 1) { tricks_.push_back({Trick::misdirected_write, nth}); }
   void misread(uint64_t nth = 1) { tricks_.push_back({Trick::misread, nth}); }
-  // The next asynchronous operation of that kind takes so much longer; others pass it.
-  void delay_one(DiskOperation kind, Duration by) { delays_[static_cast<size_t>(kind)] = by; }
+  // The next asynchronous operation of that kind takes so much longer; others pass it. `begun` is called when it begins.
+  void delay_one(DiskOperation kind, Duration by, std::function<void()> begun = {}) {
+    delays_[static_cast<size_t>(kind)] = {by, std::move(begun)};
+  }
   void heal();  // no injected failure is left
   // Calls `then` once, when the `nth` operation of that kind from now on is started. If that is a blocking call,
   // the process is dead from then on, and the call had its effect or not, or a part of it. A crash or another
@@ -136,6 +142,12 @@ class Disk : public port::FileSystem {
   void lose_sector(const std::string& name, uint64_t offset);
   void flip_bit(const std::string& name, uint64_t offset, int bit);
   void flip_bit(const std::string& name, Random& random);  // any bit of the device's content
+  // A byte of one of the last writes to files that still exist; nullopt: there is none.
+  struct Place {
+    std::string name;
+    uint64_t offset = 0;
+  };
+  std::optional<Place> recently_written(Random& random) const;
 
   // How often each fault really happened.
   struct Counters {
@@ -250,7 +262,17 @@ class Disk : public port::FileSystem {
   std::vector<Injected> injected_;
   std::vector<Armed> tricks_;
   std::vector<std::unique_ptr<Operation>> unproven_;  // writes that were lost and may still land
-  std::array<Duration, disk_operation_count> delays_{};
+  struct Written {
+    std::weak_ptr<Inode> inode;
+    uint64_t offset = 0;
+    uint64_t size = 0;
+  };
+  std::deque<Written> written_;  // the last asynchronous writes
+  struct DelayOfOne {
+    Duration by = 0;
+    std::function<void()> begun;
+  };
+  std::array<DelayOfOne, disk_operation_count> delays_;
   DiskOperation awaited_kind_{};
   uint64_t awaited_ = 0;  // operations of that kind to go; 0: none is awaited
   Then awaited_then_;

@@ -17,7 +17,12 @@ constexpr std::array names{BOP_SIM_FAULTS(BOP_NAME)};
 static_assert(names.size() == fault_count);
 
 constexpr Duration supervise_every = 100 * milliseconds;
-constexpr Disk::Latency swift{};
+
+Disk::Latency slow_down(const Node& node, Duration least, Duration most) {
+  const Disk::Latency usual = node.settings().disk_latency;
+  return {std::max(least, usual.least), std::max(most, usual.most), 50 * milliseconds,
+          usual.names_percent};
+}
 
 }  // namespace
 
@@ -115,7 +120,7 @@ void Faults::stop() {
       Disk& disk = node->disk(shard);
       disk.heal();
       disk.set_capacity(0);
-      disk.set_latency(swift);
+      disk.set_latency(node->settings().disk_latency);
       disk.stall(false);
     }
     // Nobody else can give the others what is damaged in its log: it has to stop leading.
@@ -129,8 +134,14 @@ Disk& Faults::any_disk(Node& node) {
   return node.disk(static_cast<uint32_t>(random_.below(node.shard_count())));
 }
 
+Node& Faults::any_or_leader() {
+  if (random_.chance(1, 3))
+    if (Node* leader = leader_of_any_group()) return *leader;
+  return any();
+}
+
 Node* Faults::any_serving() {
-  Node& node = any();
+  Node& node = any_or_leader();
   return node.serving() ? &node : nullptr;
 }
 
@@ -149,6 +160,11 @@ Node* Faults::any_that_may_lose_data() {
   auto id = options_.may_lose_data.begin();
   std::advance(id, random_.below(options_.may_lose_data.size()));
   return nodes_[*id - 1].get();
+}
+
+Duration Faults::while_long_or_longer() {
+  const Duration time = while_long();
+  return random_.chance(1, 6) ? options_.outlast + time : time;
 }
 
 Duration Faults::excused() {
@@ -171,6 +187,7 @@ void Faults::strike(Fault fault) {
     case Fault::late_write:
     case Fault::crash_at_io:
     case Fault::crash_in_recovery:
+    case Fault::crash_at_vote:
     case Fault::stalled_job: return strike_process(fault);
     case Fault::isolate:
     case Fault::split:
@@ -179,6 +196,7 @@ void Faults::strike(Fault fault) {
     case Fault::large:
     case Fault::flap:
     case Fault::partial:
+    case Fault::repeat:
     case Fault::depose: return strike_network(fault);
     case Fault::slow_disk:
     case Fault::stall:
@@ -212,10 +230,13 @@ void Faults::strike_process(Fault fault) {
     case Fault::restart:
       if (Node* node = any_serving()) node->stop(random_.between(0, 1 * seconds));
       return;
-    case Fault::pause: return any().pause(while_long());
+    case Fault::pause: return any_or_leader().pause(while_long());
     case Fault::clock: return clock_fault();
     case Fault::late_write: return late_write();
     case Fault::crash_at_io: return crash_at_io();
+    case Fault::crash_at_vote:
+      ends_at_vote_[any().id()] = random_.chance(1, 2) ? Ending::power : Ending::process;
+      return;
     case Fault::crash_in_recovery: {
       Node& node = any();
       end_process(node, random_.chance(1, 2) ? Ending::power : Ending::process);
@@ -232,16 +253,16 @@ void Faults::strike_process(Fault fault) {
 void Faults::strike_network(Fault fault) {
   switch (fault) {
     case Fault::isolate:
-      network_.isolate(any().id());
-      return until(while_long(), [this] { network_.heal_all(); });
+      network_.isolate(any_or_leader().id());
+      return until(while_long_or_longer(), [this] { network_.heal_all(); });
     case Fault::split: return split();
     case Fault::depose: return depose();
     case Fault::one_way: {
-      const NodeId from = any().id();
+      const NodeId from = any_or_leader().id();
       const NodeId to = any().id();
       if (from == to) return;
       network_.cut(from, to);
-      return until(while_long(), [this, from, to] { network_.heal(from, to); });
+      return until(while_long_or_longer(), [this, from, to] { network_.heal(from, to); });
     }
     case Fault::partial: {
       const NodeId a = any().id();
@@ -249,7 +270,7 @@ void Faults::strike_network(Fault fault) {
       if (a == b) return;
       network_.cut(a, b);
       network_.cut(b, a);
-      return until(while_long(), [this, a, b] {
+      return until(while_long_or_longer(), [this, a, b] {
         network_.heal(a, b);
         network_.heal(b, a);
       });
@@ -261,6 +282,7 @@ void Faults::strike_network(Fault fault) {
       return;
     }
     case Fault::large: return lose_large();
+    case Fault::repeat: return repeat();
     default: return storm();
   }
 }
@@ -298,12 +320,12 @@ void Faults::late_write() {
   const Duration slow = random_.between(10 * milliseconds, 300 * milliseconds);
   availability_.excuse(scheduler_.now() + 3 * slow);
   for (uint32_t shard = 0; shard < node->shard_count(); ++shard) {
-    node->disk(shard).set_latency({slow / 2, slow, 50 * milliseconds});
+    node->disk(shard).set_latency(slow_down(*node, slow / 2, slow));
   }
   const Duration lands_after = random_.between(1 * milliseconds, 2 * options_.lasts_longest);
   until(random_.between(slow / 2, 3 * slow), [this, node, lands_after] {
     for (uint32_t shard = 0; shard < node->shard_count(); ++shard) {
-      node->disk(shard).set_latency(swift);
+      node->disk(shard).set_latency(node->settings().disk_latency);
     }
     end_process(*node, Ending::process_with_late_writes);
     land_late_writes(*node, lands_after);
@@ -313,7 +335,7 @@ void Faults::late_write() {
 // The crash comes anywhere between the operation's start and a while after its end, or within a blocking call.
 void Faults::crash_at_io() {
   using enum DiskOperation;
-  static constexpr std::array kinds{write,  write,  write,          write, open,
+  static constexpr std::array kinds{write,  write,  write,          write, open, rename,
                                     rename, remove, sync_directory, read,  sync};
   static constexpr std::array endings{Ending::process, Ending::process_with_late_writes,
                                       Ending::power, Ending::power};
@@ -337,6 +359,18 @@ void Faults::crash_then(Node& node, Ending ending, Duration later) {
     end_process(node, ending);
     if (ending == Ending::process_with_late_writes) land_late_writes(node, lands_after);
   });
+}
+
+// It has the vote durably, or it would not be sent. Its peers may never hear of it.
+void Faults::sent(const raft::Message& message) {
+  const bool votes = message.kind == raft::MessageKind::vote_request ||
+                     (message.kind == raft::MessageKind::vote_reply && message.ok);
+  const auto found = ends_at_vote_.find(message.from);
+  if (!votes || stopped_ || found == ends_at_vote_.end()) return;
+  const Ending ending = found->second;
+  ends_at_vote_.erase(found);
+  ++effects_.crashes_at_votes;
+  crash_then(*nodes_[message.from - 1], ending, random_.between(0, 2 * milliseconds));
 }
 
 // At one of the first operations of its start, of any kind; then again.
@@ -470,12 +504,12 @@ void Faults::depose() {
 
 // As behind a link that drops packets above its MTU: heartbeats pass, entries do not.
 void Faults::lose_large() {
-  const NodeId from = any().id();
+  const NodeId from = any_or_leader().id();
   const uint64_t bytes = random_.between(200, 2000);
   for (const auto& to : nodes_) {
     if (to->id() != from) network_.drop_frames_above(from, to->id(), bytes);
   }
-  until(while_long(), [this] { network_.heal_all(); });
+  until(while_long_or_longer(), [this] { network_.heal_all(); });
 }
 
 void Faults::storm() {
@@ -487,6 +521,14 @@ void Faults::storm() {
   bad.overtaken_by = random_.between(1, 300 * milliseconds);
   network_.set_quality(bad);
   until(excused(), [this] { network_.set_quality(options_.quality); });
+}
+
+void Faults::repeat() {
+  LinkQuality repeats = options_.quality;
+  repeats.repeated = 500'000;
+  repeats.overtaken_by = random_.between(10 * milliseconds, 300 * milliseconds);
+  network_.set_quality(repeats);
+  until(while_long(), [this] { network_.set_quality(options_.quality); });
 }
 
 // Each time the connections are dialled again, and up for a while at most.
@@ -506,8 +548,8 @@ void Faults::strike_disk(Fault fault) {
   switch (fault) {
     case Fault::slow_disk: {
       const Duration most = random_.between(1 * milliseconds, 300 * milliseconds);
-      disk.set_latency({most / 10, most, 50 * milliseconds});
-      return until(excused(), [&disk] { disk.set_latency(swift); });
+      disk.set_latency(slow_down(node, most / 10, most));
+      return until(excused(), [&disk, &node] { disk.set_latency(node.settings().disk_latency); });
     }
     case Fault::stall: {
       const Duration time = while_long();
@@ -525,8 +567,7 @@ void Faults::strike_disk(Fault fault) {
     }
     case Fault::stalled_write: {
       const Duration time = random_.between(100 * milliseconds, options_.lasts_longest);
-      node.disturb(2 * time);
-      return disk.delay_one(DiskOperation::write, time);
+      return disk.delay_one(DiskOperation::write, time, [&node, time] { node.disturb(2 * time); });
     }
     case Fault::misread: return disk.misread(1 + random_.below(5));
     case Fault::read_error:
@@ -569,14 +610,28 @@ std::vector<std::string> Faults::files_of(Disk& disk, const std::string& directo
   return files;
 }
 
-bool Faults::damage(Disk& disk, const std::string& file) {
+bool Faults::damage(Disk& disk, const std::string& file, std::optional<uint64_t> offset) {
   const size_t size = disk.bytes(file).size();
   const bool lost = size > 0 && random_.chance(1, 4);
   if (lost)
-    disk.lose_sector(file, random_.below(size));
+    disk.lose_sector(file, offset ? *offset : random_.below(size));
+  else if (offset)
+    disk.flip_bit(file, *offset, static_cast<int>(random_.below(8)));
   else
     disk.flip_bit(file, random_);
   return !lost;
+}
+
+// Most of a log's files is old, or was never written.
+void Faults::damage_any(Disk& disk, const std::string& directory, std::string_view end) {
+  const auto place = disk.recently_written(random_);
+  const bool is_there =
+      place && place->name.starts_with(directory + "/") && place->name.ends_with(end);
+  if (is_there && random_.chance(1, 2)) {
+    damage(disk, place->name, place->offset);
+  } else if (const auto files = files_of(disk, directory, end); !files.empty()) {
+    damage(disk, files[random_.below(files.size())]);
+  }
 }
 
 // Found when the node starts again.
@@ -585,8 +640,7 @@ void Faults::rot() {
   if (node == nullptr) return;
   const auto shard = static_cast<uint32_t>(random_.below(node->shard_count()));
   if (node->state() != Node::State::down) node->crash(Ending::power);
-  const auto files = files_of(node->disk(shard), "shard" + std::to_string(shard), "");
-  if (!files.empty()) damage(node->disk(shard), files[random_.below(files.size())]);
+  damage_any(node->disk(shard), "shard" + std::to_string(shard), "");
 }
 
 // Found when the node reads that block for a peer, or starts again.
@@ -594,11 +648,9 @@ void Faults::rot_live() {
   Node* node = any_that_may_lose_data();
   if (node == nullptr || !node->serving()) return;
   const auto shard = static_cast<uint32_t>(random_.below(node->shard_count()));
-  const auto files = files_of(node->disk(shard), "shard" + std::to_string(shard), ".seg");
-  if (files.empty()) return;
   damaged_.insert(node->id());
   node->disturb(never);
-  damage(node->disk(shard), files[random_.below(files.size())]);
+  damage_any(node->disk(shard), "shard" + std::to_string(shard), ".seg");
 }
 
 void Faults::rot_small_file() {

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "raft/types.h"
 #include "sim/availability.h"
 #include "sim/network.h"
 #include "sim/node.h"
@@ -63,7 +64,9 @@ namespace bop::sim {
   fault(store_rot, "a record of a machine's storage changes (may lose data)")                      \
   fault(store_lost_write, "a synced write of a store is gone after a crash (may lose data)")       \
   fault(flap, "the connections between two nodes break again and again")                           \
-  fault(partial, "two nodes do not reach each other, and both reach the others")
+  fault(partial, "two nodes do not reach each other, and both reach the others")                  \
+  fault(crash_at_vote, "a node crashes just after it voted")                                       \
+  fault(repeat, "frames arrive again, up to 300 ms later")
 // clang-format on
 
 #define BOP_ENUMERATOR(name, what) name,
@@ -86,6 +89,8 @@ struct FaultOptions {
   std::set<NodeId> may_lose_data;
   Duration between_longest = 4 * seconds;  // uniform from 0
   Duration lasts_longest = 3 * seconds;
+  // Some of the network last for longer than this, in which other nodes have to answer.
+  Duration outlast = 10 * seconds;
   LinkQuality quality;  // of links without faults
   // The numbers of those that strike, of all that are drawn; nullopt: all.
   std::optional<std::set<uint64_t>> only;
@@ -101,6 +106,9 @@ class Faults {
   // No fault begins any more, and all that last end; nodes are still started and reopened.
   void stop();
 
+  // A node's message is on its way to a peer.
+  void sent(const raft::Message& message);
+
   // Down or in doubt for good, as nodes that may lose data may be.
   bool lost(const Node& node) const;
 
@@ -110,6 +118,7 @@ class Faults {
   uint64_t drawn() const { return drawn_; }
   struct Effects {
     uint64_t leaders_cut_off = 0, leaders_frozen = 0;  // by depose
+    uint64_t crashes_at_votes = 0;
   };
   const Effects& effects() const { return effects_; }
 
@@ -136,21 +145,26 @@ class Faults {
   void depose();
   void lose_large();
   void storm();
+  void repeat();
   void flap(NodeId a, NodeId b, Instant until);
   void fail_operation(Node& node, Disk& disk);
   void rot();
   void rot_live();
   void rot_small_file();
+  // Of a file in that directory, or of what was written last in it.
+  void damage_any(Disk& disk, const std::string& directory, std::string_view end);
   // False: a sector of it cannot be read from now on; true: a bit of it changed.
-  bool damage(Disk& disk, const std::string& file);
+  bool damage(Disk& disk, const std::string& file, std::optional<uint64_t> offset = {});
   std::vector<std::string> files_of(Disk& disk, const std::string& directory, std::string_view end);
   void clock_fault();
   Node& any();
   Disk& any_disk(Node& node);
+  Node& any_or_leader();  // a leader more often than the others
   Node* any_serving();
   Node* leader_of_any_group();
   Node* any_that_may_lose_data();
   Duration while_long() { return random_.between(1 * milliseconds, options_.lasts_longest); }
+  Duration while_long_or_longer();
   void until(Duration time, Task end);
   // While it lasts, and somewhat longer, no group need be available.
   Duration excused();
@@ -172,6 +186,7 @@ class Faults {
   std::set<NodeId> damaged_;     // while it ran: what it has to find when it starts again
   std::set<NodeId> unreadable_;  // a small file of it cannot be read: it does not start any more
   std::map<NodeId, uint64_t> excused_misreads_;  // of its disks, those it was reopened for
+  std::map<NodeId, Ending> ends_at_vote_;        // at its next one
   uint64_t all_weights_ = 0;
   std::map<Fault, uint64_t> counters_;
   Effects effects_;

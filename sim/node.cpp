@@ -65,6 +65,7 @@ std::vector<std::unique_ptr<Node::ShardContext>> Node::make_shards() {
   for (uint32_t shard = 0; shard < settings_.shards; ++shard) {
     contexts.push_back(std::make_unique<ShardContext>(*this, shard));
     contexts.back()->disk.set_faults(faults);
+    contexts.back()->disk.set_latency(settings_.disk_latency);
     contexts.back()->loop.after_turns([this, shard] { watch(shard); });
   }
   return contexts;
@@ -168,7 +169,8 @@ void Node::check_recovered(const node::GroupSpec& group) {
 
 void Node::take_part() {
   state_ = State::serving;
-  disturbed_until_ = scheduler_.now();
+  if (disturbed_until_ == never) disturbed_until_ = 0;
+  disturbed_until_ = std::max(disturbed_until_, scheduler_.now());
   check_epochs();
   for (const node::GroupSpec& group : settings_.shard.groups) {
     const group::Replica* replica = node_->shard(group.shard).replica(group.id);

@@ -35,6 +35,7 @@ struct NodeSettings {
   machine::kv::Settings machine{.hash_interval = 128};  // state hashes often enough to be compared
   int64_t drift_ppm = 0;
   uint32_t sector_bytes = 4096;
+  Disk::Latency disk_latency;
   bool ignore_file_locks = false;  // a seeded bug: see Disk::Faults
 };
 

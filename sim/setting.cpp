@@ -167,6 +167,16 @@ FaultOptions draw_faults(Random& random, const SettingOptions& options, uint32_t
   return faults;
 }
 
+// Of a fast disk most often. A slow one gathers several appends in one write. Operations on names take as long as writes, or
+// they are much faster (a journal in memory) or slower.
+Disk::Latency draw_disk_latency(Random& random) {
+  Disk::Latency latency;
+  latency.most = pick(random, std::array<Duration, 4>{200 * microseconds, 200 * microseconds,
+                                                      5 * milliseconds, 20 * milliseconds});
+  latency.names_percent = pick(random, std::array<uint32_t, 4>{100, 100, 5, 500});
+  return latency;
+}
+
 // How long it may take until requests are answered again, at most.
 AvailabilityOptions availability_of(const Setting& setting) {
   AvailabilityOptions availability;
@@ -212,6 +222,8 @@ Setting draw_setting(const SettingOptions& options, Random random) {
   // A replica that stays out for good keeps the others' logs from being released (there are no
   // snapshots): they need space for all of the run.
   if (!setting.faults.may_lose_data.empty()) setting.node.shard.log.max_bytes = 1ull << 40;
+  setting.faults.outlast = setting.availability.steady_for + setting.availability.bound;
+  setting.node.disk_latency = draw_disk_latency(random);
   return setting;
 }
 

@@ -117,7 +117,9 @@ void Simulation::check_promises() {
     BOP_ASSERT(decoded.has_value());
     for (const proto::PeerItem& item : decoded->items) {
       const auto* raft = std::get_if<proto::RaftItem>(&item);
-      if (raft != nullptr) checker_.sent(raft->group, raft->message);
+      if (raft == nullptr) continue;
+      checker_.sent(raft->group, raft->message);
+      if (faults_) faults_->sent(raft->message);
     }
     decoder_.clear();
   });
@@ -327,6 +329,8 @@ std::vector<std::pair<std::string, uint64_t>> Simulation::effects() const {
   }
   const Network::Counters& network = network_.counters();
   add("connections reset", network.reset);
+  add("frames repeated", network.repeated);
+  add("crashes at votes", faults_->effects().crashes_at_votes);
   add("leaders cut off", faults_->effects().leaders_cut_off);
   add("leaders cut off with a frozen clock", faults_->effects().leaders_frozen);
   return effects;

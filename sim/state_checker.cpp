@@ -180,6 +180,7 @@ void StateChecker::observe(NodeId node, GroupId group, const raft::Core& core) {
   check_turn(node, group, replica, core);
   check_log(node, group, replica, core);
   check_term(node, group, replica, core);
+  check_leader_of_follower(node, group, core);
   check_commit(node, group, replica, core);
   const Index durable = std::min(core.durable(), core.last());
   replica.durable = {core.term_at(durable), durable};
@@ -208,6 +209,17 @@ void StateChecker::check_term(NodeId node, GroupId group, Replica& replica,
   }
   check_votes(node, group, core);
   check_leader(node, group, core);
+}
+
+void StateChecker::check_leader_of_follower(NodeId node, GroupId group, const raft::Core& core) {
+  if (core.leader() == 0 || core.role() == raft::Role::leader) return;
+  ++counters_.checks;
+  const auto& leaders = groups_[group].leaders;
+  const auto leader = leaders.find(core.term());
+  if (leader == leaders.end() || leader->second == core.leader()) return;
+  report("election safety: " + name(node, group) + " follows node " +
+         std::to_string(core.leader()) + " in term " + std::to_string(core.term()) +
+         ", which node " + std::to_string(leader->second) + " leads");
 }
 
 // A candidate votes for itself when it asks the others, whom a single voter does not have.

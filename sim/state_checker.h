@@ -1,7 +1,8 @@
 // The checker observes every replica of a simulated cluster and reports the first violated invariant.
 // It sees only the public state of Core and the calls of machines.
 //
-//   election safety       at most one leader a term (Raft, figure 3), by votes of a majority
+//   election safety       at most one leader a term (Raft, figure 3), by votes of a majority, and replicas follow the
+//                         leader of their term
 //   leader append-only    a leader neither overwrites nor drops its entries
 //   log matching          an entry's (index, term) determines its content and the entry before it
 //   leader completeness   a new leader's log has every committed entry
@@ -173,6 +174,7 @@ class StateChecker {
                            const raft::Core& core);
   void check_order(GroupId group, Group& all, uint64_t command_hash);
   void check_executions(GroupId group, const Group::Proposals& proposals);
+  void check_leader_of_follower(NodeId node, GroupId group, const raft::Core& core);
   void check_term(NodeId node, GroupId group, Replica& replica, const raft::Core& core);
   void check_log(NodeId node, GroupId group, Replica& replica, const raft::Core& core);
   void check_entry(NodeId node, GroupId group, const raft::Entry& entry, Term term_before);

@@ -363,7 +363,9 @@ TEST(Disk, delays_a_single_operation_and_others_pass_it) {
     tasks.emplace_back(after, std::move(task));
   });
   auto file = make_file(disk, "a", pattern(512, 0), true);
-  disk.delay_one(DiskOperation::write, 5 * seconds);
+  int begun = 0;
+  disk.delay_one(DiskOperation::write, 5 * seconds, [&] { ++begun; });
+  EXPECT_EQ(begun, 0);
   const auto bytes = pattern(512, 1);
   const Bytes parts[] = {bytes};
   Done done;
@@ -373,8 +375,47 @@ TEST(Disk, delays_a_single_operation_and_others_pass_it) {
   EXPECT_GE(tasks[0].first, 5 * seconds);
   EXPECT_LT(tasks[1].first, 1 * seconds);
   EXPECT_EQ(disk.counters().delayed, 1u);
+  EXPECT_EQ(begun, 1);
   for (const auto& task : tasks) task.second();
   EXPECT_EQ(done.count, 2);
+}
+
+TEST(Disk, operations_on_names_have_a_speed_of_their_own) {
+  std::vector<Duration> tasks;
+  Disk disk(1, [&](Duration after, auto) { tasks.push_back(after); });
+  auto file = make_file(disk, "a", pattern(512, 0), true);
+  Disk::Latency latency{1 * milliseconds, 1 * milliseconds, 0, 5};
+  disk.set_latency(latency);
+  Done done;
+  const auto bytes = pattern(512, 1);
+  const Bytes parts[] = {bytes};
+  file->write(0, parts, done);
+  disk.rename("a", "b", done);
+  disk.sync_directory(".", done);
+  EXPECT_EQ(tasks, (std::vector<Duration>{1 * milliseconds, 50 * microseconds, 50 * microseconds}));
+}
+
+TEST(Disk, remembers_where_it_was_written_last) {
+  Disk disk(1);
+  Random random(1);
+  EXPECT_FALSE(disk.recently_written(random));
+  auto file = make_file(disk, "a", pattern(8192, 0), true);
+  const auto bytes = pattern(512, 1);
+  const Bytes parts[] = {bytes};
+  Done done;
+  file->write(4096, parts, done);
+  disk.run();
+  for (int i = 0; i < 20; ++i) {
+    const auto place = disk.recently_written(random);
+    ASSERT_TRUE(place);
+    EXPECT_EQ(place->name, "a");
+    EXPECT_GE(place->offset, 4096u);
+    EXPECT_LT(place->offset, 4096u + 512);
+  }
+  ASSERT_TRUE(disk.rename_now("a", "b"));
+  EXPECT_EQ(disk.recently_written(random)->name, "b");
+  ASSERT_TRUE(disk.remove_now("b"));
+  EXPECT_FALSE(disk.recently_written(random));
 }
 
 // The process dies in a blocking rename: it happened or not, and nothing that the process does later counts.

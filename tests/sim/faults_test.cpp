@@ -78,7 +78,9 @@ INSTANTIATE_TEST_SUITE_P(
         Expected{"store_full", {"store flushes refused for space"}},
         Expected{"store_rot,kill", {"store bits flipped", "store damage detected"}},
         Expected{"store_lost_write,power", {"store writes lost", "store damage detected"}},
-        Expected{"flap", {"connections reset"}}, Expected{"partial", {}}),
+        Expected{"flap", {"connections reset"}}, Expected{"partial", {}},
+        Expected{"crash_at_vote,kill", {"crashes at votes"}},
+        Expected{"repeat", {"frames repeated"}}),
     [](const auto& info) {
       std::string name = info.param.fault;
       return name.substr(0, name.find(','));

@@ -149,6 +149,24 @@ TEST_F(LogChecks, accept_equal_entries) {
   EXPECT_EQ(checker.counters().entries, 2u);
 }
 
+TEST_F(ElectionChecks, report_a_follower_of_another_than_the_leader_of_its_term) {
+  Alone three(3, {});
+  begin(3, three);
+  three.lead();
+  observe(3, three);
+  Alone follower(2, {}, {1, 2, 3});
+  begin(2, follower);
+  raft::Message heartbeat;
+  heartbeat.kind = raft::MessageKind::append_request;
+  heartbeat.from = 1;
+  heartbeat.to = 2;
+  heartbeat.term = three.core().term();
+  follower.step({raft::Receive{heartbeat}});
+  ASSERT_EQ(follower.core().leader(), 1u);
+  observe(2, follower);
+  expect_violation("election safety: node 2, group 1 follows node 1 in term 1");
+}
+
 TEST_F(LogChecks, report_two_contents_of_one_entry) {
   Alone two(2, {}, {1, 2, 3});
   Alone three(3, {}, {1, 2, 3});
