@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #endif
+#include <unistd.h>
 
 namespace bop::mem {
 
@@ -40,5 +41,26 @@ int write_back(int) { return 0; }
 int allocate_blocks(int, uint64_t, uint64_t) { return 0; }
 
 #endif
+
+int read_fully(int file, uint64_t offset, std::span<uint8_t> out) {
+  while (!out.empty()) {
+    const ssize_t read = pread(file, out.data(), out.size(), static_cast<off_t>(offset));
+    if (read == 0) return file_ends;
+    if (read < 0) {
+      if (errno == EINTR) continue;
+      return errno;
+    }
+    out = out.subspan(static_cast<size_t>(read));
+    offset += static_cast<uint64_t>(read);
+  }
+  return 0;
+}
+
+void read_ahead([[maybe_unused]] int file, [[maybe_unused]] uint64_t offset,
+                [[maybe_unused]] uint64_t bytes) {
+#ifdef __linux__
+  posix_fadvise(file, static_cast<off_t>(offset), static_cast<off_t>(bytes), POSIX_FADV_WILLNEED);
+#endif
+}
 
 }  // namespace bop::mem

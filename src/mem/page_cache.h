@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 namespace bop::mem {
 
@@ -15,5 +16,12 @@ int write_back(int file);
 // size, so that writing there needs no further space. Returns 0 or an errno, such as ENOSPC. Does nothing where
 // the system or the file system does not support it.
 int allocate_blocks(int file, uint64_t from, uint64_t end);
+
+// Reads all of `out` from `offset` on. Returns 0, an errno, or file_ends when the file has fewer bytes. Blocks.
+inline constexpr int file_ends = -1;
+int read_fully(int file, uint64_t offset, std::span<uint8_t> out);
+
+// Lets the kernel begin to read these bytes into its cache, and does not wait for it.
+void read_ahead(int file, uint64_t offset, uint64_t bytes);
 
 }  // namespace bop::mem
