@@ -166,7 +166,26 @@ typedef struct bop_machine_options {
   uint64_t memory_bytes;     /* limit of the machine's memory; 0: its own default */
   const char* configuration; /* the machine's own, JSON text or NULL */
   uint32_t version;          /* the one the group agreed on: behave as that version does */
+
+  /* Whose state the directory is to have. A machine with files of its own records it in them, and refuses those of
+   * another cluster, group or instance. group_id 0: not known. */
+  uint8_t cluster[16];
+  uint64_t group_id;
+  uint64_t instance; /* the machines of a group on one node, one after the other */
 } bop_machine_options;
+
+/* What a machine knows of the state that it stored. */
+typedef struct bop_machine_integrity {
+  uint32_t size;
+  int32_t
+      status; /* BOP_OK; BOP_PENDING while it verifies its state after open; or the error that ended it */
+  const char*
+      reason; /* with an error: what is wrong, with file and offset; valid until the machine is called */
+  uint64_t verified_bytes; /* of its state, since open ... */
+  uint64_t verify_bytes;   /* ... and in total; 0: not known yet */
+  uint64_t scrubbed_bytes; /* since open */
+  uint64_t scrub_passes;   /* complete ones, over all of its state, since open */
+} bop_machine_integrity;
 
 typedef struct bop_machine bop_machine; /* defined by the machine */
 
@@ -264,6 +283,19 @@ struct bop_machine_table {
    * will read into the processor's cache meanwhile. Changes nothing, and need not be followed by the query.
    * `query` is valid during the call. NULL: the machine has no use for it. */
   void (*expect_query)(bop_machine* machine, bop_bytes query);
+
+  /* The integrity of its state. bop asks after open, after each `done` of a job and after a call that failed, so a
+   * change must happen in one of these.
+   * A machine may return from open before its state is verified. While the status is BOP_PENDING bop passes no query,
+   * and the replica votes and acknowledges but does not campaign; apply may be called, and must return BOP_PENDING
+   * until the state is verified. Once the status is an error the replica is halted with it and the reason, and the
+   * machine is only closed. NULL: its state is always sound. */
+  void (*integrity)(bop_machine* machine, bop_machine_integrity* integrity);
+
+  /* Verifies about `max_bytes` more of the stored state, on BOP_WORK_WRITES; after the last of it, from the beginning again. bop
+   * calls it within the budget of its configuration (scrub.bytes_per_s), one call at a time. What is found damaged
+   * is reported by `integrity`. NULL: the machine has nothing to scrub. */
+  int32_t (*scrub)(bop_machine* machine, uint64_t max_bytes, uint64_t token);
 };
 
 #ifdef __cplusplus

@@ -169,6 +169,12 @@ const Key keys[] = {
      "part. A machine flushes its memtable to the store when three eighths of its part are used. "
      "More memory means fewer flushes: with random keys, half the memory doubles their cost.",
      nullptr, 1 * mib, 1024 * gib},
+
+    {"scrub.bytes_per_s", Kind::integer, "16777216",
+     "Bytes of stored state that the node reads and verifies in the background each second, again "
+     "and again, to find what a device altered or lost. All machines of the node share it. 0: "
+     "none; what is read for a client is verified in any case. SIGHUP reloads it.",
+     [](S& to, const V& v) { to.node.scrub_bytes_per_s = bytes(v); }, 0, 64 * gib},
 };
 
 }  // namespace
@@ -194,6 +200,7 @@ bool is_reloadable(const Key& key) {
       "limits.total_input_bytes",
       "logging.level",
       "logging.file",
+      "scrub.bytes_per_s",
   };
   return std::ranges::find(names, key.name) != std::end(names);
 }

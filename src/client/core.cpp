@@ -17,6 +17,7 @@ bool is_worth_another_try(int32_t status) {
     case BOP_E_OVERLOADED:
     case BOP_E_STOPPED:
     case BOP_E_SUSPECT:
+    case BOP_E_DAMAGED:
     case BOP_E_LATCHED: return true;
     default: return false;
   }
@@ -41,6 +42,7 @@ int32_t status_of_unsent(const Call& call) {
   switch (call.refused_as) {
     case BOP_E_OVERLOADED:
     case BOP_E_SUSPECT:
+    case BOP_E_DAMAGED:
     case BOP_E_LATCHED: return call.refused_as;
     default: return BOP_E_UNAVAILABLE;
   }

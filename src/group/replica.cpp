@@ -148,6 +148,7 @@ void Replica::stay_out(const Error& reason, const log::FileOffset& at) {
 bop::Status Replica::open_machine() {
   machine::DriverOptions options;
   options.group = options_.name;
+  options.identity = options_.machine_identity;
   options.directory = options_.machine_directory;
   options.machine = options_.machine_options;
   BOP_TRY_ASSIGN(driver_, machine::Driver::open(*options_.machine, options, ports_.offload, *this));
@@ -293,6 +294,7 @@ void Replica::start() {
   BOP_ASSERT(state_ == State::opened || state_ == State::halted);
   if (state_ == State::halted) return;
   state_ = State::serving;
+  if (!driver_->verified()) report_health();
   hash_.begin(*driver_);
   hash_.on_applied(apply_.applied());
   inbox_.schedule();
@@ -403,6 +405,13 @@ void Replica::query(Request request) {
   if (halted_) return inbox_.complete(origin, halted_->code, halted_->detail);
   if (refuse_too_large(origin, request.payload.size())) return;
   if (!serving()) return inbox_.complete(origin, BOP_E_UNAVAILABLE, "the node is starting");
+  if (!driver_->verified()) {
+    const char* obstacle = driver_->obstacle();
+    return inbox_.complete(
+        origin, BOP_E_UNAVAILABLE,
+        "the machine of this node answers nothing yet: " +
+            std::string(obstacle == nullptr ? "it verifies its state" : obstacle));
+  }
   reads_.add(std::move(request));
 }
 
@@ -474,7 +483,20 @@ void Replica::channel_lost(NodeId node) {
 }
 
 void Replica::set_healthy(bool healthy) {
-  if (serving()) inbox_.add(raft::Health{healthy});
+  log_healthy_ = healthy;
+  report_health();
+}
+
+// A leader whose machine answers nothing would stop the group, so while the state is verified the replica votes and
+// acknowledges but does not campaign.
+void Replica::report_health() {
+  if (serving()) inbox_.add(raft::Health{log_healthy_ && driver_->verified()});
+}
+
+void Replica::verified() {
+  report_health();
+  hash_.on_applied(apply_.applied());
+  inbox_.schedule();
 }
 
 void Replica::resign() {
@@ -737,6 +759,14 @@ void Replica::sync_machine() {
   if (!halted_) driver_->sync();
 }
 
+bool Replica::scrub(uint64_t bytes) { return serving() && driver_->scrub(bytes); }
+
+uint64_t Replica::scrub_passes() {
+  const uint64_t passes = driver_ == nullptr ? 0 : driver_->verification().scrub_passes;
+  if (passes > scrub_passes_) scrub_pass_ended_ns_ = ports_.clock.wall_ns();
+  return scrub_passes_ = passes;
+}
+
 void Replica::compact_log() {
   // Without a request the machine would wait for more entries before it syncs, but the log has no space
   // for those.
@@ -884,7 +914,7 @@ void Replica::arm_expiry() {
 NodeId Replica::known_leader() const { return halted_ || core_ == nullptr ? 0 : core_->leader(); }
 
 bool Replica::ready() const {
-  if (!serving() || core_->leader() == 0) return false;
+  if (!serving() || core_->leader() == 0 || !driver_->verified()) return false;
   return apply_.applied() >= core_->commit() && core_->term_at(core_->commit()) == core_->term();
 }
 
@@ -909,6 +939,9 @@ Replica::Status Replica::status() const {
     status.checkpoint = checkpoints_.usable(status.machine_durable);
     status.hash = hash_.latest();
     if (const char* obstacle = driver_->obstacle()) status.obstacle = obstacle;
+    status.verifying = !halted_ && !driver_->verified();
+    status.verification = driver_->verification();
+    status.scrub_pass_ended_ns = scrub_pass_ended_ns_;
   }
   status.hindrance = hindrances_.cause();
   status.hindrance_text = hindrances_.text();

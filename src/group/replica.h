@@ -46,6 +46,7 @@ struct ReplicaOptions {
   const bop_machine_table* machine = nullptr;
   uint64_t instance = first_instance;  // of the machine
   std::string machine_directory;       // of that instance; empty: memory only
+  machine::Identity machine_identity;  // of its state
   machine::Options machine_options;
   uint64_t epoch = 0;  // of the log; higher at each start of this node
   Limits limits;
@@ -97,6 +98,10 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   void abandon();
   // Requests the machine to make durable what it applied; its durable() rises when that is done.
   void sync_machine();
+  // Lets the machine verify about that many bytes of its stored state, unless it is still at the bytes of the last
+  // call. False: it has nothing to verify.
+  bool scrub(uint64_t bytes);
+  uint64_t scrub_passes();  // complete ones since the start
 
   void step();
   void finish();
@@ -122,6 +127,9 @@ class Replica final : public log::Appender, public machine::DriverEvents {
     raft::Cause hindrance =
         raft::Cause::none;       // what kept it from serving as leader in its last step
     std::string hindrance_text;  // the same for people; empty: nothing did
+    bool verifying = false;      // the machine verifies its stored state, and answers nothing yet
+    machine::Driver::Verification verification;
+    int64_t scrub_pass_ended_ns = 0;  // the last complete pass, since 1970; 0: none since the start
   };
   Status status() const;
   // Requests a state hash from the machine, which costs it work: on demand, not for every report.
@@ -139,6 +147,7 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   void applied(std::span<const bop_reply> replies) override;
   void answered(uint64_t token, const bop_reply& reply) override;
   void failed(const Error& error) override;
+  void verified() override;
 
  private:
   // Each state leads only to those below it.
@@ -190,6 +199,7 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   Index stable_index() const;
   void complete_entry(Index index, Term term, Outcome& outcome);
   void complete_superseded();
+  void report_health();
   void serve_reads();
   void compact_log();
   void checkpoint_if_due(Index held, bool wanted);
@@ -241,6 +251,9 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   Hindrances hindrances_;
   // It handed over because of its machine: the proposals that are not applied by then never get an answer.
   Instant answers_until_ = never;
+  bool log_healthy_ = true;
+  uint64_t scrub_passes_ = 0;
+  int64_t scrub_pass_ended_ns_ = 0;
 
   std::unique_ptr<port::Timer> step_timer_;        // for the core's deadline
   std::unique_ptr<port::Timer> expiry_timer_;      // armed while a request is open

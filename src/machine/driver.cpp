@@ -4,6 +4,7 @@
 #include <array>
 #include <cstring>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "base/assert.h"
@@ -95,6 +96,7 @@ struct Driver::State : MachineCalls {
   bop_machine_host host{};
   bool failed = false;
   SnapshotCalls snapshots{*this};
+  bop_status failed_with = BOP_E_MACHINE;
 
   bool applying = false;
   uint64_t apply_number = 0;
@@ -119,6 +121,11 @@ struct Driver::State : MachineCalls {
   std::mutex logged_error_mutex;  // the machine may log from its workers
   std::string logged_error;       // the latest
 
+  bool verified = true;
+  bop_machine_integrity known{};  // as the machine told last
+  bool scrubbing = false;
+  uint64_t scrub_number = 0;
+
   // ---- calls into the machine ----
 
   std::string name() const { return "group " + options.group + ": machine " + table.kind; }
@@ -128,11 +135,13 @@ struct Driver::State : MachineCalls {
     failed = true;
     applying = false;
     syncing = false;
+    scrubbing = false;
+    failed_with = code;
     const Error error{code, name() + ": " + what};
     logging::error("{}", error.to_string());
     bop_reply reply;
     clear(reply);
-    reply.status = BOP_E_MACHINE;
+    reply.status = code;
     for (Query& query : queries) {
       if (!query.open) continue;
       close_query(query);
@@ -147,8 +156,50 @@ struct Driver::State : MachineCalls {
     return logged_error;
   }
 
+  // ---- integrity ----
+
+  bop_machine_integrity integrity() {
+    if (table.integrity == nullptr || failed) return known;
+    bop_machine_integrity out{};
+    out.size = sizeof out;
+    BOP_ASSERT(!in_machine);
+    in_machine = true;
+    table.integrity(machine, &out);
+    in_machine = false;
+    known = out;
+    known.reason = nullptr;  // not valid for longer
+    return out;
+  }
+
+  // After anything that may have changed it.
+  void check_integrity() {
+    if (failed || machine == nullptr || table.integrity == nullptr) return;
+    const bop_machine_integrity now = integrity();
+    if (violated() || now.status == BOP_PENDING) return;
+    if (now.status != BOP_OK) {
+      const Error found{static_cast<bop_status>(now.status),
+                        now.reason == nullptr ? "" : now.reason};
+      if (found.code == BOP_E_DAMAGED && !found.detail.empty())
+        return fail_with(BOP_E_DAMAGED, found.detail);
+      return fail_with(found.code == BOP_E_DAMAGED ? BOP_E_DAMAGED : BOP_E_MACHINE,
+                       found.to_string());
+    }
+    if (std::exchange(verified, true)) return;
+    events.verified();
+  }
+
+  void scrub(uint64_t bytes) {
+    scrubbing = true;
+    const int32_t status = call(table.scrub, bytes, token_of(Call::scrub, ++scrub_number, 0));
+    if (violated() || status == BOP_PENDING) return;
+    if (status != BOP_OK) return fail_with_status("scrub", status);
+    scrubbing = false;
+  }
+
   // A function of the table returned an error that is not a reply: the machine has failed.
   void fail_with_status(const char* function, int32_t status) {
+    check_integrity();  // which may know more
+    if (failed) return;
     // The machine's own words name the file; those of the status may be about the log.
     const std::string logged = latest_logged_error();
     if (is_status(status) && !logged.empty())
@@ -233,7 +284,8 @@ struct Driver::State : MachineCalls {
   }
 
   void query(Bytes question, uint64_t token) {
-    if (failed) return refuse_query(token, BOP_E_MACHINE);
+    if (failed) return refuse_query(token, failed_with);
+    if (!verified) return refuse_query(token, BOP_E_UNAVAILABLE);
     if (queries.size() - free_queries.size() >= options.machine.max_queries)
       return refuse_query(token, BOP_E_OVERLOADED);
     const uint32_t slot = open_query(token);
@@ -305,6 +357,11 @@ struct Driver::State : MachineCalls {
       case Call::snapshot: return note(snapshots.complete_snapshot(token, status));
       case Call::restore: return note(snapshots.complete_restore(token, status));
       case Call::part: break;
+      case Call::scrub:
+        if (!scrubbing || token != token_of(Call::scrub, scrub_number, 0)) break;
+        if (status != BOP_OK) return fail_with_status("scrub", status);
+        scrubbing = false;
+        return;
     }
     fail_with(BOP_E_MACHINE,
               "host->complete was called for a call that is not open, or with the wrong number of "
@@ -345,7 +402,8 @@ struct Driver::State : MachineCalls {
 
   static void host_offload(void* context, bop_work_queue queue, void (*work)(void*),
                            void (*done)(void*), void* argument) {
-    of(context).queues.submit(queue, work, done, argument);
+    State& state = of(context);
+    state.queues.submit(queue, work, done, argument, [&state] { state.check_integrity(); });
   }
   static void host_complete(void* context, uint64_t token, int32_t status, const bop_reply* replies,
                             size_t count) {
@@ -383,6 +441,9 @@ struct Driver::State : MachineCalls {
     given.memory_bytes = options.machine.memory_bytes;
     const std::string& configuration = options.machine.configuration;
     given.configuration = configuration.empty() ? nullptr : configuration.c_str();
+    std::copy(options.identity.cluster.begin(), options.identity.cluster.end(), given.cluster);
+    given.group_id = options.identity.group;
+    given.instance = options.identity.instance;
 
     std::array<char, 512> text{};
     in_machine = true;
@@ -399,6 +460,11 @@ struct Driver::State : MachineCalls {
       return fail(BOP_E_MACHINE,
                   name() + ": open returned BOP_OK without a machine, or completed a call");
     last_given = call(table.applied);
+    const bop_machine_integrity state = integrity();
+    if (state.status != BOP_OK && state.status != BOP_PENDING)
+      return fail(state.status == BOP_E_DAMAGED ? BOP_E_DAMAGED : BOP_E_MACHINE,
+                  name() + ": " + (state.reason == nullptr ? "" : state.reason));
+    verified = state.status == BOP_OK;
     return {};
   }
 
@@ -432,7 +498,7 @@ bop_status Driver::check(Bytes command) {
   if (state.failed || state.table.check == nullptr) return BOP_OK;
   const int32_t status = state.call(state.table.check, bop_bytes{command.data(), command.size()});
   if (!state.violated() && !is_status(status)) state.fail_with_status("check", status);
-  return state.failed ? BOP_E_MACHINE : static_cast<bop_status>(status);
+  return state.failed ? state.failed_with : static_cast<bop_status>(status);
 }
 
 void Driver::query(Bytes question, uint64_t token) { state_->query(question, token); }
@@ -504,6 +570,20 @@ std::optional<bop_state_hash> Driver::state_hash() {
   bop_state_hash hash{};
   if (state_->failed || state_->call(state_->table.state_hash, &hash) != BOP_OK) return {};
   return hash;
+}
+
+bool Driver::verified() const { return state_->verified; }
+
+Driver::Verification Driver::verification() const {
+  const bop_machine_integrity now = state_->integrity();
+  return {now.verified_bytes, now.verify_bytes, now.scrubbed_bytes, now.scrub_passes};
+}
+
+bool Driver::scrub(uint64_t bytes) {
+  State& state = *state_;
+  if (state.failed || !state.verified || state.table.scrub == nullptr) return false;
+  if (!state.scrubbing) state.scrub(bytes);
+  return !state.failed;
 }
 
 uint32_t Driver::version() const { return state_->table.version; }

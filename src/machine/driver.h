@@ -9,6 +9,9 @@
 //                       │                                   │
 //                       └──────────► failed ◄───────────────┘   final; the group needs a new driver
 //
+// A machine that verifies its state after open() is ready as well, but not verified(): it applies nothing yet, and
+// every query is refused.
+//
 // The driver checks everything that a machine can get wrong: the table's version and size, the statuses
 // it returns, how often it completes a token and with how many replies. A violation fails the machine,
 // never the process. All of a Driver is used on its shard's thread.
@@ -44,6 +47,7 @@ class Offload {
 
 struct DriverOptions {
   std::string group;      // name of the group, for messages
+  Identity identity;      // of its state
   std::string directory;  // must exist; empty: memory only
   Options machine;
 };
@@ -57,8 +61,11 @@ class DriverEvents {
   virtual void applied(std::span<const bop_reply> replies) = 0;
   // May be called from within query(). Every query is answered once, also when the machine fails.
   virtual void answered(uint64_t token, const bop_reply& reply) = 0;
-  // Called once. Nothing is applied any more, and every query is answered with BOP_E_MACHINE.
+  // Called once. Nothing is applied any more, and every query is answered with the error: BOP_E_DAMAGED when the
+  // machine found its stored state damaged, else BOP_E_MACHINE.
   virtual void failed(const Error& error) = 0;
+  // verified() became true.
+  virtual void verified() {}
 };
 
 struct SnapshotOptions {
@@ -150,6 +157,18 @@ class Driver {
   uint32_t version() const;  // stamped into entries
   const char* kind() const;
   bool has_failed() const;
+
+  // As bop_machine_integrity. `bytes` of 0 are not known.
+  struct Verification {
+    uint64_t done_bytes = 0, total_bytes = 0;
+    uint64_t scrubbed_bytes = 0, scrub_passes = 0;
+  };
+  bool verified() const;
+  Verification verification() const;
+  // Lets the machine verify about that many bytes of its stored state, unless it is still at those of the last call.
+  // False: it has nothing to verify.
+  bool scrub(uint64_t bytes);
+
   const char* obstacle() const;  // as in bop_machine_table; valid until the next call
 
  private:

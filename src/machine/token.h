@@ -9,7 +9,15 @@
 
 namespace bop::machine {
 
-enum class Call : uint64_t { apply = 1, query = 2, sync = 3, snapshot = 4, part = 5, restore = 6 };
+enum class Call : uint64_t {
+  apply = 1,
+  query = 2,
+  sync = 3,
+  snapshot = 4,
+  part = 5,
+  restore = 6,
+  scrub = 7
+};
 
 inline constexpr unsigned call_shift = 60;
 inline constexpr unsigned generation_shift = 32;

@@ -2,6 +2,7 @@
 
 #include <condition_variable>
 #include <mutex>
+#include <utility>
 
 namespace bop::machine {
 
@@ -28,7 +29,7 @@ WorkQueues::WorkQueues(Offload& offload) : offload_(offload), gate_(std::make_sh
 WorkQueues::~WorkQueues() { close(); }
 
 void WorkQueues::submit(bop_work_queue queue, void (*work)(void*), void (*done)(void*),
-                        void* argument) {
+                        void* argument, std::function<void()> after) {
   offload_.submit(
       static_cast<Offload::WorkQueue>(queue),
       [gate = gate_, work, argument] {
@@ -36,9 +37,11 @@ void WorkQueues::submit(bop_work_queue queue, void (*work)(void*), void (*done)(
         work(argument);
         gate->leave();
       },
-      [gate = gate_, done, argument] {
-        // close() is called on this thread, so the gate does not close during done().
-        if (!gate->closed) done(argument);
+      [gate = gate_, done, argument, after = std::move(after)] {
+        if (gate->closed) return;
+        done(argument);
+        // close() is called on this thread, perhaps within done().
+        if (!gate->closed) after();
       });
 }
 

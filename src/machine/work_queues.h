@@ -2,6 +2,7 @@
 // no other job runs, although some may still be in the workers' queues.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "machine/driver.h"
@@ -15,7 +16,9 @@ class WorkQueues {
   WorkQueues(const WorkQueues&) = delete;
   WorkQueues& operator=(const WorkQueues&) = delete;
 
-  void submit(bop_work_queue queue, void (*work)(void*), void (*done)(void*), void* argument);
+  // `after` is called after each done().
+  void submit(bop_work_queue queue, void (*work)(void*), void (*done)(void*), void* argument,
+              std::function<void()> after);
   // Shard's thread. After it returns, no work and no done runs.
   void close();
 

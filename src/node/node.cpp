@@ -190,6 +190,12 @@ void Node::set_log_max_bytes(uint64_t bytes) {
         [this, shard_index, bytes] { shards_[shard_index]->set_log_max_bytes(bytes); });
 }
 
+void Node::set_scrub_bytes_per_s(uint64_t bytes) {
+  for (uint32_t shard_index = 0; shard_index < contexts_.size(); ++shard_index)
+    contexts_[shard_index].post.post(
+        [this, shard_index, bytes] { shards_[shard_index]->set_scrub_bytes_per_s(bytes); });
+}
+
 Service& Node::service(uint32_t shard_index) { return *services_[shard_index]; }
 
 uint32_t Node::shard_of(GroupId group) const {

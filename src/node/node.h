@@ -63,6 +63,8 @@ class Node final : public port::TransportReceiver, public Liveness::Listener {
 
   // Of each shard's log (log.max_bytes). First shard's thread.
   void set_log_max_bytes(uint64_t bytes);
+  // Of the whole node (scrub.bytes_per_s). First shard's thread.
+  void set_scrub_bytes_per_s(uint64_t bytes);
   // Free bytes of the data directory's file system. First shard's thread.
   void set_free_bytes(uint64_t free_bytes) { watch_.space(free_bytes); }
 

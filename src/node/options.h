@@ -49,9 +49,11 @@ struct ShardOptions {
   // a log or group that is missing is lost, and its replica stays out.
   bool fresh = false;
 
-  raft::Config raft;                      // of every group; the shard sets `self` and `seed`
-  log::Options log;                       // the shard sets `log_id` and `write_ns`
-  group::Limits limits;                   // of every group
+  raft::Config raft;     // of every group; the shard sets `self` and `seed`
+  log::Options log;      // the shard sets `log_id` and `write_ns`
+  group::Limits limits;  // of every group
+  // Of stored state that the node verifies in the background each second; 0: none.
+  uint64_t scrub_bytes_per_s = 16u << 20;
   uint64_t peer_queue_bytes = 64u << 20;  // what the transport queues for a peer's bulk channel
   uint64_t seed = 0;                      // of election jitter
 };

@@ -94,6 +94,8 @@ Result<group::ReplicaOptions> Replicas::options_of(const GroupSpec& spec) const 
     return fail(BOP_E_BAD_CONFIG, "group " + spec.name + ": no machine of kind " + spec.machine);
   BOP_TRY(take_machine(options, spec));
   options.machine_directory = ports_.files.describe(directory_of(spec.id, options.instance));
+  options.machine_identity = {
+      .cluster = options_.cluster, .group = spec.id, .instance = options.instance};
   options.machine_options = spec.machine_options;
   options.epoch = log_.recovery().epoch;
   options.limits = options_.limits;

@@ -39,6 +39,11 @@ struct GroupStatus {
   // The nodes whose state's hash is known at hash_index, this one among them, when there are others.
   std::vector<NodeId> hash_nodes;
   bool hashes_differ = false;
+  // The machine verifies its stored state, and answers nothing yet.
+  bool verifying = false;
+  uint64_t verified_bytes = 0, verify_bytes = 0;  // of that, and in total; 0: not known yet
+  uint64_t scrubbed_bytes = 0, scrub_passes = 0;  // in the background, since the start
+  uint64_t scrub_pass_ended_s = 0;                // the last complete pass, since 1970; 0: none
 };
 
 struct PeerStatus {

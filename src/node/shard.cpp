@@ -9,6 +9,7 @@
 #include "node/frame_delivery.h"
 #include "node/open_log.h"
 #include "node/replicas.h"
+#include "node/scrubber.h"
 #include "node/shard_health.h"
 #include "node/shard_host.h"
 #include "node/shard_status.h"
@@ -35,6 +36,7 @@ Status Shard::open() {
   replicas_ = std::make_unique<Replicas>(options_, ports_, *log_, *host_);
   delivery_ = std::make_unique<FrameDelivery>(options_, ports_, *replicas_);
   health_ = std::make_unique<ShardHealth>(options_, ports_, *log_, log_error_, *replicas_);
+  scrubber_ = std::make_unique<Scrubber>(options_, ports_, *replicas_);
   stop_ = std::make_unique<ShardStop>(options_, ports_, *log_, *replicas_, *delivery_);
   const Status opened = log_error_ ? replicas_->halt_all(*log_error_) : replicas_->open();
   if (!opened) {
@@ -76,9 +78,11 @@ void Shard::check_bootstrapped() {
 void Shard::start() {
   for (group::Replica& replica : replicas_->all()) replica.start();
   health_->start();
+  scrubber_->start();
 }
 
 void Shard::stop(Duration grace, std::function<void()> done) {
+  scrubber_->stop();
   stop_->begin(grace, std::move(done));
 }
 
@@ -186,6 +190,8 @@ void Shard::on_health(std::function<void(bool)> changed) { health_->on_change(st
 ShardReport Shard::report(size_t most_groups) { return health_->report(most_groups); }
 
 void Shard::set_log_max_bytes(uint64_t bytes) { log_->set_max_bytes(bytes); }
+
+void Shard::set_scrub_bytes_per_s(uint64_t bytes) { scrubber_->set_bytes_per_s(bytes); }
 
 NodeStatus Shard::status() const {
   NodeStatus out = shard_status(options_, *log_, *replicas_, host_->frames());

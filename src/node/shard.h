@@ -44,6 +44,7 @@ namespace bop::node {
 
 class FrameDelivery;
 class Replicas;
+class Scrubber;
 class ShardHealth;
 class ShardHost;
 class ShardStop;
@@ -117,6 +118,7 @@ class Shard {
   void node_alive(NodeId node);
   ShardReport report(size_t most_groups);
   void set_log_max_bytes(uint64_t bytes);
+  void set_scrub_bytes_per_s(uint64_t bytes);  // of the whole node
 
   NodeStatus status() const;  // of this shard alone
   // For checkers and tests.
@@ -144,6 +146,7 @@ class Shard {
   std::unique_ptr<Replicas> replicas_;
   std::unique_ptr<FrameDelivery> delivery_;
   std::unique_ptr<ShardHealth> health_;
+  std::unique_ptr<Scrubber> scrubber_;
   std::unique_ptr<ShardStop> stop_;
 
   std::vector<Request> refused_;  // in this turn: for groups that are not here, or while it stops

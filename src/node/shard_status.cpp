@@ -31,6 +31,12 @@ GroupStatus status_of(const group::Replica& replica, const std::string& machine)
   }
   out.file = from.file;
   out.offset = from.offset;
+  out.verifying = from.verifying;
+  out.verified_bytes = from.verification.done_bytes;
+  out.verify_bytes = from.verification.total_bytes;
+  out.scrubbed_bytes = from.verification.scrubbed_bytes;
+  out.scrub_passes = from.verification.scrub_passes;
+  out.scrub_pass_ended_s = static_cast<uint64_t>(from.scrub_pass_ended_ns / seconds);
   out.has_hash = from.hash.has_value();
   if (from.hash) {
     out.hash_index = from.hash->index;

@@ -52,6 +52,25 @@ void follow_group(Registry& registry, const node::GroupStatus& group) {
         group.halted != BOP_OK);
   gauge("bop_group_state_differs", "1 when another node has another state at the same index",
         group.hashes_differ);
+  gauge("bop_store_verifying", "1 while the stored state is verified and answers nothing yet",
+        group.verifying);
+  gauge("bop_store_verified_bytes", "Bytes of the stored state that were verified at the start",
+        group.verified_bytes);
+  gauge("bop_store_verify_bytes", "Bytes of the stored state to verify at the start",
+        group.verify_bytes);
+  gauge("bop_store_damaged", "1 when the replica is halted because its stored state is damaged",
+        group.halted == BOP_E_DAMAGED);
+  gauge("bop_store_scrub_last_pass_timestamp_seconds",
+        "When the whole stored state was last verified in the background; 0: not since the start",
+        group.scrub_pass_ended_s);
+  registry
+      .counter("bop_store_scrubbed_bytes_total",
+               "Bytes of the stored state that were verified in the background", labels)
+      .follow(group.scrubbed_bytes);
+  registry
+      .counter("bop_store_scrub_passes_total",
+               "Complete verifications of the stored state in the background", labels)
+      .follow(group.scrub_passes);
 }
 
 void follow_shard(Registry& registry, const node::ShardCounts& shard) {

@@ -25,6 +25,22 @@ void write_health(JsonWriter& json, const node::GroupStatus& group) {
   }
 }
 
+void write_integrity(JsonWriter& json, const node::GroupStatus& group) {
+  json.name("verifying");
+  if (group.verifying) {
+    json.begin_object();
+    json.field("done_bytes", group.verified_bytes).field("total_bytes", group.verify_bytes);
+    json.end_object();
+  } else {
+    json.null();
+  }
+  json.name("scrub").begin_object();
+  json.field("bytes", group.scrubbed_bytes).field("passes", group.scrub_passes);
+  json.name("last_pass_s");
+  group.scrub_pass_ended_s == 0 ? json.null() : json.value(group.scrub_pass_ended_s);
+  json.end_object();
+}
+
 // Of node::GroupStatus or node::KnownGroup.
 template <class Group>
 void write_hash(JsonWriter& json, const Group& group, bool shown) {
@@ -67,6 +83,7 @@ void write_group(JsonWriter& json, const node::GroupStatus& group) {
   json.name("installing").null();
   json.field("ready", group.ready);
   write_health(json, group);
+  write_integrity(json, group);
   write_hash(json, group, true);
   write_hash_comparison(json, group);
   json.end_object();

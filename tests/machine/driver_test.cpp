@@ -25,6 +25,8 @@ struct Script {
   uint64_t stable = 0;
   int syncs = 0;
   int closed = 0;
+  bop_machine_integrity integrity{};
+  std::vector<uint64_t> scrubs;  // bytes
 };
 
 }  // namespace
@@ -90,6 +92,30 @@ struct ScriptedTable : bop_machine_table {
     stable = [](bop_machine* machine, uint64_t index) { machine->script->stable = index; };
     state_hash = [](bop_machine*, bop_state_hash*) -> int32_t { return BOP_E_NOT_FOUND; };
     close = [](bop_machine* machine) { ++machine->script->closed; };
+    integrity = [](bop_machine* machine, bop_machine_integrity* out) {
+      *out = machine->script->integrity;
+    };
+    scrub = [](bop_machine* machine, uint64_t bytes, uint64_t token) -> int32_t {
+      machine->script->tokens.push_back(token);
+      machine->script->scrubs.push_back(bytes);
+      return BOP_PENDING;
+    };
+  }
+  // One job, in whose done() the machine finds `status`.
+  void find(int32_t status, const char* reason = nullptr) {
+    static Script* target = nullptr;
+    static int32_t found = BOP_OK;
+    static const char* why = nullptr;
+    target = &script;
+    found = status;
+    why = reason;
+    script.host->offload(
+        script.host->context, BOP_WORK_WRITES, [](void*) {},
+        [](void*) {
+          target->integrity.status = found;
+          target->integrity.reason = why;
+        },
+        nullptr);
   }
 };
 
@@ -106,6 +132,8 @@ struct Events final : DriverEvents {
     answers.emplace_back(token, reply.status);
   }
   void failed(const Error& error) override { failures.push_back(error.to_string()); }
+  void verified() override { ++verifications; }
+  int verifications = 0;
 };
 
 class DriverTest : public testing::Test {
@@ -392,6 +420,60 @@ TEST_F(DriverTest, jobs_run_on_their_queue_and_none_after_the_machine_closed) {
   offload_.run();
   EXPECT_EQ(job.worked, 1);
   EXPECT_EQ(job.done, 0);
+}
+
+TEST_F(DriverTest, a_machine_that_verifies_its_state_is_asked_nothing_until_it_is_done) {
+  script_.integrity = {sizeof(bop_machine_integrity), BOP_PENDING, nullptr, 3, 8, 0, 0};
+  driver_ = *open();
+  EXPECT_FALSE(driver_->verified());
+  EXPECT_EQ(driver_->verification().done_bytes, 3u);
+  EXPECT_EQ(driver_->verification().total_bytes, 8u);
+  driver_->query(as_bytes("early"), 1);
+  EXPECT_EQ(events_.answers, (std::vector<std::pair<uint64_t, int32_t>>{{1, BOP_E_UNAVAILABLE}}));
+  EXPECT_TRUE(script_.questions.empty());
+  EXPECT_FALSE(driver_->scrub(10));
+  table_.find(BOP_OK);
+  offload_.run();
+  EXPECT_TRUE(driver_->verified());
+  EXPECT_EQ(events_.verifications, 1);
+  driver_->query(as_bytes("late"), 2);
+  EXPECT_EQ(events_.answers.back(), (std::pair<uint64_t, int32_t>{2, BOP_OK}));
+  EXPECT_TRUE(events_.failures.empty());
+}
+
+TEST_F(DriverTest, damage_that_a_job_finds_fails_the_machine_with_its_reason) {
+  driver_ = *open();
+  EXPECT_TRUE(driver_->verified());
+  script_.query_status = BOP_PENDING;
+  driver_->query(as_bytes("open"), 1);
+  table_.find(BOP_E_DAMAGED, "kv.mdbx at 4096: a page is bad");
+  offload_.run();
+  ASSERT_EQ(events_.failures.size(), 1u);
+  EXPECT_NE(events_.failures[0].find("BOP_E_DAMAGED"), std::string::npos);
+  EXPECT_NE(events_.failures[0].find("kv.mdbx at 4096: a page is bad"), std::string::npos);
+  driver_->query(as_bytes("later"), 2);
+  EXPECT_EQ(events_.answers,
+            (std::vector<std::pair<uint64_t, int32_t>>{{1, BOP_E_DAMAGED}, {2, BOP_E_DAMAGED}}));
+  EXPECT_FALSE(driver_->scrub(10));
+}
+
+TEST_F(DriverTest, scrubs_one_at_a_time) {
+  driver_ = *open();
+  EXPECT_TRUE(driver_->scrub(10));
+  EXPECT_TRUE(driver_->scrub(20));
+  EXPECT_EQ(script_.scrubs, (std::vector<uint64_t>{10}));
+  script_.host->complete(script_.host->context, script_.tokens.back(), BOP_OK, nullptr, 0);
+  EXPECT_TRUE(driver_->scrub(30));
+  EXPECT_EQ(script_.scrubs, (std::vector<uint64_t>{10, 30}));
+  EXPECT_TRUE(events_.failures.empty());
+}
+
+TEST_F(DriverTest, a_table_without_integrity_is_sound_and_scrubs_nothing) {
+  table_.integrity = nullptr;
+  table_.scrub = nullptr;
+  driver_ = *open();
+  EXPECT_TRUE(driver_->verified());
+  EXPECT_FALSE(driver_->scrub(10));
 }
 
 }  // namespace

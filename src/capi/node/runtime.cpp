@@ -448,6 +448,7 @@ void Runtime::stop(Duration grace) {
 void Runtime::reload(const Settings& settings) {
   state_->runtimes.front()->loop.post([state = state_.get(), settings] {
     state->listeners->reload(settings);
+    state->node->set_scrub_bytes_per_s(settings.node.scrub_bytes_per_s);
     // The segments keep their size until a restart.
     const uint64_t least = least_log_segments * state->settings.node.log.segment_bytes;
     if (settings.node.log.max_bytes >= least)
