@@ -47,6 +47,8 @@ RecordingMachine::RecordingMachine(const bop_machine_table& behind, StateChecker
   table_.table.durable = durable;
   table_.table.stable = stable;
   table_.table.state_hash = state_hash;
+  table_.table.integrity = integrity;
+  table_.table.scrub = scrub;
   table_.table.close = close;
   table_.table.check = check;
   table_.table.obstacle = obstacle;
@@ -163,6 +165,14 @@ void RecordingMachine::expect_query(bop_machine* machine, bop_bytes query) {
   const Machine& recorded = Machine::of(machine);
   if (recorded.behind.expect_query != nullptr)
     recorded.behind.expect_query(recorded.machine, query);
+}
+
+void RecordingMachine::integrity(bop_machine* machine, bop_machine_integrity* integrity) {
+  Machine::of(machine).behind.integrity(Machine::of(machine).machine, integrity);
+}
+
+int32_t RecordingMachine::scrub(bop_machine* machine, uint64_t max_bytes, uint64_t token) {
+  return Machine::of(machine).behind.scrub(Machine::of(machine).machine, max_bytes, token);
 }
 
 void RecordingMachine::close(bop_machine* machine) {

@@ -40,6 +40,8 @@ class RecordingMachine {
   static bop_position durable(bop_machine* machine);
   static void stable(bop_machine* machine, uint64_t index);
   static int32_t state_hash(bop_machine* machine, bop_state_hash* hash);
+  static void integrity(bop_machine* machine, bop_machine_integrity* integrity);
+  static int32_t scrub(bop_machine* machine, uint64_t max_bytes, uint64_t token);
   static void close(bop_machine* machine);
   static int32_t check(bop_machine* machine, bop_bytes command);
   static const char* obstacle(bop_machine* machine);

@@ -181,8 +181,9 @@ struct Driver::State : MachineCalls {
                         now.reason == nullptr ? "" : now.reason};
       if (found.code == BOP_E_DAMAGED && !found.detail.empty())
         return fail_with(BOP_E_DAMAGED, found.detail);
+      const std::string logged = latest_logged_error();
       return fail_with(found.code == BOP_E_DAMAGED ? BOP_E_DAMAGED : BOP_E_MACHINE,
-                       found.to_string());
+                       logged.empty() ? found.to_string() : logged);
     }
     if (std::exchange(verified, true)) return;
     events.verified();

@@ -180,7 +180,7 @@ class BadStore(Case):
         self.assertFalse(node.ready())
         for other in (cluster.nodes[0], cluster.nodes[2]):
             self.assertNotIn("halted", other.group("more"))
-            self.assertTrue(other.ready())
+            wait_until(other.ready, f"{other} is ready")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-// Gives one record in the store of a stopped node another value and changes nothing else: damage that no checksum sees.
+// Gives one record in the store of a stopped node another value, with its checksum and the store's totals: a difference
+// that no node can find alone.
 //
 //   edit_store DIRECTORY KEY VALUE      DIRECTORY has kv.mdbx
 #include <cstdio>
@@ -35,14 +36,18 @@ Status edit(const std::string& directory, Bytes key, Bytes value) {
   BOP_TRY_ASSIGN(const auto store,
                  open_mdbx_store({.directory = directory, .map_bytes = 0, .log = {}}));
   uint64_t revision = 0;
+  Progress progress = store->opened();
   BOP_TRY(store->read([&](Snapshot& snapshot) -> Status {
     BOP_TRY_ASSIGN(const std::optional<Stored> found, snapshot.get(key));
     if (!found) return fail(BOP_E_NOT_FOUND, "no such record");
     revision = found->revision;
+    progress.totals -= totals_of(true, found->hash);
     return {};
   }));
-  OneChange change({.key = key, .present = true, .revision = revision, .value = value},
-                   store->opened());
+  const Hash128 hash = record_hash(key, revision, value);
+  progress.totals += totals_of(true, hash);
+  OneChange change(
+      {.key = key, .present = true, .revision = revision, .hash = hash, .value = value}, progress);
   BOP_TRY(store->flush(change));
   return store->sync();
 }

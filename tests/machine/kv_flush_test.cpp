@@ -272,7 +272,10 @@ TEST_F(KvFlush, an_error_or_crash_at_any_step_leaves_a_state_of_one_index) {
   StoreImage::Records held = image_->committed_records();
   ASSERT_EQ(held.size(), model.records().size());
   for (const auto& [key, record] : model.records())
-    EXPECT_EQ(held[key], (StoreImage::Copy{record.revision, record.value}));
+    EXPECT_EQ(held[key],
+              (StoreImage::Copy{record.revision,
+                                record_hash(as_bytes(key), record.revision, as_bytes(record.value)),
+                                record.value}));
 }
 
 TEST_F(KvFlush, an_error_of_the_store_fails_the_machine_which_does_not_use_it_again) {

@@ -33,7 +33,7 @@ std::vector<std::vector<uint8_t>> cut(const Records& records, uint64_t part_byte
   std::vector<std::vector<uint8_t>> parts;
   PartCutter cutter(part_bytes);
   for (const auto& [key, value] : records)
-    if (cutter.add({as_bytes(key), {value.revision, as_bytes(value.bytes)}}))
+    if (cutter.add({as_bytes(key), {value.revision, {}, as_bytes(value.bytes)}}))
       parts.push_back(cutter.take());
   if (!cutter.empty()) parts.push_back(cutter.take());
   return parts;

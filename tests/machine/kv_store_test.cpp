@@ -44,6 +44,7 @@ struct ListedChanges final : Changes {
     change.present = one.value.has_value();
     change.revision = one.revision;
     change.value = one.value ? as_bytes(*one.value) : Bytes{};
+    change.hash = record_hash(change.key, change.revision, change.value);
     change.want_replaced = ask;
     return true;
   }

@@ -72,6 +72,10 @@ class BasicWalk {
       case 9:
         if (options_.crashes && random_.chance(1, 8)) crash();
         return;
+      case 10:
+        // Its sums must hold whatever is flushed between its slices: a mismatch would fail the machine.
+        replica_.driver().scrub(1 + random_.below(2000));
+        return;
       default: step_a_lane();
     }
   }

@@ -66,7 +66,7 @@ void Kv::decode_batch() {
 // query, which resumes it when done.
 bool Kv::advance_batch() {
   while (batch_.next < batch_.entries.size()) {
-    if (batch_.reading || holds_ > 0 || memory_is_full()) return false;
+    if (check_ != nullptr || batch_.reading || holds_ > 0 || memory_is_full()) return false;
     const size_t ready = read_missing();
     batch_.forgot = false;
     while (batch_.next < ready && !memory_is_full()) {

@@ -25,9 +25,11 @@ constexpr size_t records_ahead = 8;
 
 // ---- the changes of a memtable ----
 
-MemtableChanges::MemtableChanges(const Memtable& memtable, const bop_position& position)
+MemtableChanges::MemtableChanges(const Memtable& memtable, const bop_position& position,
+                                 const ScrubPass& pass)
     : memtable_(memtable),
       position_(position),
+      pass_(pass),
       start_(*memtable.start()),
       resolved_(memtable.resolved()),
       buckets_(memtable.points().size() + 1) {
@@ -41,10 +43,16 @@ bool MemtableChanges::next(Change& change) {
     current_ = sorted[next_++];
     if (current_->stored_version != StoredVersion::unknown)
       count_stored_version(*current_, current_->stored_adds());
+    in_pass_ = pass_.is_past(current_->key());
+    if (in_pass_) {
+      scrubbed_ += current_->adds();
+      scrubbed_ -= current_->stored_adds();  // if unknown, replaced() follows
+    }
     if (!current_->present && current_->stored_version == StoredVersion::absent) continue;
     change.key = current_->key();
     change.present = current_->present;
     change.revision = current_->revision;
+    change.hash = current_->hash;
     change.value = current_->value();
     change.want_replaced = current_->stored_version == StoredVersion::unknown;
     return true;
@@ -54,13 +62,15 @@ bool MemtableChanges::next(Change& change) {
 
 void MemtableChanges::replaced(const std::optional<Stored>& record) {
   if (!record) return;
-  const Hash128 hash = record_hash(current_->key(), record->revision, record->value);
-  count_stored_version(*current_, totals_of(true, hash));
+  const Totals adds = totals_of(true, record->hash);
+  count_stored_version(*current_, adds);
+  if (in_pass_) scrubbed_ -= adds;
 }
 
 void MemtableChanges::restart() {
   next_ = 0;
   current_ = nullptr;
+  scrubbed_ = {};
   std::fill(buckets_.begin(), buckets_.end(), Totals{});
 }
 
@@ -135,6 +145,7 @@ bool Kv::memory_is_full() const {
 }
 
 const char* Kv::obstacle() const {
+  if (check_ != nullptr) return verifying_.c_str();
   return memory_is_full() && !held_up_.empty() ? held_up_.c_str() : nullptr;
 }
 
@@ -177,11 +188,15 @@ void Kv::start_flush() {
   flush_stage_ = FlushStage::flushing;
   auto job = std::make_unique<MemtableJob>();
   job->memtable = immutable_;
-  job->changes = std::make_unique<MemtableChanges>(*immutable_, immutable_last_);
+  job->changes = std::make_unique<MemtableChanges>(*immutable_, immutable_last_, pass_);
   job->work = [this](MemtableJob& mine) {
     Status flushed = store_->flush(*mine.changes);
     if (!flushed && flushed.error().code == BOP_E_DISK_FULL)
       std::this_thread::sleep_for(std::chrono::nanoseconds(settings_.pause_without_space));
+    if (flushed) {
+      pass_.sum += mine.changes->scrubbed();
+      pass_.store = mine.changes->progress().totals;
+    }
     return flushed;
   };
   job->done = [this](MemtableJob& mine) { flushed(mine); };

@@ -14,7 +14,7 @@ namespace bop::machine::kv {
 class MemtableChanges final : public Changes {
  public:
   // On the shard's thread. The memtable must not change until the flush is done.
-  MemtableChanges(const Memtable& memtable, const bop_position& position);
+  MemtableChanges(const Memtable& memtable, const bop_position& position, const ScrubPass& pass);
 
   bool next(Change& change) override;
   void replaced(const std::optional<Stored>& record) override;
@@ -25,12 +25,15 @@ class MemtableChanges final : public Changes {
   // keys that were touched before it.
   Totals stored_versions() const;
   std::vector<Totals> stored_versions_at_points() const;
+  // How the changes alter the totals of the records that the scrub's pass has behind it.
+  const Totals& scrubbed() const { return scrubbed_; }
 
  private:
   void count_stored_version(const Record& record, const Totals& adds);
 
   const Memtable& memtable_;
   const bop_position position_;
+  const ScrubPass& pass_;  // the worker's
   const Totals start_;
   const size_t resolved_;
   std::vector<size_t> marks_;  // number of touched keys at each point, ascending
@@ -38,6 +41,8 @@ class MemtableChanges final : public Changes {
       buckets_;  // stored versions of the keys between two marks, and after the last
   size_t next_ = 0;
   const Record* current_ = nullptr;
+  bool in_pass_ = false;  // current_ is among those records
+  Totals scrubbed_;
 };
 
 // A job on the queue for long writes.

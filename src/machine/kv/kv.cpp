@@ -18,16 +18,19 @@ Kv::Kv(const bop_machine_host& host, const Settings& settings)
 Kv::~Kv() = default;
 
 Result<std::unique_ptr<Kv>> Kv::open(const bop_machine_host& host, const Settings& settings,
-                                     const StoreFactory& make_store) {
+                                     const StoreFactory& make_store,
+                                     const StoreIdentity& identity) {
   std::unique_ptr<Kv> kv(new Kv(host, settings));
-  BOP_TRY(kv->open_store(make_store));
+  BOP_TRY(kv->open_store(make_store, identity));
+  BOP_TRY(kv->start_verification());
   return kv;
 }
 
-Status Kv::open_store(const StoreFactory& make_store) {
+Status Kv::open_store(const StoreFactory& make_store, const StoreIdentity& identity) {
   StoreOptions options;
   if (host_.directory != nullptr) options.directory = host_.directory;
   options.map_bytes = settings_.map_bytes;
+  options.identity = identity;
   options.log = [this](int32_t level, const char* text) { host_.log(host_.context, level, text); };
   BOP_TRY_ASSIGN(store_, make_store(options));
   reads_ = std::make_unique<Reads>(host_, *store_, *this);
@@ -35,7 +38,7 @@ Status Kv::open_store(const StoreFactory& make_store) {
   applied_ = durable_ = flushed_position_ = progress.position;
   last_hash_index_ = applied_.index / settings_.hash_interval * settings_.hash_interval;
   active_->set_start(progress.totals);
-  note_hash(applied_.index, progress.totals);
+  pass_.store = progress.totals;
   return {};
 }
 
@@ -47,8 +50,11 @@ void Kv::log(int32_t level, const std::string& text) const {
 void Kv::break_with(const Error& error) {
   if (broken_) return;
   broken_ = error;
-  log(3, "the store is in doubt and is not used any more: " + error.to_string() +
-             "; remove the cause, then restart the node: the store returns to its last sync");
+  if (error.code == BOP_E_DAMAGED)
+    log(3, "the store is damaged, and nothing is answered from it any more: " + error.to_string());
+  else
+    log(3, "the store is in doubt and is not used any more: " + error.to_string() +
+               "; remove the cause, then restart the node: the store returns to its last sync");
   // A single failed call halts the replica. If no call is open, the next one fails.
   if (const auto token = any_open_token())
     host_.complete(host_.context, *token, broken_->code, nullptr, 0);

@@ -33,6 +33,7 @@
 #include "machine/kv/command.h"
 #include "machine/kv/memtable.h"
 #include "machine/kv/reads.h"
+#include "machine/kv/scrub_pass.h"
 #include "machine/kv/store.h"
 
 namespace bop::machine::kv {
@@ -53,8 +54,10 @@ struct Settings {
 
 class Kv final : public ReadsOwner {
  public:
+  // The store is verified by jobs on a worker, and nothing is answered until they are done; see integrity().
   static Result<std::unique_ptr<Kv>> open(const bop_machine_host& host, const Settings& settings,
-                                          const StoreFactory& make_store);
+                                          const StoreFactory& make_store,
+                                          const StoreIdentity& identity = {});
   ~Kv() override;
 
   // As the functions of the same names in bop_machine_table (bop/machine.h). On the shard's thread.
@@ -68,6 +71,8 @@ class Kv final : public ReadsOwner {
   bop_position durable() const { return durable_; }
   int32_t state_hash(bop_state_hash& hash);
   const char* obstacle() const;
+  void integrity(bop_machine_integrity& out) const;
+  int32_t scrub(uint64_t max_bytes, uint64_t token);
 
   // The newest state hashes that are final, by index: one for each hash interval, and those that were
   // requested.
@@ -191,6 +196,12 @@ class Kv final : public ReadsOwner {
   void submit(std::unique_ptr<MemtableJob> job);
   void job_done(MemtableJob& job);
 
+  // ---- integrity (integrity.cpp) ----
+
+  Status start_verification();
+  void verify();
+  void verified();
+
   // ---- totals (totals.cpp) ----
 
   void advance_totals();
@@ -201,7 +212,7 @@ class Kv final : public ReadsOwner {
   void stored_versions_read();
 
   Kv(const bop_machine_host& host, const Settings& settings);
-  Status open_store(const StoreFactory& make_store);
+  Status open_store(const StoreFactory& make_store, const StoreIdentity& identity);
   uint64_t hash_of(Bytes key) const { return hash64(key, seed_); }
   void log(int32_t level, const std::string& text) const;
   void break_with(const Error& error);
@@ -269,6 +280,16 @@ class Kv final : public ReadsOwner {
   };
   std::vector<Sync> syncs_;
   std::vector<Operation> checked_;  // decoded by check(); reused
+
+  // Not null while the store is verified: until then nothing is applied and nothing is answered.
+  std::unique_ptr<StoreCheck> check_;
+  std::string verifying_;  // that this is so, for people
+  struct {
+    uint64_t done_bytes = 0, total_bytes = 0;
+  } verification_;
+  ScrubPass pass_;
+  uint64_t scrubbed_bytes_ = 0;
+  uint64_t scrub_passes_ = 0;  // complete ones
 
   std::unique_ptr<StoredVersionReads> stored_version_reads_;
   bool reading_stored_versions_ = false;

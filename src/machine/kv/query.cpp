@@ -25,6 +25,10 @@ std::vector<uint8_t> count_body(uint64_t index, uint64_t records) {
 
 int32_t Kv::query(Bytes question, bop_reply& reply, uint64_t token) {
   if (broken_) return broken_->code;
+  if (check_ != nullptr) {
+    reply.status = BOP_E_UNAVAILABLE;
+    return BOP_OK;
+  }
   reply.status = decode_question(question, question_);
   if (reply.status != BOP_OK) return BOP_OK;
   switch (question_.kind) {

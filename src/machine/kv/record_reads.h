@@ -33,7 +33,7 @@ class RecordReads {
       item.revision = found->revision;
       item.at = values_.size();
       item.size = found->value.size();
-      item.hash = record_hash(item.key, found->revision, found->value);
+      item.hash = found->hash;
       values_.insert(values_.end(), found->value.begin(), found->value.end());
     }
     return {};

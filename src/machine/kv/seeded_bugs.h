@@ -21,7 +21,13 @@ namespace bop::machine::kv {
       "scylladb/scylladb#309", "") \
   bug(stored_version_skips_immutable, \
       "looks for the record beneath in the store alone, past the immutable memtable", \
-      "", "")
+      "", "") \
+  bug(checksum_not_verified, "takes a record from the store without verifying its checksum", \
+      "etcd-io/etcd#13766", \
+      "the simulated store does not decay: kv_bug.checksum_not_verified") \
+  bug(totals_not_compared, "opens a store that lacks records", \
+      "etcd-io/etcd#14211", \
+      "the simulated store does not decay: kv_bug.totals_not_compared")
 // clang-format on
 
 BOP_SEEDED_BUGS_OF(BOP_KV_BUGS)

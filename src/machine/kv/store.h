@@ -12,14 +12,17 @@
 // Threads: read() is called on one worker at a time, flush() and sync() on another.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/result.h"
 #include "bop/machine.h"
+#include "machine/kv/stored_record.h"
 #include "machine/kv/totals.h"
 
 namespace bop::machine::kv {
@@ -30,11 +33,7 @@ struct Progress {
   Totals totals;
 };
 
-// Bytes of a record are valid until the next call on the same object.
-struct Stored {
-  uint64_t revision = 0;
-  Bytes value;
-};
+// Bytes of a record are valid until the next call on the same object. Every record that a store returns is verified.
 struct StoredRecord {
   Bytes key;
   Stored stored;
@@ -56,6 +55,7 @@ struct Change {
   Bytes key;
   bool present = false;  // false: deleted
   uint64_t revision = 0;
+  Hash128 hash;  // record_hash(), if present
   Bytes value;
   bool want_replaced = false;  // Changes::replaced() has to be called with the previous record
 };
@@ -75,12 +75,36 @@ class Changes {
   virtual Progress progress() = 0;
 };
 
+// Verifies a whole store, in steps that a worker runs one at a time. Meanwhile the store must not change.
+class StoreCheck {
+ public:
+  virtual ~StoreCheck() = default;
+  // True: complete, and the store has exactly the records that its totals count. An error names what is damaged.
+  virtual Result<bool> step() = 0;
+  // May be called between steps.
+  virtual uint64_t done_bytes() const = 0;
+  virtual uint64_t total_bytes() const = 0;  // 0: not known yet
+};
+
+// Consecutive records, as Store::scrub() found them.
+struct Slice {
+  Totals totals;
+  uint64_t bytes = 0;
+  std::vector<uint8_t>
+      next;  // the key at which the next slice begins; empty: there are no more records
+};
+
 class Store {
  public:
   virtual ~Store() = default;  // does not sync
 
-  // The state when it was opened, which is durable.
+  // The state when it was opened, which is durable. Not verified.
   virtual const Progress& opened() const = 0;
+
+  // Called before anything else; the check must be destroyed before the store.
+  virtual Result<std::unique_ptr<StoreCheck>> begin_check() = 0;
+  // Verifies records from the key `from` on, until they have `max_bytes`. Called on the worker of flushes.
+  virtual Result<Slice> scrub(Bytes from, uint64_t max_bytes) = 0;
 
   virtual Status read(const std::function<Status(Snapshot&)>& work) = 0;
   // All changes or none. After DISK_FULL it may be tried again. After any other error of flush() or sync()
@@ -90,10 +114,19 @@ class Store {
   virtual Status sync() = 0;
 };
 
+// Which replica's state a store has. One of another replica is not opened.
+struct StoreIdentity {
+  std::array<uint8_t, 16> cluster{};
+  uint64_t group = 0;     // id; 0: not known, every store is opened
+  uint64_t instance = 0;  // of the group's machines on this node, which succeed each other
+  friend bool operator==(const StoreIdentity&, const StoreIdentity&) = default;
+};
+
 struct StoreOptions {
   std::string directory;   // empty: none
   uint64_t map_bytes = 0;  // limit of the store's size; 0: the store's default
   std::function<void(int32_t level, const char* text)> log;  // as host->log; any thread
+  StoreIdentity identity = {};
 };
 
 using StoreFactory = std::function<Result<std::unique_ptr<Store>>(const StoreOptions&)>;

@@ -11,7 +11,10 @@
 #include <mutex>
 
 #include "base/assert.h"
+#include "machine/kv/page_check.h"
+#include "machine/kv/record.h"
 #include "mem/address_space.h"
+#include "mem/map_guard.h"
 #include "mem/page_cache.h"
 
 namespace bop::machine::kv {
@@ -37,9 +40,8 @@ constexpr uint64_t dirty_pages = 16384;
 constexpr uint64_t least_dirty_pages = 1024;
 constexpr unsigned meta_pages = 3;
 
-constexpr uint32_t progress_version = 1;
-constexpr size_t progress_bytes = 48;
-constexpr size_t revision_bytes = 8;
+constexpr uint32_t progress_version = 2;
+constexpr size_t progress_bytes = 80;
 
 // ---- errors ----
 
@@ -178,39 +180,103 @@ Bytes bytes_of(const MDBX_val& value) {
   return {static_cast<const uint8_t*>(value.iov_base), value.iov_len};
 }
 
-Result<Stored> decode(const MDBX_val& value, const std::string& path) {
-  const Bytes bytes = bytes_of(value);
-  if (bytes.size() < revision_bytes) return fail(BOP_E_DAMAGED, path + ": a record is too short");
-  return Stored{load_le<uint64_t>(bytes.data()), bytes.subspan(revision_bytes)};
-}
+// The file as it is mapped.
+class MappedFile {
+ public:
+  MappedFile(const std::string& path, mdbx_filehandle_t file) : path_(path), guard_(file) {}
+
+  // The offset of bytes in the file; nullopt: they are elsewhere, as in the pages of a flush.
+  std::optional<uint64_t> offset_of(const void* bytes) const {
+    const auto* at = static_cast<const uint8_t*>(bytes);
+    const Bytes map = guard_.map();
+    if (map.empty() || at < map.data() || at >= map.data() + map.size()) return {};
+    return static_cast<uint64_t>(at - map.data());
+  }
+
+  Result<Stored> verified(Bytes key, const MDBX_val& value) const {
+    const std::optional<uint64_t> offset = offset_of(value.iov_base);
+    const uint64_t key_hash = hash64(key);
+    // With a damaged size, the value may not even be within the map.
+    if (!offset || value.iov_len <= guard_.map().size() - *offset)
+      if (const auto stored = parse_stored(key_hash, bytes_of(value))) return *stored;
+    return fail(BOP_E_DAMAGED, path_ + (offset ? " at " + std::to_string(*offset) : std::string()) +
+                                   ": the record with key hash " + hex(key_hash) +
+                                   " does not match its checksum");
+  }
+
+  // An error once a page could not be read: whatever was read since the map exists may be wrong.
+  Status readable() const {
+    const auto offset = guard_.unreadable();
+    if (!offset) return {};
+    return fail(BOP_E_DAMAGED,
+                path_ + " at " + std::to_string(*offset) +
+                    ": the device cannot read this page, or the file ends before it");
+  }
+  // The result of reading, unless a page could not be read.
+  template <class T>
+  Result<T> if_readable(Result<T> result) const {
+    BOP_TRY(readable());
+    return result;
+  }
+
+ private:
+  const std::string& path_;
+  const mem::MapGuard guard_;
+};
 
 constexpr std::string_view progress_key = "progress";
 
-void encode(const Progress& progress, std::array<uint8_t, progress_bytes>& out) {
+void encode(const Progress& progress, const StoreIdentity& identity,
+            std::array<uint8_t, progress_bytes>& out) {
   store_le<uint32_t>(out.data(), progress_version);
   store_le<uint64_t>(out.data() + 8, progress.position.index);
   store_le<uint64_t>(out.data() + 16, progress.position.term);
   store_le<uint64_t>(out.data() + 24, progress.totals.low);
   store_le<uint64_t>(out.data() + 32, progress.totals.high);
   store_le<uint64_t>(out.data() + 40, progress.totals.records);
+  std::copy(identity.cluster.begin(), identity.cluster.end(), out.begin() + 48);
+  store_le<uint64_t>(out.data() + 64, identity.group);
+  store_le<uint64_t>(out.data() + 72, identity.instance);
   store_le<uint32_t>(out.data() + 4, crc32c(Bytes(out).subspan(8)));
 }
 
-Result<Progress> decode_progress(Bytes bytes, const std::string& path) {
+struct Head {
+  Progress progress;
+  StoreIdentity identity;
+};
+
+Result<Head> decode_progress(Bytes bytes, const std::string& path) {
   if (bytes.size() < 4) return fail(BOP_E_DAMAGED, path + ": the progress record is too short");
   const auto version = load_le<uint32_t>(bytes.data());
   if (version > progress_version)
     return fail(BOP_E_NEWER_FORMAT, path + ": format " + std::to_string(version) +
                                         "; this bop reads formats up to " +
                                         std::to_string(progress_version));
+  if (version != 0 && version < progress_version)
+    return fail(BOP_E_OLDER_FORMAT,
+                path + ": format " + std::to_string(version) + "; this bop reads format " +
+                    std::to_string(progress_version) +
+                    ". Start the release that wrote it, or format a new directory");
   if (version != progress_version || bytes.size() != progress_bytes ||
       load_le<uint32_t>(bytes.data() + 4) != crc32c(bytes.subspan(8)))
     return fail(BOP_E_DAMAGED, path + ": the progress record does not match its checksum");
-  Progress progress;
-  progress.position = {load_le<uint64_t>(bytes.data() + 8), load_le<uint64_t>(bytes.data() + 16)};
-  progress.totals = {load_le<uint64_t>(bytes.data() + 24), load_le<uint64_t>(bytes.data() + 32),
-                     load_le<uint64_t>(bytes.data() + 40)};
-  return progress;
+  Head head;
+  head.progress.position = {load_le<uint64_t>(bytes.data() + 8),
+                            load_le<uint64_t>(bytes.data() + 16)};
+  head.progress.totals = {load_le<uint64_t>(bytes.data() + 24),
+                          load_le<uint64_t>(bytes.data() + 32),
+                          load_le<uint64_t>(bytes.data() + 40)};
+  std::copy_n(bytes.begin() + 48, head.identity.cluster.size(), head.identity.cluster.begin());
+  head.identity.group = load_le<uint64_t>(bytes.data() + 64);
+  head.identity.instance = load_le<uint64_t>(bytes.data() + 72);
+  return head;
+}
+
+std::string describe(const StoreIdentity& identity) {
+  std::string cluster;
+  for (const uint8_t byte : identity.cluster) cluster += fmt::format("{:02x}", byte);
+  return fmt::format("instance {} of group {} of cluster {}", identity.instance, identity.group,
+                     cluster);
 }
 
 // ---- transactions ----
@@ -237,8 +303,8 @@ class Cursor {
 
 class MdbxSnapshot final : public Snapshot {
  public:
-  MdbxSnapshot(MDBX_txn* txn, MDBX_dbi records, const std::string& path)
-      : txn_(txn), records_(records), path_(path) {}
+  MdbxSnapshot(MDBX_txn* txn, MDBX_dbi records, const std::string& path, const MappedFile& file)
+      : txn_(txn), records_(records), path_(path), file_(file) {}
 
   Result<std::optional<Stored>> get(Bytes key) override {
     const MDBX_val wanted = value_of(key);
@@ -246,7 +312,7 @@ class MdbxSnapshot final : public Snapshot {
     const int rc = mdbx_get(txn_, records_, &wanted, &found);
     if (rc == MDBX_NOTFOUND) return std::nullopt;
     BOP_TRY(check(rc, path_, "read"));
-    BOP_TRY_ASSIGN(const Stored stored, decode(found, path_));
+    BOP_TRY_ASSIGN(const Stored stored, file_.verified(key, found));
     return stored;
   }
 
@@ -262,13 +328,14 @@ class MdbxSnapshot final : public Snapshot {
     const int rc = mdbx_cursor_get(cursor_.get(), &key, &value, op);
     if (rc == MDBX_NOTFOUND) return std::nullopt;
     BOP_TRY(check(rc, path_, "scan"));
-    BOP_TRY_ASSIGN(const Stored stored, decode(value, path_));
+    BOP_TRY_ASSIGN(const Stored stored, file_.verified(bytes_of(key), value));
     return StoredRecord{bytes_of(key), stored};
   }
 
   MDBX_txn* const txn_;
   const MDBX_dbi records_;
   const std::string& path_;
+  const MappedFile& file_;
   Cursor cursor_;
 };
 
@@ -279,6 +346,7 @@ class MdbxStore final : public Store {
   ~MdbxStore() override {
     const LoggingScope logging(options_);
     if (reader_ != nullptr) mdbx_txn_abort(reader_);
+    file_.reset();  // first: another map may get the addresses
     env_.reset();
   }
 
@@ -297,11 +365,40 @@ class MdbxStore final : public Store {
     BOP_TRY(begin_read());
     Status status;
     {
-      MdbxSnapshot snapshot(reader_, records_, path_);
-      status = work(snapshot);
+      MdbxSnapshot snapshot(reader_, records_, path_, *file_);
+      status = file_->if_readable(work(snapshot));
     }
     BOP_TRY(check(mdbx_txn_reset(reader_), path_, "end of a read"));
     return status;
+  }
+
+  Result<std::unique_ptr<StoreCheck>> begin_check() override {
+    const LoggingScope logging(options_);
+    mdbx_filehandle_t file;
+    BOP_TRY(check(mdbx_env_get_fd(env_.get(), &file), path_, "begin of its verification"));
+    MDBX_envinfo info;
+    BOP_TRY(check(mdbx_env_info_ex(env_.get(), nullptr, &info, sizeof info), path_, "info"));
+    auto lookup = std::make_unique<Lookup>();
+    BOP_TRY(file_->if_readable(lookup->open(env_.get(), records_, path_)));
+    PagesToCheck pages;
+    pages.path = path_;
+    pages.file = file;
+    pages.page_bytes = info.mi_dxb_pagesize;
+    pages.transaction = lookup->transaction();
+    pages.expected = opened_.totals;
+    pages.look_up = [this, at = std::shared_ptr<Lookup>(std::move(lookup))](Bytes key,
+                                                                            uint64_t offset) {
+      const LoggingScope logs(options_);
+      return look_up(*at, key, offset);
+    };
+    return check_pages(std::move(pages));
+  }
+
+  Result<Slice> scrub(Bytes from, uint64_t max_bytes) override {
+    const LoggingScope logging(options_);
+    Lookup lookup;
+    BOP_TRY(file_->if_readable(lookup.open(env_.get(), records_, path_)));
+    return file_->if_readable(scrub(lookup, from, max_bytes));
   }
 
   Status flush(Changes& changes) override {
@@ -357,9 +454,12 @@ class MdbxStore final : public Store {
                                     MDBX_EXCLUSIVE | MDBX_NORDAHEAD,
                                 0600),
                   path_, "open"));
+    mdbx_filehandle_t file;
+    BOP_TRY(check(mdbx_env_get_fd(env_.get(), &file), path_, "open"));
+    file_.emplace(path_, file);
     BOP_TRY(set(MDBX_opt_sync_bytes, 0));
     BOP_TRY(set(MDBX_opt_sync_period, 0));
-    BOP_TRY(open_tables());
+    BOP_TRY(file_->if_readable(open_tables()));
     map_bytes_ = map_bytes;
     // Makes the open durable: the first commit of a new file, or the sizes that libmdbx keeps in the file.
     return sync();
@@ -387,8 +487,100 @@ class MdbxStore final : public Store {
   Status reopen(uint64_t map_bytes) {
     if (reader_ != nullptr) mdbx_txn_abort(reader_);
     reader_ = nullptr;
+    file_.reset();
     env_.reset();
     return open_mapped(map_bytes);
+  }
+
+  // ---- verifying ----
+
+  // A read transaction of the thread that verifies, and a cursor on the records for lookups from the root.
+  class Lookup {
+   public:
+    Lookup() = default;
+    ~Lookup() {
+      cursor_.close();
+      if (txn_ != nullptr) mdbx_txn_abort(txn_);
+    }
+    Lookup(const Lookup&) = delete;
+    Lookup& operator=(const Lookup&) = delete;
+
+    Status open(MDBX_env* env, MDBX_dbi records, const std::string& path) {
+      BOP_TRY(check(mdbx_txn_begin(env, nullptr, MDBX_TXN_RDONLY, &txn_), path,
+                    "begin of a verification"));
+      return cursor_.open(txn_, records, path);
+    }
+    uint64_t transaction() const { return mdbx_txn_id(txn_); }
+    MDBX_txn* txn() const { return txn_; }
+    MDBX_cursor* cursor() const { return cursor_.get(); }
+
+   private:
+    MDBX_txn* txn_ = nullptr;
+    Cursor cursor_;
+  };
+
+  // The place at which a lookup of the key finds a key. The value is not touched.
+  Result<const void*> find(const Lookup& at, Bytes key) const {
+    // Otherwise libmdbx begins at the page where the cursor is.
+    BOP_TRY(check(mdbx_cursor_reset(at.cursor()), path_, "verification"));
+    MDBX_val found = value_of(key);
+    const int rc = mdbx_cursor_get(at.cursor(), &found, nullptr, MDBX_SET_KEY);
+    if (rc == MDBX_NOTFOUND)
+      return fail(BOP_E_DAMAGED, path_ + ": a lookup does not find the record with key hash " +
+                                     hex(hash64(key)) + ", which is there");
+    BOP_TRY(check(rc, path_, "verification"));
+    return found.iov_base;
+  }
+  Result<bool> look_up(const Lookup& at, Bytes key, uint64_t offset) const {
+    BOP_TRY_ASSIGN(const void* const found, file_->if_readable(find(at, key)));
+    const auto place = file_->offset_of(found);
+    return !place || place == offset;  // where the system does not tell the map, only whether
+  }
+
+  // A slice of records in order of keys. Of each page the first and the last key that the slice has are looked up: what
+  // holds for them holds for those between.
+  Result<Slice> scrub(const Lookup& lookup, Bytes from, uint64_t max_bytes) const {
+    Slice slice;
+    Cursor cursor;
+    BOP_TRY(cursor.open(lookup.txn(), records_, path_));
+    MDBX_val key = value_of(from);
+    MDBX_val value;
+    Bytes previous;
+    const auto same_page = [](Bytes a, Bytes b) {
+      constexpr uintptr_t least_page_bytes = 4096;
+      return reinterpret_cast<uintptr_t>(a.data()) / least_page_bytes ==
+             reinterpret_cast<uintptr_t>(b.data()) / least_page_bytes;
+    };
+    const auto check_lookup = [&](Bytes of) -> Status {
+      if (of.empty()) return {};
+      BOP_TRY_ASSIGN(const void* const found, find(lookup, of));
+      if (found == of.data()) return {};
+      return fail(BOP_E_DAMAGED, path_ + ": a lookup of the record with key hash " +
+                                     hex(hash64(of)) + " leads to another page");
+    };
+    for (auto op = from.empty() ? MDBX_FIRST : MDBX_SET_RANGE;; op = MDBX_NEXT) {
+      const int rc = mdbx_cursor_get(cursor.get(), &key, &value, op);
+      if (rc == MDBX_NOTFOUND) break;
+      BOP_TRY(check(rc, path_, "verification"));
+      const Bytes found = bytes_of(key);
+      if (!previous.empty() && compare_keys(previous, found) >= 0)
+        return fail(BOP_E_DAMAGED, path_ + ": the record with key hash " + hex(hash64(found)) +
+                                       " is out of order");
+      if (!same_page(previous, found)) {
+        BOP_TRY(check_lookup(previous));
+        BOP_TRY(check_lookup(found));
+      }
+      if (slice.bytes >= max_bytes) {
+        slice.next.assign(found.begin(), found.end());
+        break;
+      }
+      BOP_TRY_ASSIGN(const Stored stored, file_->verified(found, value));
+      slice.totals += totals_of(true, stored.hash);
+      slice.bytes += found.size() + value.iov_len;
+      previous = found;
+    }
+    BOP_TRY(check_lookup(previous));
+    return slice;
   }
 
   // ---- flushes ----
@@ -418,12 +610,12 @@ class MdbxStore final : public Store {
     MDBX_txn* txn = nullptr;
     BOP_TRY(check(mdbx_txn_begin(env_.get(), nullptr, MDBX_TXN_READWRITE, &txn), path_,
                   "begin of a flush"));
-    if (Status status = write(txn, changes); !status) {
+    if (Status status = file_->if_readable(write(txn, changes)); !status) {
       mdbx_txn_abort(txn);
       return status;
     }
     synced_ = false;
-    BOP_TRY(checked(mdbx_txn_commit(txn), "commit of a flush"));
+    BOP_TRY(file_->if_readable(checked(mdbx_txn_commit(txn), "commit of a flush")));
     allocated_bytes_ =
         std::min(allocated_bytes_, file_bytes());  // libmdbx may have cut its end off
     return {};
@@ -485,10 +677,26 @@ class MdbxStore final : public Store {
     const MDBX_val key = value_of(as_bytes(progress_key));
     MDBX_val value;
     const int rc = mdbx_get(txn, meta_, &key, &value);
-    if (rc == MDBX_NOTFOUND) return write_progress(txn, {});
+    if (rc == MDBX_NOTFOUND) return begin_empty(txn);
     BOP_TRY(check(rc, path_, "read its progress"));
-    BOP_TRY_ASSIGN(opened_, decode_progress(bytes_of(value), path_));
+    BOP_TRY_ASSIGN(const Head head, decode_progress(bytes_of(value), path_));
+    const StoreIdentity& wanted = options_.identity;
+    if (wanted.group != 0 && head.identity != wanted)
+      return fail(BOP_E_FOREIGN_DIRECTORY, path_ + ": it is the store of " +
+                                               describe(head.identity) +
+                                               ", and was opened as that of " + describe(wanted) +
+                                               "; put the store of this group back");
+    identity_ = head.identity;
+    opened_ = head.progress;
     return {};
+  }
+  Status begin_empty(MDBX_txn* txn) {
+    MDBX_stat about;
+    BOP_TRY(check(mdbx_dbi_stat(txn, records_, &about, sizeof about), path_, "look at records"));
+    if (about.ms_entries != 0)
+      return fail(BOP_E_DAMAGED, path_ + ": it has records, but its progress record is missing");
+    identity_ = options_.identity;
+    return write_progress(txn, {});
   }
 
   Status begin_read() {
@@ -521,12 +729,12 @@ class MdbxStore final : public Store {
     if (!change.present)
       return found ? checked(mdbx_cursor_del(cursor, MDBX_CURRENT), "delete") : Status{};
     const MDBX_val key = value_of(change.key);
-    MDBX_val value{nullptr, revision_bytes + change.value.size()};
+    MDBX_val value{nullptr, stored_head_bytes + change.value.size()};
     // Reserves the value in the page, so that it is copied only once.
     BOP_TRY(checked(mdbx_cursor_put(cursor, &key, &value, MDBX_UPSERT | MDBX_RESERVE), "put"));
     auto* to = static_cast<uint8_t*>(value.iov_base);
-    store_le(to, change.revision);
-    std::copy(change.value.begin(), change.value.end(), to + revision_bytes);
+    put_stored_head(to, change.revision, change.hash);
+    std::copy(change.value.begin(), change.value.end(), to + stored_head_bytes);
     return {};
   }
 
@@ -541,14 +749,14 @@ class MdbxStore final : public Store {
       changes.replaced(std::nullopt);
       return {};
     }
-    BOP_TRY_ASSIGN(const Stored stored, decode(value, path_));
+    BOP_TRY_ASSIGN(const Stored stored, file_->verified(change.key, value));
     changes.replaced(stored);
     return {};
   }
 
   Status write_progress(MDBX_txn* txn, const Progress& progress) {
     std::array<uint8_t, progress_bytes> bytes;
-    encode(progress, bytes);
+    encode(progress, identity_, bytes);
     const MDBX_val key = value_of(as_bytes(progress_key));
     MDBX_val value = value_of(bytes);
     return checked(mdbx_put(txn, meta_, &key, &value, MDBX_UPSERT), "put its progress");
@@ -557,6 +765,8 @@ class MdbxStore final : public Store {
   const StoreOptions options_;
   const std::string path_;
   Environment env_;
+  std::optional<MappedFile> file_;  // of env_
+  StoreIdentity identity_;
   std::mutex mapped_;         // locked during a read, and while the map is replaced
   uint64_t map_bytes_ = 0;    // size of the map: the file can grow to it before it is mapped again
   bool map_is_full_ = false;  // the current flush found no space in the map

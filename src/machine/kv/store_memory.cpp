@@ -1,6 +1,9 @@
 #include "machine/kv/store_memory.h"
 
+#include <iterator>
 #include <vector>
+
+#include "machine/kv/seeded_bugs.h"
 
 namespace bop::machine::kv {
 
@@ -35,6 +38,24 @@ StoreImage::Records StoreImage::committed_records() const {
   return records_;
 }
 
+bool StoreImage::rot(size_t nth) {
+  std::lock_guard lock(mutex_);
+  if (nth >= records_.size()) return false;
+  Copy& copy = std::next(records_.begin(), static_cast<ptrdiff_t>(nth))->second;
+  if (copy.value.empty())
+    copy.revision ^= 1;
+  else
+    copy.value[copy.value.size() / 2] ^= 4;
+  return true;
+}
+
+bool StoreImage::lose(size_t nth) {
+  std::lock_guard lock(mutex_);
+  if (nth >= records_.size()) return false;
+  records_.erase(std::next(records_.begin(), static_cast<ptrdiff_t>(nth)));
+  return true;
+}
+
 class MemoryStore final : public Store {
  public:
   explicit MemoryStore(std::shared_ptr<StoreImage> image) : image_(std::move(image)) {
@@ -43,6 +64,24 @@ class MemoryStore final : public Store {
   }
 
   const Progress& opened() const override { return opened_; }
+
+  Result<std::unique_ptr<StoreCheck>> begin_check() override {
+    return std::make_unique<WholeCheck>(*this);
+  }
+
+  Result<Slice> scrub(Bytes from, uint64_t max_bytes) override {
+    std::lock_guard lock(image_->mutex_);
+    Slice slice;
+    MapSnapshot snapshot(image_->records_);
+    BOP_TRY_ASSIGN(auto record, snapshot.seek(from));
+    while (record && slice.bytes < max_bytes) {
+      slice.totals += totals_of(true, record->stored.hash);
+      slice.bytes += record->key.size() + record->stored.value.size();
+      BOP_TRY_ASSIGN(record, snapshot.next());
+    }
+    if (record) slice.next.assign(record->key.begin(), record->key.end());
+    return slice;
+  }
 
   Status read(const std::function<Status(Snapshot&)>& work) override {
     std::lock_guard lock(image_->mutex_);
@@ -56,10 +95,11 @@ class MemoryStore final : public Store {
     Change change;
     while (changes.next(change)) {
       BOP_TRY(step(StoreImage::Step::change));
-      if (change.want_replaced) tell_replaced(change, changes);
+      if (change.want_replaced) BOP_TRY(tell_replaced(change, changes));
       Staged one{std::string(as_text(change.key)), {}};
       if (change.present)
-        one.copy = StoreImage::Copy{change.revision, std::string(as_text(change.value))};
+        one.copy =
+            StoreImage::Copy{change.revision, change.hash, std::string(as_text(change.value))};
       staged.push_back(std::move(one));
     }
     const Progress progress = changes.progress();
@@ -87,13 +127,41 @@ class MemoryStore final : public Store {
     std::optional<StoreImage::Copy> copy;
   };
 
+  static Result<Stored> verified(const std::string& key, const StoreImage::Copy& copy) {
+    const Bytes value = as_bytes(copy.value);
+    const Stored stored{copy.revision, record_hash(as_bytes(key), copy.revision, value), value};
+    if (stored.hash != copy.hash && !seeded(Bug::checksum_not_verified))
+      return fail(BOP_E_DAMAGED, "the record with key hash " + hex(hash64(as_bytes(key))) +
+                                     " does not match its checksum");
+    return stored;
+  }
+
+  class WholeCheck final : public StoreCheck {
+   public:
+    explicit WholeCheck(MemoryStore& store) : store_(store) {}
+    Result<bool> step() override {
+      BOP_TRY_ASSIGN(const Slice all, store_.scrub({}, UINT64_MAX));
+      bytes_ = all.bytes;
+      if (all.totals != store_.opened_.totals && !seeded(Bug::totals_not_compared))
+        return fail(BOP_E_DAMAGED, "its records are not those that it recorded");
+      return true;
+    }
+    uint64_t done_bytes() const override { return bytes_; }
+    uint64_t total_bytes() const override { return bytes_; }
+
+   private:
+    MemoryStore& store_;
+    uint64_t bytes_ = 0;
+  };
+
   class MapSnapshot final : public Snapshot {
    public:
     explicit MapSnapshot(const Records& records) : records_(records), at_(records.end()) {}
     Result<std::optional<Stored>> get(Bytes key) override {
       const auto found = records_.find(as_text(key));
       if (found == records_.end()) return std::nullopt;
-      return stored(found->second);
+      BOP_TRY_ASSIGN(const Stored stored, verified(found->first, found->second));
+      return stored;
     }
     Result<std::optional<StoredRecord>> seek(Bytes key) override {
       at_ = records_.lower_bound(as_text(key));
@@ -105,12 +173,10 @@ class MemoryStore final : public Store {
     }
 
    private:
-    static Stored stored(const StoreImage::Copy& copy) {
-      return {copy.revision, as_bytes(copy.value)};
-    }
     Result<std::optional<StoredRecord>> current() const {
       if (at_ == records_.end()) return std::nullopt;
-      return StoredRecord{as_bytes(at_->first), stored(at_->second)};
+      BOP_TRY_ASSIGN(const Stored stored, verified(at_->first, at_->second));
+      return StoredRecord{as_bytes(at_->first), stored};
     }
     const Records& records_;
     Records::const_iterator at_;
@@ -118,11 +184,16 @@ class MemoryStore final : public Store {
 
   Status step(StoreImage::Step step) { return image_->on_step ? image_->on_step(step) : Status{}; }
 
-  void tell_replaced(const Change& change, Changes& changes) {
+  Status tell_replaced(const Change& change, Changes& changes) {
     std::lock_guard lock(image_->mutex_);
     const auto found = image_->records_.find(as_text(change.key));
-    if (found == image_->records_.end()) return changes.replaced(std::nullopt);
-    changes.replaced(Stored{found->second.revision, as_bytes(found->second.value)});
+    if (found == image_->records_.end()) {
+      changes.replaced(std::nullopt);
+      return {};
+    }
+    BOP_TRY_ASSIGN(const Stored stored, verified(found->first, found->second));
+    changes.replaced(stored);
+    return {};
   }
 
   void commit(std::vector<Staged>& staged, const Progress& progress) {

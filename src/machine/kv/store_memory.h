@@ -19,6 +19,7 @@ class StoreImage {
  public:
   struct Copy {
     uint64_t revision = 0;
+    Hash128 hash;  // as it was written
     std::string value;
     friend bool operator==(const Copy&, const Copy&) = default;
   };
@@ -34,6 +35,11 @@ class StoreImage {
   Progress committed() const;
   Progress synced() const;
   Records committed_records() const;
+
+  // What a device may do to the synced state, in which nothing must be unsynced: changes a bit of the nth
+  // record's value (or revision), or loses the record. False: there is no such record.
+  bool rot(size_t nth);
+  bool lose(size_t nth);
 
  private:
   friend class MemoryStore;

@@ -1,5 +1,6 @@
 #include "machine/kv/table.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <string_view>
 
@@ -18,6 +19,16 @@ Status check_configuration(const char* text) {
   const std::string_view configuration = text == nullptr ? "" : text;
   if (configuration.empty() || configuration == "{}") return {};
   return fail(BOP_E_BAD_CONFIG, "kv has no configuration: leave it empty or write {}");
+}
+
+// Absent from the options of an older bop.
+StoreIdentity identity_of(const bop_machine_options& options) {
+  StoreIdentity identity;
+  if (options.size < sizeof options) return identity;
+  std::copy_n(options.cluster, identity.cluster.size(), identity.cluster.begin());
+  identity.group = options.group_id;
+  identity.instance = options.instance;
+  return identity;
 }
 
 }  // namespace
@@ -55,6 +66,12 @@ KvTable::KvTable(StoreFactory make_store, const Settings& settings)
   table.check = [](bop_machine* machine, bop_bytes command) -> int32_t {
     return kv_of(machine).check({command.data, command.size});
   };
+  table.integrity = [](bop_machine* machine, bop_machine_integrity* out) {
+    kv_of(machine).integrity(*out);
+  };
+  table.scrub = [](bop_machine* machine, uint64_t max_bytes, uint64_t token) {
+    return kv_of(machine).scrub(max_bytes, token);
+  };
   table.close = [](bop_machine* machine) { delete &kv_of(machine); };
 }
 
@@ -76,7 +93,7 @@ Status KvTable::open(const bop_machine_host& host, const bop_machine_options& op
   if (settings.memory_bytes < min_memory_bytes)
     return fail(BOP_E_INVALID_ARGUMENT,
                 "memory_bytes must be at least " + std::to_string(min_memory_bytes));
-  BOP_TRY_ASSIGN(auto kv, Kv::open(host, settings, make_store_));
+  BOP_TRY_ASSIGN(auto kv, Kv::open(host, settings, make_store_, identity_of(options)));
   *machine = as_c(kv.release());
   return {};
 }

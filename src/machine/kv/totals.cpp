@@ -22,6 +22,7 @@ constexpr size_t stored_versions_under_load = 8192;
 }  // namespace
 
 int32_t Kv::state_hash(bop_state_hash& hash) {
+  if (check_ != nullptr || broken_) return BOP_E_NOT_FOUND;
   advance_totals();
   if (const auto totals = active_->totals()) {
     note_hash(applied_.index, *totals);
@@ -149,7 +150,7 @@ Status Kv::StoredVersionReads::work(Snapshot& snapshot) {
     }
     BOP_TRY_ASSIGN(const auto found, snapshot.get(key));
     ask.present = found.has_value();
-    if (found) ask.hash = record_hash(key, found->revision, found->value);
+    if (found) ask.hash = found->hash;
   }
   below.reset();  // on the worker, since freeing a memtable takes long
   return {};

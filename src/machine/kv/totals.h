@@ -34,15 +34,18 @@ struct Totals {
   friend bool operator==(const Totals&, const Totals&) = default;
 };
 
-// The hash of one record; equal on every node and in every version.
-inline Hash128 record_hash(Bytes key, uint64_t revision, Bytes value) {
+// The hash of one record; equal on every node and in every version. `key_hash` is hash64(key).
+inline Hash128 record_hash(uint64_t key_hash, uint64_t revision, Bytes value) {
   const Hash128 content = hash128(value);
   uint8_t parts[32];
-  store_le(parts, hash64(key));
+  store_le(parts, key_hash);
   store_le(parts + 8, revision);
   store_le(parts + 16, content.low);
   store_le(parts + 24, content.high);
   return hash128(Bytes(parts));
+}
+inline Hash128 record_hash(Bytes key, uint64_t revision, Bytes value) {
+  return record_hash(hash64(key), revision, value);
 }
 
 // What a record adds to the totals.
