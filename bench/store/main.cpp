@@ -1,5 +1,6 @@
-// bop-store DIRECTORY [MIB] [VALUE_BYTES]: makes a store of random keys, then alternates a sequential read of its file and its
-// verification, each without any of its pages in the page cache, and prints both in MB/s. Also: what flushing took.
+// bop-store DIRECTORY [MIB] [VALUE_BYTES]: makes a store of random keys, then alternates a sequential read of its file
+// and its verification, each without any of its pages in the page cache, and prints both in MB/s. Also: what flushing
+// took.
 #include <fcntl.h>
 #include <unistd.h>
 

@@ -179,8 +179,7 @@ typedef struct bop_machine_integrity {
   uint32_t size;
   int32_t
       status; /* BOP_OK; BOP_PENDING while it verifies its state after open; or the error that ended it */
-  const char*
-      reason; /* with an error: what is wrong, with file and offset; valid until the machine is called */
+  const char* reason; /* with an error: what is wrong, file and offset; valid until the next call */
   uint64_t verified_bytes; /* of its state, since open ... */
   uint64_t verify_bytes;   /* ... and in total; 0: not known yet */
   uint64_t scrubbed_bytes; /* since open */
@@ -292,9 +291,9 @@ struct bop_machine_table {
    * machine is only closed. NULL: its state is always sound. */
   void (*integrity)(bop_machine* machine, bop_machine_integrity* integrity);
 
-  /* Verifies about `max_bytes` more of the stored state, on BOP_WORK_WRITES; after the last of it, from the beginning again. bop
-   * calls it within the budget of its configuration (scrub.bytes_per_s), one call at a time. What is found damaged
-   * is reported by `integrity`. NULL: the machine has nothing to scrub. */
+  /* Verifies about `max_bytes` more of the stored state, on BOP_WORK_WRITES; after the last of it, from the
+   * beginning again. bop calls it within the budget of its configuration (scrub.bytes_per_s), one call at a
+   * time. What is found damaged is reported by `integrity`. NULL: the machine has nothing to scrub. */
   int32_t (*scrub)(bop_machine* machine, uint64_t max_bytes, uint64_t token);
 };
 

@@ -15,6 +15,8 @@ std::optional<Cause> Hindrances::check(const Facts& facts) {
   text_ = describe(facts);
   if (found == Cause::none)
     logging::info("group {}: this replica can serve as leader again", name_);
+  else if (facts.verifying)
+    logging::info("group {}: this replica cannot serve as leader yet: {}", name_, text_);
   else
     logging::warning("group {}: this replica cannot serve as leader: {}", name_, text_);
   return found;

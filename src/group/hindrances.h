@@ -24,6 +24,7 @@ class Hindrances {
     Index compacted = 0;             // the log begins after this entry
     bop_status log_full = BOP_OK;    // LOG_FULL, DISK_FULL: the log takes no commands
     const char* obstacle = nullptr;  // why the machine applies nothing; nullptr: nothing hinders it
+    bool verifying = false;          // it verifies its stored state, as after every start
   };
   // Once a step. What the core has to be told; nullopt: nothing changed.
   std::optional<raft::Cause> check(const Facts& facts);

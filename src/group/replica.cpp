@@ -405,13 +405,10 @@ void Replica::query(Request request) {
   if (halted_) return inbox_.complete(origin, halted_->code, halted_->detail);
   if (refuse_too_large(origin, request.payload.size())) return;
   if (!serving()) return inbox_.complete(origin, BOP_E_UNAVAILABLE, "the node is starting");
-  if (!driver_->verified()) {
-    const char* obstacle = driver_->obstacle();
+  if (!driver_->verified())
     return inbox_.complete(
         origin, BOP_E_UNAVAILABLE,
-        "the machine of this node answers nothing yet: " +
-            std::string(obstacle == nullptr ? "it verifies its state" : obstacle));
-  }
+        std::string("the machine of this node answers nothing yet: ") + driver_->obstacle());
   reads_.add(std::move(request));
 }
 
@@ -539,7 +536,8 @@ void Replica::report_hindrance() {
                                 .applied = apply_.applied(),
                                 .compacted = persister_.compacted(),
                                 .log_full = log.full ? log.obstacle : BOP_OK,
-                                .obstacle = driver_->obstacle()};
+                                .obstacle = driver_->obstacle(),
+                                .verifying = !driver_->verified()};
   if (const auto cause = hindrances_.check(facts)) inbox_.add(raft::Hindered{*cause});
 }
 

@@ -486,8 +486,10 @@ Result<std::unique_ptr<Driver>> Driver::open(const bop_machine_table& table,
 
 Driver::Driver(std::unique_ptr<State> state) : state_(std::move(state)) {}
 const char* Driver::obstacle() const {
-  if (state_->failed || state_->table.obstacle == nullptr) return nullptr;
-  return state_->call(state_->table.obstacle);
+  State& state = *state_;
+  if (state.failed) return nullptr;
+  const char* text = state.table.obstacle == nullptr ? nullptr : state.call(state.table.obstacle);
+  return text == nullptr && !state.verified ? "it verifies its stored state" : text;
 }
 
 Driver::~Driver() = default;

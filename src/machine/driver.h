@@ -64,7 +64,7 @@ class DriverEvents {
   // Called once. Nothing is applied any more, and every query is answered with the error: BOP_E_DAMAGED when the
   // machine found its stored state damaged, else BOP_E_MACHINE.
   virtual void failed(const Error& error) = 0;
-  // verified() became true.
+  // Driver::verified() became true.
   virtual void verified() {}
 };
 
@@ -169,7 +169,8 @@ class Driver {
   // False: it has nothing to verify.
   bool scrub(uint64_t bytes);
 
-  const char* obstacle() const;  // as in bop_machine_table; valid until the next call
+  // As in bop_machine_table, and never null before verified(), unless the machine failed. Valid until the next call.
+  const char* obstacle() const;
 
  private:
   struct State;

@@ -152,9 +152,18 @@ class Client final : public port::Completion {
   std::vector<std::string> details;
 };
 
-class NoOffload final : public machine::Offload {
+class Jobs final : public machine::Offload {
  public:
-  void submit(WorkQueue, std::function<void()>, std::function<void()>) override { FAIL(); }
+  void submit(WorkQueue, std::function<void()> work, std::function<void()> done) override {
+    work();
+    done_.push_back(std::move(done));
+  }
+  void run() {
+    for (const auto& done : std::exchange(done_, {})) done();
+  }
+
+ private:
+  std::vector<std::function<void()>> done_;
 };
 
 }  // namespace
@@ -175,6 +184,7 @@ unsigned hash_questions = 0;
 size_t answer_bytes = 0;
 unsigned questions_until_hash = 1;
 const char* obstacle = nullptr;
+int32_t integrity = BOP_OK;  // its status, with `obstacle` as the reason of an error
 bool apply_takes_long = false;
 uint64_t pending_apply = 0;  // its token, while it takes long
 bop_position pending_applied;
@@ -228,6 +238,10 @@ bop_machine_table make_table() {
     return ++hash_questions >= questions_until_hash ? BOP_OK : BOP_E_NOT_FOUND;
   };
   out.obstacle = [](bop_machine*) { return obstacle; };
+  out.integrity = [](bop_machine*, bop_machine_integrity* result) {
+    result->status = integrity;
+    result->reason = integrity < 0 ? obstacle : nullptr;
+  };
   out.close = [](bop_machine* machine) { delete machine; };
   return out;
 }
@@ -241,6 +255,7 @@ class ReplicaTest : public testing::Test {
     answer_bytes = 0;
     questions_until_hash = 1;
     obstacle = nullptr;
+    integrity = BOP_OK;
     apply_takes_long = false;
     expected_questions.clear();
     questions.clear();
@@ -405,11 +420,82 @@ class ReplicaTest : public testing::Test {
   Timers timers_;
   Log log_;
   Peers peers_;
-  NoOffload offload_;
+  // A job of the machine ends, after which its integrity has that status.
+  void machine_becomes(int32_t status) {
+    static int32_t next;
+    next = status;
+    machine_host->offload(
+        machine_host->context, BOP_WORK_WRITES, [](void*) {}, [](void*) { integrity = next; },
+        nullptr);
+    offload_.run();
+    turn();
+  }
+
+  Jobs offload_;
   const bop_machine_table table_ = make_table();
   ReplicaOptions options_;
   std::unique_ptr<Replica> replica_;
 };
+
+TEST_F(ReplicaTest, a_replica_whose_machine_verifies_its_state_acknowledges_but_does_not_campaign) {
+  integrity = BOP_PENDING;
+  obstacle = "verifying the store, 1 of 2 MiB";
+  ASSERT_TRUE(open(nullptr));
+  hear(2, 2, 1);
+  log_is_durable();
+  ASSERT_FALSE(peers_.sent.empty());
+  EXPECT_EQ(peers_.sent.back().kind, raft::MessageKind::append_reply);
+  EXPECT_TRUE(peers_.sent.back().ok);
+  EXPECT_TRUE(peers_.sent.back().hindered) << "a leader would hand over to it";
+  query();
+  turn();
+  EXPECT_EQ(client_.answers, std::vector{BOP_E_UNAVAILABLE});
+  EXPECT_NE(client_.details[0].find("verifying the store, 1 of 2 MiB"), std::string::npos);
+  EXPECT_TRUE(replica_->status().verifying);
+  EXPECT_FALSE(replica_->ready());
+  EXPECT_FALSE(replica_->scrub(1));
+  peers_.sent.clear();
+  pass(20 * seconds);
+  EXPECT_TRUE(peers_.sent.empty()) << "it asked for votes";
+
+  obstacle = nullptr;
+  machine_becomes(BOP_OK);
+  EXPECT_FALSE(replica_->status().verifying);
+  pass(20 * seconds);
+  EXPECT_FALSE(peers_.sent.empty()) << "it does not campaign";
+}
+
+TEST_F(ReplicaTest,
+       a_machine_that_verifies_its_state_is_a_hindrance_even_if_it_reports_no_obstacle) {
+  integrity = BOP_PENDING;
+  ASSERT_TRUE(open(nullptr));
+  hear(2, 2, 1);
+  log_is_durable();
+  EXPECT_TRUE(peers_.sent.back().hindered);
+  EXPECT_NE(replica_->status().hindrance_text, "");
+  query();
+  turn();
+  EXPECT_EQ(client_.answers, std::vector{BOP_E_UNAVAILABLE});
+  machine_becomes(BOP_OK);
+  hear(2, 2, 3, 4, 2);
+  log_is_durable();
+  EXPECT_FALSE(peers_.sent.back().hindered);
+  EXPECT_EQ(replica_->status().hindrance_text, "");
+}
+
+TEST_F(ReplicaTest, a_machine_that_finds_its_state_damaged_halts_the_replica_with_the_reason) {
+  ASSERT_TRUE(open(nullptr));
+  obstacle = "kv.mdbx at 4096: a page is bad";
+  machine_becomes(BOP_E_DAMAGED);
+  const Replica::Status status = replica_->status();
+  ASSERT_TRUE(status.halted);
+  EXPECT_EQ(status.halted->code, BOP_E_DAMAGED);
+  EXPECT_NE(status.halted->detail.find("kv.mdbx at 4096: a page is bad"), std::string::npos);
+  query();
+  propose();
+  turn();
+  EXPECT_EQ(client_.answers, (std::vector{BOP_E_DAMAGED, BOP_E_DAMAGED}));
+}
 
 TEST_F(ReplicaTest, a_machine_may_make_committed_and_durable_entries_permanent) {
   ASSERT_TRUE(open(nullptr));

@@ -1,5 +1,5 @@
-// A store that was altered on its device: what is damaged is found and named, or makes no difference. No answer is wrong
-// and none is missing.
+// A store that was altered on its device: what is damaged is found and named, or makes no difference. No answer is
+// wrong and none is missing.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <unistd.h>

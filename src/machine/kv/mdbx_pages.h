@@ -1,5 +1,5 @@
-// The pages of a libmdbx file, as far as their verification reads them: format 3 of libmdbx 0.11 to 0.14. libmdbx has no
-// function that visits pages in the order of the file, which is the only order that reads a store at the speed of a disk.
+// The pages of a libmdbx file, as far as their verification reads them: format 3 of libmdbx 0.11 to 0.14. libmdbx has
+// no function that visits pages in the order of the file, the only order that reads a store at the speed of a disk.
 //
 //   meta page (0 to 2) ──► tree "main" ──► a named tree each: "records", "meta"
 //                     └──► tree "gc": lists of free pages

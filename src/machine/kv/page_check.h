@@ -1,5 +1,5 @@
-// The verification of a whole store in a libmdbx file: every page in use is read once, mostly in the order of the file, by
-// plain reads, so that a page which the device cannot read is an error with its offset.
+// The verification of a whole store in a libmdbx file: every page in use is read once, mostly in the order of the file,
+// by plain reads, so that a page which the device cannot read is an error with its offset.
 //
 //   roots ──► branches ──► leaves ◄──► large values ──► free pages ──► done
 //

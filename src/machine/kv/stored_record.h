@@ -1,5 +1,6 @@
 // A record as a store keeps it: | 8 revision | 8 checksum | value |. The checksum is the lower half of record_hash(),
-// which covers the key too: whoever verifies a record has its hash for the totals, and a flush writes one that is known.
+// which covers the key too: whoever verifies a record has its hash for the totals, and a flush writes one that is
+// known.
 #pragma once
 
 #include <fmt/format.h>
