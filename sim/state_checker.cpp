@@ -239,6 +239,8 @@ void StateChecker::check_leader(NodeId node, GroupId group, const raft::Core& co
   for (Index index = committed.size(); index > 0; --index) {
     const Term term = committed[index - 1];
     if (term == 0) continue;
+    // Committed by a later leader, as perhaps all before it: this one was elected by votes that arrived late.
+    if (term > core.term()) return;
     if (core.term_at(index) == term) return;  // and with it, by log matching, all before it
     if (core.term_at(index) == 0 && index <= core.commit()) return;  // released
     report("leader completeness: " + name(node, group) + " leads term " +
