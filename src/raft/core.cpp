@@ -83,8 +83,10 @@ void on(State& s, const Health& event) {
   if (!s.healthy && s.leads()) step_down(s, event.cause, best_successor(s));
   const bool campaigns = s.role == Role::pre_candidate || s.role == Role::candidate;
   if (!s.healthy && campaigns) become_follower(s, s.hard.term, 0, {event.cause});
-  if (s.healthy && may_stand(s) && s.election_at == never && !s.leads() && !s.quiesced)
+  if (s.healthy && may_stand(s) && s.election_at == never && !s.leads() && !s.quiesced) {
     arm_election(s);
+    if (s.peers.empty()) s.election_at = s.now;  // nobody else can lead
+  }
 }
 
 void on(State& s, const Hindered& event) {
