@@ -3,8 +3,8 @@
 #include <optional>
 
 #include "machine/kv/table.h"
-#include "sim/checked_store.h"
 #include "sim/loop.h"
+#include "sim/medium.h"
 
 namespace bop::sim {
 
@@ -32,9 +32,9 @@ struct Stores::State {
     std::unique_ptr<Medium>& medium = media[options.directory];
     if (medium == nullptr) {
       medium = std::make_unique<Medium>();
-      medium->image().on_step = [this, &medium = *medium](kv::StoreImage::Step kind) -> Status {
-        BOP_TRY(step(kind));
-        return kind == kv::StoreImage::Step::commit ? medium.flush_status() : Status{};
+      medium->image().on_step = [this, &medium = *medium](kv::StoreImage::Step kind) {
+        medium.on_step(kind);
+        return step(kind);
       };
     }
     return medium->open();

@@ -27,7 +27,7 @@ class Stores {
   // After so many further changes of flushes there is no space for more, until give_space().
   void fill_after(uint64_t changes);
   void give_space();
-  // A bit of a record of one machine flips (checked_store.h).
+  // A bit of a record of one machine flips (medium.h).
   void rot(Random& random);
   // One machine loses a write of its next flush.
   void lose_write(Random& random);

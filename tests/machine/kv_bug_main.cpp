@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "base/assert.h"
+#include "base/logging.h"
 #include "kv_walk.h"
 #include "machine/kv/seeded_bugs.h"
 #include "machine/kv/store_memory.h"
@@ -65,6 +66,7 @@ std::string decay(uint64_t seed) {
 
 int main(int argc, char** argv) {
   if (argc != 2 || !bop::machine::kv::choose_bug(argv[1])) return 2;
+  bop::logging::set_level(bop::logging::Level::off);  // the damage that is found is as it should be
   bop::set_assert_handler([](const char* file, int line, const char* text) {
     throw std::runtime_error(std::string(file) + ":" + std::to_string(line) + ": " + text);
   });

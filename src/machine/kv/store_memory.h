@@ -2,6 +2,7 @@
 // and the simulator, where its image survives a crash.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -36,15 +37,19 @@ class StoreImage {
   Progress synced() const;
   Records committed_records() const;
 
-  // What a device may do to the synced state, in which nothing must be unsynced: changes a bit of the nth
-  // record's value (or revision), or loses the record. False: there is no such record.
-  bool rot(size_t nth);
+  // What a device may do to the records: changes a bit (modulo their number) of the nth record's revision and value,
+  // loses the record, or has an older copy of it. False: there is no such record.
+  bool rot(size_t nth, uint64_t bit = 70);
   bool lose(size_t nth);
+  bool replace(const std::string& key, const Copy& copy);
+  // How often that was found.
+  uint64_t damage_found() const { return damage_found_; }
 
  private:
   friend class MemoryStore;
 
   mutable std::mutex mutex_;
+  std::atomic<uint64_t> damage_found_{0};
   Records records_;  // as committed
   Progress committed_;
   Progress synced_;
