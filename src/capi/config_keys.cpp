@@ -99,6 +99,11 @@ const Key keys[] = {
      "Writes are synchronous either way.",
      [](S& to, const V& v) { to.node.log.direct = flag(v); }},
 
+    {"snapshot.bytes_per_s", Kind::integer, "52428800",
+     "Bytes of snapshots per second that this node sends to other nodes and receives from them, "
+     "together; each shard has an equal part.",
+     [](S& to, const V& v) { to.node.snapshot_bytes_per_s = bytes(v); }, 64 * kib, 8 * gib},
+
     {"io.backend", Kind::choice, "\"auto\"",
      "Interface for file I/O: `uring` is io_uring, `pool` a pool of threads, `auto` io_uring where "
      "the kernel permits it.",

@@ -38,6 +38,17 @@ bop_entry machine_entry(GroupId group, const raft::Entry& entry) {
 
 }  // namespace
 
+void ApplyPipeline::restart(Index applied) {
+  BOP_ASSERT(!advancing_);
+  BOP_ASSERT_GT(applied, applied_);
+  ++restarts_;
+  stage_ = Stage::idle;
+  applied_ = batch_last_ = applied;
+  loaded_.clear();
+  batch_.clear();
+  configurations_.clear();
+}
+
 void ApplyPipeline::advance(const raft::Core& core, machine::Driver& driver) {
   BOP_ASSERT(!advancing_);
   advancing_ = true;
@@ -80,8 +91,10 @@ void ApplyPipeline::apply(std::span<const raft::Entry> entries, machine::Driver&
 void ApplyPipeline::load(const raft::Core& core) {
   stage_ = Stage::loading;
   log_.read(group_, applied_ + 1, max_load_bytes,
-            [this, committed = core.commit()](Result<std::vector<raft::Entry>> entries) {
-              if (stage_ == Stage::loading) loaded(committed, std::move(entries));
+            [this, committed = core.commit(),
+             life = restarts_](Result<std::vector<raft::Entry>> entries) {
+              if (stage_ == Stage::loading && life == restarts_)
+                loaded(committed, std::move(entries));
             });
 }
 

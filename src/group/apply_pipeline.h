@@ -37,6 +37,9 @@ class ApplyPipeline {
 
   // The machine's state includes all entries up to `applied`.
   void begin(Index applied) { applied_ = applied; }
+  // Another machine, with the state after `applied`, took the place of the one that was passed a batch. What that or a
+  // read of the log still returns is ignored.
+  void restart(Index applied);
   // Applies committed entries until it has to wait for the machine or the log.
   void advance(const raft::Core& core, machine::Driver& driver);
   // Takes the machine's replies to the batch. `each` is called for every entry of the batch, in order, with
@@ -66,6 +69,7 @@ class ApplyPipeline {
   machine::DriverEvents& events_;
 
   Stage stage_ = Stage::idle;
+  uint64_t restarts_ = 0;
   bool advancing_ = false;  // advance() is on the stack and will continue
   Index applied_ = 0;       // of the last entry applied
   // Consecutive committed entries read from the log; those after applied_ are still to be applied.

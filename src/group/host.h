@@ -4,6 +4,7 @@
 #include "base/ids.h"
 #include "base/time.h"
 #include "group/origin.h"
+#include "proto/peer.h"
 #include "raft/types.h"
 
 namespace bop::group {
@@ -36,6 +37,10 @@ class Host {
   // Bytes that reached the node's host on the way that entries take, as far as this one knows.
   virtual uint64_t delivered_bytes(NodeId /*to*/) const { return 0; }
   virtual void reply_forward(NodeId to, GroupId group, const ForwardReply& reply) = 0;
+  // Asks a node for a piece of a snapshot. False: it was not sent, because the way to it is closed or crowded.
+  virtual bool fetch(NodeId /*from*/, const proto::FetchItem& /*item*/) { return false; }
+  // May be dropped: the node asks again.
+  virtual void answer_fetch(NodeId /*to*/, const proto::ChunkItem& /*item*/) {}
 };
 
 }  // namespace bop::group

@@ -18,6 +18,23 @@ Status Persister::persist(raft::Update& update, const raft::Core& core) {
   return {};
 }
 
+Status Persister::restart(const raft::Update& update, int64_t time_ns, Bytes checkpoint) {
+  // What was held back is of the log that is dropped. Its marks complete with the one of this update.
+  held_back_ = {};
+  held_back_first_ = 0;
+  log_full_.reset();
+  log::Restart restart;
+  restart.group = group_;
+  restart.hard = update.mark.hard;
+  restart.leader_term = update.mark.leader_term;
+  restart.at = update.restart;
+  restart.time_ns = time_ns;
+  restart.checkpoint = checkpoint;
+  BOP_TRY(log_.restart(restart));
+  compacted_ = update.restart.index;
+  return {};
+}
+
 // Appends the hard state of `mark` and the core's current entries from `first` on.
 Status Persister::write(raft::Update& update, const raft::Core& core, const raft::PersistMark& mark,
                         Index first) {

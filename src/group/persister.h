@@ -26,6 +26,9 @@ class Persister {
 
   // Appends to the log what `update` requests to persist. On an error the replica must halt.
   Status persist(raft::Update& update, const raft::Core& core);
+  // The log becomes empty and begins after `update.restart`, an entry of that time; before persist(), which reports the
+  // mark when this is durable, too. On an error the replica must halt.
+  Status restart(const raft::Update& update, int64_t time_ns, Bytes checkpoint);
   // Tries again to write what was held back. Uses `update` as scratch memory.
   Status write_held_back(raft::Update& update, const raft::Core& core);
   // Everything up to the mark `number` is durable; passed to the core as Persisted.

@@ -100,6 +100,18 @@ std::optional<Request> ReadQueue::take(uint32_t slot) {
   return request;
 }
 
+void ReadQueue::restart() {
+  for (uint32_t slot = 0; slot < slots_.size(); ++slot) {
+    Slot& read = slots_[slot];
+    if (read.stage == Stage::with_machine) {
+      read.stage = Stage::waiting;
+      waiting_.push_front(slot);
+    } else if (read.stage == Stage::overdue) {
+      (void)take(slot);
+    }
+  }
+}
+
 void ReadQueue::refuse(uint32_t slot, bop_status status, std::string detail) {
   Slot& read = slots_[slot];
   BOP_ASSERT(is_pending(read.stage));

@@ -49,6 +49,8 @@ class ReadQueue {
   // Completes reads whose deadline passed. With `leader_known`, passes those that the core refused to it
   // again.
   void expire(Instant now, bool leader_known);
+  // Another machine took the place of the one that had the queries, which never replies: they are passed to the new one.
+  void restart();
   // Completes all reads that were not passed to the machine yet.
   void refuse_all(const Error& reason);
 

@@ -21,6 +21,8 @@ constexpr Duration compaction_patience = 1 * seconds;
 constexpr size_t max_answer_bytes_a_turn = 4 << 20;
 // How early the machine is told of a query that waits: with fewer, its prefetches come too late.
 constexpr size_t queries_ahead = 8;
+// Space in the log for a checkpoint with which it restarts: its configuration has at most 286 members of 32 bytes.
+constexpr size_t checkpoint_reserve = 16 << 10;
 
 // The outcome of a proposal whose entry provably will never be committed.
 Outcome superseded() {
@@ -79,6 +81,8 @@ size_t bytes_of(std::span<const raft::Entry> entries) {
 Replica::Replica(const ReplicaOptions& options, const ReplicaPorts& ports)
     : options_(options),
       ports_(ports),
+      instance_(options.instance),
+      machine_directory_(options.machine_directory),
       observer_(options.raft.self, options.name, ports.metrics),
       inbox_(*this, ports.host),
       proposals_(options.limits.max_open_proposals),
@@ -250,9 +254,7 @@ void Replica::warn_of_differences(const raft::Restored& restored) const {
 }
 
 std::string Replica::place_of_machine() const {
-  return (options_.machine_directory.empty() ? "group " + options_.name
-                                             : options_.machine_directory) +
-         ": ";
+  return (machine_directory_.empty() ? "group " + options_.name : machine_directory_) + ": ";
 }
 
 // Every replica of a new group begins with the same entry, so that the configuration is in the log
@@ -294,6 +296,7 @@ void Replica::start() {
   BOP_ASSERT(state_ == State::opened || state_ == State::halted);
   if (state_ == State::halted) return;
   state_ = State::serving;
+  make_exchange();
   if (!driver_->verified()) report_health();
   hash_.begin(*driver_);
   hash_.on_applied(apply_.applied());
@@ -466,8 +469,18 @@ void Replica::receive_forward_reply(NodeId from, const ForwardReply& reply) {
   if (serving() && forwarder_.has_waiting()) route_waiting();
 }
 
+void Replica::receive_fetch(NodeId from, const proto::FetchItem& item) {
+  if (serving() && exchange_ != nullptr) exchange_->receive_fetch(from, item);
+}
+
+void Replica::receive_chunk(NodeId from, const proto::ChunkItem& item) {
+  if (serving() && exchange_ != nullptr) exchange_->receive_chunk(from, item);
+}
+
 void Replica::node_lost(NodeId node) {
-  if (serving()) inbox_.add(raft::NodeLost{node});
+  if (!serving()) return;
+  inbox_.add(raft::NodeLost{node});
+  if (exchange_ != nullptr) exchange_->node_lost(node);
 }
 
 void Replica::node_alive(NodeId node) {
@@ -541,9 +554,81 @@ void Replica::report_hindrance() {
   if (const auto cause = hindrances_.check(facts)) inbox_.add(raft::Hindered{*cause});
 }
 
+// ---- snapshots of other nodes ----
+
+void Replica::make_exchange() {
+  const bool keeps = !options_.snapshot_directory.empty() && ports_.files != nullptr &&
+                     ports_.snapshot_budget != nullptr;
+  if (!keeps) return;
+  SnapshotExchange::Options options;
+  options.installer = {.cluster = options_.cluster,
+                       .group = options_.id,
+                       .name = options_.name,
+                       .machine = options_.machine,
+                       .machine_options = options_.machine_options};
+  options.self = options_.raft.self;
+  options.instance = instance_;
+  options.directory_of = options_.directory_of;
+  exchange_ = std::make_unique<SnapshotExchange>(
+      std::move(options),
+      std::make_shared<SnapshotFiles>(*ports_.files, options_.snapshot_directory),
+      SnapshotExchange::Ports{.clock = ports_.clock,
+                              .timers = ports_.timers,
+                              .host = ports_.host,
+                              .offload = ports_.offload,
+                              .budget = *ports_.snapshot_budget,
+                              .metrics = ports_.metrics},
+      [this] { inbox_.schedule(); });
+}
+
+// Only with space in the log for the record that makes it count; if there is none, in a later turn.
+std::optional<raft::Installed> Replica::tell_of_install() {
+  if (exchange_ == nullptr) return {};
+  exchange_->step();
+  const std::optional<raft::Installed> ready = exchange_->ready();
+  if (!ready || !ports_.log.reserve(options_.id, checkpoint_reserve, false)) return {};
+  inbox_.add(*ready);
+  return ready;
+}
+
+// The core adopted it: the log restarts after its entry, with the record that names the new instance, and the machine is
+// replaced. What the old one was asked never gets an answer from it.
+bop::Status Replica::take_install(const raft::Installed& told) {
+  SnapshotInstaller::Installed machine = exchange_->take();
+  Checkpoint checkpoint;
+  checkpoint.at = told.at;
+  checkpoint.configuration = told.configuration.configuration;
+  checkpoint.configuration_index = told.configuration.index;
+  checkpoint.instance = machine.instance;
+  checkpoint.machine_version = agreed_version_;
+  checkpoint.machine = machine_kind();
+  BOP_TRY(persister_.restart(update_, told.time_ns, encode(checkpoint)));
+  configurations_ = {{checkpoint.configuration_index, checkpoint.configuration}};
+  checkpoints_.begin({told.at.index});
+  instance_ = machine.instance;
+  machine_directory_ = ports_.files->describe(machine.directory);
+  apply_.restart(told.at.index);
+  applied_term_ = told.at.term;
+  reads_.restart();
+  proposals_.expire(never, [this](Index, const Pending& pending) {
+    inbox_.complete(pending.origin, BOP_E_OUTCOME_UNKNOWN,
+                    "this replica installed a snapshot in place of its log");
+  });
+  hash_.begin(*machine.driver);
+  driver_ = std::move(machine.driver);
+  MachineEvents& events = *machine.events;
+  machine_events_ = std::move(machine.events);
+  events.pass_to(*this);
+  if (halted_) return std::unexpected(*halted_);
+  report_health();
+  hash_.on_applied(told.at.index);
+  return {};
+}
+
 void Replica::step_core() {
   report_delivery();
   report_hindrance();
+  const std::optional<raft::Installed> install = tell_of_install();
   const bool led = leads();
   core_->step(ports_.clock.now(), ports_.clock.wall_ns(), inbox_.begin_step(), update_);
   observer_.observe(*core_, update_.records);
@@ -553,6 +638,14 @@ void Replica::step_core() {
       inbox_.complete(pending.origin, BOP_E_UNAVAILABLE);
     });
   }
+  if (update_.restart.index != 0) {
+    BOP_ASSERT(install && install->at == update_.restart);
+    if (const bop::Status taken = take_install(*install); !taken) return halt(taken.error());
+  } else if (install) {
+    exchange_->discard();
+  }
+  if (update_.offer && exchange_ != nullptr)
+    exchange_->offered(*update_.offer, core_->configuration());
   for (const auto& piece : update_.entries) checkpoints_.appended(bytes_of(piece));
   if (const bop::Status persisted = persister_.persist(update_, *core_); !persisted)
     return halt(persisted.error());
@@ -818,7 +911,7 @@ Checkpoint Replica::checkpoint_at(raft::EntryId at) const {
   out.at = at;
   out.configuration = in_force->second;
   out.configuration_index = in_force->first;
-  out.instance = options_.instance;
+  out.instance = instance_;
   out.machine_version = agreed_version_;
   out.machine = machine_kind();
   return out;
@@ -930,6 +1023,7 @@ Replica::Status Replica::status() const {
     status.last = core_->last();
     status.durable = core_->durable();
     status.first = persister_.first();
+    if (exchange_ != nullptr) status.installing = exchange_->progress();
     status.ready = ready();
   }
   if (driver_ != nullptr) {

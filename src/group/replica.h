@@ -29,6 +29,7 @@
 #include "group/proposals.h"
 #include "group/raft_observer.h"
 #include "group/read_queue.h"
+#include "group/snapshot_exchange.h"
 #include "log/log.h"
 #include "machine/driver.h"
 #include "port/clock.h"
@@ -47,6 +48,10 @@ struct ReplicaOptions {
   uint64_t instance = first_instance;  // of the machine
   std::string machine_directory;       // of that instance; empty: memory only
   machine::Identity machine_identity;  // of its state
+  std::array<uint8_t, 16> cluster{};
+  std::string snapshot_directory;  // in ReplicaPorts::files; empty: the replica keeps no snapshots
+  std::function<std::string(uint64_t instance)>
+      directory_of;  // of its machine, in ReplicaPorts::files
   machine::Options machine_options;
   uint64_t epoch = 0;  // of the log; higher at each start of this node
   Limits limits;
@@ -58,7 +63,9 @@ struct ReplicaPorts {
   log::Log& log;
   Host& host;
   machine::Offload& offload;
-  metrics::Registry* metrics = nullptr;  // nullptr: no metrics
+  port::FileSystem* files = nullptr;       // for snapshots
+  TokenBucket* snapshot_budget = nullptr;  // for their transfer
+  metrics::Registry* metrics = nullptr;    // nullptr: no metrics
 };
 
 class Replica final : public log::Appender, public machine::DriverEvents {
@@ -89,6 +96,8 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   void receive(const raft::Message& message);
   void receive_forward(NodeId from, Forward forward);
   void receive_forward_reply(NodeId from, const ForwardReply& reply);
+  void receive_fetch(NodeId from, const proto::FetchItem& item);
+  void receive_chunk(NodeId from, const proto::ChunkItem& item);
   void node_lost(NodeId node);     // see raft::NodeLost
   void node_alive(NodeId node);    // see raft::NodeAlive
   void channel_lost(NodeId node);  // the outcome of requests that were sent to it is unknown
@@ -118,6 +127,7 @@ class Replica final : public log::Appender, public machine::DriverEvents {
     Index commit = 0, applied = 0, last = 0, durable = 0, machine_durable = 0;
     Index first = 0;       // in the log
     Index checkpoint = 0;  // the entry of the one from which it would recover now
+    std::optional<SnapshotExchange::Progress> installing;  // of another node's snapshot
     bool ready = false;
     std::optional<Error> halted;
     std::string file;     // of a replica that was halted from the start: where the problem is
@@ -189,6 +199,9 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   void hold(const Origin& origin, Instant deadline, mem::Buffer payload);
   void route_held();
 
+  void make_exchange();
+  std::optional<raft::Installed> tell_of_install();
+  bop::Status take_install(const raft::Installed& told);
   void step_core();
   void report_hindrance();
   void report_delivery();
@@ -221,7 +234,11 @@ class Replica final : public log::Appender, public machine::DriverEvents {
 
   const ReplicaOptions options_;
   const ReplicaPorts ports_;
+  std::unique_ptr<machine::DriverEvents> machine_events_;  // of a machine that was installed
   std::unique_ptr<machine::Driver> driver_;
+  std::unique_ptr<SnapshotExchange> exchange_;  // nullptr: the replica keeps no snapshots
+  uint64_t instance_;                           // of the machine
+  std::string machine_directory_;               // of that instance
   std::unique_ptr<raft::Core> core_;
   RaftObserver observer_;
 

@@ -26,6 +26,10 @@ void MachineEvents::answered(uint64_t token, const bop_reply& reply) {
   to_->answered(token, reply);
 }
 
+void MachineEvents::verified() {
+  if (to_ != nullptr) to_->verified();
+}
+
 void MachineEvents::failed(const Error& error) {
   failure_ = error;
   if (to_ != nullptr) to_->failed(error);
@@ -101,6 +105,7 @@ void SnapshotInstaller::open_machine(snapshot::Manifest manifest) {
   installed_.events = std::make_unique<MachineEvents>();
   machine::DriverOptions options;
   options.group = options_.name;
+  options.identity = {options_.cluster, options_.group, installed_.instance};
   options.directory = files_->files.describe(installed_.directory);
   options.machine = options_.machine_options;
   auto driver = machine::Driver::open(*options_.machine, options, offload_, *installed_.events);

@@ -31,6 +31,7 @@ class MachineEvents final : public machine::DriverEvents {
   void applied(std::span<const bop_reply> replies) override;
   void answered(uint64_t token, const bop_reply& reply) override;
   void failed(const Error& error) override;
+  void verified() override;
 
  private:
   machine::DriverEvents* to_ = nullptr;

@@ -67,6 +67,12 @@ FrameDelivery::Shards FrameDelivery::deliver_item(NodeId from, const proto::Peer
   } else if (const auto* reply = std::get_if<proto::ForwardReplyItem>(&item)) {
     if (group::Replica* replica = find(reply->group, reply->generation, others))
       replica->receive_forward_reply(from, reply_of(*reply));
+  } else if (const auto* fetch = std::get_if<proto::FetchItem>(&item)) {
+    if (group::Replica* replica = find(fetch->group, fetch->generation, others))
+      replica->receive_fetch(from, *fetch);
+  } else if (const auto* chunk = std::get_if<proto::ChunkItem>(&item)) {
+    if (group::Replica* replica = find(chunk->group, chunk->generation, others))
+      replica->receive_chunk(from, *chunk);
   } else if (const auto* heartbeat = std::get_if<proto::HeartbeatItem>(&item)) {
     if (ports_.on_heartbeat) ports_.on_heartbeat(from, header, *heartbeat);
   }

@@ -52,6 +52,8 @@ struct ShardOptions {
   raft::Config raft;     // of every group; the shard sets `self` and `seed`
   log::Options log;      // the shard sets `log_id` and `write_ns`
   group::Limits limits;  // of every group
+  // Of snapshots that the node sends to others and receives.
+  uint64_t snapshot_bytes_per_s = 50u << 20;
   // Of stored state that the node verifies in the background each second; 0: none.
   uint64_t scrub_bytes_per_s = 16u << 20;
   uint64_t peer_queue_bytes = 64u << 20;  // what the transport queues for a peer's bulk channel

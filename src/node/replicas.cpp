@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/checksum.h"
+#include "base/logging.h"
 #include "group/checkpoint.h"
 
 namespace bop::node {
@@ -97,6 +98,12 @@ Result<group::ReplicaOptions> Replicas::options_of(const GroupSpec& spec) const 
   options.machine_identity = {
       .cluster = options_.cluster, .group = spec.id, .instance = options.instance};
   options.machine_options = spec.machine_options;
+  options.cluster = options_.cluster;
+  options.snapshot_directory =
+      "shard" + std::to_string(options_.shard) + "/snap/group-" + std::to_string(spec.id);
+  options.directory_of = [this, id = spec.id](uint64_t instance) {
+    return directory_of(id, instance);
+  };
   options.epoch = log_.recovery().epoch;
   options.limits = options_.limits;
   return options;
@@ -116,12 +123,41 @@ Status Replicas::take_machine(group::ReplicaOptions& options, const GroupSpec& s
   return {};
 }
 
-group::ReplicaPorts Replicas::ports_for(machine::Offload& offload) const {
+// A snapshot that was being installed when the node stopped has left an instance that no record names, or the record names
+// it and the old one is left. Its files are removed; that it fails costs space alone.
+void Replicas::remove_other_instances(const group::ReplicaOptions& options) const {
+  const std::string parent =
+      "shard" + std::to_string(options_.shard) + "/group-" + std::to_string(options.id);
+  const auto names = ports_.files.list_now(parent);
+  if (!names) return;
+  for (const std::string& name : *names) {
+    const bool instance =
+        !name.empty() && std::ranges::all_of(name, [](char c) { return c >= '0' && c <= '9'; });
+    if (!instance || name == std::to_string(options.instance)) continue;
+    const std::string other = parent + "/" + name;
+    const auto files = ports_.files.list_now(other);
+    if (!files || files->empty()) continue;
+    logging::info("group {}: removes the files of instance {} of its machine, which is not in use",
+                  options.name, name);
+    for (const std::string& file : *files)
+      if (const Status removed = ports_.files.remove_now(other + "/" + file); !removed)
+        logging::warning("group {}: {}", options.name, removed.error().to_string());
+  }
+}
+
+group::ReplicaPorts Replicas::ports_for(machine::Offload& offload) {
+  if (!snapshot_budget_) {
+    const uint64_t rate = std::max<uint64_t>(options_.snapshot_bytes_per_s / options_.shards, 1);
+    snapshot_budget_.emplace(rate, std::max<uint64_t>(rate / 8, proto::max_chunk_bytes),
+                             ports_.clock.now());
+  }
   return {.clock = ports_.clock,
           .timers = ports_.timers,
           .log = log_,
           .host = host_,
           .offload = offload,
+          .files = &ports_.files,
+          .snapshot_budget = &*snapshot_budget_,
           .metrics = ports_.metrics};
 }
 
@@ -172,6 +208,8 @@ Result<std::unique_ptr<group::Replica>> Replicas::recover(const group::ReplicaOp
   BOP_TRY_ASSIGN(auto replica, group::Replica::open(options, ports, found));
   // The names of the files that the machine created; it syncs their contents itself.
   BOP_TRY(ports_.files.sync_directory_now(directory));
+  // Only now: this instance is the one that log and checkpoint belong to.
+  if (found != nullptr && found->health == log::Health::ok) remove_other_instances(options);
   return replica;
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "group/replica.h"
+#include "group/token_bucket.h"
 #include "log/log.h"
 #include "node/shard.h"
 
@@ -56,7 +57,8 @@ class Replicas {
   Result<group::ReplicaOptions> options_of(const GroupSpec& spec) const;
   Status take_machine(group::ReplicaOptions& options, const GroupSpec& spec) const;
   std::string directory_of(GroupId group, uint64_t instance) const;
-  group::ReplicaPorts ports_for(machine::Offload& offload) const;
+  void remove_other_instances(const group::ReplicaOptions& options) const;
+  group::ReplicaPorts ports_for(machine::Offload& offload);
   Result<std::unique_ptr<machine::Offload>> make_offload() const;
   void take(Hosted hosted);
   Result<std::unique_ptr<group::Replica>> recover(const group::ReplicaOptions& options,
@@ -67,7 +69,8 @@ class Replicas {
   const ShardPorts& ports_;
   log::Log& log_;
   group::Host& host_;
-  std::unique_ptr<port::Worker> bulk_;  // of all machines, for their snapshots
+  std::unique_ptr<port::Worker> bulk_;                 // of all machines, for their snapshots
+  std::optional<group::TokenBucket> snapshot_budget_;  // of this shard's groups
   std::map<GroupId, Hosted> hosted_;
   std::vector<const group::Replica*>
       bootstrapping_;  // new groups whose first entry was not durable

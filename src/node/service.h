@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,11 +29,16 @@ struct GroupStatus {
   Term term = 0;
   NodeId leader = 0;  // 0: none known
   Index commit = 0, applied = 0, last = 0, durable = 0, machine_durable = 0;
-  Index first = 0;             // the first entry that is still in the log
-  bool ready = false;          // knows a leader and has caught up with it
-  bop_status halted = BOP_OK;  // why the replica takes no part any more
-  std::string reason;          // in words
-  std::string file;            // with SUSPECT, where, and the offset
+  Index first = 0;  // the first entry that is still in the log
+  struct Installing {
+    uint64_t bytes = 0;  // done
+    uint64_t total = 0;  // 0: not known yet
+  };
+  std::optional<Installing> installing;  // of another node's snapshot
+  bool ready = false;                    // knows a leader and has caught up with it
+  bop_status halted = BOP_OK;            // why the replica takes no part any more
+  std::string reason;                    // in words
+  std::string file;                      // with SUSPECT, where, and the offset
   uint64_t offset = 0;
   bool has_hash = false;
   uint64_t hash_index = 0, hash_low = 0, hash_high = 0;

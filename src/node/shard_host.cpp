@@ -58,4 +58,18 @@ void ShardHost::reply_forward(NodeId to, GroupId group, const group::ForwardRepl
   turn_.request();
 }
 
+// Snapshots give way to entries: nothing of them is added while much waits for the peer.
+bool ShardHost::fetch(NodeId from, const proto::FetchItem& item) {
+  if (!frames_.open(from, port::Channel::bulk)) return false;
+  frames_.add(from, port::Channel::bulk, item);
+  turn_.request();
+  return true;
+}
+
+void ShardHost::answer_fetch(NodeId to, const proto::ChunkItem& item) {
+  if (!frames_.open(to, port::Channel::bulk)) return;
+  frames_.add(to, port::Channel::bulk, item);
+  turn_.request();
+}
+
 }  // namespace bop::node

@@ -22,6 +22,9 @@ class ShardHost final : public group::Host {
   }
   void reply_forward(NodeId to, GroupId group, const group::ForwardReply& reply) override;
 
+  bool fetch(NodeId from, const proto::FetchItem& item) override;
+  void answer_fetch(NodeId to, const proto::ChunkItem& item) override;
+
   PeerFrameBatcher& frames() { return frames_; }
 
  private:

@@ -24,6 +24,7 @@ GroupStatus status_of(const group::Replica& replica, const std::string& machine)
   out.durable = from.durable;
   out.machine_durable = from.machine_durable;
   out.first = from.first;
+  if (from.installing) out.installing = {from.installing->bytes, from.installing->total};
   out.ready = from.ready;
   if (from.halted) {
     out.halted = from.halted->code;

@@ -80,7 +80,14 @@ void write_group(JsonWriter& json, const node::GroupStatus& group) {
   json.field("machine_durable_index", group.machine_durable);
   json.field("first", group.first);
   json.name("snapshot").null();  // there are none
-  json.name("installing").null();
+  json.name("installing");
+  if (group.installing)
+    json.begin_object()
+        .field("bytes", group.installing->bytes)
+        .field("total", group.installing->total)
+        .end_object();
+  else
+    json.null();
   json.field("ready", group.ready);
   write_health(json, group);
   write_integrity(json, group);

@@ -71,6 +71,35 @@ TEST_F(ShardTest, a_group_whose_store_does_not_open_halts_and_the_others_serve) 
   EXPECT_FALSE(status.log_latched);
 }
 
+// As when the node stopped while it installed a snapshot.
+TEST_F(ShardTest, files_of_instances_of_a_machine_that_no_record_names_are_removed) {
+  Cluster cluster(1, 1, two_groups());
+  cluster.start();
+  Member& member = cluster.member(1);
+  EXPECT_EQ(ask(member, healthy).status, BOP_OK);
+  ASSERT_TRUE(member.stop(long_enough));
+  member.halt();
+  sim::Disk& disk = member.disk(0);
+  for (const char* directory : {"shard0/group-1/1", "shard0/group-1/2", "shard0/group-1/other"}) {
+    ASSERT_TRUE(disk.make_directory_now(directory));
+    ASSERT_TRUE(disk.open_now(std::string(directory) + "/file", {.create = true}));
+  }
+  ASSERT_TRUE(member.reopen());
+  EXPECT_EQ(disk.list_now("shard0/group-1/1")->size(), 1u);
+  EXPECT_TRUE(disk.list_now("shard0/group-1/2")->empty());
+  EXPECT_EQ(disk.list_now("shard0/group-1/other")->size(), 1u) << "not an instance";
+
+  // Not while it is in doubt which instance counts: this group's machine does not open.
+  member.start();
+  ASSERT_TRUE(member.stop(long_enough));
+  member.halt();
+  ASSERT_TRUE(disk.make_directory_now("shard0/group-2/2"));
+  ASSERT_TRUE(disk.open_now("shard0/group-2/2/file", {.create = true}));
+  broken_group = "broken";
+  ASSERT_TRUE(member.reopen());
+  EXPECT_EQ(disk.list_now("shard0/group-2/2")->size(), 1u);
+}
+
 TEST_F(ShardTest, a_new_directory_in_which_a_store_does_not_open_is_refused) {
   broken_group = "broken";
   Cluster cluster(1, 1, two_groups());
