@@ -14,6 +14,7 @@ namespace {
 constexpr size_t page_sectors = 8;
 constexpr uint64_t page_bytes = 4096;
 constexpr size_t writes_remembered = 4;
+constexpr size_t largest_remembered = 64 << 10;  // larger ones fill new files
 
 bool is_of_names(DiskOperation kind) {
   return kind == DiskOperation::open || kind == DiskOperation::remove ||
@@ -326,7 +327,8 @@ Result<size_t> Disk::perform(Operation& operation) {
         return size;
       }
       BOP_TRY(write(*operation.inode, operation.offset, operation.bytes, operation.synchronous));
-      written_.push_back({operation.inode, operation.offset, operation.bytes.size()});
+      if (operation.bytes.size() <= largest_remembered)
+        written_.push_back({operation.inode, operation.offset, operation.bytes.size()});
       if (written_.size() > writes_remembered) written_.pop_front();
       return operation.bytes.size();
     case DiskOperation::sync: BOP_TRY(sync(*operation.inode)); break;
@@ -795,7 +797,7 @@ std::optional<Disk::Place> Disk::recently_written(Random& random) const {
       places.push_back({named->first, write.offset + random.below(write.size)});
   }
   if (places.empty()) return {};
-  return places[random.below(places.size())];
+  return random.chance(1, 2) ? places.back() : places[random.below(places.size())];
 }
 
 void Disk::flip_bit(const std::string& name, Random& random) {

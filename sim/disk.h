@@ -142,7 +142,7 @@ class Disk : public port::FileSystem {
   void lose_sector(const std::string& name, uint64_t offset);
   void flip_bit(const std::string& name, uint64_t offset, int bit);
   void flip_bit(const std::string& name, Random& random);  // any bit of the device's content
-  // A byte of one of the last writes to files that still exist; nullopt: there is none.
+  // A byte of one of the last writes to files that still exist, most often of the last one; nullopt: there is none.
   struct Place {
     std::string name;
     uint64_t offset = 0;

@@ -162,9 +162,9 @@ Node* Faults::any_that_may_lose_data() {
   return nodes_[*id - 1].get();
 }
 
-Duration Faults::while_long_or_longer() {
+Duration Faults::while_long_or_longer(uint64_t one_in) {
   const Duration time = while_long();
-  return random_.chance(1, 6) ? options_.outlast + time : time;
+  return random_.chance(1, one_in) ? options_.outlast + time : time;
 }
 
 Duration Faults::excused() {
@@ -509,7 +509,7 @@ void Faults::lose_large() {
   for (const auto& to : nodes_) {
     if (to->id() != from) network_.drop_frames_above(from, to->id(), bytes);
   }
-  until(while_long_or_longer(), [this] { network_.heal_all(); });
+  until(while_long_or_longer(2), [this] { network_.heal_all(); });
 }
 
 void Faults::storm() {

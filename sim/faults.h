@@ -164,7 +164,7 @@ class Faults {
   Node* leader_of_any_group();
   Node* any_that_may_lose_data();
   Duration while_long() { return random_.between(1 * milliseconds, options_.lasts_longest); }
-  Duration while_long_or_longer();
+  Duration while_long_or_longer(uint64_t one_in = 6);  // so often longer
   void until(Duration time, Task end);
   // While it lasts, and somewhat longer, no group need be available.
   Duration excused();

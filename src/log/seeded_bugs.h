@@ -40,7 +40,8 @@ namespace bop::log {
   bug(read_without_checksum, "reads entries back without verifying their blocks", \
       "CorfuDB/CorfuDB#2010", "") \
   bug(read_replaced_entries, "reads entries where those that they replaced stood", \
-      "databendlabs/openraft#1184", "")
+      "databendlabs/openraft#1184", \
+      "whoever reads compares terms, or reads only what is committed: log_test, log_bug")
 // clang-format on
 
 BOP_SEEDED_BUGS_OF(BOP_LOG_BUGS)
