@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/logging.h"
+#include "kv_snapshots.h"
 #include "kv_walk.h"
 #include "machine/kv/seeded_bugs.h"
 #include "machine/kv/store_memory.h"
@@ -61,6 +62,54 @@ std::string decay(uint64_t seed) {
   return replica.failure ? "" : "the damage was not found";
 }
 
+// A snapshot that is taken while entries are applied and flushed, restored into a store that then loses its power. Empty:
+// that store has the state that the other had at the snapshot's point.
+std::string snapshot(uint64_t seed) {
+  Random random(seed);
+  const auto node = [] {
+    struct Node {
+      std::shared_ptr<StoreImage> image = std::make_shared<StoreImage>();
+      Replica replica{[image = image](const StoreOptions&) -> Result<std::unique_ptr<Store>> {
+        return open_memory_store(image);
+      }};
+    };
+    auto made = std::make_unique<Node>();
+    made->replica.open();
+    return made;
+  };
+  const auto donor = node();
+  const auto run = [&](size_t commands) {
+    for (size_t i = 0; i < commands; ++i)
+      donor->replica.run(
+          {put("key" + std::to_string(random.below(100)), std::to_string(random.next()))});
+  };
+  run(random.below(200));
+  if (random.chance(1, 2)) donor->replica.flush();
+  run(1 + random.below(100));
+  donor->replica.make_stable();
+  Taking taking(donor->replica, 1 << 10);
+  run(random.below(3));
+  donor->replica.finish();
+  const auto hash = donor->replica.hash_at(taking.point.index);
+  while (taking.next()) {
+    if (!random.chance(1, 3)) continue;
+    run(random.below(50));
+    donor->replica.flush();
+  }
+  if (!taking.ended) return "no snapshot: " + (taking.error ? taking.error->to_string() : "no end");
+  const auto receiver = node();
+  const Status restored = Restoring(receiver->replica).restore(taking.parts, taking.point);
+  if (!restored) return "not restored: " + restored.error().to_string();
+  receiver->replica.crash();
+  receiver->image->lose_power();
+  if (!receiver->replica.open()) return "open: " + receiver->replica.open_error.to_string();
+  const auto found = receiver->replica.driver().state_hash();
+  if (!hash || !found || found->index != taking.point.index || found->low != hash->low ||
+      found->high != hash->high)
+    return "another state than that of the point";
+  return "";
+}
+
 }  // namespace
 }  // namespace bop::machine::kv::test
 
@@ -72,6 +121,7 @@ int main(int argc, char** argv) {
   });
   for (uint64_t seed = 1; seed <= 300; ++seed) {
     std::string seen = bop::machine::kv::test::decay(seed);
+    if (seen.empty()) seen = bop::machine::kv::test::snapshot(seed);
     if (seen.empty()) seen = bop::machine::kv::test::walk(seed);
     if (seen.empty()) continue;
     std::printf("seen with seed %llu: %s\n", static_cast<unsigned long long>(seed), seen.c_str());

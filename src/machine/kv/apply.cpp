@@ -21,6 +21,7 @@ constexpr size_t entry_overhead_bytes = 64;
 int32_t Kv::apply(std::span<const bop_entry> entries, bop_reply* replies, uint64_t token) {
   BOP_ASSERT(!batch_.open);
   if (broken_) return broken_->code;
+  if (restore_ != nullptr) return BOP_E_INVALID_ARGUMENT;
   batch_.entries = entries;
   batch_.token = token;
   decode_batch();

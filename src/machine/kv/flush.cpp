@@ -99,28 +99,28 @@ Progress MemtableChanges::progress() {
 
 // ---- jobs ----
 
-void Kv::submit(std::unique_ptr<MemtableJob> job) {
+void Kv::submit(std::unique_ptr<Job> job, bop_work_queue queue) {
   job->kv = this;
-  MemtableJob* given = job.get();
-  memtable_jobs_.push_back(std::move(job));
+  Job* given = job.get();
+  jobs_.push_back(std::move(job));
   host_.offload(
-      host_.context, BOP_WORK_WRITES,
+      host_.context, queue,
       [](void* argument) {
-        auto& mine = *static_cast<MemtableJob*>(argument);
+        auto& mine = *static_cast<Job*>(argument);
         mine.status = mine.work(mine);
       },
       [](void* argument) {
-        auto& mine = *static_cast<MemtableJob*>(argument);
+        auto& mine = *static_cast<Job*>(argument);
         mine.kv->job_done(mine);
       },
       given);
 }
 
-void Kv::job_done(MemtableJob& job) {
-  const auto at = std::find_if(memtable_jobs_.begin(), memtable_jobs_.end(),
+void Kv::job_done(Job& job) {
+  const auto at = std::find_if(jobs_.begin(), jobs_.end(),
                                [&](const auto& each) { return each.get() == &job; });
-  const std::unique_ptr<MemtableJob> mine = std::move(*at);
-  memtable_jobs_.erase(at);
+  const std::unique_ptr<Job> mine = std::move(*at);
+  jobs_.erase(at);
   // Drops this reference first, because freeing a memtable takes long and must not happen on this thread.
   mine->memtable.reset();
   if (broken_) return;
@@ -158,13 +158,13 @@ void Kv::freeze() {
   stored_versions_wanted_ = 0;
   advance_totals();
   flush_stage_ = FlushStage::sorting;
-  auto job = std::make_unique<MemtableJob>();
+  auto job = std::make_unique<Job>();
   job->memtable = immutable_;
-  job->work = [](MemtableJob& mine) -> Status {
+  job->work = [](Job& mine) -> Status {
     mine.memtable->sort();
     return {};
   };
-  job->done = [this](MemtableJob&) {
+  job->done = [this](Job&) {
     flush_stage_ = FlushStage::waiting;
     start_flush_when_due();
     start_waiting();
@@ -186,10 +186,10 @@ void Kv::start_flush_when_due() {
 void Kv::start_flush() {
   advance_totals();
   flush_stage_ = FlushStage::flushing;
-  auto job = std::make_unique<MemtableJob>();
+  auto job = std::make_unique<Job>();
   job->memtable = immutable_;
   job->changes = std::make_unique<MemtableChanges>(*immutable_, immutable_last_, pass_);
-  job->work = [this](MemtableJob& mine) {
+  job->work = [this](Job& mine) {
     Status flushed = store_->flush(*mine.changes);
     if (!flushed && flushed.error().code == BOP_E_DISK_FULL)
       std::this_thread::sleep_for(std::chrono::nanoseconds(settings_.pause_without_space));
@@ -199,7 +199,7 @@ void Kv::start_flush() {
     }
     return flushed;
   };
-  job->done = [this](MemtableJob& mine) { flushed(mine); };
+  job->done = [this](Job& mine) { flushed(mine); };
   submit(std::move(job));
 }
 
@@ -212,7 +212,7 @@ void Kv::flush_again(const Error& error) {
   start_flush_when_due();
 }
 
-void Kv::flushed(MemtableJob& job) {
+void Kv::flushed(Job& job) {
   held_up_.clear();
   const Progress progress = job.changes->progress();
   immutable_->stored_versions_flushed(job.changes->stored_versions_at_points(),
@@ -226,11 +226,13 @@ void Kv::flushed(MemtableJob& job) {
   flush_stage_ = FlushStage::none;
   if (seeded(Bug::durable_before_sync)) durable_ = flushed_position_;
   start_sync();
+  pin_exports();
   shed_memory();
   // A sync waits for entries that were applied after the freeze.
   if (std::any_of(syncs_.begin(), syncs_.end(),
                   [this](const Sync& sync) { return sync.index > flushed_position_.index; }))
     freeze();
+  start_exports();
   advance_totals();
   read_stored_versions();
   complete_counts();
@@ -253,10 +255,10 @@ void Kv::stable(uint64_t index) {
 }
 
 void Kv::start_sync() {
-  auto job = std::make_unique<MemtableJob>();
-  job->work = [this](MemtableJob&) { return store_->sync(); };
+  auto job = std::make_unique<Job>();
+  job->work = [this](Job&) { return store_->sync(); };
   // Jobs of the queue run in order, so this sync covers all flushes up to the current one and none after it.
-  job->done = [this, through = flushed_position_](MemtableJob&) {
+  job->done = [this, through = flushed_position_](Job&) {
     durable_ = through;
     complete_syncs();
   };
@@ -285,9 +287,9 @@ void Kv::shed_memory() {
 void Kv::drop_flushed() {
   if (flushed_ == nullptr) return;
   forget_fetched(*flushed_);
-  auto job = std::make_unique<MemtableJob>();
+  auto job = std::make_unique<Job>();
   job->memtable = std::exchange(flushed_, nullptr);
-  job->work = [](MemtableJob& mine) -> Status {
+  job->work = [](Job& mine) -> Status {
     mine.memtable.reset();
     return {};
   };

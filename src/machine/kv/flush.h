@@ -1,4 +1,4 @@
-// A worker's jobs with an immutable memtable.
+// A worker's jobs, most of them with an immutable memtable.
 #pragma once
 
 #include <functional>
@@ -45,13 +45,13 @@ class MemtableChanges final : public Changes {
   Totals scrubbed_;
 };
 
-// A job on the queue for long writes.
-struct Kv::MemtableJob {
+// An error in `status` condemns the store, unless it says that a flush found no space.
+struct Kv::Job {
   Kv* kv = nullptr;
   std::shared_ptr<Memtable> memtable;
   std::unique_ptr<MemtableChanges> changes;
-  std::function<Status(MemtableJob&)> work;
-  std::function<void(MemtableJob&)> done;
+  std::function<Status(Job&)> work;
+  std::function<void(Job&)> done;
   Status status;
 };
 

@@ -29,13 +29,13 @@ void Kv::verify() {
   verifying_ =
       fmt::format("verifying the store, {} of {} MiB", verification_.done_bytes >> mib_shift,
                   verification_.total_bytes >> mib_shift);
-  auto job = std::make_unique<MemtableJob>();
+  auto job = std::make_unique<Job>();
   auto complete = std::make_shared<bool>(false);
-  job->work = [this, complete](MemtableJob&) -> Status {
+  job->work = [this, complete](Job&) -> Status {
     BOP_TRY_ASSIGN(*complete, check_->step());
     return {};
   };
-  job->done = [this, complete](MemtableJob&) { *complete ? verified() : verify(); };
+  job->done = [this, complete](Job&) { *complete ? verified() : verify(); };
   submit(std::move(job));
 }
 
@@ -46,6 +46,8 @@ void Kv::verified() {
   note_hash(applied_.index, store_->opened().totals);
   log(1, fmt::format("the store was verified: {} records, {} bytes",
                      store_->opened().totals.records, verification_.total_bytes));
+  start_restore();
+  start_exports();
   resume_batch();
 }
 
@@ -62,14 +64,14 @@ void Kv::integrity(bop_machine_integrity& out) const {
 
 int32_t Kv::scrub(uint64_t max_bytes, uint64_t token) {
   if (broken_) return broken_->code;
-  if (check_ != nullptr) return BOP_OK;
+  if (check_ != nullptr || restore_ != nullptr) return BOP_OK;
   struct Found {
     uint64_t bytes = 0;
     bool end = false;
   };
   auto found = std::make_shared<Found>();
-  auto job = std::make_unique<MemtableJob>();
-  job->work = [this, found, max_bytes](MemtableJob&) -> Status {
+  auto job = std::make_unique<Job>();
+  job->work = [this, found, max_bytes](Job&) -> Status {
     BOP_TRY_ASSIGN(const Slice slice, store_->scrub(pass_.next, max_bytes));
     found->bytes = slice.bytes;
     pass_.sum += slice.totals;
@@ -83,7 +85,7 @@ int32_t Kv::scrub(uint64_t max_bytes, uint64_t token) {
                             host_.directory == nullptr ? "" : std::string(host_.directory) + "/",
                             sum.records, pass_.store.records));
   };
-  job->done = [this, found, token](MemtableJob&) {
+  job->done = [this, found, token](Job&) {
     scrubbed_bytes_ += found->bytes;
     if (found->end) ++scrub_passes_;
     host_.complete(host_.context, token, BOP_OK, nullptr, 0);

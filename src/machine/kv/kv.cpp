@@ -2,6 +2,8 @@
 
 #include "base/assert.h"
 #include "machine/kv/flush.h"
+#include "machine/kv/state_export.h"
+#include "machine/kv/state_restore.h"
 #include "machine/kv/tasks.h"
 
 namespace bop::machine::kv {
@@ -30,11 +32,16 @@ Status Kv::open_store(const StoreFactory& make_store, const StoreIdentity& ident
   StoreOptions options;
   if (host_.directory != nullptr) options.directory = host_.directory;
   options.map_bytes = settings_.map_bytes;
+  options.max_pinned_bytes = settings_.max_pinned_bytes;
   options.identity = identity;
   options.log = [this](int32_t level, const char* text) { host_.log(host_.context, level, text); };
   BOP_TRY_ASSIGN(store_, make_store(options));
   reads_ = std::make_unique<Reads>(host_, *store_, *this);
   const Progress& progress = store_->opened();
+  if (progress.position.index == 0 && progress.totals.records != 0)
+    return fail(BOP_E_DAMAGED,
+                (options.directory.empty() ? "the store" : options.directory + "/kv.mdbx") +
+                    std::string(": a restore of a snapshot into it did not end"));
   applied_ = durable_ = flushed_position_ = progress.position;
   last_hash_index_ = applied_.index / settings_.hash_interval * settings_.hash_interval;
   active_->set_start(progress.totals);

@@ -22,6 +22,7 @@
 
 #include <array>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -47,7 +48,8 @@ struct Settings {
   // The active memtable becomes immutable after this many bytes of log entries, even if it needs little
   // memory, because the log can only be compacted up to the last entry that was flushed and synced.
   uint64_t freeze_log_bytes = 256 << 20;
-  uint64_t map_bytes = 0;  // see StoreOptions
+  uint64_t map_bytes = 0;         // see StoreOptions
+  uint64_t max_pinned_bytes = 0;  // see StoreOptions
   // So long the worker sleeps before a flush that found no space is tried again.
   Duration pause_without_space = 200 * milliseconds;
 };
@@ -73,6 +75,13 @@ class Kv final : public ReadsOwner {
   const char* obstacle() const;
   void integrity(bop_machine_integrity& out) const;
   int32_t scrub(uint64_t max_bytes, uint64_t token);
+  int32_t snapshot_begin(const bop_snapshot_options& options, uint64_t token);
+  int32_t snapshot_next(uint64_t handle, bop_part& part, uint64_t token);
+  void snapshot_end(uint64_t handle);
+  int32_t restore_begin(const bop_restore_options& options, uint64_t token);
+  int32_t restore_part(const bop_part& part, uint64_t token);
+  int32_t restore_end(bop_position position, uint64_t token);
+  void cancel(uint64_t token);
 
   // The newest state hashes that are final, by index: one for each hash interval, and those that were
   // requested.
@@ -88,7 +97,9 @@ class Kv final : public ReadsOwner {
   class Query;
   class GetQuery;
   class RangeQuery;
-  struct MemtableJob;
+  struct Job;
+  struct Export;
+  struct Restore;
 
   // ---- apply (apply.cpp) ----
 
@@ -188,19 +199,36 @@ class Kv final : public ReadsOwner {
   void start_flush_when_due();
   void start_flush();
   void flush_again(const Error& error);
-  void flushed(MemtableJob& job);
+  void flushed(Job& job);
   void start_sync();
   void complete_syncs();
   void drop_flushed();
   void shed_memory();
-  void submit(std::unique_ptr<MemtableJob> job);
-  void job_done(MemtableJob& job);
+  void submit(std::unique_ptr<Job> job, bop_work_queue queue = BOP_WORK_WRITES);
+  void job_done(Job& job);
 
   // ---- integrity (integrity.cpp) ----
 
   Status start_verification();
   void verify();
   void verified();
+
+  // ---- snapshots (state_export.cpp) ----
+
+  std::shared_ptr<Export> find_export(uint64_t handle) const;
+  void submit_bulk(std::function<void()> work, std::function<void()> done);
+  void start_exports();
+  void pin_exports();
+  void export_pinned(Export& each);
+  void part_read(Export& each);
+  void fail_export(Export& each);
+
+  // ---- restores (state_restore.cpp) ----
+
+  void start_restore();
+  int32_t refuse_restore(const Error& error);
+  void work_on_restore(std::function<Status()> work, std::function<void()> then);
+  void restored(bop_position position);
 
   // ---- totals (totals.cpp) ----
 
@@ -273,7 +301,7 @@ class Kv final : public ReadsOwner {
   bop_position immutable_last_{0, 0};          // the last entry of the immutable memtable
   uint64_t reads_before_immutable_ = 0;  // reads_->submitted() when it became immutable: rule 2
   bop_position flushed_position_{0, 0};  // the last entry contained in the store, synced or not
-  std::vector<std::unique_ptr<MemtableJob>> memtable_jobs_;
+  std::vector<std::unique_ptr<Job>> jobs_;
   struct Sync {
     uint64_t token;
     uint64_t index;  // applied_ at the call: complete when durable_ reaches it
@@ -290,6 +318,9 @@ class Kv final : public ReadsOwner {
   ScrubPass pass_;
   uint64_t scrubbed_bytes_ = 0;
   uint64_t scrub_passes_ = 0;  // complete ones
+
+  std::vector<std::shared_ptr<Export>> exports_;  // the snapshots that are open, few
+  std::unique_ptr<Restore> restore_;              // null: none is in progress
 
   std::unique_ptr<StoredVersionReads> stored_version_reads_;
   bool reading_stored_versions_ = false;

@@ -25,7 +25,7 @@ std::vector<uint8_t> count_body(uint64_t index, uint64_t records) {
 
 int32_t Kv::query(Bytes question, bop_reply& reply, uint64_t token) {
   if (broken_) return broken_->code;
-  if (check_ != nullptr) {
+  if (check_ != nullptr || restore_ != nullptr) {
     reply.status = BOP_E_UNAVAILABLE;
     return BOP_OK;
   }

@@ -27,7 +27,16 @@ namespace bop::machine::kv {
       "the simulated store does not decay: kv_bug.checksum_not_verified") \
   bug(totals_not_compared, "opens a store that lacks records", \
       "etcd-io/etcd#14211", \
-      "the simulated store does not decay: kv_bug.totals_not_compared")
+      "the simulated store does not decay: kv_bug.totals_not_compared") \
+  bug(snapshot_reads_live_state, "reads a snapshot from the state that flushes change meanwhile", \
+      "libp2p/go-libp2p-raft#69", \
+      "no simulated replica takes snapshots yet: kv_bug.snapshot_reads_live_state") \
+  bug(snapshot_point_is_late, "names a later entry than the one that its snapshot's state ends with", \
+      "redpanda-data/redpanda#23843", \
+      "no simulated replica takes snapshots yet: kv_bug.snapshot_point_is_late") \
+  bug(restore_not_synced, "completes a restore before what it wrote is durable", \
+      "ClickHouse/ClickHouse#111321", \
+      "no simulated replica restores snapshots yet: kv_bug.restore_not_synced")
 // clang-format on
 
 BOP_SEEDED_BUGS_OF(BOP_KV_BUGS)

@@ -50,6 +50,16 @@ class Snapshot {
   virtual Result<std::optional<StoredRecord>> next() = 0;
 };
 
+// The state after one commit, for as long as it is open, while flushes go on. They cannot reuse the space that it needs, so
+// the store closes it when this space exceeds a limit. Must be destroyed before the store.
+class PinnedState {
+ public:
+  virtual ~PinnedState() = default;
+  virtual const Progress& progress() const = 0;
+  // On one worker at a time, concurrently with everything else. OVERLOADED: the store closed it.
+  virtual Status read(const std::function<Status(Snapshot&)>& work) = 0;
+};
+
 // One change of a flush.
 struct Change {
   Bytes key;
@@ -112,6 +122,11 @@ class Store {
   virtual Status flush(Changes& changes) = 0;
   // Makes all earlier flushes durable.
   virtual Status sync() = 0;
+
+  // Pins the state after the last flush. Called on the worker of flushes.
+  virtual Result<std::unique_ptr<PinnedState>> pin() = 0;
+  // DISK_FULL: there is no space for so many bytes of records.
+  virtual Status check_space(uint64_t bytes) = 0;
 };
 
 // Which replica's state a store has. One of another replica is not opened.
@@ -125,6 +140,8 @@ struct StoreIdentity {
 struct StoreOptions {
   std::string directory;   // empty: none
   uint64_t map_bytes = 0;  // limit of the store's size; 0: the store's default
+  // What pinned states may keep flushes from reusing; 0: as much as the store has, and 256 MiB.
+  uint64_t max_pinned_bytes = 0;
   std::function<void(int32_t level, const char* text)> log;  // as host->log; any thread
   StoreIdentity identity = {};
 };

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <mutex>
+#include <vector>
 
 #include "base/assert.h"
 #include "machine/kv/page_check.h"
@@ -38,6 +39,8 @@ constexpr size_t look_after_bytes = 1 << 20;
 // Dirty pages that a flush keeps in memory before it writes some early.
 constexpr uint64_t dirty_pages = 16384;
 constexpr uint64_t least_dirty_pages = 1024;
+// What pinned states may keep from being reused, beside as much as the file has.
+constexpr uint64_t least_pinned_bytes = 256 << 20;
 constexpr unsigned meta_pages = 3;
 
 constexpr uint32_t progress_version = 2;
@@ -345,6 +348,7 @@ class MdbxStore final : public Store {
       : options_(options), path_(options.directory + "/kv.mdbx") {}
   ~MdbxStore() override {
     const LoggingScope logging(options_);
+    BOP_ASSERT(pins_.empty());
     if (reader_ != nullptr) mdbx_txn_abort(reader_);
     file_.reset();  // first: another map may get the addresses
     env_.reset();
@@ -421,7 +425,119 @@ class MdbxStore final : public Store {
     return {};
   }
 
+  Result<std::unique_ptr<PinnedState>> pin() override {
+    const LoggingScope logging(options_);
+    const uint64_t limit = options_.max_pinned_bytes != 0 ? options_.max_pinned_bytes
+                                                          : file_bytes() + least_pinned_bytes;
+    BOP_TRY(extend_map_for_pin(limit));
+    auto pinned = std::make_unique<Pinned>(*this, limit);
+    BOP_TRY(pinned->open());
+    const std::lock_guard lock(pins_mutex_);
+    pins_.push_back(pinned.get());
+    return pinned;
+  }
+
+  Status check_space(uint64_t bytes) override {
+    std::error_code unknown;
+    const uint64_t available = std::filesystem::space(options_.directory, unknown).available;
+    if (unknown || (bytes <= available && bytes <= largest_bytes())) return {};
+    return fail(BOP_E_DISK_FULL,
+                fmt::format("{}: {} MiB of records, and {} MiB are free", options_.directory,
+                            bytes >> 20, std::min(available, largest_bytes()) >> 20));
+  }
+
  private:
+  // ---- pinned states ----
+  //
+  // Each is a read transaction. libmdbx reuses no page that was freed after it began, so the file grows with every flush,
+  // and the map cannot be replaced while it is open. Before a flush fails because of that, and when the limit is
+  // exceeded, the pinned states are closed.
+
+  class Pinned final : public PinnedState {
+   public:
+    Pinned(MdbxStore& store, uint64_t limit) : store_(store), limit_(limit) {}
+    ~Pinned() override {
+      const std::lock_guard lock(store_.pins_mutex_);
+      std::erase(store_.pins_, this);
+      if (txn_ != nullptr) mdbx_txn_abort(txn_);
+    }
+
+    Status open() {
+      BOP_TRY(store_.begin(txn_, "begin of a snapshot"));
+      BOP_TRY_ASSIGN(const Head head, store_.file_->if_readable(store_.read_progress(txn_)));
+      progress_ = head.progress;
+      return {};
+    }
+    const Progress& progress() const override { return progress_; }
+
+    Status read(const std::function<Status(Snapshot&)>& work) override {
+      const LoggingScope logging(store_.options_);
+      const std::lock_guard lock(store_.pins_mutex_);
+      if (txn_ == nullptr) return fail(BOP_E_OVERLOADED, closed_because_);
+      if (seeded(Bug::snapshot_reads_live_state)) {
+        BOP_TRY(check(mdbx_txn_reset(txn_), store_.path_, "snapshot"));
+        BOP_TRY(check(mdbx_txn_renew(txn_), store_.path_, "snapshot"));
+        BOP_TRY_ASSIGN(const Head head, store_.read_progress(txn_));
+        progress_ = head.progress;
+      }
+      MdbxSnapshot snapshot(txn_, store_.records_, store_.path_, *store_.file_);
+      return store_.file_->if_readable(work(snapshot));
+    }
+
+    // Both with the store's pins_mutex_ locked.
+    void close_beyond_limit() {
+      if (txn_ == nullptr) return;
+      MDBX_txn_info info;
+      if (mdbx_txn_info(txn_, &info, false) != MDBX_SUCCESS) return;
+      if (info.txn_space_retired > limit_)
+        close(fmt::format("flushes could not reuse {} MiB meanwhile, the limit is {} MiB",
+                          info.txn_space_retired >> 20, limit_ >> 20));
+    }
+    bool close(const std::string& reason) {
+      if (txn_ == nullptr) return false;
+      mdbx_txn_abort(txn_);
+      txn_ = nullptr;
+      closed_because_ = store_.path_ + ": " + reason;
+      return true;
+    }
+
+   private:
+    MdbxStore& store_;
+    const uint64_t limit_;  // bytes of pages
+    MDBX_txn* txn_ = nullptr;
+    Progress progress_;
+    std::string closed_because_;
+  };
+
+  // Without a wait for a part that is being read.
+  void check_pins() {
+    const std::unique_lock lock(pins_mutex_, std::try_to_lock);
+    if (!lock.owns_lock()) return;
+    for (Pinned* pinned : pins_) pinned->close_beyond_limit();
+  }
+  // False: there were none.
+  bool close_pins(const std::string& reason) {
+    const std::lock_guard lock(pins_mutex_);
+    bool closed = false;
+    for (Pinned* pinned : pins_) closed |= pinned->close(reason);
+    return closed;
+  }
+
+  // So that flushes need no other map before the limit is reached. Where it is not possible they close the state early.
+  Status extend_map_for_pin(uint64_t limit) {
+    const uint64_t before = map_bytes_;
+    const uint64_t wanted = std::min(file_bytes() + limit, largest_bytes());
+    {
+      const std::lock_guard lock(pins_mutex_);
+      if (wanted <= before || !pins_.empty()) return {};
+    }
+    if (!mem::address_space_has(wanted - before + spare_address_space)) return {};
+    if (!synced_) BOP_TRY(sync());  // reopening returns to the last sync
+    const std::lock_guard no_reads(mapped_);
+    if (const Status grown = reopen(wanted); !grown) return reopen(before);
+    return {};
+  }
+
   // ---- the map ----
   //
   // libmdbx maps the file up to its configured maximal size, and cannot move the map while a reader may use
@@ -589,8 +705,13 @@ class MdbxStore final : public Store {
     for (;;) {
       map_is_full_ = false;
       Status flushed = flush_now(changes);
-      if (flushed || !map_is_full_) return flushed;
-      BOP_TRY(grow_map());
+      check_pins();
+      if (flushed || flushed.error().code != BOP_E_DISK_FULL) return flushed;
+      // What they keep may be enough.
+      if (!close_pins("a flush found no space")) {
+        if (!map_is_full_) return flushed;
+        BOP_TRY(grow_map());
+      }
       changes.restart();
     }
   }
@@ -674,12 +795,9 @@ class MdbxStore final : public Store {
     // Shrinking is enabled within the transaction, because geometry changes apply to its sizes.
     BOP_TRY(check(mdbx_env_set_geometry(env_.get(), -1, -1, -1, -1, shrink_bytes, -1), path_,
                   "set the size"));
-    const MDBX_val key = value_of(as_bytes(progress_key));
-    MDBX_val value;
-    const int rc = mdbx_get(txn, meta_, &key, &value);
-    if (rc == MDBX_NOTFOUND) return begin_empty(txn);
-    BOP_TRY(check(rc, path_, "read its progress"));
-    BOP_TRY_ASSIGN(const Head head, decode_progress(bytes_of(value), path_));
+    Result<Head> found = read_progress(txn);
+    if (!found && found.error().code == BOP_E_NOT_FOUND) return begin_empty(txn);
+    BOP_TRY_ASSIGN(const Head head, std::move(found));
     const StoreIdentity& wanted = options_.identity;
     if (wanted.group != 0 && head.identity != wanted)
       return fail(BOP_E_FOREIGN_DIRECTORY, path_ + ": it is the store of " +
@@ -690,6 +808,15 @@ class MdbxStore final : public Store {
     opened_ = head.progress;
     return {};
   }
+  // NOT_FOUND: it has none.
+  Result<Head> read_progress(MDBX_txn* txn) const {
+    const MDBX_val key = value_of(as_bytes(progress_key));
+    MDBX_val value;
+    const int rc = mdbx_get(txn, meta_, &key, &value);
+    if (rc == MDBX_NOTFOUND) return fail(BOP_E_NOT_FOUND, path_ + ": it has no progress record");
+    BOP_TRY(check(rc, path_, "read its progress"));
+    return decode_progress(bytes_of(value), path_);
+  }
   Status begin_empty(MDBX_txn* txn) {
     MDBX_stat about;
     BOP_TRY(check(mdbx_dbi_stat(txn, records_, &about, sizeof about), path_, "look at records"));
@@ -699,10 +826,12 @@ class MdbxStore final : public Store {
     return write_progress(txn, {});
   }
 
+  Status begin(MDBX_txn*& txn, const char* what) const {
+    return check(mdbx_txn_begin(env_.get(), nullptr, MDBX_TXN_RDONLY, &txn), path_, what);
+  }
   Status begin_read() {
     if (reader_ != nullptr) return check(mdbx_txn_renew(reader_), path_, "begin of a read");
-    return check(mdbx_txn_begin(env_.get(), nullptr, MDBX_TXN_RDONLY, &reader_), path_,
-                 "begin of a read");
+    return begin(reader_, "begin of a read");
   }
 
   Status write(MDBX_txn* txn, Changes& changes) {
@@ -767,7 +896,9 @@ class MdbxStore final : public Store {
   Environment env_;
   std::optional<MappedFile> file_;  // of env_
   StoreIdentity identity_;
-  std::mutex mapped_;         // locked during a read, and while the map is replaced
+  std::mutex mapped_;      // locked during a read, and while the map is replaced
+  std::mutex pins_mutex_;  // locked during a read of a pinned state
+  std::vector<Pinned*> pins_;
   uint64_t map_bytes_ = 0;    // size of the map: the file can grow to it before it is mapped again
   bool map_is_full_ = false;  // the current flush found no space in the map
   bool synced_ = true;        // every commit is synced

@@ -1,11 +1,33 @@
 #include "machine/kv/store_memory.h"
 
+#include <fmt/format.h>
+
 #include <iterator>
 #include <vector>
 
+#include "base/assert.h"
 #include "machine/kv/seeded_bugs.h"
 
 namespace bop::machine::kv {
+
+struct StoreImage::Pin {
+  using Before = std::map<std::string, std::optional<Copy>, std::less<>>;
+
+  Progress progress;
+  Before before;       // records that were changed since, as they were; nullopt: there was none
+  uint64_t bytes = 0;  // of those
+  bool closed = false;
+
+  void keep(const std::string& key, const Copy* copy, uint64_t limit) {
+    if (closed) return;
+    const auto [place, first] =
+        before.try_emplace(key, copy != nullptr ? std::optional(*copy) : std::nullopt);
+    if (first) bytes += key.size() + (copy != nullptr ? copy->value.size() : 0);
+    if (bytes <= limit) return;
+    closed = true;
+    before.clear();
+  }
+};
 
 void StoreImage::go_back_to_sync() {
   for (auto& [key, copy] : undo_) {
@@ -71,6 +93,7 @@ class MemoryStore final : public Store {
     image_->lose_power();
     opened_ = image_->synced();
   }
+  ~MemoryStore() override { BOP_ASSERT(image_->pins_.empty()); }
 
   const Progress& opened() const override { return opened_; }
 
@@ -127,6 +150,15 @@ class MemoryStore final : public Store {
     }
     return step(StoreImage::Step::end_sync);
   }
+
+  Result<std::unique_ptr<PinnedState>> pin() override {
+    std::lock_guard lock(image_->mutex_);
+    auto pinned = std::make_unique<Pinned>(*image_);
+    pinned->pin.progress = image_->committed_;
+    image_->pins_.push_back(&pinned->pin);
+    return pinned;
+  }
+  Status check_space(uint64_t) override { return {}; }
 
  private:
   using Records = StoreImage::Records;
@@ -194,6 +226,87 @@ class MemoryStore final : public Store {
     Records::const_iterator at_;
   };
 
+  // The records as they were, by their order: those that were changed since hide the present ones.
+  class PinnedSnapshot final : public Snapshot {
+   public:
+    PinnedSnapshot(StoreImage& image, const StoreImage::Pin::Before& before)
+        : image_(image),
+          records_(image.records_),
+          before_(before),
+          at_(records_.end()),
+          earlier_(before.end()) {}
+
+    Result<std::optional<Stored>> get(Bytes key) override {
+      BOP_TRY_ASSIGN(const auto found, seek(key));
+      if (!found || as_text(found->key) != as_text(key)) return std::nullopt;
+      return found->stored;
+    }
+    Result<std::optional<StoredRecord>> seek(Bytes key) override {
+      at_ = records_.lower_bound(as_text(key));
+      earlier_ = before_.lower_bound(as_text(key));
+      return current();
+    }
+    Result<std::optional<StoredRecord>> next() override {
+      step();
+      return current();
+    }
+
+   private:
+    bool is_earlier() const {
+      return earlier_ != before_.end() && (at_ == records_.end() || earlier_->first <= at_->first);
+    }
+    void step() {
+      const bool earlier = is_earlier();
+      const bool both = earlier && at_ != records_.end() && at_->first == earlier_->first;
+      if (earlier) ++earlier_;
+      if (at_ != records_.end() && (!earlier || both)) ++at_;
+    }
+    Result<std::optional<StoredRecord>> current() {
+      while (is_earlier() && !earlier_->second) step();  // there was none
+      const bool earlier = is_earlier();
+      if (!earlier && at_ == records_.end()) return std::nullopt;
+      const std::string& key = earlier ? earlier_->first : at_->first;
+      BOP_TRY_ASSIGN(const Stored stored,
+                     verified(image_, key, earlier ? *earlier_->second : at_->second));
+      return StoredRecord{as_bytes(key), stored};
+    }
+
+    StoreImage& image_;
+    const Records& records_;
+    const StoreImage::Pin::Before& before_;
+    Records::const_iterator at_;
+    StoreImage::Pin::Before::const_iterator earlier_;
+  };
+
+  class Pinned final : public PinnedState {
+   public:
+    explicit Pinned(StoreImage& image) : image_(image) {}
+    ~Pinned() override {
+      std::lock_guard lock(image_.mutex_);
+      std::erase(image_.pins_, &pin);
+    }
+    const Progress& progress() const override { return pin.progress; }
+    Status read(const std::function<Status(Snapshot&)>& work) override {
+      std::lock_guard lock(image_.mutex_);
+      if (pin.closed)
+        return fail(BOP_E_OVERLOADED,
+                    fmt::format("the store kept more than {} bytes of replaced records for it",
+                                image_.max_pinned_bytes));
+      if (seeded(Bug::snapshot_reads_live_state)) {
+        MapSnapshot live(image_);
+        pin.progress = image_.committed_;
+        return work(live);
+      }
+      PinnedSnapshot snapshot(image_, pin.before);
+      return work(snapshot);
+    }
+
+    StoreImage::Pin pin;
+
+   private:
+    StoreImage& image_;
+  };
+
   Status step(StoreImage::Step step) { return image_->on_step ? image_->on_step(step) : Status{}; }
 
   Status tell_replaced(const Change& change, Changes& changes) {
@@ -213,6 +326,8 @@ class MemoryStore final : public Store {
     for (Staged& one : staged) {
       const auto found = image_->records_.find(one.key);
       const bool present = found != image_->records_.end();
+      for (StoreImage::Pin* pin : image_->pins_)
+        pin->keep(one.key, present ? &found->second : nullptr, image_->max_pinned_bytes);
       image_->undo_.try_emplace(
           one.key, present ? std::optional<StoreImage::Copy>(found->second) : std::nullopt);
       if (one.copy)

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "machine/kv/store.h"
 
@@ -37,6 +38,8 @@ class StoreImage {
   Progress synced() const;
   Records committed_records() const;
 
+  uint64_t max_pinned_bytes = 256 << 20;  // as in StoreOptions
+
   // What a device may do to the records: changes a bit (modulo their number) of the nth record's revision and value,
   // loses the record, or has an older copy of it. False: there is no such record.
   bool rot(size_t nth, uint64_t bit = 70);
@@ -47,9 +50,12 @@ class StoreImage {
 
  private:
   friend class MemoryStore;
+  // A pinned state: records_, but for the records that were changed since.
+  struct Pin;
 
   mutable std::mutex mutex_;
   std::atomic<uint64_t> damage_found_{0};
+  std::vector<Pin*> pins_;
   Records records_;  // as committed
   Progress committed_;
   Progress synced_;

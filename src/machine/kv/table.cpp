@@ -72,6 +72,27 @@ KvTable::KvTable(StoreFactory make_store, const Settings& settings)
   table.scrub = [](bop_machine* machine, uint64_t max_bytes, uint64_t token) {
     return kv_of(machine).scrub(max_bytes, token);
   };
+  table.snapshot_begin = [](bop_machine* machine, const bop_snapshot_options* snapshot,
+                            uint64_t token) {
+    return kv_of(machine).snapshot_begin(*snapshot, token);
+  };
+  table.snapshot_next = [](bop_machine* machine, uint64_t handle, bop_part* part, uint64_t token) {
+    return kv_of(machine).snapshot_next(handle, *part, token);
+  };
+  table.snapshot_end = [](bop_machine* machine, uint64_t handle) {
+    kv_of(machine).snapshot_end(handle);
+  };
+  table.restore_begin = [](bop_machine* machine, const bop_restore_options* restore,
+                           uint64_t token) {
+    return kv_of(machine).restore_begin(*restore, token);
+  };
+  table.restore_part = [](bop_machine* machine, const bop_part* part, uint64_t token) {
+    return kv_of(machine).restore_part(*part, token);
+  };
+  table.restore_end = [](bop_machine* machine, bop_position position, uint64_t token) {
+    return kv_of(machine).restore_end(position, token);
+  };
+  table.cancel = [](bop_machine* machine, uint64_t token) { kv_of(machine).cancel(token); };
   table.close = [](bop_machine* machine) { delete &kv_of(machine); };
 }
 

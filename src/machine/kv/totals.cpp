@@ -22,7 +22,7 @@ constexpr size_t stored_versions_under_load = 8192;
 }  // namespace
 
 int32_t Kv::state_hash(bop_state_hash& hash) {
-  if (check_ != nullptr || broken_) return BOP_E_NOT_FOUND;
+  if (check_ != nullptr || restore_ != nullptr || broken_) return BOP_E_NOT_FOUND;
   advance_totals();
   if (const auto totals = active_->totals()) {
     note_hash(applied_.index, *totals);
