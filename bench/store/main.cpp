@@ -1,6 +1,7 @@
 // bop-store DIRECTORY [MIB] [VALUE_BYTES]: makes a store of random keys, then alternates a sequential read of its file
 // and its verification, each without any of its pages in the page cache, and prints both in MB/s. Also: what flushing
-// took.
+// took, how fast the store is cut into the parts of a snapshot, and how many bytes of them are new after 1 % of the
+// records, adjacent ones, got other values.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include "base/random.h"
+#include "machine/kv/parts.h"
 #include "machine/kv/store_mdbx.h"
 #include "mem/page_cache.h"
 
@@ -77,6 +79,115 @@ class RandomChanges final : public Changes {
   std::set<std::string> keys_;
   std::set<std::string>::iterator next_;
 };
+
+// Gives the records from `from` on other values.
+class AdjacentChanges final : public Changes {
+ public:
+  AdjacentChanges(std::vector<std::pair<std::string, Stored>> records, size_t value_bytes,
+                  Progress before)
+      : value_(value_bytes, 'w'), records_(std::move(records)), progress_(before) {
+    ++progress_.position.index;
+  }
+  bool next(Change& change) override {
+    if (next_ == records_.size()) return false;
+    const auto& [key, before] = records_[next_++];
+    change = {};
+    change.key = as_bytes(key);
+    change.present = true;
+    change.revision = progress_.position.index;
+    change.value = as_bytes(value_);
+    change.hash = record_hash(change.key, change.revision, change.value);
+    sum_ += totals_of(true, change.hash);
+    sum_ -= totals_of(true, before.hash);
+    return true;
+  }
+  void replaced(const std::optional<Stored>&) override {}
+  void restart() override {
+    next_ = 0;
+    sum_ = {};
+  }
+  Progress progress() override {
+    Progress after = progress_;
+    after.totals += sum_;
+    return after;
+  }
+
+ private:
+  std::string value_;
+  std::vector<std::pair<std::string, Stored>> records_;
+  Progress progress_;
+  Totals sum_;
+  size_t next_ = 0;
+};
+
+struct Parts {
+  std::set<std::pair<uint64_t, uint64_t>> digests;
+  uint64_t bytes = 0;
+  uint64_t new_bytes = 0;  // of parts that are not among `known`
+  size_t new_parts = 0;
+  double seconds = 0;
+};
+
+Parts cut(Store& store, const Parts& known) {
+  constexpr uint64_t part_bytes = 1 << 20;
+  const double begin = now();
+  auto pinned = store.pin();
+  if (!pinned) die(pinned.error().to_string());
+  Parts parts;
+  const auto count = [&](const std::vector<uint8_t>& part) {
+    const Hash128 digest = hash128(part);
+    const std::pair id(digest.low, digest.high);
+    parts.digests.insert(id);
+    parts.bytes += part.size();
+    if (known.digests.contains(id)) return;
+    parts.new_bytes += part.size();
+    ++parts.new_parts;
+  };
+  const Status read = (*pinned)->read([&](Snapshot& snapshot) -> Status {
+    PartCutter cutter(part_bytes);
+    BOP_TRY_ASSIGN(auto record, snapshot.seek({}));
+    while (record) {
+      if (cutter.add(*record)) count(cutter.take());
+      BOP_TRY_ASSIGN(record, snapshot.next());
+    }
+    if (!cutter.empty()) count(cutter.take());
+    return {};
+  });
+  if (!read) die(read.error().to_string());
+  parts.seconds = now() - begin;
+  return parts;
+}
+
+void print_parts(const char* what, const Parts& parts) {
+  std::printf("%s: %zu parts, %.0f MB, %.0f MB/s; %zu new parts with %.1f MB: %.2f %%\n", what,
+              parts.digests.size(), static_cast<double>(parts.bytes) / 1e6,
+              static_cast<double>(parts.bytes) / 1e6 / parts.seconds, parts.new_parts,
+              static_cast<double>(parts.new_bytes) / 1e6,
+              100 * static_cast<double>(parts.new_bytes) / static_cast<double>(parts.bytes));
+}
+
+void snapshots(Store& store, Progress progress, size_t records, size_t value_bytes) {
+  const Parts first = cut(store, {});
+  print_parts("snapshot", first);
+  std::vector<std::pair<std::string, Stored>> adjacent;
+  const Status read = store.read([&](Snapshot& snapshot) -> Status {
+    const std::string_view middle = "8000000000000000";
+    BOP_TRY_ASSIGN(auto record, snapshot.seek(as_bytes(middle)));
+    while (record && adjacent.size() < records / 100) {
+      adjacent.emplace_back(as_text(record->key), record->stored);
+      adjacent.back().second.value = {};
+      BOP_TRY_ASSIGN(record, snapshot.next());
+    }
+    return {};
+  });
+  if (!read) die(read.error().to_string());
+  const std::string what = std::to_string(adjacent.size()) + " adjacent records of " +
+                           std::to_string(records) + " changed";
+  AdjacentChanges changes(std::move(adjacent), value_bytes, progress);
+  if (Status flushed = store.flush(changes); !flushed) die(flushed.error().to_string());
+  if (Status synced = store.sync(); !synced) die(synced.error().to_string());
+  print_parts(what.c_str(), cut(store, first));
+}
 
 void forget(const std::string& path) {
   const int file = open(path.c_str(), O_RDONLY);
@@ -151,6 +262,7 @@ int main(int argc, char** argv) {
     std::printf("flush: %llu records of %zu bytes, %.2f us each\n",
                 static_cast<unsigned long long>(records), value_bytes,
                 flushing / static_cast<double>(records) * 1e6);
+    snapshots(**store, progress, records, value_bytes);
   }
   for (int round = 0; round < 5; ++round) {
     const double mb = static_cast<double>(std::filesystem::file_size(path)) / 1e6;
