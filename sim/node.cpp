@@ -145,6 +145,9 @@ void Node::check_epochs() {
   for (uint32_t shard = 0; shard < shards_.size(); ++shard) {
     const uint64_t epoch = node_->shard(shard).epoch();
     if (epoch == 0) continue;  // its log did not open; the node serves without it
+    // The write that raised it may be one that the disk lost.
+    const Disk::Counters& disk = shards_[shard]->disk.counters();
+    if (disk.lost_writes + disk.misdirected_writes > 0) continue;
     if (epoch <= epochs_[shard]) {
       checker_.report("epoch: node " + std::to_string(id_) + ", shard " + std::to_string(shard) +
                       ": the log's epoch is " + std::to_string(epoch) + " after " +
