@@ -26,12 +26,17 @@ def free_ports(count):
                 used.close()
 
 
-with tempfile.TemporaryDirectory(prefix="bop-embed-") as directory:
-    for _ in range(2):
-        done = subprocess.run([sys.argv[1], directory, str(free_ports(3))], capture_output=True, text=True,
-                              timeout=50, check=False)
-        print(done.stdout, done.stderr, sep="")
-        assert done.returncode == 0, f"embed exited with {done.returncode}"
-        for k in (1, 2, 3):
-            assert f"node {k} reads: hello from one process\n" in done.stdout
-        assert done.stdout.endswith("stopped\n")
+def main():
+    with tempfile.TemporaryDirectory(prefix="bop-embed-") as directory:
+        for _ in range(2):
+            done = subprocess.run([sys.argv[1], directory, str(free_ports(3))], capture_output=True, text=True,
+                                  timeout=50, check=False)
+            print(done.stdout, done.stderr, sep="")
+            assert done.returncode == 0, f"embed exited with {done.returncode}"
+            for k in (1, 2, 3):
+                assert f"node {k} reads: hello from one process\n" in done.stdout
+            assert done.stdout.endswith("stopped\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -36,15 +36,17 @@ class Install(unittest.TestCase):
         return done.stdout
 
     def embed(self, name, *arguments):
-        """Builds the example out of the tree, with what pkg-config says, and runs it."""
+        """Builds the examples out of the tree, with what pkg-config says, and runs them."""
         flags = self.run_checked("pkg-config", "--cflags", "--libs", *arguments, "libbopd", env=self.environment)
         if "--static" in arguments:
             flags = flags.replace("-lbopd", "-l:libbopd.a").replace("-lbop ", "-l:libbop.a ")
-        program = os.path.join(self.temporary.name, name)
-        self.run_checked("cc", "-std=c99", os.path.join(EXAMPLE, "embed.c"), "-o", program, *shlex.split(flags))
-        linked = self.run_checked("ldd", program, env=self.environment)
-        self.assertEqual("libbop.so" in linked, "--static" not in arguments, linked)
-        self.run_checked(os.path.join(EXAMPLE, "run_embed.py"), program, env=self.environment)
+        for example, sources in (("embed", ["embed.c"]), ("bank", ["bank.c", "bank_machine.c"])):
+            program = os.path.join(self.temporary.name, f"{name}_{example}")
+            self.run_checked("cc", "-std=c99", *(os.path.join(EXAMPLE, source) for source in sources), "-o", program,
+                             *shlex.split(flags))
+            linked = self.run_checked("ldd", program, env=self.environment)
+            self.assertEqual("libbop.so" in linked, "--static" not in arguments, linked)
+            self.run_checked(os.path.join(EXAMPLE, f"run_{example}.py"), program, env=self.environment)
 
     def test_a_program_is_built_on_the_shared_libraries(self):
         self.embed("shared")
