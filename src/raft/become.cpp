@@ -75,7 +75,7 @@ void stop_leading(State& s, NodeId successor) {
     start_probing(s, peer, s.last() + 1);
     peer.quiesced = false;
   }
-  s.heartbeat_at = s.commit_update_at = s.quorum_check_at = never;
+  s.heartbeat_at = s.commit_update_at = never;
   s.heartbeat_due = s.round_due = s.commit_update_due = false;
   s.quiesce_round = 0;
   s.all_quiesced = false;
@@ -86,8 +86,6 @@ void stop_leading(State& s, NodeId successor) {
 void start_leading(State& s) {
   // Rounds of this term have this number or a higher one.
   ++s.round;
-  s.quorum_check_round = s.round;
-  s.quorum_check_at = s.now + s.config.election_timeout;
   s.heartbeat_at = s.now + s.config.heartbeat_interval;
   s.election_at = never;
   s.leader_term = s.hard.term;
@@ -102,7 +100,7 @@ void start_progress(State& s, Progress& peer) {
   peer.matched = peer.hindered = false;
   if (!seeded(Bug::leader_keeps_match)) peer.match = 0;
   peer.received = peer.commit = peer.told_commit = 0;
-  peer.progress_at = s.now;
+  peer.progress_at = peer.heard_at = s.now;
   peer.delivered_bytes = 0;
   peer.round = 0;
   peer.quiesced = peer.load_failed = false;

@@ -3,6 +3,7 @@
 // committed"), until its entry is truncated.
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "raft/types.h"
@@ -16,7 +17,8 @@ class Configurations {
 
   const Configuration& in_force() const { return stack_.back().configuration; }
   Index index() const { return stack_.back().index; }  // of the entry of the one in force
-  const Configuration& committed() const { return stack_.front().configuration; }
+  // From the newest that is known to be committed to the one in force.
+  std::span<const ConfigurationAt> all() const { return stack_; }
   // The one that was in force before; nullptr: it is not known any more.
   const Configuration* previous() const;
 

@@ -119,11 +119,10 @@ void on(State& s, const Resign&) {
 // ---- time ----
 
 // Dissertation §6.2: "a leader steps down if an election timeout elapses without a successful round
-// of heartbeats to a majority of its cluster".
+// of heartbeats to a majority of its cluster". With each heartbeat, so that a leader that hears nobody, while its
+// followers hear it, leads no longer than that.
 void check_quorum(State& s) {
-  if (!quorum_answered(s, s.quorum_check_round)) return step_down(s, Cause::quorum_lost, 0);
-  s.quorum_check_at = s.now + s.config.election_timeout;
-  s.quorum_check_round = s.round + 1;
+  if (!quorum_heard(s)) step_down(s, Cause::quorum_lost, 0);
 }
 
 // Heartbeats may pass where entries do not (large packets vanish, the connection for bulk data stalls): the
@@ -148,7 +147,7 @@ void run_timers(State& s) {
     return;
   }
   if (s.all_quiesced) return;
-  if (s.now >= s.quorum_check_at) check_quorum(s);
+  if (s.now >= s.heartbeat_at) check_quorum(s);
   if (s.leads() && s.now >= s.heartbeat_at) check_progress(s);
   if (!s.leads()) return;
   if (s.now >= s.heartbeat_at) send_heartbeats(s);
@@ -159,7 +158,7 @@ Instant next_deadline(const State& s) {
   Instant deadline = s.reads.ask_again_at;
   if (!s.leads()) return std::min(deadline, s.election_at);
   if (s.all_quiesced) return deadline;
-  deadline = std::min({deadline, s.heartbeat_at, s.quorum_check_at, s.handover_ends});
+  deadline = std::min({deadline, s.heartbeat_at, s.handover_ends});
   return std::min(deadline, s.commit_update_at);
 }
 

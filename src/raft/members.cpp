@@ -80,7 +80,9 @@ Votes votes_of(const Configuration& configuration, NodeId node) {
 }
 
 bool may_stand(const State& s) {
-  return s.votes.any() || votes_of(s.configurations.committed(), s.config.self).any();
+  return std::ranges::any_of(s.configurations.all(), [&s](const ConfigurationAt& at) {
+    return votes_of(at.configuration, s.config.self).any();
+  });
 }
 
 void adopt_configuration(State& s) {

@@ -8,9 +8,9 @@ namespace bop::raft {
 
 Votes votes_of(const Configuration& configuration, NodeId node);
 
-// Whether this replica votes in the configuration in force or in the newest that is known to be committed. One that is
-// being removed is needed until its removal is committed (dissertation §4.2.2); its own vote counts only while it votes
-// in the one in force.
+// Whether this replica votes in the configuration in force, in the newest that is known to be committed, or in one
+// between. One that is being removed is needed until its removal is committed (dissertation §4.2.2): its log may be the
+// only one that can win. Its own vote counts only while it votes in the configuration in force.
 bool may_stand(const State& s);
 
 // At the start: peers and votes of the configuration in force.

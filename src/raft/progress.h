@@ -60,7 +60,9 @@ struct Progress {
   uint64_t read_request = 0;  // number of its read request that waits for a round; 0: none
   bool quiesced = false;      // it replied that it is quiesced
   LogCapacity log_capacity = LogCapacity::available;
-  bool hindered = false;    // it replied that it could not serve as leader
+  bool hindered = false;  // it replied that it could not serve as leader
+  Instant heard_at =
+      0;  // when its latest reply to an append arrived, or replies were first expected
   Instant answered_at = 0;  // when its latest reply to an append arrived
 
   bool loading = false;       // entries from `next` on are being read from the log's files

@@ -7,9 +7,9 @@ namespace bop::raft {
 
 namespace {
 
+// Quiesced peers send nothing.
 void restart_quorum_check(State& s) {
-  s.quorum_check_at = s.now + s.config.election_timeout;
-  s.quorum_check_round = s.round + 1;
+  for (Progress& peer : s.peers) peer.heard_at = s.now;
 }
 
 bool every_peer_quiesced(const State& s) {

@@ -29,6 +29,12 @@ Index reached_by_quorum(State& s, Index own, Index Progress::* value) {
   return std::min(entered, reached_in(s, &Votes::left, majority.left, own, value));
 }
 
+bool quorum_heard(const State& s) {
+  return quorum_is(s, true, [&s](const Progress& peer) {
+    return s.now - peer.heard_at < s.config.election_timeout;
+  });
+}
+
 bool quorum_answered(const State& s, uint64_t round) {
   return quorum_is(s, true, [round](const Progress& peer) { return peer.round >= round; });
 }

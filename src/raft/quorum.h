@@ -35,5 +35,7 @@ bool quorum_is(const State& s, bool own, Is is) {
 Index reached_by_quorum(State& s, Index own, Index Progress::* value);
 // Whether a quorum answered `round` or a later one; this replica counts as having done so.
 bool quorum_answered(const State& s, uint64_t round);
+// Whether a quorum replied within the last election timeout.
+bool quorum_heard(const State& s);
 
 }  // namespace bop::raft

@@ -78,7 +78,7 @@ bool advance_reads(State& s) {
   r.underway.swap(r.gathering);
   // All of them arrived before now, so what was committed on their arrival is committed now.
   r.index = s.commit;
-  const bool leased = seeded(Bug::read_by_lease) && quorum_answered(s, s.quorum_check_round);
+  const bool leased = seeded(Bug::read_by_lease) && quorum_heard(s);
   const bool alone = quorum_is(s, true, [](const Progress&) { return false; });
   if (alone || seeded(Bug::read_without_quorum) || leased) {
     answer_underway(s);

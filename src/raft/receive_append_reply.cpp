@@ -12,7 +12,7 @@ void receive_append_reply(State& s, Progress& from, const Message& m) {
   from.commit = std::max(from.commit, m.commit);
   from.log_capacity = m.log_capacity;
   from.hindered = m.hindered;
-  from.answered_at = s.now;
+  from.answered_at = from.heard_at = s.now;
   if (m.ok)
     accepted(s, from, m);
   else

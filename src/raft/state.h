@@ -104,9 +104,7 @@ struct State {
   uint64_t round = 0;  // of the latest heartbeat or read; never decreases
   Instant heartbeat_at = never;
   Instant commit_update_at = never;  // when followers are sent a raised commit index at the latest
-  Instant quorum_check_at = never;
-  uint64_t quorum_check_round = 0;  // replies to it or a later one count for the check
-  uint64_t quiesce_round = 0;       // first round that told the followers to quiesce; 0: none
+  uint64_t quiesce_round = 0;        // first round that told the followers to quiesce; 0: none
   bool all_quiesced = false;      // all followers replied that they are quiesced; so is the leader
   Instant handover_ends = never;  // it hands over, and resumes at this time; never: it does not
   NodeId transfer_to = 0;         // that it hands over to because it was asked to; 0: it was not
