@@ -869,7 +869,8 @@ void Replica::compact_log() {
     sync_machine();
   }
   if (!serving()) return;
-  const Index held = driver_->durable().index;
+  // A machine may report entries as durable before it reports that it applied them. The core knows of the latter.
+  const Index held = std::min(driver_->durable().index, apply_.applied());
   checkpoint_if_due(held, wanted && update_.compact > checkpoints_.newest());
   if (!serving()) return;
   const Index limit = checkpoints_.compaction_limit(held);
