@@ -71,6 +71,7 @@ void ApplyPipeline::apply(std::span<const raft::Entry> entries, machine::Driver&
   BOP_ASSERT(stage_ == Stage::idle);
   BOP_ASSERT(!entries.empty());
   BOP_ASSERT_EQ(entries.front().index, applied_ + 1);
+  if (!batch_.empty()) time_before_ns_ = batch_.back().time_ns;
   batch_.clear();
   size_t taken = 0;
   while (taken < entries.size() && batch_.size() < max_batch_commands) {
@@ -113,6 +114,11 @@ void ApplyPipeline::loaded(Index committed, Result<std::vector<raft::Entry>> ent
   // Not NOT_FOUND, which a client would take for the machine's status.
   events_.failed({BOP_E_DAMAGED, "committed entry " + std::to_string(applied_ + 1) +
                                      " is not in the log: " + error.detail});
+}
+
+int64_t ApplyPipeline::time_of(Index index) const {
+  const auto above = std::ranges::upper_bound(batch_, index, {}, &bop_entry::index);
+  return above == batch_.begin() ? time_before_ns_ : std::prev(above)->time_ns;
 }
 
 void ApplyPipeline::check_invariants(const raft::Core& core) const {

@@ -129,8 +129,14 @@ Result<std::unique_ptr<Replica>> Replica::open(const ReplicaOptions& options,
   BOP_TRY(replica->open_machine());
   // Its first checkpoint may be durable without its first entry, which comes behind it.
   const bool formed = recovered != nullptr && (recovered->last > 0 || recovered->hard.term > 0);
-  BOP_TRY(formed ? replica->restore(*recovered) : replica->bootstrap());
-  if (formed) replica->state_ = State::opened;
+  if (!formed) {
+    BOP_TRY(replica->bootstrap());
+  } else if (replica->keeps_snapshots() && replica->driver_->in_memory()) {
+    replica->restore_machine(*recovered);
+  } else {
+    BOP_TRY(replica->restore(*recovered));
+    replica->state_ = State::opened;
+  }
   return replica;
 }
 
@@ -157,6 +163,39 @@ bop::Status Replica::open_machine() {
   options.machine = options_.machine_options;
   BOP_TRY_ASSIGN(driver_, machine::Driver::open(*options_.machine, options, ports_.offload, *this));
   return {};
+}
+
+// Of a machine without a store.
+void Replica::restore_machine(const log::RecoveredGroup& recovered) {
+  state_ = State::restoring;
+  restorer_ = std::make_unique<SnapshotRestorer>(
+      SnapshotRestorer::Options{.cluster = options_.cluster,
+                                .group = options_.id,
+                                .name = options_.name,
+                                .directory = options_.snapshot_directory},
+      *ports_.files, ports_.offload);
+  restorer_->restore(*driver_, [this, recovered](const Result<SnapshotRestorer::Outcome>& result) {
+    machine_restored(recovered, result);
+  });
+}
+
+void Replica::machine_restored(const log::RecoveredGroup& recovered,
+                               const Result<SnapshotRestorer::Outcome>& result) {
+  if (state_ != State::restoring) return;  // the machine failed
+  bop::Status done;
+  if (result) {
+    restored_ = *result;
+    done = restore(recovered);
+  } else {
+    done = std::unexpected(result.error());
+  }
+  if (!done && !restored_.unusable.empty())
+    done = fail(done.error().code, done.error().detail + "; " + restored_.unusable);
+  if (done)
+    state_ = State::opened;
+  else
+    stay_out(done.error(), {.file = options_.snapshot_directory, .offset = 0});
+  inbox_.schedule();  // the shard waits for it
 }
 
 bop::Status Replica::restore(const log::RecoveredGroup& recovered) {
@@ -296,11 +335,59 @@ void Replica::start() {
   BOP_ASSERT(state_ == State::opened || state_ == State::halted);
   if (state_ == State::halted) return;
   state_ = State::serving;
+  if (keeps_snapshots()) make_snapshotter();
   make_exchange();
   if (!driver_->verified()) report_health();
   hash_.begin(*driver_);
   hash_.on_applied(apply_.applied());
   inbox_.schedule();
+}
+
+// ---- snapshots ----
+
+void Replica::make_snapshotter() {
+  snapshotter_ = std::make_unique<Snapshotter>(
+      SnapshotTaker::Options{.cluster = options_.cluster,
+                             .group = options_.id,
+                             .name = options_.name,
+                             .directory = options_.snapshot_directory},
+      options_.limits,
+      Snapshotter::Ports{.files = *ports_.files,
+                         .offload = ports_.offload,
+                         .clock = ports_.clock,
+                         .timers = ports_.timers,
+                         .metrics = ports_.metrics},
+      [this](Index index) { return facts_at(index); }, [this] { inbox_.schedule(); });
+  snapshotter_->open(*driver_, restored_.restored);
+  snapshotter_->appended(core_->last() - driver_->applied().index, 0);
+}
+
+// The entry at `index` is the last one applied. If none was since the start, the one that was restored.
+SnapshotTaker::Facts Replica::facts_at(Index index) const {
+  const auto in_force = std::prev(configurations_.upper_bound(index));
+  const mem::Buffer configuration = raft::encode_configuration(in_force->second);
+  const int64_t time_ns = apply_.time_of(index);
+  return {.time_ns = time_ns != 0 ? time_ns : restored_.time_ns,
+          .configuration_index = in_force->first,
+          .configuration = {configuration.data(), configuration.data() + configuration.size()}};
+}
+
+// D: the last entry that a restart finds the machine to have.
+Index Replica::held() const {
+  if (!driver_->in_memory()) return driver_->durable().index;
+  return snapshotter_ == nullptr ? 0 : snapshotter_->held();
+}
+
+void Replica::take_snapshot(SnapshotTaker::Done done) {
+  if (const auto keeps = snapshots(); !keeps) return done(std::unexpected(keeps.error()));
+  snapshotter_->take(*driver_, std::move(done));
+}
+
+Result<SnapshotTaker*> Replica::snapshots() {
+  if (halted_) return std::unexpected(*halted_);
+  if (!serving()) return fail(BOP_E_UNAVAILABLE, "the node is starting");
+  if (snapshotter_ == nullptr) return fail(BOP_E_UNSUPPORTED, "this node keeps no snapshots");
+  return &snapshotter_->taker();
 }
 
 // ---- requests ----
@@ -557,9 +644,7 @@ void Replica::report_hindrance() {
 // ---- snapshots of other nodes ----
 
 void Replica::make_exchange() {
-  const bool keeps = !options_.snapshot_directory.empty() && ports_.files != nullptr &&
-                     ports_.snapshot_budget != nullptr;
-  if (!keeps) return;
+  if (snapshotter_ == nullptr || ports_.snapshot_budget == nullptr) return;
   SnapshotExchange::Options options;
   options.installer = {.cluster = options_.cluster,
                        .group = options_.id,
@@ -571,7 +656,7 @@ void Replica::make_exchange() {
   options.directory_of = options_.directory_of;
   exchange_ = std::make_unique<SnapshotExchange>(
       std::move(options),
-      std::make_shared<SnapshotFiles>(*ports_.files, options_.snapshot_directory),
+      snapshotter_->taker().files(),
       SnapshotExchange::Ports{.clock = ports_.clock,
                               .timers = ports_.timers,
                               .host = ports_.host,
@@ -615,6 +700,7 @@ bop::Status Replica::take_install(const raft::Installed& told) {
                     "this replica installed a snapshot in place of its log");
   });
   hash_.begin(*machine.driver);
+  snapshotter_->installed(told.at.index);
   driver_ = std::move(machine.driver);
   MachineEvents& events = *machine.events;
   machine_events_ = std::move(machine.events);
@@ -646,7 +732,10 @@ void Replica::step_core() {
   }
   if (update_.offer && exchange_ != nullptr)
     exchange_->offered(*update_.offer, core_->configuration());
-  for (const auto& piece : update_.entries) checkpoints_.appended(bytes_of(piece));
+  for (const auto& piece : update_.entries) {
+    checkpoints_.appended(bytes_of(piece));
+    if (snapshotter_ != nullptr) snapshotter_->appended(piece.size(), bytes_of(piece));
+  }
   if (const bop::Status persisted = persister_.persist(update_, *core_); !persisted)
     return halt(persisted.error());
   for (const raft::Message& message : update_.messages) ports_.host.send(options_.id, message);
@@ -861,8 +950,10 @@ uint64_t Replica::scrub_passes() {
 void Replica::compact_log() {
   // Without a request the machine would wait for more entries before it syncs, but the log has no space
   // for those.
-  const Index before = driver_->durable().index;
+  const Index before = held();
   const bool wanted = compaction_wanted_ || ports_.log.crowded();
+  if (snapshotter_ != nullptr)
+    snapshotter_->advance(*driver_, stable_index(), wanted && before < update_.compact);
   if (before >= sync_asked_ && before < update_.compact && wanted) {
     sync_asked_ =
         driver_->applied().index;  // may be below apply_.applied(): it counts only commands
@@ -870,7 +961,7 @@ void Replica::compact_log() {
   }
   if (!serving()) return;
   // A machine may report entries as durable before it reports that it applied them. The core knows of the latter.
-  const Index held = std::min(driver_->durable().index, apply_.applied());
+  const Index held = std::min(this->held(), apply_.applied());
   checkpoint_if_due(held, wanted && update_.compact > checkpoints_.newest());
   if (!serving()) return;
   const Index limit = checkpoints_.compaction_limit(held);
@@ -976,6 +1067,7 @@ void Replica::complete_open(const Error& reason, const std::string& event) {
 
 void Replica::abandon() {
   complete_open({BOP_E_STOPPED, {}}, "this node stopped");
+  if (snapshotter_ != nullptr) snapshotter_->cancel({BOP_E_STOPPED, "this node stopped"});
   forwarder_.abandon_sent();
 }
 
@@ -1028,7 +1120,8 @@ Replica::Status Replica::status() const {
     status.ready = ready();
   }
   if (driver_ != nullptr) {
-    status.machine_durable = driver_->durable().index;
+    status.machine_durable = held();
+    if (snapshotter_ != nullptr) status.snapshot = snapshotter_->newest();
     status.checkpoint = checkpoints_.usable(status.machine_durable);
     status.hash = hash_.latest();
     if (const char* obstacle = driver_->obstacle()) status.obstacle = obstacle;
@@ -1085,6 +1178,7 @@ void Replica::halt(const Error& error) {
   apply_.stop();
   persister_.stop();
   hash_.stop();
+  if (snapshotter_ != nullptr) snapshotter_->cancel(error);
   step_timer_->cancel();
   compaction_timer_->cancel();
   // Forwarded requests stay open: their leader still replies.

@@ -30,6 +30,8 @@
 #include "group/raft_observer.h"
 #include "group/read_queue.h"
 #include "group/snapshot_exchange.h"
+#include "group/snapshot_restorer.h"
+#include "group/snapshotter.h"
 #include "log/log.h"
 #include "machine/driver.h"
 #include "port/clock.h"
@@ -72,7 +74,8 @@ class Replica final : public log::Appender, public machine::DriverEvents {
  public:
   // Opens the machine (which blocks) and continues with what the log recovered: configuration, machine and agreed
   // version are those of its checkpoint and its entries. `recovered` nullptr, or without an entry: a new group; its
-  // first checkpoint and its first entry, the configuration, are written now.
+  // first checkpoint and its first entry, the configuration, are written now. A machine without a store is restored from
+  // its newest snapshot, which ends later.
   static Result<std::unique_ptr<Replica>> open(const ReplicaOptions& options,
                                                const ReplicaPorts& ports,
                                                const log::RecoveredGroup* recovered);
@@ -84,8 +87,8 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   Replica(const Replica&) = delete;
   Replica& operator=(const Replica&) = delete;
 
-  // Whether the first entry of the group is durable.
-  bool bootstrapped() const { return state_ != State::bootstrapping; }
+  // Whether start() may be called: the first entry of a new group is durable, and the machine is restored.
+  bool opened() const { return state_ != State::bootstrapping && state_ != State::restoring; }
   // The replica serves, votes and acknowledges from now on.
   void start();
 
@@ -112,6 +115,11 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   bool scrub(uint64_t bytes);
   uint64_t scrub_passes();  // complete ones since the start
 
+  // Takes a snapshot of the machine, or waits for the one that is being taken.
+  void take_snapshot(SnapshotTaker::Done done);
+  // See SnapshotTaker. UNSUPPORTED: the replica keeps no snapshots.
+  Result<SnapshotTaker*> snapshots();
+
   void step();
   void finish();
 
@@ -128,6 +136,7 @@ class Replica final : public log::Appender, public machine::DriverEvents {
     Index first = 0;       // in the log
     Index checkpoint = 0;  // the entry of the one from which it would recover now
     std::optional<SnapshotExchange::Progress> installing;  // of another node's snapshot
+    std::optional<snapshot::Stored> snapshot;  // the newest
     bool ready = false;
     std::optional<Error> halted;
     std::string file;     // of a replica that was halted from the start: where the problem is
@@ -163,6 +172,7 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   // Each state leads only to those below it.
   enum class State : uint8_t {
     bootstrapping,  // the first entry of a new group is not durable yet
+    restoring,      // the machine is restored from a snapshot
     opened,         // waits for start()
     serving,        // serves, votes and acknowledges
     halted,         // does none of that; halted_ has the reason
@@ -183,12 +193,21 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   Replica(const ReplicaOptions& options, const ReplicaPorts& ports);
   void stay_out(const Error& reason, const log::FileOffset& at);
   bop::Status open_machine();
+  void restore_machine(const log::RecoveredGroup& recovered);
+  void machine_restored(const log::RecoveredGroup& recovered,
+                        const Result<SnapshotRestorer::Outcome>& result);
   bop::Status restore(const log::RecoveredGroup& recovered);
   bop::Status take_checkpoint(const log::RecoveredGroup& recovered, Index held);
   bop::Status take_configurations(const log::RecoveredGroup& recovered, raft::Restored& restored);
   void warn_of_differences(const raft::Restored& restored) const;
   bop::Status bootstrap();
   std::string place_of_machine() const;  // for messages
+  bool keeps_snapshots() const {
+    return !options_.snapshot_directory.empty() && ports_.files != nullptr;
+  }
+  void make_snapshotter();
+  SnapshotTaker::Facts facts_at(Index index) const;
+  Index held() const;
 
   bool serving() const { return state_ == State::serving; }
   void route(Request request);
@@ -235,8 +254,11 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   const ReplicaOptions options_;
   const ReplicaPorts ports_;
   std::unique_ptr<machine::DriverEvents> machine_events_;  // of a machine that was installed
+  std::unique_ptr<SnapshotRestorer> restorer_;             // the driver calls it, even after the restore
+  SnapshotRestorer::Outcome restored_;
   std::unique_ptr<machine::Driver> driver_;
-  std::unique_ptr<SnapshotExchange> exchange_;  // nullptr: the replica keeps no snapshots
+  std::unique_ptr<Snapshotter> snapshotter_;    // uses the driver; nullptr: the replica keeps none
+  std::unique_ptr<SnapshotExchange> exchange_;  // nullptr: the replica exchanges none
   uint64_t instance_;                           // of the machine
   std::string machine_directory_;               // of that instance
   std::unique_ptr<raft::Core> core_;

@@ -26,6 +26,21 @@ Status SnapshotFiles::open() {
   return {};
 }
 
+Result<bool> SnapshotFiles::open_if_there() {
+  if (snapshots) return true;
+  const auto names = files.list_now(directory);
+  if (!names && names.error().code == BOP_E_NOT_FOUND) return false;
+  BOP_TRY(names);
+  BOP_TRY(open());
+  return true;
+}
+
+Result<std::optional<snapshot::Stored>> SnapshotFiles::newest() {
+  BOP_TRY_ASSIGN(const bool there, open_if_there());
+  if (!there || snapshots->list().empty()) return std::nullopt;
+  return snapshots->list().back();
+}
+
 // ---- taken ----
 
 Result<std::optional<snapshot::Part>> SnapshotFiles::write(Bytes bytes, const std::string& label,
@@ -45,7 +60,12 @@ Result<snapshot::Stored> SnapshotFiles::commit_taken(const snapshot::Manifest& m
   // The snapshot exists; what is left of older ones costs space alone.
   if (const Status dropped = drop_older(); !dropped)
     logging::warning("older snapshots were not removed: {}", dropped.error().to_string());
-  return snapshots->list().back();
+  // Not the last of the list: it may be a received one.
+  const auto found =
+      std::ranges::find(snapshots->list(), manifest.index, &snapshot::Stored::index);
+  if (found == snapshots->list().end())
+    return fail(BOP_E_UNAVAILABLE, "newer snapshots were received while this one was taken");
+  return *found;
 }
 
 Status SnapshotFiles::drop_older() {

@@ -22,6 +22,9 @@ struct SnapshotFiles {
       : files(files), directory(std::move(directory)) {}
 
   Status open();  // again: does nothing
+  // As open(), but false if there is no directory yet, and so no snapshot.
+  Result<bool> open_if_there();
+  Result<std::optional<snapshot::Stored>> newest();
 
   // ---- a snapshot that is taken ----
   // Appends to the part that is being written; with its last piece, publishes it.

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/assert.h"
@@ -10,7 +11,7 @@
 namespace bop::group {
 
 SnapshotTaker::SnapshotTaker(Options options, port::FileSystem& files, machine::Offload& offload,
-                             std::function<Facts()> facts)
+                             std::function<Facts(Index)> facts)
     : options_(std::move(options)),
       offload_(offload),
       facts_(std::move(facts)),
@@ -18,23 +19,25 @@ SnapshotTaker::SnapshotTaker(Options options, port::FileSystem& files, machine::
 
 SnapshotTaker::~SnapshotTaker() {
   ++*run_;
+  ++*here_;
   if (taking() && driver_ != nullptr) driver_->end_snapshot(handle_);
 }
 
+template <class Work, class Ended>
+void SnapshotTaker::run(Work work, Ended ended) {
+  run_snapshot_job(offload_, files_, here_, std::move(work), std::move(ended));
+}
+
+// For the snapshot that is being taken.
 template <class Work, class Then>
-void SnapshotTaker::run(Work work, Then then) {
+void SnapshotTaker::go_on(Work work, Then then) {
   run_snapshot_job(offload_, files_, run_, std::move(work), std::move(then));
 }
 
 void SnapshotTaker::open() {
   BOP_ASSERT(stage_ == Stage::closed);
-  run(
-      [](SnapshotFiles& files) -> Result<std::optional<snapshot::Stored>> {
-        BOP_TRY(files.open());
-        const auto& list = files.snapshots->list();
-        return list.empty() ? std::nullopt : std::optional(list.back());
-      },
-      [this](Result<std::optional<snapshot::Stored>> newest) {
+  run([](SnapshotFiles& files) -> Result<std::optional<snapshot::Stored>> { return files.newest(); },
+      [this](const Result<std::optional<snapshot::Stored>>& newest) {
         stage_ = Stage::idle;
         if (newest)
           newest_ = *newest;
@@ -56,16 +59,41 @@ void SnapshotTaker::take(machine::Driver& driver, Done done) {
   manifest_.group = options_.group;
   manifest_.kind = driver.kind();
   manifest_.version = driver.version();
-  run([](SnapshotFiles& files) { return files.open(); },
-      [this](const Status& opened) {
-        if (!opened) return end(std::unexpected(opened.error()));
-        const auto handle =
-            driver_->begin_snapshot({.scratch = {}, .part_bytes = options_.part_bytes}, *this);
-        if (!handle) return end(std::unexpected(handle.error()));
-        if (!taking()) return;  // it failed within the call
-        handle_ = *handle;
-        if (stage_ == Stage::reading) driver_->next_part(handle_);
-      });
+  go_on([](SnapshotFiles& files) { return files.open(); },
+        [this](const Status& opened) {
+          if (!opened) return end(std::unexpected(opened.error()));
+          const auto handle =
+              driver_->begin_snapshot({.scratch = {}, .part_bytes = options_.part_bytes}, *this);
+          if (!handle) return end(std::unexpected(handle.error()));
+          if (!taking()) return;  // it failed within the call
+          handle_ = *handle;
+          if (stage_ == Stage::reading) driver_->next_part(handle_);
+        });
+}
+
+void SnapshotTaker::list(std::function<void(Result<std::vector<snapshot::Stored>>)> done) {
+  run(
+      [](SnapshotFiles& files) -> Result<std::vector<snapshot::Stored>> {
+        BOP_TRY_ASSIGN(const bool there, files.open_if_there());
+        if (!there) return std::vector<snapshot::Stored>();
+        return files.snapshots->list();
+      },
+      std::move(done));
+}
+
+void SnapshotTaker::verify(std::function<void(Result<std::optional<snapshot::Stored>>)> done) {
+  run(
+      [](SnapshotFiles& files) -> Result<std::optional<snapshot::Stored>> {
+        BOP_TRY_ASSIGN(const auto newest, files.newest());
+        if (newest) BOP_TRY(files.snapshots->verify(*newest));
+        return newest;
+      },
+      std::move(done));
+}
+
+void SnapshotTaker::stable(Index index) {
+  stable_ = std::max(stable_, index);
+  if (stage_ == Stage::waiting && manifest_.index <= stable_) commit();
 }
 
 void SnapshotTaker::cancel(const Error& reason) {
@@ -83,7 +111,7 @@ void SnapshotTaker::begun() {
 }
 
 void SnapshotTaker::at_point(bop_position applied) {
-  Facts facts = facts_();
+  Facts facts = facts_(applied.index);
   manifest_.index = applied.index;
   manifest_.term = applied.term;
   manifest_.time_ns = facts.time_ns;
@@ -95,7 +123,8 @@ void SnapshotTaker::part(const bop_part& part) {
   BOP_ASSERT(stage_ == Stage::reading);
   if (part.kind == BOP_PART_END) {
     handle_ = 0;
-    return commit();
+    stage_ = Stage::waiting;
+    return stable(stable_);
   }
   BOP_ASSERT_EQ(part.kind, uint32_t{BOP_PART_BYTES});  // neither scratch nor base was given
   const Bytes bytes(part.bytes.data, part.bytes.size);
@@ -113,9 +142,9 @@ void SnapshotTaker::failed(const Error& error) {
 void SnapshotTaker::write(std::vector<uint8_t> bytes, std::string label, bool last_piece) {
   stage_ = Stage::writing;
   written_ += bytes.size();
-  run([bytes = std::move(bytes), label = std::move(label),
-       last_piece](SnapshotFiles& files) { return files.write(bytes, label, last_piece); },
-      [this](Result<std::optional<snapshot::Part>> part) { written(std::move(part)); });
+  go_on([bytes = std::move(bytes), label = std::move(label),
+         last_piece](SnapshotFiles& files) { return files.write(bytes, label, last_piece); },
+        [this](Result<std::optional<snapshot::Part>> part) { written(std::move(part)); });
 }
 
 void SnapshotTaker::written(Result<std::optional<snapshot::Part>> part) {
@@ -130,8 +159,8 @@ void SnapshotTaker::written(Result<std::optional<snapshot::Part>> part) {
 
 void SnapshotTaker::commit() {
   stage_ = Stage::committing;
-  run([manifest = manifest_](SnapshotFiles& files) { return files.commit_taken(manifest); },
-      [this](Result<snapshot::Stored> stored) { end(std::move(stored)); });
+  go_on([manifest = manifest_](SnapshotFiles& files) { return files.commit_taken(manifest); },
+        [this](Result<snapshot::Stored> stored) { end(std::move(stored)); });
 }
 
 void SnapshotTaker::end(Result<snapshot::Stored> result) {

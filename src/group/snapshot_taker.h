@@ -1,10 +1,12 @@
 // Takes snapshots of a group's machine into files, one at a time, while the machine serves.
 //
-//            open()          take()               the machine began      its parts ended        files renamed and synced
-//   (new) ──────────► idle ─────────► beginning ────────────────► reading ────────────► committing ────────► idle
-//                                          │      a part ▲  │ written     │                │
-//                                          └─────────────┴──┴─── error ───┴────────────────┘  ─► idle
+//            open()          take()               the machine began      its parts ended        its entry is permanent
+//   (new) ──────────► idle ─────────► beginning ────────────────► reading ────────────► waiting ─────────► committing
+//                       ▲                  │      a part ▲  │ written     │                │                  │ renamed
+//                       └──────────────────┴─────────────┴──┴─── error ───┴────────────────┴──────────────────┘ and synced
 //
+// A snapshot may capture the state after an entry that this node's log could still lose. It exists only once the log
+// cannot: a machine ahead of its log would be one whose log lost entries.
 // Each part is written before the next one is asked for, so that a snapshot keeps one piece of it in memory. Files are
 // used on the machine's bulk work queue alone; everything else runs on the shard's thread.
 #pragma once
@@ -38,9 +40,9 @@ class SnapshotTaker final : private machine::SnapshotEvents {
   };
   using Done = std::function<void(const Result<snapshot::Stored>&)>;
 
-  // `facts` is asked at the moment that a snapshot captures. The ports must outlive the taker's jobs.
+  // `facts` is asked at the moment that a snapshot captures, with the entry that the machine applied last. The ports must outlive the taker's jobs.
   SnapshotTaker(Options options, port::FileSystem& files, machine::Offload& offload,
-                std::function<Facts()> facts);
+                std::function<Facts(Index)> facts);
   // Ends what it does; `done` is not called.
   ~SnapshotTaker() override;
 
@@ -49,9 +51,17 @@ class SnapshotTaker final : private machine::SnapshotEvents {
   // The machine must outlive the taker, or cancel() must be called before it goes. `done` is called once, perhaps within
   // the call. OVERLOADED: one is being taken, or open() has not ended.
   void take(machine::Driver& driver, Done done);
+  // Entries up to `index` are committed, and durable in this node's log.
+  void stable(Index index);
+  // The snapshots on disk, by index.
+  void list(std::function<void(Result<std::vector<snapshot::Stored>>)> done);
+  // Compares all parts of the newest snapshot, which it returns, with their digests; nullopt: there is none. DAMAGED or
+  // NOT_FOUND, naming the part.
+  void verify(std::function<void(Result<std::optional<snapshot::Stored>>)> done);
   // Ends the snapshot that is being taken with `reason`.
   void cancel(const Error& reason);
 
+  bool idle() const { return stage_ == Stage::idle; }
   bool taking() const { return stage_ != Stage::closed && stage_ != Stage::idle; }
   uint64_t written_bytes() const { return written_; }  // of the snapshot that is being taken
   const std::optional<snapshot::Stored>& newest() const { return newest_; }
@@ -59,7 +69,7 @@ class SnapshotTaker final : private machine::SnapshotEvents {
   const std::shared_ptr<SnapshotFiles>& files() const { return files_; }
 
  private:
-  enum class Stage : uint8_t { closed, idle, beginning, reading, writing, committing };
+  enum class Stage : uint8_t { closed, idle, beginning, reading, writing, waiting, committing };
 
   // machine::SnapshotEvents
   void begun() override;
@@ -71,14 +81,17 @@ class SnapshotTaker final : private machine::SnapshotEvents {
   void written(Result<std::optional<snapshot::Part>> part);
   void commit();
   void end(Result<snapshot::Stored> result);
+  template <class Work, class Ended>
+  void run(Work work, Ended ended);
   template <class Work, class Then>
-  void run(Work work, Then then);
+  void go_on(Work work, Then then);
 
   const Options options_;
   machine::Offload& offload_;
-  const std::function<Facts()> facts_;
+  const std::function<Facts(Index)> facts_;
   const std::shared_ptr<SnapshotFiles> files_;
   // Whether the taker, and the snapshot that a job belongs to, are still there when the job is done.
+  std::shared_ptr<uint64_t> here_ = std::make_shared<uint64_t>(0);
   std::shared_ptr<uint64_t> run_ = std::make_shared<uint64_t>(0);
 
   Stage stage_ = Stage::closed;
@@ -87,6 +100,7 @@ class SnapshotTaker final : private machine::SnapshotEvents {
   Done done_;
   snapshot::Manifest manifest_;
   uint64_t written_ = 0;
+  Index stable_ = 0;
   std::optional<snapshot::Stored> newest_;
 };
 

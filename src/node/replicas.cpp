@@ -185,7 +185,7 @@ Status Replicas::open_one(const GroupSpec& spec) {
                            : group::Replica::halted(
                                  options, ports, replica.error(),
                                  {.file = directory_of(spec.id, options.instance), .offset = 0});
-  if (!hosted.replica->bootstrapped()) bootstrapping_.push_back(hosted.replica.get());
+  if (!hosted.replica->opened()) opening_.push_back(hosted.replica.get());
   take(std::move(hosted));
   return {};
 }
@@ -234,12 +234,13 @@ Status Replicas::halt_all(const Error& reason) {
   return {};
 }
 
-std::optional<Status> Replicas::bootstrapped() const {
+std::optional<Status> Replicas::opened() const {
   Status status;
-  for (const group::Replica* replica : bootstrapping_) {
-    if (const std::optional<Error> halted = replica->status().halted)
+  for (const group::Replica* replica : opening_) {
+    const std::optional<Error> halted = replica->status().halted;
+    if (halted && store_error_ends_start(options_, halted->code))
       status = std::unexpected(*halted);
-    else if (!replica->bootstrapped())
+    else if (!replica->opened())
       return {};
   }
   return status;

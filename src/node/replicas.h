@@ -41,8 +41,9 @@ class Replicas {
   std::vector<group::Replica*> next(GroupId last, size_t count) const;
   bool idle() const;
 
-  // How the bootstrap of new groups went: nothing while the first entry of one is not durable yet.
-  std::optional<Status> bootstrapped() const;
+  // Nothing while the first entry of a new group is not durable yet, or a machine is being restored; else whether the
+  // node may start.
+  std::optional<Status> opened() const;
 
   void check_invariants() const;
 
@@ -72,8 +73,7 @@ class Replicas {
   std::unique_ptr<port::Worker> bulk_;                 // of all machines, for their snapshots
   std::optional<group::TokenBucket> snapshot_budget_;  // of this shard's groups
   std::map<GroupId, Hosted> hosted_;
-  std::vector<const group::Replica*>
-      bootstrapping_;  // new groups whose first entry was not durable
+  std::vector<const group::Replica*> opening_;  // those that were not opened() when open() returned
 };
 
 // Whether the error ends the start of the node: the operator has to act before it serves at all. Other errors

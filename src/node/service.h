@@ -21,6 +21,15 @@ using port::Completion;
 using port::Outcome;
 using port::Request;
 
+// A snapshot on a node's disk.
+struct SnapshotStatus {
+  Index index = 0;
+  Term term = 0;
+  uint64_t bytes = 0;  // of its parts
+  uint64_t parts = 0;
+  std::string id;  // 32 hexadecimal digits
+};
+
 struct GroupStatus {
   std::string name;
   GroupId id = 0;
@@ -30,6 +39,7 @@ struct GroupStatus {
   NodeId leader = 0;  // 0: none known
   Index commit = 0, applied = 0, last = 0, durable = 0, machine_durable = 0;
   Index first = 0;  // the first entry that is still in the log
+  std::optional<SnapshotStatus> snapshot;  // the newest
   struct Installing {
     uint64_t bytes = 0;  // done
     uint64_t total = 0;  // 0: not known yet

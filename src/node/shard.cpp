@@ -71,7 +71,7 @@ void Shard::when_bootstrapped(std::function<void(Status)> done) {
 
 void Shard::check_bootstrapped() {
   if (bootstrapped_ == nullptr) return;
-  if (std::optional<Status> status = replicas_->bootstrapped())
+  if (std::optional<Status> status = replicas_->opened())
     std::exchange(bootstrapped_, nullptr)(std::move(*status));
 }
 

@@ -88,8 +88,8 @@ class Shard {
   Status open();
   // Why the log could not be opened.
   const std::optional<Error>& log_error() const { return log_error_; }
-  // Calls `done` once the first entries of new groups are durable (later in this turn, when there are
-  // none): then the directory has served, which must be recorded before start(). Or with the error that
+  // Calls `done` once the first entries of new groups are durable and machines without a store are restored (later in
+  // this turn, when there are none): then the directory has served, which must be recorded before start(). Or with the error that
   // kept them from it.
   void when_bootstrapped(std::function<void(Status)> done);
   void start();

@@ -7,6 +7,14 @@
 
 namespace bop::node {
 
+SnapshotStatus snapshot_status(const snapshot::Stored& snapshot) {
+  return {.index = snapshot.index,
+          .term = snapshot.term,
+          .bytes = snapshot.bytes,
+          .parts = snapshot.parts,
+          .id = snapshot::to_hex(snapshot.id)};
+}
+
 namespace {
 
 GroupStatus status_of(const group::Replica& replica, const std::string& machine) {
@@ -25,6 +33,7 @@ GroupStatus status_of(const group::Replica& replica, const std::string& machine)
   out.machine_durable = from.machine_durable;
   out.first = from.first;
   if (from.installing) out.installing = {from.installing->bytes, from.installing->total};
+  if (from.snapshot) out.snapshot = snapshot_status(*from.snapshot);
   out.ready = from.ready;
   if (from.halted) {
     out.halted = from.halted->code;

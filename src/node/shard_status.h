@@ -5,8 +5,11 @@
 #include "node/peer_frame_batcher.h"
 #include "node/replicas.h"
 #include "node/shard.h"
+#include "snapshot/snapshots.h"
 
 namespace bop::node {
+
+SnapshotStatus snapshot_status(const snapshot::Stored& snapshot);
 
 NodeStatus shard_status(const ShardOptions& options, const log::Log& log, const Replicas& replicas,
                         const PeerFrameBatcher& frames);

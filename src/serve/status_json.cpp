@@ -69,6 +69,13 @@ void write_hash_comparison(JsonWriter& json, const node::GroupStatus& group) {
   json.end_array().end_object();
 }
 
+void write_snapshot(JsonWriter& json, const node::SnapshotStatus& snapshot) {
+  json.begin_object();
+  json.field("index", snapshot.index).field("term", snapshot.term);
+  json.field("bytes", snapshot.bytes).field("id", snapshot.id);
+  json.end_object();
+}
+
 void write_group(JsonWriter& json, const node::GroupStatus& group) {
   json.begin_object();
   json.field("name", group.name).field("id", group.id).field("machine", group.machine);
@@ -79,7 +86,11 @@ void write_group(JsonWriter& json, const node::GroupStatus& group) {
   json.field("last_index", group.last).field("durable_index", group.durable);
   json.field("machine_durable_index", group.machine_durable);
   json.field("first", group.first);
-  json.name("snapshot").null();  // there are none
+  json.name("snapshot");
+  if (group.snapshot)
+    write_snapshot(json, *group.snapshot);
+  else
+    json.null();
   json.name("installing");
   if (group.installing)
     json.begin_object()

@@ -765,7 +765,7 @@ TEST_F(ReplicaTest,
   replica_ = Replica::halted(options_, {clock_, timers_, log_, peers_, offload_},
                              {BOP_E_DAMAGED, "kv.mdbx: a page is damaged"},
                              {.file = "shard0/group-1/1", .offset = 0});
-  EXPECT_TRUE(replica_->bootstrapped());
+  EXPECT_TRUE(replica_->opened());
   replica_->start();
   hear(2, 2, 1);
   propose();

@@ -47,11 +47,12 @@ class SnapshotTakerTest : public testing::TestWithParam<bool> {
   void make_taker() {
     taker_.emplace(
         SnapshotTaker::Options{.cluster = {}, .group = 7, .name = "g", .directory = directory},
-        disk_, offload_, [] {
+        disk_, offload_, [](Index) {
           return SnapshotTaker::Facts{
               .time_ns = 123, .configuration_index = 1, .configuration = {2, 0}};
         });
     taker_->open();
+    taker_->stable(1000);
     offload_.run();
   }
   void apply(const std::string& command) {
@@ -147,6 +148,22 @@ TEST_P(SnapshotTakerTest, the_machine_serves_meanwhile_and_later_entries_are_not
   const auto state = restored();
   EXPECT_EQ(state.at("a"), "1");
   EXPECT_FALSE(state.contains("f"));
+}
+
+TEST_P(SnapshotTakerTest, exists_only_when_the_log_cannot_lose_its_entry_any_more) {
+  index_ = 2000;
+  apply("g=7");
+  take();
+  offload_.run();
+  EXPECT_TRUE(taker_->taking());
+  taker_->stable(2000);
+  offload_.run();
+  EXPECT_FALSE(result_.has_value());
+  EXPECT_TRUE(snapshot::Snapshots::open(disk_, directory)->list().empty());
+  taker_->stable(2001);
+  offload_.run();
+  ASSERT_TRUE(result_ && *result_);
+  EXPECT_EQ((*result_)->index, 2001u);
 }
 
 TEST_P(SnapshotTakerTest, one_is_taken_at_a_time) {
