@@ -36,4 +36,6 @@ Exit compare_and_set(const Globals& globals, const std::string& key, const std::
                      const std::string& value);
 Exit raw(const Globals& globals, const RawArguments& arguments, RawKind kind);
 Exit status(const Globals& globals, bool all);
+enum class SnapshotVerb { take, list, verify };
+Exit snapshot(const Globals& globals, SnapshotVerb verb);
 Exit inspect_log(const Globals& globals, const std::string& directory);

@@ -57,8 +57,9 @@ void add_globals(CLI::App& app, Program& program) {
          "--timeout",
          [&globals](const std::string& text) {
            globals.timeout_ms = static_cast<uint32_t>(std::max(1.0, parse_seconds(text) * 1000));
+           globals.has_timeout = true;
          },
-         "Time limit of a request, such as 500ms, 5s or 2m (default 5s)")
+         "Time limit of a request, such as 500ms, 5s or 2m (default 5s; of snapshots 60m)")
       ->type_name("TIME");
   app.add_option_function<std::string>(
          "-o,--output", [&globals](const std::string& form) { globals.json = form == "json"; },
@@ -172,6 +173,32 @@ void add_log(CLI::App& app, Program& program) {
       [&] { program.run = [&] { return inspect_log(program.globals, program.directory); }; });
 }
 
+void add_snapshot(CLI::App& app, Program& program) {
+  CLI::App* snapshot = app.add_subcommand("snapshot", "Take, list and verify snapshots of a group");
+  snapshot->require_subcommand(1);
+  const auto add = [&](const char* name, const char* help, const char* footer, SnapshotVerb verb) {
+    CLI::App* command = snapshot->add_subcommand(name, help);
+    command->footer(footer);
+    command->callback([&program, verb] {
+      program.run = [&program, verb] { return ::snapshot(program.globals, verb); };
+    });
+  };
+  add("take", "Take a snapshot of the group's state on one node",
+      "The node is the first endpoint that answers. With -o json: the snapshot, as GET /v1/status "
+      "has it.",
+      SnapshotVerb::take);
+  add("list", "List the snapshots on every node",
+      "Nodes that do not answer are reported on standard error. With -o json: a list with an "
+      "object per\n"
+      "node.",
+      SnapshotVerb::list);
+  add("verify", "Compare every part of each node's newest snapshot with its digest",
+      "The exit code is 0 if all match, 1 if a part does not, which is named, and 3 if a node does "
+      "not\n"
+      "answer. With -o json: a list with an object per node.",
+      SnapshotVerb::verify);
+}
+
 void add_bench(CLI::App& app, Program& program) {
   CLI::App* bench = app.add_subcommand(
       "bench", "Measure throughput and latency, and verify that no write is lost");
@@ -251,6 +278,7 @@ int main(int argc, char** argv) {
   add_reads(app, program);
   add_raw(app, program);
   add_log(app, program);
+  add_snapshot(app, program);
   add_bench(app, program);
   if (const auto text = command_line::document(app, version, argc, argv)) {
     std::fputs(text->c_str(), stdout);

@@ -130,16 +130,31 @@ uint32_t Session::timeout_ms() const {
 }
 
 std::vector<Answer> Session::statuses(uint32_t endpoints, Until until) {
+  return ask_each(bop_client_status, {}, endpoints, until, nullptr);
+}
+
+std::vector<Answer> Session::snapshots(std::string_view action, uint32_t endpoints, Until until,
+                                       const std::function<void(size_t)>& waiting) {
+  return ask_each(bop_client_snapshot, action, endpoints, until, waiting);
+}
+
+std::vector<Answer> Session::ask_each(Call call, std::string_view payload, uint32_t endpoints,
+                                      Until until, const std::function<void(size_t)>& waiting) {
   if (opened_ != BOP_OK) return {{opened_, 0, {}, open_error_}};
   std::vector<std::optional<Answer>> known(endpoints);
   const uint64_t before = last_tag_;  // the tag of endpoint i is before + 1 + i
   for (uint32_t i = 0; i < endpoints; ++i) {
-    const int32_t called = begin(bop_client_status, {}, i);
+    const int32_t called = begin(call, payload, i);
     if (called != BOP_OK) known[i] = Answer{called, 0, {}, {}};
   }
   std::vector<Answer> answers;
   while (answers.size() < endpoints) {
     while (!known[answers.size()]) {
+      if (waiting != nullptr && bop_queue_wait(queue_, 1000) != BOP_OK) {
+        waiting(static_cast<size_t>(
+            std::ranges::count_if(known, [](const auto& answer) { return !answer.has_value(); })));
+        continue;
+      }
       auto [tag, answer] = next();
       if (tag <= before) continue;
       if (until == Until::any && answer.status == BOP_OK) return {std::move(answer)};

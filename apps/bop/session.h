@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -16,6 +17,7 @@ struct Globals {
   std::string endpoints = "127.0.0.1:7100";  // HOST:PORT, separated by commas
   std::string group = "kv";
   uint32_t timeout_ms = 5000;  // of one request
+  bool has_timeout = false;    // it was given, and is not the default
   bool json = false;           // results and errors as JSON
 };
 
@@ -54,6 +56,10 @@ class Session {
   // `any`: the list is the answer that arrives first.
   enum class Until { all, first, any };
   std::vector<Answer> statuses(uint32_t endpoints, Until until);
+  // "take", "list" or "verify", asked of each endpoint's node in the same way. `waiting` is called every second until the
+  // last one answers, with the number of those that have not.
+  std::vector<Answer> snapshots(std::string_view action, uint32_t endpoints, Until until,
+                                const std::function<void(size_t)>& waiting);
 
  private:
   using Call = int32_t (*)(bop_client*, const bop_request*);
@@ -67,6 +73,8 @@ class Session {
   int32_t begin(Call call, std::string_view payload, uint32_t endpoint);
   // The next completion and its tag. It may belong to an earlier status request that is not waited for any more.
   std::pair<uint64_t, Answer> next();
+  std::vector<Answer> ask_each(Call call, std::string_view payload, uint32_t endpoints, Until until,
+                               const std::function<void(size_t)>& waiting);
 
   const Globals& globals_;
   uint64_t last_tag_ = 0;  // of the request that was submitted last

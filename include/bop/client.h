@@ -59,6 +59,12 @@ BOP_API int32_t bop_client_query(bop_client* client, const bop_request* request)
  * Since 0.1. */
 BOP_API int32_t bop_client_status(bop_client* client, const bop_request* request);
 
+/* Asks the endpoint at `connection` to take, list or verify snapshots of the replica of the group `group_name` on its
+ * node: the payload is the word "take", "list" or "verify". Completes with JSON text in `body` (docs/formats/client.md).
+ * A large snapshot takes long: set timeout_ms. Errors as bop_client_status, and UNSUPPORTED, NO_GROUP, DISK_FULL, IO;
+ * DAMAGED or NOT_FOUND: a part of the newest snapshot, which `detail` names, does not match its digest. Since 0.1. */
+BOP_API int32_t bop_client_snapshot(bop_client* client, const bop_request* request);
+
 /* Each endpoint's address with the last error that it caused, as a message for people:
  * "127.0.0.1:7100: connection refused; 127.0.0.1:7110: ok". Truncated to `capacity` with its NUL.
  * Blocks for a turn of the client's thread, except in a callback. Since 0.1. */

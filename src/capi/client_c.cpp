@@ -83,6 +83,15 @@ Status open_client(const bop_client_options& given, bop_client** out) {
   return {};
 }
 
+// "take", "list" or "verify", as the protocol has them; 0: none of them.
+uint8_t snapshot_action(std::string_view text) {
+  using bop::proto::SnapshotAction;
+  if (text == "take") return static_cast<uint8_t>(SnapshotAction::take);
+  if (text == "list") return static_cast<uint8_t>(SnapshotAction::list);
+  if (text == "verify") return static_cast<uint8_t>(SnapshotAction::verify);
+  return 0;
+}
+
 int32_t submit(bop_client* handle, const bop_request* request, bop::proto::RequestKind kind) {
   if (handle == nullptr || request == nullptr) return BOP_E_INVALID_ARGUMENT;
   return guarded([&]() -> int32_t {
@@ -94,6 +103,13 @@ int32_t submit(bop_client* handle, const bop_request* request, bop::proto::Reque
       out.group = given.group;
       out.group_name = given.group_name == nullptr ? "kv" : given.group_name;
       out.payload = {given.payload.data, given.payload.size};
+    }
+    std::string snapshot_payload;
+    if (kind == bop::proto::RequestKind::snapshot) {
+      const uint8_t action = snapshot_action(bop::as_text(out.payload));
+      if (action == 0) return BOP_E_INVALID_ARGUMENT;
+      snapshot_payload = std::string(1, static_cast<char>(action)) + std::string(out.group_name);
+      out.payload = bop::as_bytes(snapshot_payload);
     }
     out.timeout =
         (given.timeout_ms == 0 ? default_timeout_ms : given.timeout_ms) * bop::milliseconds;
@@ -130,6 +146,10 @@ int32_t bop_client_query(bop_client* client, const bop_request* request) {
 
 int32_t bop_client_status(bop_client* client, const bop_request* request) {
   return submit(client, request, bop::proto::RequestKind::status);
+}
+
+int32_t bop_client_snapshot(bop_client* client, const bop_request* request) {
+  return submit(client, request, bop::proto::RequestKind::snapshot);
 }
 
 void bop_client_causes(bop_client* client, char* text, size_t capacity) {

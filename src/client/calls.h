@@ -47,7 +47,9 @@ struct Call {
   uint32_t bucket = 0;              // of the wheel
 
   // Sent only to the endpoint of number `connection`.
-  bool pinned() const { return kind == proto::RequestKind::status; }
+  bool pinned() const {
+    return kind == proto::RequestKind::status || kind == proto::RequestKind::snapshot;
+  }
   // Can be executed twice without harm.
   bool repeatable() const { return kind != proto::RequestKind::propose; }
   // The id of its group has to be found first: a find_group is sent in its place.

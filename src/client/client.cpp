@@ -82,11 +82,12 @@ Status Client::submit(const Request& request) {
   if (request.payload.size() > proto::max_client_frame_bytes - 1024) {
     return fail(BOP_E_TOO_LARGE, "the payload of a request must be smaller than 8 MiB");
   }
-  if (request.kind == proto::RequestKind::status && request.connection >= endpoint_count_) {
+  const bool of_one_endpoint =
+      request.kind == proto::RequestKind::status || request.kind == proto::RequestKind::snapshot;
+  if (of_one_endpoint && request.connection >= endpoint_count_) {
     return fail(BOP_E_INVALID_ARGUMENT, "there is no endpoint with that number");
   }
-  if (request.kind != proto::RequestKind::status && request.group == 0 &&
-      request.group_name.empty()) {
+  if (!of_one_endpoint && request.group == 0 && request.group_name.empty()) {
     return fail(BOP_E_INVALID_ARGUMENT, "a request must name its group");
   }
   if (in_flight_.fetch_add(1, std::memory_order_relaxed) >= max_in_flight_) {
@@ -97,7 +98,7 @@ Status Client::submit(const Request& request) {
   call.tag = request.tag;
   call.kind = request.kind;
   call.group = request.group;
-  if (request.group == 0) call.group_name = request.group_name;
+  if (!of_one_endpoint && request.group == 0) call.group_name = request.group_name;
   call.payload = mem::Buffer::copy(request.payload);
   call.connection = request.connection;
   if (on_own_thread()) {

@@ -38,8 +38,9 @@ struct Request {
   std::string_view group_name;  // copied
   Bytes payload;                // copied
   Duration timeout = 5 * seconds;
-  uint64_t tag = 0;         // returned in the outcome
-  uint32_t connection = 0;  // requests with equal numbers share a connection; status: the endpoint
+  uint64_t tag = 0;  // returned in the outcome
+  // Requests with equal numbers share a connection; status and snapshot: the endpoint.
+  uint32_t connection = 0;
 };
 
 struct Outcome {

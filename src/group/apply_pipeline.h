@@ -78,8 +78,8 @@ class ApplyPipeline {
   std::vector<raft::Entry> loaded_;
   std::vector<bop_entry> batch_;  // the commands of the batch, while the machine applies it
   std::vector<raft::ConfigurationAt> configurations_;  // of committed entries taken up
-  int64_t time_before_ns_ = 0;  // of the last command before the batch
-  Index batch_last_ = 0;        // the batch has the entries after applied_ up to this index
+  int64_t time_before_ns_ = 0;                         // of the last command before the batch
+  Index batch_last_ = 0;  // the batch has the entries after applied_ up to this index
 };
 
 template <class Each>

@@ -654,16 +654,15 @@ void Replica::make_exchange() {
   options.self = options_.raft.self;
   options.instance = instance_;
   options.directory_of = options_.directory_of;
-  exchange_ = std::make_unique<SnapshotExchange>(
-      std::move(options),
-      snapshotter_->taker().files(),
-      SnapshotExchange::Ports{.clock = ports_.clock,
-                              .timers = ports_.timers,
-                              .host = ports_.host,
-                              .offload = ports_.offload,
-                              .budget = *ports_.snapshot_budget,
-                              .metrics = ports_.metrics},
-      [this] { inbox_.schedule(); });
+  exchange_ =
+      std::make_unique<SnapshotExchange>(std::move(options), snapshotter_->taker().files(),
+                                         SnapshotExchange::Ports{.clock = ports_.clock,
+                                                                 .timers = ports_.timers,
+                                                                 .host = ports_.host,
+                                                                 .offload = ports_.offload,
+                                                                 .budget = *ports_.snapshot_budget,
+                                                                 .metrics = ports_.metrics},
+                                         [this] { inbox_.schedule(); });
 }
 
 // Only with space in the log for the record that makes it count; if there is none, in a later turn.

@@ -136,7 +136,7 @@ class Replica final : public log::Appender, public machine::DriverEvents {
     Index first = 0;       // in the log
     Index checkpoint = 0;  // the entry of the one from which it would recover now
     std::optional<SnapshotExchange::Progress> installing;  // of another node's snapshot
-    std::optional<snapshot::Stored> snapshot;  // the newest
+    std::optional<snapshot::Stored> snapshot;              // the newest
     bool ready = false;
     std::optional<Error> halted;
     std::string file;     // of a replica that was halted from the start: where the problem is
@@ -254,7 +254,7 @@ class Replica final : public log::Appender, public machine::DriverEvents {
   const ReplicaOptions options_;
   const ReplicaPorts ports_;
   std::unique_ptr<machine::DriverEvents> machine_events_;  // of a machine that was installed
-  std::unique_ptr<SnapshotRestorer> restorer_;             // the driver calls it, even after the restore
+  std::unique_ptr<SnapshotRestorer> restorer_;  // the driver calls it, even after the restore
   SnapshotRestorer::Outcome restored_;
   std::unique_ptr<machine::Driver> driver_;
   std::unique_ptr<Snapshotter> snapshotter_;    // uses the driver; nullptr: the replica keeps none

@@ -61,8 +61,7 @@ Result<snapshot::Stored> SnapshotFiles::commit_taken(const snapshot::Manifest& m
   if (const Status dropped = drop_older(); !dropped)
     logging::warning("older snapshots were not removed: {}", dropped.error().to_string());
   // Not the last of the list: it may be a received one.
-  const auto found =
-      std::ranges::find(snapshots->list(), manifest.index, &snapshot::Stored::index);
+  const auto found = std::ranges::find(snapshots->list(), manifest.index, &snapshot::Stored::index);
   if (found == snapshots->list().end())
     return fail(BOP_E_UNAVAILABLE, "newer snapshots were received while this one was taken");
   return *found;

@@ -36,7 +36,10 @@ void SnapshotTaker::go_on(Work work, Then then) {
 
 void SnapshotTaker::open() {
   BOP_ASSERT(stage_ == Stage::closed);
-  run([](SnapshotFiles& files) -> Result<std::optional<snapshot::Stored>> { return files.newest(); },
+  run(
+      [](SnapshotFiles& files) -> Result<std::optional<snapshot::Stored>> {
+        return files.newest();
+      },
       [this](const Result<std::optional<snapshot::Stored>>& newest) {
         stage_ = Stage::idle;
         if (newest)

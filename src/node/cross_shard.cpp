@@ -256,6 +256,39 @@ void CrossShardService::expire_statuses() {
   }
 }
 
+// ---- snapshots ----
+
+// As of a status, only values cross.
+void CrossShardService::snapshots(GroupId group, SnapshotAction action, SnapshotsDone done) {
+  uint32_t shard_index = node_.shard_of(group);
+  if (shard_index >= node_.contexts_.size()) shard_index = shard_index_;  // it refuses it by name
+  const uint64_t number = ++last_snapshots_;
+  const bool too_many = snapshots_.size() >= max_open_snapshots;
+  snapshots_[number] = std::move(done);
+  if (too_many) {
+    node_.contexts_[shard_index_].post.post([this, number] {
+      take_snapshots(number, fail(BOP_E_OVERLOADED, "too many requests for snapshots are open"));
+    });
+    return;
+  }
+  const auto back = [this, number](Result<std::vector<SnapshotStatus>> result) {
+    node_.contexts_[shard_index_].post.post([this, number, result = std::move(result)]() mutable {
+      take_snapshots(number, std::move(result));
+    });
+  };
+  node_.contexts_[shard_index].post.post([&shard = *node_.shards_[shard_index], group, action,
+                                          back] { shard.snapshots(group, action, back); });
+}
+
+void CrossShardService::take_snapshots(uint64_t number,
+                                       Result<std::vector<SnapshotStatus>> result) {
+  const auto found = snapshots_.find(number);
+  BOP_ASSERT(found != snapshots_.end());  // each is answered once
+  const SnapshotsDone done = std::move(found->second);
+  snapshots_.erase(found);
+  done(std::move(result));
+}
+
 // ---- frames ----
 
 // As of the last heartbeat to that peer.

@@ -41,9 +41,11 @@ class CrossShardService final : public Service {
   void propose(Request request) override { route(std::move(request), false); }
   void query(Request request) override { route(std::move(request), true); }
   void status(std::function<void(NodeStatus)> done) override;
+  void snapshots(GroupId group, SnapshotAction action, SnapshotsDone done) override;
   Instant now() const override;
 
   static constexpr size_t max_open_calls = 1 << 16;
+  static constexpr size_t max_open_snapshots = 64;  // requests
 
   void start();  // on the shard's thread, before anything is asked
   // Calls `done` once no call to another shard is open, or at the deadline.
@@ -75,6 +77,7 @@ class CrossShardService final : public Service {
   void take_status(uint64_t gathering, uint32_t shard_index, NodeStatus status);
   void finish_status(uint64_t gathering);
   void expire_statuses();
+  void take_snapshots(uint64_t number, Result<std::vector<SnapshotStatus>> result);
   void check_completed();
   void check_invariants() const;
   size_t open_calls() const { return calls_.size() - free_calls_.size(); }
@@ -88,6 +91,8 @@ class CrossShardService final : public Service {
   std::vector<std::vector<CrossShardRequest>> requests_;               // by the shard they go to
   std::vector<std::unique_ptr<RemoteCompletion>> remote_completions_;  // by the shard that asked
   bool flush_requested_ = false;
+  std::map<uint64_t, SnapshotsDone> snapshots_;  // requests that are not answered, by number
+  uint64_t last_snapshots_ = 0;
   std::map<uint64_t, Gathering> gatherings_;  // by number, and so by deadline
   uint64_t last_gathering_ = 0;
   std::unique_ptr<port::Timer> status_timer_;

@@ -38,7 +38,7 @@ struct GroupStatus {
   Term term = 0;
   NodeId leader = 0;  // 0: none known
   Index commit = 0, applied = 0, last = 0, durable = 0, machine_durable = 0;
-  Index first = 0;  // the first entry that is still in the log
+  Index first = 0;                         // the first entry that is still in the log
   std::optional<SnapshotStatus> snapshot;  // the newest
   struct Installing {
     uint64_t bytes = 0;  // done
@@ -126,6 +126,8 @@ struct NodeStatus {
 // conditions that block.
 std::vector<std::string> not_ready_reasons(const NodeStatus& status);
 
+enum class SnapshotAction : uint8_t { take = 1, list = 2, verify = 3 };
+
 class Service {
  public:
   virtual ~Service() = default;
@@ -146,6 +148,12 @@ class Service {
   // Of all shards; `done` is called later on this thread, within about a second: a shard whose thread does
   // not run is reported, not waited for. The node is ready when not_ready_reasons() of it are empty.
   virtual void status(std::function<void(NodeStatus)> done) = 0;
+
+  // Of the group's replica on this node: takes a snapshot and returns it; lists all of them; or verifies the newest, and
+  // returns it or nothing (DAMAGED or NOT_FOUND, naming the part). `done` is called later on this thread, perhaps after
+  // hours, once, unless the node stops before. NO_GROUP; UNSUPPORTED: the machine makes none; OVERLOADED.
+  using SnapshotsDone = std::function<void(Result<std::vector<SnapshotStatus>>)>;
+  virtual void snapshots(GroupId group, SnapshotAction action, SnapshotsDone done) = 0;
 
   virtual Instant now() const = 0;
 };

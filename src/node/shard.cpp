@@ -140,6 +140,35 @@ void Shard::query(Request request) {
   replica->query(std::move(request));
 }
 
+void Shard::snapshots(GroupId group, SnapshotAction action, Service::SnapshotsDone done) {
+  group::Replica* replica = replica_for(group);
+  if (replica == nullptr)
+    return done(stop_->begun() ? fail(BOP_E_STOPPED, "this node is stopping")
+                               : fail(BOP_E_NO_GROUP));
+  if (action == SnapshotAction::take) {
+    return replica->take_snapshot([done](const Result<snapshot::Stored>& taken) {
+      if (!taken) return done(std::unexpected(taken.error()));
+      done(std::vector{snapshot_status(*taken)});
+    });
+  }
+  const Result<group::SnapshotTaker*> kept = replica->snapshots();
+  if (!kept) return done(std::unexpected(kept.error()));
+  if (action == SnapshotAction::list) {
+    return (*kept)->list([done](const Result<std::vector<snapshot::Stored>>& list) {
+      if (!list) return done(std::unexpected(list.error()));
+      std::vector<SnapshotStatus> out;
+      for (const snapshot::Stored& stored : *list) out.push_back(snapshot_status(stored));
+      done(std::move(out));
+    });
+  }
+  (*kept)->verify([done](const Result<std::optional<snapshot::Stored>>& newest) {
+    if (!newest) return done(std::unexpected(newest.error()));
+    std::vector<SnapshotStatus> out;
+    if (*newest) out.push_back(snapshot_status(**newest));
+    done(std::move(out));
+  });
+}
+
 void Shard::refuse(Request request) {
   refused_.push_back(std::move(request));
   turn_->request();

@@ -104,6 +104,7 @@ class Shard {
   std::string_view machine_of(GroupId group) const;
   void propose(Request request);
   void query(Request request);
+  void snapshots(GroupId group, SnapshotAction action, Service::SnapshotsDone done);
   Instant now() const { return ports_.clock.now(); }
 
   // As port::TransportReceiver.

@@ -129,8 +129,9 @@ Result<ClientFrame> decode_request(const mem::Buffer& frame, Reader body) {
   if (!body.complete()) return std::unexpected(malformed("request"));
   BOP_TRY(check_unused(session | sequence | behind, "a command of a session"));
   BOP_TRY(check_unused(read_level | staleness_ms | least_index, "a read level"));
-  if (kind < static_cast<uint8_t>(RequestKind::propose) ||
-      kind > static_cast<uint8_t>(RequestKind::find_group)) {
+  const bool known = kind >= static_cast<uint8_t>(RequestKind::propose) &&
+                     kind <= static_cast<uint8_t>(RequestKind::find_group);
+  if (!known && kind != static_cast<uint8_t>(RequestKind::snapshot)) {
     return fail(BOP_E_VERSION_MISMATCH, fmt::format("a request of unknown kind {}", kind));
   }
   request.kind = static_cast<RequestKind>(kind);

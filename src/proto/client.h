@@ -64,6 +64,14 @@ enum class RequestKind : uint8_t {
   status = 3,      // no payload; the reply's body is the JSON of GET /v1/status
   ping = 4,        // the reply's body is the payload
   find_group = 5,  // payload: a group's name; the reply's body is its id, u64
+  snapshot = 9,    // payload: a SnapshotAction, u8, and a group's name; the reply's body is JSON
+};
+
+// Of the snapshots of a group's replica on the node that receives the request.
+enum class SnapshotAction : uint8_t {
+  take = 1,    // the reply's body has the snapshot that was taken
+  list = 2,    // all of them, by index
+  verify = 3,  // the newest, whose parts match their digests; DAMAGED: one does not
 };
 
 struct ClientRequest {

@@ -122,6 +122,7 @@ bool NativeConnection::serve(proto::ClientRequest& request) {
     case Kind::query: submit(request); break;
     case Kind::status: status(request.correlation); break;
     case Kind::find_group: find_group(request); break;
+    case Kind::snapshot: snapshots(request); break;
     case Kind::ping: reply({.correlation = request.correlation}, request.payload.bytes()); break;
   }
   return true;
@@ -177,6 +178,34 @@ void NativeConnection::find_group(const proto::ClientRequest& request) {
   uint8_t id[8];
   store_le<uint64_t>(id, *found);
   reply({.correlation = request.correlation}, id);
+}
+
+void NativeConnection::snapshots(const proto::ClientRequest& request) {
+  const auto refuse = [this, &request](const Error& error) {
+    reply({.correlation = request.correlation, .status = error.code, .detail = error.detail}, {});
+  };
+  const Bytes payload = request.payload.bytes();
+  const uint8_t action = payload.empty() ? 0 : payload[0];
+  if (action < static_cast<uint8_t>(proto::SnapshotAction::take) ||
+      action > static_cast<uint8_t>(proto::SnapshotAction::verify))
+    return refuse({BOP_E_INVALID_ARGUMENT, "a request for snapshots begins with 1, 2 or 3"});
+  const std::string name(as_text(payload.subspan(1)));
+  const auto group = connections_.service().find_group(name);
+  if (!group) return refuse(group.error());
+  ++unreplied_;
+  ask_snapshots(*group, static_cast<node::SnapshotAction>(action),
+                [this, name, correlation = request.correlation](
+                    const Result<std::vector<node::SnapshotStatus>>& result) {
+                  --unreplied_;
+                  if (!result) {
+                    return reply({.correlation = correlation,
+                                  .status = result.error().code,
+                                  .detail = result.error().detail},
+                                 {});
+                  }
+                  reply({.correlation = correlation},
+                        as_bytes(snapshots_json(connections_.options().node, name, *result)));
+                });
 }
 
 // ---- replies out ----

@@ -59,6 +59,7 @@ class NativeConnection final : public PipelinedConnection {
   void submit(proto::ClientRequest& request);
   void status(uint64_t correlation);
   void find_group(const proto::ClientRequest& request);
+  void snapshots(const proto::ClientRequest& request);
   uint32_t open_request(uint64_t correlation);
   OpenRequest close_request(uint64_t number);
   template <class Frame>

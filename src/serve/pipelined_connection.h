@@ -123,6 +123,8 @@ class PipelinedConnection : public ClientConnection, protected port::Completion 
   // Calls `done` with the node's status.
   template <class Done>
   void ask_status(Done done);
+  template <class Done>
+  void ask_snapshots(GroupId group, node::SnapshotAction action, Done done);
   // The first call of complete(); `read`: the request was counted by count_read().
   void count_outcome(bool read, const port::Outcome& outcome);
   // The last call of complete().
@@ -178,6 +180,17 @@ void PipelinedConnection::ask_status(Done done) {
     done(status);
     continue_after_reply();
   });
+}
+
+template <class Done>
+void PipelinedConnection::ask_snapshots(GroupId group, node::SnapshotAction action, Done done) {
+  ++in_flight_;
+  connections_.service().snapshots(
+      group, action, [this, done](const Result<std::vector<node::SnapshotStatus>>& result) {
+        --in_flight_;
+        done(result);
+        continue_after_reply();
+      });
 }
 
 }  // namespace bop::serve

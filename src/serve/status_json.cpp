@@ -187,6 +187,22 @@ void write_node(JsonWriter& json, const node::NodeStatus& status, const node::Kn
 
 }  // namespace
 
+std::string snapshots_json(NodeId node, std::string_view group,
+                           const std::vector<node::SnapshotStatus>& snapshots) {
+  JsonWriter json;
+  json.begin_object();
+  json.field("node", node).field("group", group);
+  json.name("snapshots").begin_array();
+  for (const node::SnapshotStatus& snapshot : snapshots) {
+    json.begin_object();
+    json.field("index", snapshot.index).field("term", snapshot.term);
+    json.field("bytes", snapshot.bytes).field("parts", snapshot.parts).field("id", snapshot.id);
+    json.end_object();
+  }
+  json.end_array().end_object();
+  return json.take();
+}
+
 std::string status_json(const node::NodeStatus& status) {
   JsonWriter json;
   json.begin_object();

@@ -207,12 +207,17 @@ void ModelService::status(std::function<void(node::NodeStatus)> done) {
 }
 
 bool ModelService::run() {
-  const bool any = !waiting_.empty() || !statuses_.empty();
+  const bool any = !waiting_.empty() || !statuses_.empty() || !snapshots_.empty();
   for (size_t n = waiting_.size(); n > 0; --n) answer(0);
   for (size_t n = statuses_.size(); n > 0; --n) {
     const auto done = std::move(statuses_.front());
     statuses_.pop_front();
     done(node_status);
+  }
+  for (size_t n = snapshots_.size(); n > 0; --n) {
+    const auto done = std::move(snapshots_.front());
+    snapshots_.pop_front();
+    done(snapshots_result);
   }
   return any;
 }

@@ -51,6 +51,10 @@ class ModelService final : public node::Service {
   void propose(node::Request request) override;
   void query(node::Request request) override;
   void status(std::function<void(node::NodeStatus)> done) override;
+  void snapshots(GroupId group, node::SnapshotAction action, SnapshotsDone done) override {
+    snapshot_requests.push_back({group, action});
+    snapshots_.push_back(std::move(done));
+  }
   Instant now() const override { return time; }
 
   // Answers what waits, as it is at that moment. False: nothing waited.
@@ -67,6 +71,8 @@ class ModelService final : public node::Service {
   bop_status refuse_with = BOP_OK;  // every request from now on
   std::string machine = "kv";       // reported for group 1, which is kv in any case
   node::NodeStatus node_status;
+  std::vector<std::pair<GroupId, node::SnapshotAction>> snapshot_requests;
+  Result<std::vector<node::SnapshotStatus>> snapshots_result;
 
  private:
   struct Waiting {
@@ -75,6 +81,7 @@ class ModelService final : public node::Service {
   };
   std::deque<Waiting> waiting_;
   std::deque<std::function<void(node::NodeStatus)>> statuses_;
+  std::deque<SnapshotsDone> snapshots_;
   Index last_ = 0;
 };
 

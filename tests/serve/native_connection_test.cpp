@@ -178,6 +178,30 @@ TEST(NativeConnection, finds_groups_answers_pings_and_reports_its_status) {
   EXPECT_EQ(json["node_id"], 3);
 }
 
+TEST(NativeConnection, answers_requests_for_snapshots_of_a_group) {
+  Harness harness;
+  harness.service.snapshots_result = std::vector<node::SnapshotStatus>{
+      {.index = 120, .term = 3, .bytes = 1000, .parts = 2, .id = "ab"}};
+  NativeClient client(harness);
+  client.greet();
+  const auto ask = [&](const std::string& payload) {
+    const auto replies = client.frames(encoded(
+        ClientRequest{7, RequestKind::snapshot, 0, 0, mem::Buffer::copy(as_bytes(payload))}));
+    return std::get<ClientReply>(replies.frames.at(0));
+  };
+  EXPECT_EQ(
+      as_text(ask("\x02kv").body.bytes()),
+      R"({"node":0,"group":"kv","snapshots":[{"index":120,"term":3,"bytes":1000,"parts":2,"id":"ab"}]})");
+  ASSERT_EQ(harness.service.snapshot_requests.size(), 1u);
+  EXPECT_EQ(harness.service.snapshot_requests[0],
+            (std::pair<GroupId, node::SnapshotAction>{1, node::SnapshotAction::list}));
+  harness.service.snapshots_result = fail(BOP_E_DAMAGED, "part \"x\"");
+  EXPECT_EQ(ask("\x03kv").status, BOP_E_DAMAGED);
+  EXPECT_EQ(ask("\x01nobody").status, BOP_E_NO_GROUP);
+  for (const char* wrong : {"", "\x04kv", "kv"})
+    EXPECT_EQ(ask(wrong).status, BOP_E_INVALID_ARGUMENT) << wrong;
+}
+
 void expect_goodbye(Harness& harness, const std::string& sent, bop_status status) {
   NativeClient client(harness);
   const auto replies = client.frames(sent);

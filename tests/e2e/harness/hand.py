@@ -39,7 +39,7 @@ class HandCluster(Cluster):
             self._link()
             for node in self.nodes:
                 self._write_configuration(node)
-                run([program("bopd"), "format", "--config", node.configuration])
+                run([*self.program_of(node), "format", "--config", node.configuration])
             for node in self.nodes:
                 self.start_node(node)
             self.wait_until_ready()
@@ -49,9 +49,13 @@ class HandCluster(Cluster):
             self.stop()
             raise
 
+    def program_of(self, node):
+        """What formats and starts a node."""
+        return [program("bopd")]
+
     def command(self, node):
         """What starts a node."""
-        return [program("bopd"), "start", "--config", node.configuration]
+        return [*self.program_of(node), "start", "--config", node.configuration]
 
     def start_node(self, node):
         node.pid = self.start_process(f"node{node.id}", self.command(node)).pid
