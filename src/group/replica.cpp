@@ -41,13 +41,16 @@ raft::Config raft_config(const ReplicaOptions& options) {
   return settings;
 }
 
-// Whether an append has a command that can wait for space in the log. Those of earlier terms that are not committed
-// cannot: the leader's first entry comes behind them, and without it nothing commits and the log is not compacted (§5.4.2).
-bool has_command_that_can_wait(const raft::Message& append) {
-  return std::ranges::any_of(append.entries, [&append](const raft::Entry& entry) {
+// The entries of an append before the first command that can wait for space in the log. Those of earlier terms that are
+// not committed cannot: the leader's first entry comes behind them, and without it nothing commits and the log is not
+// compacted (§5.4.2).
+std::span<const raft::Entry> entries_that_cannot_wait(const raft::Message& append) {
+  const auto can_wait = [&append](const raft::Entry& entry) {
     const bool needed = entry.term < append.term && entry.index > append.commit;
     return entry.kind == raft::EntryKind::command && !needed;
-  });
+  };
+  const auto first = std::ranges::find_if(append.entries, can_wait);
+  return append.entries.first(static_cast<size_t>(first - append.entries.begin()));
 }
 
 // The capacity that is reported to the leader. A log that refuses entries because too many bytes are
@@ -509,13 +512,16 @@ void Replica::receive(const raft::Message& message) {
   raft::Message own = message;
   raft::LogCapacity log_capacity = raft::LogCapacity::available;
   if (!own.entries.empty()) {
-    // Without space in the log the entries are dropped: the leader sends them again, and the rest of the
-    // message still acts as its heartbeat.
-    const auto reserved =
-        ports_.log.reserve(options_.id, bytes_of(own.entries), has_command_that_can_wait(own));
+    // Without space in the log the entries are dropped, from the first command on if that helps: the leader sends them
+    // again, and the rest of the message still acts as its heartbeat.
+    const std::span<const raft::Entry> needed = entries_that_cannot_wait(own);
+    const bool commands = needed.size() < own.entries.size();
+    const auto reserved = ports_.log.reserve(options_.id, bytes_of(own.entries), commands);
     if (!reserved) {
       own.entries = {};
       log_capacity = capacity_without(reserved.error().code);
+      if (commands && !needed.empty() && ports_.log.reserve(options_.id, bytes_of(needed), false))
+        own.entries = needed;
     }
   }
   inbox_.add(raft::Receive{own, log_capacity});

@@ -302,7 +302,7 @@ class BadInput(SharedDevCase):
     def test_clients_that_never_read_do_not_delay_those_that_do(self):
         self.node.call("SET", "large", b"x" * 1_000_000)
         self.fill_until_stuck(self.node.resp, encode("GET", "large") * 100, encode("GET", "large") * 100)
-        with self.node.client() as client:
+        with self.node.client(60) as client:
             values = client.pipeline([("GET", "small")] * 1000 + [("GET", "large")] * 100)
         self.assertEqual(values, [None] * 1000 + [b"x" * 1_000_000] * 100)
 

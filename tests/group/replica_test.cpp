@@ -75,6 +75,7 @@ class Log final : public log::Log {
   Status reserve(GroupId, size_t, bool commands) override {
     ++reservations;
     reserved_commands = commands;
+    if (commands && takes_no_commands != BOP_OK) return fail(takes_no_commands);
     return {};
   }
   size_t largest_payload() const override { return 1 << 20; }
@@ -1321,6 +1322,17 @@ TEST_F(ReplicaTest, uncommitted_commands_of_earlier_terms_do_not_wait_for_space_
   EXPECT_TRUE(commands_can_wait(9, 1)) << "the leader's own";
   EXPECT_FALSE(commands_can_wait(8, 1));
   EXPECT_TRUE(commands_can_wait(8, 2)) << "committed: it lacks them, and the group goes on";
+}
+
+// The leader sends both, again and again, and a follower that takes neither never learns what is committed.
+TEST_F(ReplicaTest, a_full_log_takes_the_leaders_first_entry_before_commands_that_come_with_it) {
+  ASSERT_TRUE(open(nullptr));
+  log_.takes_no_commands = BOP_E_DISK_FULL;
+  hear(2, 2, 1);
+  EXPECT_EQ(log_.terms, (std::vector<Term>{1, 2}));
+  log_.takes_no_commands = BOP_OK;
+  hear(2, 2, 1);
+  EXPECT_EQ(log_.terms, (std::vector<Term>{1, 2, 2}));
 }
 
 TEST_F(ReplicaTest, a_write_that_a_full_log_held_back_is_written_unchanged_when_there_is_space) {
