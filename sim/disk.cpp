@@ -54,6 +54,7 @@ struct Disk::Inode {
   uint64_t size = 0;              // of what a process sees
 
   void put(uint64_t offset, Bytes bytes) {
+    if (bytes.empty()) return;
     if (device.size() < offset + bytes.size()) device.resize(offset + bytes.size());
     std::memcpy(device.data() + offset, bytes.data(), bytes.size());
     size = std::max<uint64_t>(size, device.size());

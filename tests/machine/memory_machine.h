@@ -33,6 +33,7 @@ struct bop_machine {
 
   bop::machine::test::MemoryTable* table = nullptr;
   bop_machine_host host{};
+  std::map<Job*, std::unique_ptr<Job>> jobs;  // in progress; a close ends them
   std::map<std::string, std::string> state;
   bop_position applied{};
   std::string answer;
@@ -82,11 +83,16 @@ inline bop_part MemoryTable::next_part(bop_machine& machine, bop_machine::Snapsh
 }
 
 inline int32_t MemoryTable::finish_later(bop_machine& machine, uint64_t token, uint64_t handle) {
+  auto made = std::make_unique<bop_machine::Job>(bop_machine::Job{&machine, token, handle});
+  bop_machine::Job* const job = made.get();
+  machine.jobs[job] = std::move(made);
   machine.host.offload(
       machine.host.context, BOP_WORK_BULK, [](void*) {},
       [](void* argument) {
-        const std::unique_ptr<bop_machine::Job> job(static_cast<bop_machine::Job*>(argument));
+        bop_machine::Job* const job = static_cast<bop_machine::Job*>(argument);
         bop_machine& machine = *job->machine;
+        const std::unique_ptr<bop_machine::Job> own = std::move(machine.jobs[job]);
+        machine.jobs.erase(job);
         if (job->handle == 0)
           return machine.host.complete(machine.host.context, job->token, BOP_OK, nullptr, 0);
         const auto found = machine.snapshots.find(job->handle);
@@ -95,7 +101,7 @@ inline int32_t MemoryTable::finish_later(bop_machine& machine, uint64_t token, u
         const int32_t status = std::exchange(machine.table->snapshot_status, BOP_OK);
         machine.host.complete_part(machine.host.context, job->token, status, &part);
       },
-      new bop_machine::Job{&machine, token, handle});
+      job);
   return BOP_PENDING;
 }
 
