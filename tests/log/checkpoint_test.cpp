@@ -251,14 +251,7 @@ TEST(LogCheckpoint, the_configuration_entries_that_are_kept_are_found_with_their
   rig.write(1, 1, 1, 5);
   raft::Entry entry = make_entry(1, 6, 40);
   entry.kind = raft::EntryKind::configuration;
-  const std::span<const raft::Entry> piece(&entry, 1);
-  Append append;
-  append.group = 1;
-  append.hard = {1, 3};
-  append.leader_term = 1;
-  append.entries = {&piece, 1};
-  append.number = ++rig.numbers[1];
-  ASSERT_TRUE(rig.log->append(append));
+  ASSERT_TRUE(rig.append(1, 1, {&entry, 1}));
   rig.write(1, 1, 7, 5);
   rig.kill();
   rig.open();

@@ -153,12 +153,14 @@ class Rig {
     for (size_t i = 0; i < count; ++i) {
       entries.push_back(make_entry(term, first + i, payload_bytes));
     }
-    const std::span<const raft::Entry> piece(entries);
+    return append(group, term, entries);
+  }
+  Status append(GroupId group, Term term, std::span<const raft::Entry> entries) {
     Append append;
     append.group = group;
     append.hard = {term, 3};
     append.leader_term = term;
-    if (count > 0) append.entries = {&piece, 1};
+    if (!entries.empty()) append.entries = {&entries, 1};
     append.number = ++numbers[group];
     return log->append(append);
   }

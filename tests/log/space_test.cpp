@@ -328,17 +328,10 @@ TEST(LogSpace, a_full_log_accepts_the_noop_of_a_new_leader) {
   raft::Entry noop = make_entry(5, next, 0);
   noop.kind = raft::EntryKind::noop;
   const TestAppender& told = rig.appender(1);
-  const std::span<const raft::Entry> piece(&noop, 1);
-  Append append;
-  append.group = 1;
-  append.hard = {5, 3};
-  append.leader_term = 5;
-  append.entries = {&piece, 1};
-  append.number = ++rig.numbers[1];
-  ASSERT_TRUE(rig.log->append(append));
+  ASSERT_TRUE(rig.append(1, 5, {&noop, 1}));
   rig.log->flush();
   rig.run();
-  EXPECT_EQ(told.last_durable, append.number);
+  EXPECT_EQ(told.last_durable, rig.numbers[1]);
   EXPECT_TRUE(same(rig.read(1, next)->front(), noop));
 }
 
@@ -354,17 +347,10 @@ TEST(LogSpace, a_full_log_accepts_commands_of_earlier_terms_that_were_reserved_a
   entries[1].kind = raft::EntryKind::noop;
   const TestAppender& told = rig.appender(1);
   ASSERT_TRUE(rig.log->reserve(1, 300, false));
-  const std::span<const raft::Entry> piece(entries);
-  Append append;
-  append.group = 1;
-  append.hard = {5, 3};
-  append.leader_term = 5;
-  append.entries = {&piece, 1};
-  append.number = ++rig.numbers[1];
-  ASSERT_TRUE(rig.log->append(append));
+  ASSERT_TRUE(rig.append(1, 5, entries));
   rig.log->flush();
   rig.run();
-  EXPECT_EQ(told.last_durable, append.number);
+  EXPECT_EQ(told.last_durable, rig.numbers[1]);
   EXPECT_EQ(rig.append(1, 5, next + 2, 1, 100).error().code, BOP_E_LOG_FULL)
       << "the leader's own commands stay out";
 }
