@@ -34,6 +34,17 @@ double now() {
   std::exit(1);
 }
 
+// A record at the position's index, whose bytes must outlive the change.
+Change change_of(const std::string& key, const std::string& value, const Progress& at) {
+  Change change{};
+  change.key = as_bytes(key);
+  change.present = true;
+  change.revision = at.position.index;
+  change.value = as_bytes(value);
+  change.hash = record_hash(change.key, change.revision, change.value);
+  return change;
+}
+
 // Sorted records with new random keys.
 class RandomChanges final : public Changes {
  public:
@@ -52,12 +63,7 @@ class RandomChanges final : public Changes {
     if (next_ == keys_.end()) return false;
     const std::string& key = *next_++;
     for (size_t i = 0; i < 8 && i < value_.size(); ++i) value_[i] = key[i];
-    change = {};
-    change.key = as_bytes(key);
-    change.present = true;
-    change.revision = progress_.position.index;
-    change.value = as_bytes(value_);
-    change.hash = record_hash(change.key, change.revision, change.value);
+    change = change_of(key, value_, progress_);
     sum_ += totals_of(true, change.hash);
     return true;
   }
@@ -91,12 +97,7 @@ class AdjacentChanges final : public Changes {
   bool next(Change& change) override {
     if (next_ == records_.size()) return false;
     const auto& [key, before] = records_[next_++];
-    change = {};
-    change.key = as_bytes(key);
-    change.present = true;
-    change.revision = progress_.position.index;
-    change.value = as_bytes(value_);
-    change.hash = record_hash(change.key, change.revision, change.value);
+    change = change_of(key, value_, progress_);
     sum_ += totals_of(true, change.hash);
     sum_ -= totals_of(true, before.hash);
     return true;
